@@ -1,0 +1,44 @@
+# One place for what every target of ours is compiled with.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/lib")
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+add_library(dyad_compiler INTERFACE)
+# Contraction of a*b+c into one rounding is chosen in the source (std::fma), never by the compiler:
+# results must not depend on how it was optimised.
+target_compile_options(dyad_compiler INTERFACE
+  -Wall -Wextra -Wpedantic -Werror -ffp-contract=off -fno-omit-frame-pointer)
+target_include_directories(dyad_compiler INTERFACE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(dyad_compiler INTERFACE Threads::Threads)
+
+if(DYAD_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
+elseif(DYAD_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread)
+  add_link_options(-fsanitize=thread)
+elseif(NOT DYAD_SANITIZE STREQUAL "none")
+  message(FATAL_ERROR "DYAD_SANITIZE is ${DYAD_SANITIZE}; it must be none, address or thread")
+endif()
+
+find_program(DYAD_LLD ld.lld)
+if(DYAD_LLD)
+  add_link_options(-fuse-ld=lld)
+endif()
+
+find_program(DYAD_CCACHE ccache)
+if(DYAD_CCACHE)
+  # The sloppiness and -fpch-preprocess are what ccache asks for to cache files that use a
+  # precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${DYAD_CCACHE}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
+endif()

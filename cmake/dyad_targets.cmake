@@ -1,0 +1,13 @@
+# dyad_library(NAME [dependencies...]): a static library of every .cc in the calling folder except
+# main.cc. Folders and targets correspond one to one.
+function(dyad_library name)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  list(FILTER sources EXCLUDE REGEX "(^|/)[a-z_]*main\\.cc$")
+  if(NOT sources)
+    file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/empty.cc" "")
+    set(sources "${CMAKE_CURRENT_BINARY_DIR}/empty.cc")
+  endif()
+  add_library(${name} STATIC ${sources})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(${name} PUBLIC dyad_compiler ${ARGN})
+endfunction()

@@ -1,0 +1,88 @@
+// What the engine asks of a model: one forward pass over a flat batch of tokens.
+//
+// The engine decides which tokens run, in which pages their keys and values live, and which rows it
+// wants results of; the model owns weights and KV memory. Bits of every result depend only on the ids
+// before it: never on the rest of the batch, on chunking, or on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace dyad::engine {
+
+inline constexpr int32_t kPageTokens = 16;  // tokens a KV page holds
+
+// Consecutive tokens of one sequence within a batch.
+struct Chunk {
+  int32_t first_row = 0;       // of these tokens, in Batch::ids
+  int32_t tokens = 0;          // >= 1
+  int32_t first_position = 0;  // of these tokens, in the sequence; [0, context_length)
+  // pages[p] holds positions [16 p, 16 p + 16); covers every position up to this chunk's last. The
+  // positions before first_position are already stored.
+  std::span<const int32_t> pages;
+};
+
+// Asks for the log-probability of `target` as the token after row `row`.
+struct ScoreRow {
+  int32_t row = 0;
+  int32_t target = 0;
+  int32_t top_n = 0;  // [0, 20]
+};
+
+// Rows of `logit_rows` and `score_rows` ascend; a row may be in both.
+struct Batch {
+  std::vector<int32_t> ids;         // [rows]; each in [0, vocab_size)
+  std::vector<Chunk> chunks;        // together they cover the rows in order
+  std::vector<int32_t> logit_rows;  // rows whose full logits are wanted
+  std::vector<ScoreRow> score_rows;
+};
+
+struct TopToken {
+  int32_t id = 0;
+  float logprob = 0;
+  bool operator==(const TopToken&) const = default;
+};
+
+struct TokenScore {
+  float logprob = 0;          // log softmax of the target, natural logarithm
+  int32_t rank = 0;           // 1 = likeliest; of equal logits the lower id comes first
+  std::vector<TopToken> top;  // top_n best, descending, ties by lower id; rank == 1 means greedy
+  bool operator==(const TokenScore&) const = default;
+};
+
+// Valid until the next Step.
+struct StepResult {
+  std::span<const float> logits;         // [logit_rows, vocab_size]
+  std::span<const float> log_sum_exp;    // [logit_rows]; logit − log_sum_exp has the bits of a score
+  std::span<const TokenScore> scores;    // [score_rows]
+};
+
+struct ModelLimits {
+  int32_t vocab_size = 0;
+  int32_t context_length = 0;    // tokens a sequence may have
+  int32_t kv_pages = 0;          // page ids are [0, kv_pages)
+  int32_t max_batch_tokens = 0;  // rows a batch may have
+  int32_t max_logit_rows = 0;    // logit_rows a batch may have; score_rows are bounded by the rows alone
+};
+
+// What one step over `rows` tokens costs, for metrics.
+struct StepCost {
+  double structured_flops_per_token = 0;        // linear layers without the head
+  double dense_equivalent_flops_per_token = 0;  // the same layers if they were dense
+  double weight_bytes_per_step = 0;             // packed weights streamed once a step, head included
+};
+
+// Threads: Step is called by one thread at a time (the engine's).
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelLimits& limits() const = 0;
+  virtual StepCost cost() const = 0;
+  // Errors: Internal (a bug or a device); the engine then ends the sequences of this batch with it.
+  virtual absl::StatusOr<StepResult> Step(const Batch& batch) = 0;
+};
+
+}  // namespace dyad::engine

@@ -1,0 +1,86 @@
+// What the engine is asked for, in token ids, and how it answers. Data only, and the sink's interface.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/engine/model.h"
+
+namespace dyad::engine {
+
+inline constexpr int32_t kMaxTopN = 20;
+
+// How a token is drawn. Order: penalties, bias, temperature, top_k, top_p, min_p. Ranges are checked by
+// the caller (server/service).
+struct Sampling {
+  float temperature = 0;         // 0: greedy, ties to the lowest id
+  int32_t top_k = 0;             // 0: off
+  float top_p = 1;               // 1: off
+  float min_p = 0;               // 0: off
+  float repetition_penalty = 1;  // 1: off; over prompt and output
+  float presence_penalty = 0;    // over output
+  float frequency_penalty = 0;   // over output
+  std::vector<std::pair<int32_t, float>> logit_bias;
+  uint64_t seed = 0;
+  int32_t choice = 0;  // with the seed and the position, the key of the random numbers
+};
+
+// One sequence to run: score some of `ids`, then generate up to `max_new_tokens`.
+struct Request {
+  std::vector<int32_t> ids;  // 1 … context_length − max_new_tokens; each in [0, vocab_size)
+  // Score ids[i] for i in [max(1, score_from), ids.size()). Absent: none.
+  std::optional<int32_t> score_from;
+  int32_t max_new_tokens = 0;  // 0: only score
+  // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0 bypass
+  // the prefix cache.
+  int32_t top_n = 0;
+  Sampling sampling;
+  std::optional<int32_t> eos_id;   // ends with finish reason EOS; absent: EOS is ignored
+  std::vector<int32_t> stop_ids;   // end with finish reason STOP
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+struct GeneratedToken {
+  int32_t id = 0;
+  float logprob = 0;          // of the model's own distribution, before penalties and temperature
+  std::vector<TopToken> top;  // Request::top_n of them
+};
+
+enum class FinishReason { kNone, kLength, kEos, kStop };
+
+struct Timing {
+  absl::Duration queue;    // submitted until first scheduled
+  absl::Duration prefill;  // until all ids were processed
+  absl::Duration decode;   // until the end
+};
+
+struct Outcome {
+  absl::Status status;  // OK; DeadlineExceeded, Cancelled, Unavailable (draining), Internal
+  FinishReason reason = FinishReason::kNone;  // kNone unless OK and max_new_tokens > 0
+  Timing timing;
+  int32_t cached_tokens = 0;
+};
+
+enum class Verdict { kContinue, kStop };
+
+// Receives one sequence's results. All but Wanted are called from the engine's thread, in the order
+// OnScores (once, if anything is scored, when all ids were processed), OnToken…, OnEnd (exactly once,
+// the last call). They must not block, nor call the engine.
+class TokenSink {
+ public:
+  virtual ~TokenSink() = default;
+  // False: nobody waits for results any more; the sequence ends with Cancelled within one step.
+  virtual bool Wanted() const { return true; }
+  // scores[i] belongs to ids[max(1, score_from) + i].
+  virtual void OnScores(std::span<const TokenScore> scores) = 0;
+  // kStop ends the sequence with finish reason STOP (a stop string was found).
+  virtual Verdict OnToken(const GeneratedToken& token) = 0;
+  virtual void OnEnd(const Outcome& outcome) = 0;
+};
+
+}  // namespace dyad::engine

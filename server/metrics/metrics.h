@@ -1,0 +1,86 @@
+// Every metric of the server, behind plain calls; only metrics.cc knows prometheus-cpp.
+// Names, types, units, labels and help texts stand in one table there and in README.md.
+//
+// Threads: all calls from any thread; each costs a few atomic operations.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace dyad {
+
+// Counts of one engine step.
+struct StepStats {
+  absl::Duration duration;
+  int32_t tokens = 0;     // rows of the batch
+  int32_t sequences = 0;  // chunks of the batch
+  int32_t waiting = 0;    // after the step
+  int32_t running = 0;
+  absl::Duration oldest_waiting;  // 0 if none
+  absl::Duration oldest_running;
+  int32_t pages_used = 0;  // held by sequences
+  int32_t pages_total = 0;
+  double structured_flops = 0;
+  double dense_equivalent_flops = 0;
+  double weight_bytes = 0;
+};
+
+// How a sequence ended; the label `reason`.
+enum class EndReason { kLength, kEos, kStop, kScored, kCancelled, kDeadline, kError, kUnavailable };
+
+struct SequenceStats {
+  EndReason reason = EndReason::kScored;
+  absl::Duration queue;
+  absl::Duration prefill;
+  absl::Duration decode;
+  absl::Duration end_to_end;
+  int32_t prompt_tokens = 0;
+  int32_t generated_tokens = 0;
+  int32_t scored_tokens = 0;
+};
+
+// What one model's engine reports. Sum rule: accepted = finished (all reasons) + waiting + running.
+class ModelMetrics {
+ public:
+  virtual ~ModelMetrics() = default;
+  virtual void OnAccepted(int32_t sequences) = 0;
+  virtual void OnRejected(int32_t sequences) = 0;  // queue full
+  virtual void OnStep(const StepStats& stats) = 0;
+  virtual void OnFirstToken(absl::Duration since_submitted) = 0;
+  virtual void OnInterToken(absl::Duration since_last_token) = 0;
+  virtual void OnFinished(const SequenceStats& stats) = 0;
+  virtual void OnPreempted() = 0;
+  virtual void OnPrefixCache(int32_t query_tokens, int32_t hit_tokens) = 0;
+};
+
+// The registry, and the HTTP server that exposes it.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // Serves /metrics on `address` ("host:port"; port 0 picks one). Returns the port.
+  // Errors: Unavailable (cannot bind), InvalidArgument (not host:port).
+  absl::StatusOr<int> Serve(const std::string& address);
+
+  // The series of one model; owned by this object. Once per name.
+  ModelMetrics& AddModel(const std::string& name, absl::Duration load_time);
+
+  // One RPC ended. `method` as "GenerationService/Generate", `code` as "OK".
+  void OnRpc(std::string_view method, std::string_view code, absl::Duration duration);
+
+  std::string Text() const;  // the exposition, as /metrics gives it
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace dyad
