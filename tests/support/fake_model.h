@@ -1,0 +1,306 @@
+// A model for tests of the engine and of what stands on it: small, exact, and suspicious.
+//
+// The logits after a row are a hash of the ids before it, read back through pages that the model
+// keeps as a real one keeps keys and values. So a page that is shared wrongly, freed too early or
+// never filled does not go unnoticed: Step answers Internal and says which slot. What an
+// undisturbed sequence gets is known without an engine: LogitsAfter, ExpectedScores,
+// ExpectedGreedy.
+//
+// Logits are multiples of 1/8, so that ties are common.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <span>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/mutex.h"
+#include "server/engine/model.h"
+
+namespace dyad::testing {
+
+// A door for a model's steps: `before_step = [&](int64_t) { gate.Pass(); return absl::OkStatus();
+// }`. Opened for a number of steps or for good. Any thread.
+class Gate {
+ public:
+  // Waits until the gate lets one more through.
+  void Pass() {
+    MutexLock lock(&mutex_);
+    ++arrived_;
+    changed_.SignalAll();
+    while (passes_ == 0 && !open_) changed_.Wait(&mutex_);
+    if (!open_) --passes_;
+  }
+  void Let(int64_t passes) {
+    MutexLock lock(&mutex_);
+    passes_ += passes;
+    changed_.SignalAll();
+  }
+  void Open() {
+    MutexLock lock(&mutex_);
+    open_ = true;
+    changed_.SignalAll();
+  }
+  // Waits until `arrivals` calls of Pass have begun since the start.
+  void AwaitArrivals(int64_t arrivals) {
+    MutexLock lock(&mutex_);
+    while (arrived_ < arrivals) changed_.Wait(&mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  int64_t passes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t arrived_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool open_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// After `prompt`, and after each beginning of `continuation` behind it, the likeliest token is the
+// next id of `continuation`. An empty prompt matches nothing but the start of the sequence.
+struct Spelling {
+  std::vector<int32_t> prompt;
+  std::vector<int32_t> continuation;
+};
+
+struct FakeModelOptions {
+  int32_t vocab_size = 32;
+  int32_t context_length = 256;
+  int32_t kv_pages = 64;
+  int32_t max_batch_tokens = 512;
+  int32_t max_logit_rows = 256;
+  std::vector<Spelling> spellings;
+  std::chrono::microseconds step_time{0};  // each step sleeps so long
+  // Called first in each step with its number, from 0; an error is the step's answer and nothing is
+  // stored. May block (see Gate).
+  std::function<absl::Status(int64_t step)> before_step;
+};
+
+class FakeModel final : public engine::Model {
+ public:
+  explicit FakeModel(FakeModelOptions options = {})
+      : options_(std::move(options)),
+        limits_{options_.vocab_size, options_.context_length, options_.kv_pages,
+                options_.max_batch_tokens, options_.max_logit_rows},
+        slots_(size_t{static_cast<uint32_t>(options_.kv_pages)} * engine::kPageTokens) {}
+
+  const engine::ModelLimits& limits() const override { return limits_; }
+  engine::StepCost cost() const override { return {100, 400, 1000}; }
+  int64_t steps() const { return steps_; }  // any thread
+  int64_t rows() const { return rows_; }    // rows computed in all; any thread
+
+  absl::StatusOr<engine::StepResult> Step(const engine::Batch& batch) override {
+    const int64_t step = steps_++;
+    if (options_.step_time.count() > 0) std::this_thread::sleep_for(options_.step_time);
+    if (options_.before_step) {
+      if (absl::Status status = options_.before_step(step); !status.ok()) return status;
+    }
+    if (absl::Status status = CheckBatch(batch); !status.ok()) return status;
+    rows_ += static_cast<int64_t>(batch.ids.size());
+    logits_.clear();
+    log_sum_exp_.clear();
+    scores_.clear();
+    size_t next_logits = 0;
+    size_t next_score = 0;
+    for (const engine::Chunk& chunk : batch.chunks) {
+      ids_.clear();
+      uint64_t state = kStart;
+      for (int32_t position = 0; position < chunk.first_position; ++position) {
+        const Slot& slot = At(chunk, position);
+        state = Mix(state, slot.id);
+        if (slot.id < 0 || slot.state != state || (slot.step == step && !slot.same_bits)) {
+          return Corrupt(chunk, position);
+        }
+        ids_.push_back(slot.id);
+      }
+      for (int32_t i = 0; i < chunk.tokens; ++i) {
+        const int32_t row = chunk.first_row + i;
+        const int32_t id = batch.ids[row];
+        ids_.push_back(id);
+        state = Mix(state, id);
+        Slot& slot = At(chunk, chunk.first_position + i);
+        // Computing a stored token again changes nothing; anything else may be written once a step.
+        const bool same_bits = slot.id == id && slot.state == state;
+        if (!same_bits && slot.step == step) return Corrupt(chunk, chunk.first_position + i);
+        if (!same_bits || slot.step != step) slot = {id, same_bits, step, state};
+        const bool wants_logits =
+            next_logits < batch.logit_rows.size() && batch.logit_rows[next_logits] == row;
+        const bool wants_score =
+            next_score < batch.score_rows.size() && batch.score_rows[next_score].row == row;
+        if (!wants_logits && !wants_score) continue;
+        FillLogits(ids_, state, row_logits_);
+        const float log_sum_exp = LogSumExp(row_logits_);
+        if (wants_logits) {
+          logits_.insert(logits_.end(), row_logits_.begin(), row_logits_.end());
+          log_sum_exp_.push_back(log_sum_exp);
+          ++next_logits;
+        }
+        if (wants_score) {
+          const engine::ScoreRow& asked = batch.score_rows[next_score++];
+          scores_.push_back(Score(row_logits_, asked.target, asked.top_n));
+        }
+      }
+    }
+    return engine::StepResult{logits_, log_sum_exp_, scores_};
+  }
+
+  // The vocab_size logits of the token after `ids`.
+  std::vector<float> LogitsAfter(std::span<const int32_t> ids) const {
+    std::vector<float> logits;
+    uint64_t state = kStart;
+    for (int32_t id : ids) state = Mix(state, id);
+    FillLogits(ids, state, logits);
+    return logits;
+  }
+
+  // What OnScores must deliver for ids[max(1, score_from)…].
+  std::vector<engine::TokenScore> ExpectedScores(std::span<const int32_t> ids, int32_t score_from,
+                                                 int32_t top_n) const {
+    std::vector<engine::TokenScore> scores;
+    for (size_t i = std::max(1, score_from); i < ids.size(); ++i) {
+      scores.push_back(Score(LogitsAfter(ids.first(i)), ids[i], top_n));
+    }
+    return scores;
+  }
+
+  // The `tokens` likeliest ids after `ids`, one by one; ties to the lowest id.
+  std::vector<int32_t> ExpectedGreedy(std::vector<int32_t> ids, int32_t tokens) const {
+    const size_t prompt = ids.size();
+    for (int32_t i = 0; i < tokens; ++i) {
+      const std::vector<float> logits = LogitsAfter(ids);
+      ids.push_back(
+          static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    }
+    return {ids.begin() + static_cast<std::ptrdiff_t>(prompt), ids.end()};
+  }
+
+  static float LogSumExp(std::span<const float> logits) {
+    const double most = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (float logit : logits) sum += std::exp(logit - most);
+    return static_cast<float>(most + std::log(sum));
+  }
+
+  static engine::TokenScore Score(std::span<const float> logits, int32_t target, int32_t top_n) {
+    const float log_sum_exp = LogSumExp(logits);
+    engine::TokenScore score{logits[target] - log_sum_exp, 1, {}};
+    for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
+      if (logits[id] > logits[target] || (logits[id] == logits[target] && id < target))
+        ++score.rank;
+    }
+    if (top_n == 0) return score;
+    std::vector<int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+    order.resize(std::min<size_t>(top_n, order.size()));
+    for (int32_t id : order) score.top.push_back({id, logits[id] - log_sum_exp});
+    return score;
+  }
+
+ private:
+  static constexpr uint64_t kStart = 0x243f6a8885a308d3;
+
+  // What a token leaves behind. `state` stands for deep keys and values, which depend on all ids
+  // before.
+  struct Slot {
+    int32_t id = -1;
+    bool same_bits = false;  // the last write changed nothing
+    int64_t step = -1;       // of the last write
+    uint64_t state = 0;
+  };
+
+  static uint64_t Mix(uint64_t state, int32_t id) {
+    uint64_t x = (state ^ static_cast<uint32_t>(id)) * 0xd6e8feb86659fd93;
+    x = (x ^ (x >> 32)) * 0xd6e8feb86659fd93;
+    return x ^ (x >> 32);
+  }
+
+  Slot& At(const engine::Chunk& chunk, int32_t position) {
+    const int32_t page = chunk.pages[position / engine::kPageTokens];
+    return slots_[static_cast<size_t>(page) * engine::kPageTokens + position % engine::kPageTokens];
+  }
+
+  void FillLogits(std::span<const int32_t> ids, uint64_t state, std::vector<float>& logits) const {
+    logits.resize(options_.vocab_size);
+    for (int32_t id = 0; id < options_.vocab_size; ++id) {
+      logits[id] = static_cast<float>(Mix(state, ~id) % 64) / 8.0f - 4.0f;
+    }
+    for (const Spelling& spelling : options_.spellings) {
+      const size_t prompt = spelling.prompt.size();
+      if (ids.size() < prompt || ids.size() >= prompt + spelling.continuation.size()) continue;
+      const size_t spelt = ids.size() - prompt;
+      if (std::equal(spelling.prompt.begin(), spelling.prompt.end(), ids.begin()) &&
+          std::equal(ids.begin() + static_cast<std::ptrdiff_t>(prompt), ids.end(),
+                     spelling.continuation.begin())) {
+        logits[spelling.continuation[spelt]] = 12.0f;
+      }
+    }
+  }
+
+  absl::Status CheckBatch(const engine::Batch& batch) const {
+    const auto rows = static_cast<int32_t>(batch.ids.size());
+    if (rows < 1 || rows > limits_.max_batch_tokens) {
+      return absl::InternalError(absl::StrCat("fake model: a batch of ", rows, " rows"));
+    }
+    for (int32_t id : batch.ids) {
+      if (id < 0 || id >= limits_.vocab_size) {
+        return absl::InternalError(absl::StrCat("fake model: id ", id));
+      }
+    }
+    int32_t next_row = 0;
+    for (const engine::Chunk& chunk : batch.chunks) {
+      const int32_t last = chunk.first_position + chunk.tokens - 1;
+      const bool fits =
+          chunk.first_row == next_row && chunk.tokens >= 1 && chunk.first_position >= 0 &&
+          last<limits_.context_length&& static_cast<int32_t>(chunk.pages.size())> last /
+              engine::kPageTokens;
+      if (!fits) return absl::InternalError("fake model: a malformed chunk");
+      for (int32_t page : chunk.pages) {
+        if (page < 0 || page >= limits_.kv_pages) {
+          return absl::InternalError(absl::StrCat("fake model: page ", page));
+        }
+      }
+      next_row += chunk.tokens;
+    }
+    const auto by_row = [](const engine::ScoreRow& a, const engine::ScoreRow& b) {
+      return a.row >= b.row;
+    };
+    const bool ordered = next_row == rows &&
+                         static_cast<int32_t>(batch.logit_rows.size()) <= limits_.max_logit_rows &&
+                         std::adjacent_find(batch.logit_rows.begin(), batch.logit_rows.end(),
+                                            std::greater_equal<>()) == batch.logit_rows.end() &&
+                         std::adjacent_find(batch.score_rows.begin(), batch.score_rows.end(),
+                                            by_row) == batch.score_rows.end();
+    return ordered ? absl::OkStatus() : absl::InternalError("fake model: malformed rows");
+  }
+
+  static absl::Status Corrupt(const engine::Chunk& chunk, int32_t position) {
+    return absl::InternalError(absl::StrCat(
+        "fake model: page ", chunk.pages[position / engine::kPageTokens], " slot ",
+        position % engine::kPageTokens, " does not hold position ", position, " of this sequence"));
+  }
+
+  const FakeModelOptions options_;
+  const engine::ModelLimits limits_;
+  std::vector<Slot> slots_;  // [kv_pages, kPageTokens]
+  std::atomic<int64_t> steps_{0};
+  std::atomic<int64_t> rows_{0};
+  std::vector<int32_t> ids_;
+  std::vector<float> row_logits_;
+  std::vector<float> logits_;
+  std::vector<float> log_sum_exp_;
+  std::vector<engine::TokenScore> scores_;
+};
+
+}  // namespace dyad::testing
