@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""Every dense or DYAD fixture, served over gRPC: log-probabilities and greedy continuations equal the
+golden values of the reference layers.
+
+Tolerances: 2e-4 is what float32 weights promise (the fixtures' own noise is below 2e-5); 16-bit weights
+round, so they stay within 1e-2 (float16) and 6e-2 (bfloat16) of the float32 values.
+"""
+import math
+
+from support import safetensors
+from support.server import FIXTURES, Server
+
+NAMES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "expected.safetensors").exists())
+TOLERANCE = {"float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2}
+
+
+def log_softmax(row):
+    top = max(row)
+    total = top + math.log(math.fsum(math.exp(value - top) for value in row))
+    return [value - total for value in row]
+
+
+def largest_error(score, ids, logits, vocabulary):
+    """Over the scored tokens of one text; also checks which positions were scored."""
+    assert score["ids"] == list(ids)
+    assert score["logprobs"][0] is None and score["greedy"][0] is None
+    worst = 0.0
+    for position in range(1, len(ids)):
+        row = log_softmax(logits[(position - 1) * vocabulary:position * vocabulary])
+        worst = max(worst, abs(score["logprobs"][position] - row[ids[position]]))
+    return worst
+
+
+def check(server, name, dtype):
+    golden = safetensors.read(FIXTURES / name / "expected.safetensors")
+    prompts = [list(golden[f"case{i}.input_ids"][1]) for i in range(4)]
+    scores = server.batch("score", [{"ids": ids} for ids in prompts], "--model", name)
+    worst = 0.0
+    for i, ids in enumerate(prompts):
+        shape, logits = golden[f"case{i}.logits"]
+        worst = max(worst, largest_error(scores[i], ids, logits, shape[1]))
+    same = 0
+    if dtype == "float32":
+        asked = [{"ids": ids, "max_new_tokens": 24, "ignore_eos": True} for ids in prompts]
+        answers = server.batch("generate", asked, "--model", name)
+        for i, answer in enumerate(answers):
+            greedy = list(golden[f"case{i}.greedy"][1])
+            assert answer["ids"] == greedy, f"{name} case {i}: {answer['ids']} is not {greedy}"
+            assert answer["finish_reason"] == "LENGTH"
+            same += 1
+    print(f"{dtype:9} {name:26} largest error {worst:.2e}; {same} greedy continuations equal")
+    assert worst <= TOLERANCE[dtype], f"{name}: {worst} is above {TOLERANCE[dtype]}"
+
+
+def main():
+    assert len(NAMES) == 13, NAMES
+    # The comparison must be able to fail.
+    assert largest_error({"ids": [0, 1], "logprobs": [None, -0.5], "greedy": [None, True]},
+                         [0, 1], [0.0, 0.0], 2) > 0.19
+    for dtype in TOLERANCE:
+        with Server({name: FIXTURES / name for name in NAMES}, f"--weight_dtype={dtype}",
+                    f"--kv_cache_bytes={64 << 20}") as server:
+            for name in NAMES:
+                check(server, name, dtype)
+
+
+if __name__ == "__main__":
+    main()

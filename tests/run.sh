@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs all tests, from a bare clone: installs the packages, builds, tests, and does the same under the
+# sanitizers. One stage alone: tests/run.sh release | asan | tsan.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+stages=("$@")
+((${#stages[@]})) || stages=(asan tsan release)  # release last: its summary is the last line printed
+
+./deploy/install_deps.sh
+mkdir -p build
+for stage in "${stages[@]}"; do
+  echo "== $stage: build"
+  cmake --preset "$stage" >"build/configure-$stage.log" 2>&1 || {
+    cat "build/configure-$stage.log" >&2
+    exit 1
+  }
+  case "$stage" in
+    release) cmake --build --preset release ;;
+    # The end-to-end tests drive whole servers; they run in the release stage.
+    asan) cmake --build --preset asan ;;
+    # Thread-sanitized: what has threads of its own and no library that is not instrumented.
+    tsan) cmake --build --preset tsan --target tsan_tests ;;
+    *) echo "tests/run.sh: unknown stage $stage; release, asan or tsan" >&2; exit 2 ;;
+  esac
+  echo "== $stage: test"
+  case "$stage" in
+    release) ctest --preset release ;;
+    asan) ctest --preset asan -LE 'end_to_end|structure' ;;
+    tsan) ctest --preset tsan -L 'server_engine|server_text|^kernels$' ;;
+  esac
+done
