@@ -1,0 +1,231 @@
+// The table of all metrics, and the prometheus-cpp series behind it. README.md repeats the table
+// for readers; a test compares the two.
+#include "server/metrics/metrics.h"
+
+#include <array>
+#include <exception>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "prometheus/counter.h"
+#include "prometheus/exposer.h"
+#include "prometheus/gauge.h"
+#include "prometheus/histogram.h"
+#include "prometheus/registry.h"
+#include "prometheus/text_serializer.h"
+#include "server/base/mutex.h"
+#include "server/metrics/metrics_table.h"
+
+namespace dyad {
+namespace {
+
+using namespace metrics_table;  // NOLINT(google-build-using-namespace): rows are named throughout
+
+prometheus::Counter& AddCounter(prometheus::Registry& registry, Id id, prometheus::Labels labels) {
+  return prometheus::BuildCounter()
+      .Name(kTable[id].name)
+      .Help(kTable[id].help)
+      .Register(registry)
+      .Add(std::move(labels));
+}
+
+prometheus::Gauge& AddGauge(prometheus::Registry& registry, Id id, prometheus::Labels labels) {
+  return prometheus::BuildGauge()
+      .Name(kTable[id].name)
+      .Help(kTable[id].help)
+      .Register(registry)
+      .Add(std::move(labels));
+}
+
+prometheus::Histogram& AddHistogram(prometheus::Registry& registry, Id id,
+                                    prometheus::Labels labels) {
+  return prometheus::BuildHistogram()
+      .Name(kTable[id].name)
+      .Help(kTable[id].help)
+      .Register(registry)
+      .Add(std::move(labels), kTable[id].kind == Kind::kCounts ? CountsLadder() : SecondsLadder());
+}
+
+// Keeps a pointer to each series, so that the engine's thread never looks one up.
+class ModelSeries final : public ModelMetrics {
+ public:
+  ModelSeries(prometheus::Registry& registry, const std::string& model, absl::Duration load_time) {
+    for (const Metric& metric : kTable) {
+      if (std::string_view(metric.labels) != "model") continue;
+      const prometheus::Labels labels = {{"model", model}};
+      switch (metric.kind) {
+        case Kind::kCounter:
+          counters_[metric.id] = &AddCounter(registry, metric.id, labels);
+          break;
+        case Kind::kGauge:
+          gauges_[metric.id] = &AddGauge(registry, metric.id, labels);
+          break;
+        case Kind::kSeconds:
+        case Kind::kCounts:
+          histograms_[metric.id] = &AddHistogram(registry, metric.id, labels);
+          break;
+      }
+    }
+    for (size_t reason = 0; reason < kReasons.size(); ++reason) {
+      finished_[reason] =
+          &AddCounter(registry, kFinished, {{"model", model}, {"reason", kReasons[reason]}});
+    }
+    gauges_[kLoadTime]->Set(absl::ToDoubleSeconds(load_time));
+  }
+
+  void OnAccepted(int32_t sequences) override {
+    counters_[kAccepted]->Increment(sequences);
+    gauges_[kInFlight]->Increment(sequences);
+  }
+
+  void OnRejected(int32_t sequences) override { counters_[kRejected]->Increment(sequences); }
+
+  void OnStep(const StepStats& stats) override {
+    Observe(kStepTime, stats.duration);
+    histograms_[kStepTokens]->Observe(stats.tokens);
+    histograms_[kStepSequences]->Observe(stats.sequences);
+    gauges_[kQueued]->Set(stats.waiting);
+    gauges_[kRunning]->Set(stats.running);
+    gauges_[kOldestQueued]->Set(absl::ToDoubleSeconds(stats.oldest_waiting));
+    gauges_[kOldestRunning]->Set(absl::ToDoubleSeconds(stats.oldest_running));
+    gauges_[kLastStep]->Set(absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
+    gauges_[kPagesUsed]->Set(stats.pages_used);
+    gauges_[kPages]->Set(stats.pages_total);
+    const double pages = stats.pages_total > 0 ? stats.pages_total : 1;
+    gauges_[kKvUsage]->Set(stats.pages_used / pages);
+    counters_[kStructuredFlops]->Increment(stats.structured_flops);
+    counters_[kDenseFlops]->Increment(stats.dense_equivalent_flops);
+    counters_[kWeightBytes]->Increment(stats.weight_bytes);
+  }
+
+  void OnFirstToken(absl::Duration since_submitted) override {
+    Observe(kTimeToFirstToken, since_submitted);
+  }
+
+  void OnInterToken(absl::Duration since_last_token) override {
+    Observe(kInterToken, since_last_token);
+  }
+
+  void OnFinished(const SequenceStats& stats) override {
+    Observe(kQueueTime, stats.queue);
+    Observe(kPrefillTime, stats.prefill);
+    if (stats.generated_tokens > 0) Observe(kDecodeTime, stats.decode);
+    Observe(kEndToEnd, stats.end_to_end);
+    counters_[kPromptTokens]->Increment(stats.prompt_tokens);
+    counters_[kGeneratedTokens]->Increment(stats.generated_tokens);
+    counters_[kScoredTokens]->Increment(stats.scored_tokens);
+    finished_[static_cast<size_t>(stats.reason)]->Increment();
+    gauges_[kInFlight]->Decrement();
+  }
+
+  void OnPreempted() override { counters_[kPreemptions]->Increment(); }
+
+  void OnPrefixCache(int32_t query_tokens, int32_t hit_tokens) override {
+    counters_[kCacheQueries]->Increment(query_tokens);
+    counters_[kCacheHits]->Increment(hit_tokens);
+  }
+
+ private:
+  void Observe(Id id, absl::Duration duration) {
+    histograms_[id]->Observe(absl::ToDoubleSeconds(duration));
+  }
+
+  // Indexed by Id; null where the metric is of another kind or carries other labels.
+  std::array<prometheus::Counter*, kIds> counters_ = {};
+  std::array<prometheus::Gauge*, kIds> gauges_ = {};
+  std::array<prometheus::Histogram*, kIds> histograms_ = {};
+  std::array<prometheus::Counter*, kReasons.size()> finished_ = {};
+};
+
+// What the HTTP library would read as something else ("80s" asks it for TLS, "80,81" for two ports)
+// is refused here.
+bool IsHostPort(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  uint32_t port = 0;
+  return colon != std::string::npos && colon > 0 &&
+         address.find_first_of(", +") == std::string::npos &&
+         address.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535;
+}
+
+}  // namespace
+
+class Metrics::Impl {
+ public:
+  absl::StatusOr<int> Serve(const std::string& address) {
+    if (!IsHostPort(address)) {
+      return absl::InvalidArgumentError(absl::StrCat("metrics address is \"", address,
+                                                     "\"; expected host:port, port 0 to 65535"));
+    }
+    // The library reports failures by exceptions; they end here.
+    try {
+      exposer_ = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
+          "listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000"});
+      exposer_->RegisterCollectable(registry_);
+      return exposer_->GetListeningPorts().at(0);
+    } catch (const std::exception& error) {
+      exposer_.reset();
+      return absl::UnavailableError(
+          absl::StrCat("cannot serve metrics on ", address, ": ", error.what()));
+    }
+  }
+
+  ModelMetrics& AddModel(const std::string& name, absl::Duration load_time) {
+    MutexLock lock(&mutex_);
+    models_.push_back(std::make_unique<ModelSeries>(*registry_, name, load_time));
+    return *models_.back();
+  }
+
+  void OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
+    const auto [requests, seconds] = RpcSeries(method, code);
+    requests->Increment();
+    seconds->Observe(absl::ToDoubleSeconds(duration));
+  }
+
+  std::string Text() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+
+ private:
+  using Rpc = std::pair<prometheus::Counter*, prometheus::Histogram*>;
+
+  Rpc RpcSeries(std::string_view method, std::string_view code) {
+    std::string key(method);
+    key.append(" ").append(code);
+    MutexLock lock(&mutex_);
+    Rpc& rpc = rpcs_[key];
+    if (rpc.first == nullptr) {
+      rpc.first = &AddCounter(*registry_, kRpcRequests,
+                              {{"method", std::string(method)}, {"code", std::string(code)}});
+      rpc.second = &AddHistogram(*registry_, kRpcDuration, {{"method", std::string(method)}});
+    }
+    return rpc;
+  }
+
+  const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  Mutex mutex_;
+  std::vector<std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
+  // By "method code". Bounded: methods are those of our services, codes those of gRPC.
+  absl::flat_hash_map<std::string, Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<prometheus::Exposer> exposer_;  // last: stops before the series go
+};
+
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
+Metrics::~Metrics() = default;
+
+absl::StatusOr<int> Metrics::Serve(const std::string& address) { return impl_->Serve(address); }
+
+ModelMetrics& Metrics::AddModel(const std::string& name, absl::Duration load_time) {
+  return impl_->AddModel(name, load_time);
+}
+
+void Metrics::OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
+  impl_->OnRpc(method, code, duration);
+}
+
+std::string Metrics::Text() const { return impl_->Text(); }
+
+}  // namespace dyad
