@@ -1,4 +1,5 @@
-// A model's digest: what `sha256sum config.json FILES… | sha256sum` prints, names sorted, run in the folder.
+// A model's digest: what `sha256sum config.json FILES… | sha256sum` prints, names sorted, run in
+// the folder.
 #pragma once
 
 #include <string>

@@ -1,0 +1,54 @@
+// JSON of unknown origin, read event by event: no tree is built, and what is too deep or holds a
+// token too long is refused before the parser sees it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "nlohmann/json.hpp"
+
+namespace dyad {
+
+struct JsonBounds {
+  size_t max_depth = 8;                // objects and arrays inside each other
+  size_t max_token = size_t{1} << 20;  // bytes of one string or number
+};
+
+// Refuses whatever a derived class does not expect. A handler returns false to stop, after Fail.
+class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  const absl::Status& status() const { return status_; }
+
+  bool null() override { return Unexpected("null"); }
+  bool boolean(bool) override { return Unexpected("a boolean"); }
+  bool number_integer(number_integer_t) override { return Unexpected("a negative number"); }
+  bool number_unsigned(number_unsigned_t) override { return Unexpected("a number"); }
+  bool number_float(number_float_t, const string_t&) override {
+    return Unexpected("a number that is no integer of 64 bits");
+  }
+  bool string(string_t&) override { return Unexpected("a string"); }
+  bool binary(binary_t&) override { return Unexpected("binary data"); }
+  bool start_object(size_t) override { return Unexpected("an object"); }
+  bool end_object() override { return true; }
+  bool start_array(size_t) override { return Unexpected("an array"); }
+  bool end_array() override { return true; }
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override;
+
+ protected:
+  // Says where the reader is and what it expected there. `found` is one of the texts above.
+  virtual bool Unexpected(std::string_view found) = 0;
+  bool Fail(const std::string& message);  // returns false
+
+ private:
+  absl::Status status_;
+};
+
+// Feeds `text`, which must be one JSON value in UTF-8, to `handler`. Memory: O(max_token).
+// Errors: InvalidArgument, without the file's name: not JSON, beyond the bounds, or the handler's
+// own.
+absl::Status ReadJson(std::string_view text, const JsonBounds& bounds, JsonHandler& handler);
+
+}  // namespace dyad
