@@ -37,15 +37,16 @@ class Tokenizer {
  public:
   // Reads tokenizer.json, or vocab.json + merges.txt (+ special_tokens_map.json,
   // tokenizer_config.json).
-  // Returns null if the folder has neither. Errors: InvalidArgument naming file, key, found, expected:
-  // also for a pre-tokenizer, normaliser or model kind that is not supported.
+  // Returns null if the folder has neither. Errors: InvalidArgument naming file, key, found,
+  // expected: also for a pre-tokenizer, normaliser or model kind that is not supported.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& folder);
 
   virtual ~Tokenizer() = default;
 
   // `text` is UTF-8; InvalidArgument names the offset of the first bad byte.
   // Cost: O(bytes · log bytes); no recursion, bounded for any input.
-  virtual absl::StatusOr<Encoding> Encode(std::string_view text, const EncodeOptions& options) const = 0;
+  virtual absl::StatusOr<Encoding> Encode(std::string_view text,
+                                          const EncodeOptions& options) const = 0;
 
   // Ids outside the vocabulary decode to nothing. Each maximal bad UTF-8 part becomes U+FFFD.
   virtual std::string Decode(std::span<const int32_t> ids, DecodeSpecial special) const = 0;
@@ -54,9 +55,9 @@ class Tokenizer {
   virtual std::string_view TokenBytes(int32_t id) const = 0;
   virtual bool IsSpecial(int32_t id) const = 0;
 
-  virtual int32_t vocab_size() const = 0;                // 1 + largest id
-  virtual std::optional<int32_t> bos_id() const = 0;     // tokenizer_config's bos_token
-  virtual std::optional<int32_t> eos_id() const = 0;     // tokenizer_config's eos_token
+  virtual int32_t vocab_size() const = 0;             // 1 + largest id
+  virtual std::optional<int32_t> bos_id() const = 0;  // tokenizer_config's bos_token
+  virtual std::optional<int32_t> eos_id() const = 0;  // tokenizer_config's eos_token
 };
 
 }  // namespace dyad
