@@ -35,7 +35,7 @@ struct Submission {
 struct EngineStatus {
   int32_t waiting = 0;
   int32_t running = 0;
-  int32_t free_pages = 0;  // those that the prefix cache could give up included
+  int32_t free_pages = 0;          // those that the prefix cache could give up included
   absl::Duration since_last_step;  // 0 while there is no work
   // How long the queue takes to drain at the measured rate, for retry hints; [0.05 s, 60 s].
   absl::Duration retry_after;
@@ -52,7 +52,8 @@ class Engine {
 
   // Queues all of them or none. On OK every sink gets exactly one OnEnd; otherwise no call at all.
   // Errors: ResourceExhausted (a queue bound; retry later), Unavailable (draining), InvalidArgument
-  // (ids empty, out of range or too long; a request that cannot ever fit the pages). Any thread; never waits.
+  // (ids empty, out of range or too long; a request that cannot ever fit the pages). Any thread;
+  // never waits.
   absl::Status Submit(std::vector<Submission> submissions);
 
   // Refuses new work; waits until all sequences ended, at most `limit`; then ends the rest with

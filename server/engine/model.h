@@ -1,8 +1,8 @@
 // What the engine asks of a model: one forward pass over a flat batch of tokens.
 //
 // The engine decides which tokens run, in which pages their keys and values live, and which rows it
-// wants results of; the model owns weights and KV memory. Bits of every result depend only on the ids
-// before it: never on the rest of the batch, on chunking, or on the number of threads.
+// wants results of; the model owns weights and KV memory. Bits of every result depend only on the
+// ids before it: never on the rest of the batch, on chunking, or on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -55,9 +55,9 @@ struct TokenScore {
 
 // Valid until the next Step.
 struct StepResult {
-  std::span<const float> logits;         // [logit_rows, vocab_size]
-  std::span<const float> log_sum_exp;    // [logit_rows]; logit − log_sum_exp has the bits of a score
-  std::span<const TokenScore> scores;    // [score_rows]
+  std::span<const float> logits;       // [logit_rows, vocab_size]
+  std::span<const float> log_sum_exp;  // [logit_rows]; logit − log_sum_exp has the bits of a score
+  std::span<const TokenScore> scores;  // [score_rows]
 };
 
 struct ModelLimits {
@@ -65,14 +65,15 @@ struct ModelLimits {
   int32_t context_length = 0;    // tokens a sequence may have
   int32_t kv_pages = 0;          // page ids are [0, kv_pages)
   int32_t max_batch_tokens = 0;  // rows a batch may have
-  int32_t max_logit_rows = 0;    // logit_rows a batch may have; score_rows are bounded by the rows alone
+  int32_t max_logit_rows =
+      0;  // logit_rows a batch may have; score_rows are bounded by the rows alone
 };
 
 // What one step over `rows` tokens costs, for metrics.
 struct StepCost {
   double structured_flops_per_token = 0;        // linear layers without the head
   double dense_equivalent_flops_per_token = 0;  // the same layers if they were dense
-  double weight_bytes_per_step = 0;             // packed weights streamed once a step, head included
+  double weight_bytes_per_step = 0;  // packed weights streamed once a step, head included
 };
 
 // Threads: Step is called by one thread at a time (the engine's).

@@ -1,4 +1,5 @@
-// What the engine is asked for, in token ids, and how it answers. Data only, and the sink's interface.
+// What the engine is asked for, in token ids, and how it answers. Data only, and the sink's
+// interface.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@ namespace dyad::engine {
 
 inline constexpr int32_t kMaxTopN = 20;
 
-// How a token is drawn. Order: penalties, bias, temperature, top_k, top_p, min_p. Ranges are checked by
-// the caller (server/service).
+// How a token is drawn. Order: penalties, bias, temperature, top_k, top_p, min_p. Ranges are
+// checked by the caller (server/service).
 struct Sampling {
   float temperature = 0;         // 0: greedy, ties to the lowest id
   int32_t top_k = 0;             // 0: off
@@ -36,12 +37,12 @@ struct Request {
   // Score ids[i] for i in [max(1, score_from), ids.size()). Absent: none.
   std::optional<int32_t> score_from;
   int32_t max_new_tokens = 0;  // 0: only score
-  // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0 bypass
-  // the prefix cache.
+  // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0
+  // bypass the prefix cache.
   int32_t top_n = 0;
   Sampling sampling;
-  std::optional<int32_t> eos_id;   // ends with finish reason EOS; absent: EOS is ignored
-  std::vector<int32_t> stop_ids;   // end with finish reason STOP
+  std::optional<int32_t> eos_id;  // ends with finish reason EOS; absent: EOS is ignored
+  std::vector<int32_t> stop_ids;  // end with finish reason STOP
   absl::Time deadline = absl::InfiniteFuture();
 };
 
@@ -69,8 +70,8 @@ struct Outcome {
 enum class Verdict { kContinue, kStop };
 
 // Receives one sequence's results. All but Wanted are called from the engine's thread, in the order
-// OnScores (once, if anything is scored, when all ids were processed), OnToken…, OnEnd (exactly once,
-// the last call). They must not block, nor call the engine.
+// OnScores (once, if anything is scored, when all ids were processed), OnToken…, OnEnd (exactly
+// once, the last call). They must not block, nor call the engine.
 class TokenSink {
  public:
   virtual ~TokenSink() = default;

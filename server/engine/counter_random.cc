@@ -1,0 +1,26 @@
+// The rounds and constants as published.
+#include "server/engine/counter_random.h"
+
+namespace dyad::engine {
+
+PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key) {
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t a = uint64_t{0xD2511F53} * counter[0];
+    const uint64_t b = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(b),
+               static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(a)};
+    key[0] += 0x9E3779B9;
+    key[1] += 0xBB67AE85;
+  }
+  return counter;
+}
+
+double UniformAt(const DrawKey& key) {
+  const PhiloxCounter words =
+      Philox({static_cast<uint32_t>(key.position), static_cast<uint32_t>(key.choice), 0, 0},
+             {static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32)});
+  const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
+  return static_cast<double>(bits >> 11) * 0x1p-53;
+}
+
+}  // namespace dyad::engine

@@ -1,0 +1,28 @@
+// Random numbers that are a function of where they are used, not of what was drawn before.
+//
+// Philox4x32-10: a keyed bijection of 128-bit counters, ten rounds of two 32-bit multiplications.
+// Source: J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC
+// 2011.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace dyad::engine {
+
+using PhiloxCounter = std::array<uint32_t, 4>;
+using PhiloxKey = std::array<uint32_t, 2>;
+
+PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key);
+
+// Names one draw: the token at `position` of choice `choice` of a request with this seed.
+struct DrawKey {
+  uint64_t seed = 0;
+  int32_t choice = 0;
+  int32_t position = 0;
+};
+
+// Uniform over the multiples of 2^-53 in [0, 1).
+double UniformAt(const DrawKey& key);
+
+}  // namespace dyad::engine

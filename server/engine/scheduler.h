@@ -1,0 +1,107 @@
+// Which sequences run in the next step, and with how many tokens: pure policy over the queue, the
+// running set and the pages. No thread, no clock, no model; tests crank it step by step.
+//
+// Order of decisions in a step, all under one budget of tokens:
+//   1. sequences that decode, oldest first, one token each. If pages run short the youngest running
+//      sequence is preempted: it gives its pages back, waits again, and is later recomputed.
+//   2. running sequences that are still in their prompt (or are recomputed), oldest first, as much
+//   as
+//      the budget leaves.
+//   3. unless something was preempted: admissions from the queue, oldest first. The head is
+//   admitted
+//      when all pages for the ids it has so far are available and each running sequence that
+//      generates could still take one more; until then nobody passes it.
+// So a sequence takes all pages for its prompt when it is admitted, and only decodes can run short.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "server/engine/engine.h"
+#include "server/engine/page_pool.h"
+#include "server/engine/prefix_tree.h"
+#include "server/engine/sequence.h"
+
+namespace dyad::engine {
+
+struct SchedulerLimits {
+  int32_t max_batch_tokens = 512;       // >= 1
+  int32_t max_running_sequences = 256;  // >= 1
+  PrefixCache prefix_cache = PrefixCache::kOn;
+};
+
+// `tokens` of a sequence from its position `stored` on; 0 if all it needs was found in the tree.
+struct PlannedChunk {
+  Sequence* sequence = nullptr;
+  int32_t tokens = 0;
+};
+
+struct Plan {
+  std::vector<PlannedChunk> chunks;
+  std::vector<Sequence*>
+      admitted;  // part of chunks; those admitted again after a preemption included
+  std::vector<Sequence*> preempted;  // waiting again
+  int32_t tokens = 0;                // sum over chunks
+};
+
+// Threads: the engine's only. REQUIRES of every sequence: PagesFor(StoredTokens(request)) <=
+// pool.total(). Owns its sequences until TakeEnded.
+class Scheduler {
+ public:
+  Scheduler(const SchedulerLimits& limits, PagePool& pool, PrefixTree& tree);
+
+  void Add(std::unique_ptr<Sequence> sequence);  // at the end of the queue
+
+  // Decides the next step. Not empty if there is a sequence, unless none of them needs a step.
+  // Valid until the next call; the caller must answer each chunk with Store, or End its sequence.
+  const Plan& Schedule();
+
+  // The next `tokens` tokens of a running sequence are stored and their scores, if wanted, appended
+  // to sequence.scores: counts them, and offers pages that became full to the tree.
+  void Store(Sequence& sequence, int32_t tokens);
+
+  // The sequence leaves with this outcome at the next TakeEnded. Only the first call for it counts.
+  void End(Sequence& sequence, absl::Status status, FinishReason reason = FinishReason::kNone);
+
+  // Hands over all that ended, oldest first within waiting and running; their pages are released.
+  std::vector<std::unique_ptr<Sequence>> TakeEnded();
+
+  const std::deque<std::unique_ptr<Sequence>>& waiting() const { return waiting_; }  // oldest first
+  const std::vector<std::unique_ptr<Sequence>>& running() const {
+    return running_;
+  }                                                           // oldest first
+  int64_t waiting_tokens() const { return waiting_tokens_; }  // ids of those waiting
+
+ private:
+  void PlanDecodes();
+  void PlanPrefills();
+  void Admit();
+  bool TakePageForNextToken(Sequence& sequence);
+  void PreemptYoungest();
+  void FindPrefix(Sequence& sequence);
+  bool TakeKnownScores(Sequence& sequence, const CachedPage& found);
+  bool WaitsForPageInFlight(const Sequence& sequence) const;
+  void AddToPlan(Sequence& sequence, int32_t tokens);
+  void ReleasePages(Sequence& sequence);
+
+  const SchedulerLimits limits_;
+  PagePool& pool_;
+  PrefixTree& tree_;
+  std::deque<std::unique_ptr<Sequence>> waiting_;
+  std::vector<std::unique_ptr<Sequence>> running_;
+  int64_t waiting_tokens_ = 0;
+  int32_t running_generating_ = 0;
+  int32_t ended_waiting_ = 0;
+  int32_t ended_running_ = 0;
+  uint64_t next_order_ = 0;
+  Plan plan_;
+  int32_t budget_ = 0;
+  absl::flat_hash_set<uint64_t> in_flight_;  // KeyHash of the first page that a planned chunk fills
+};
+
+}  // namespace dyad::engine

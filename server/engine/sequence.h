@@ -1,0 +1,84 @@
+// One request's state in the engine. Data, and what follows from it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/engine/engine.h"
+#include "server/engine/prefix_tree.h"
+#include "server/engine/request.h"
+
+namespace dyad::engine {
+
+constexpr int32_t PagesFor(int32_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
+// Tokens of `request` whose keys and values are stored when it ends. Nobody reads those of the last
+// token: not those of the last one generated, nor of the last one scored.
+inline int32_t StoredTokens(const Request& request) {
+  const auto prompt = static_cast<int32_t>(request.ids.size());
+  const bool scores = request.score_from.has_value() && *request.score_from < prompt;
+  if (request.max_new_tokens == 0 && !scores) return 0;
+  return prompt + request.max_new_tokens - 1;
+}
+
+struct Sequence {
+  Sequence(Submission submission, absl::Time now)
+      : request(std::move(submission.request)),
+        sink(submission.sink),
+        ids(std::move(request.ids)),
+        prompt_tokens(static_cast<int32_t>(ids.size())),
+        score_begin(request.score_from.has_value()
+                        ? std::clamp(*request.score_from, 1, std::max(1, prompt_tokens))
+                        : prompt_tokens),
+        submitted(now) {}
+
+  Request request;  // without its ids
+  TokenSink* sink;
+  std::vector<int32_t> ids;  // the request's, then those generated
+  int32_t prompt_tokens;
+  int32_t score_begin;             // the first id that is scored; prompt_tokens if none is
+  std::vector<TokenScore> scores;  // of ids[score_begin…], as far as known
+  uint64_t order = 0;              // of submission; lower is older
+
+  // Keys and values. pages[p] holds positions [16 p, 16 p + 16); the first tree_pages of them are
+  // in the prefix tree, where they are called `node`. Empty while waiting.
+  std::vector<int32_t> pages;
+  int32_t tree_pages = 0;
+  NodeId node = kRootNode;
+  int32_t stored = 0;  // tokens whose keys and values are there
+
+  bool postponed = false;  // has once let others pass, to find their pages in the tree
+  bool running = false;
+
+  absl::Time submitted;
+  absl::Time scheduled = absl::InfiniteFuture();    // first
+  absl::Time prompt_done = absl::InfiniteFuture();  // all of the request's ids were processed
+  absl::Time last_token = absl::InfiniteFuture();
+  std::optional<Outcome> outcome;  // set when it ends
+  int32_t cached_tokens = 0;       // when first scheduled
+
+  bool generates() const { return request.max_new_tokens > 0; }
+  int32_t length() const { return static_cast<int32_t>(ids.size()); }
+  int32_t generated() const { return length() - prompt_tokens; }
+  // The first id whose score is wanted and not known; prompt_tokens if there is none.
+  int32_t next_score() const { return score_begin + static_cast<int32_t>(scores.size()); }
+  bool scores_missing() const { return next_score() < prompt_tokens; }
+
+  // Tokens that must be stored before the next token can be drawn or the last score is known.
+  int32_t target() const {
+    if (generates()) return length();
+    return score_begin < prompt_tokens ? prompt_tokens - 1 : 0;
+  }
+  int32_t remaining() const { return std::max(0, target() - stored); }
+
+  PageIds PageIdsAt(int32_t page) const {
+    return PageIds(ids.data() + int64_t{page} * kPageTokens, size_t{kPageTokens});
+  }
+};
+
+}  // namespace dyad::engine

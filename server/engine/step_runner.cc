@@ -1,0 +1,288 @@
+// The order within a step is part of the contract: README.md, "A step".
+#include "server/engine/step_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dyad::engine {
+namespace {
+
+constexpr absl::Time kNever = absl::InfiniteFuture();
+
+// Scored tokens whose row lies in the next `tokens` rows of a sequence. The row before a token
+// predicts it.
+struct ScoredRange {
+  int32_t begin = 0;  // index into ids
+  int32_t end = 0;    // >= begin
+};
+
+ScoredRange ScoredBy(const Sequence& sequence, int32_t tokens) {
+  const int32_t begin = std::max(sequence.next_score(), sequence.stored + 1);
+  const int32_t end = std::min(sequence.prompt_tokens, sequence.stored + tokens + 1);
+  return {begin, std::max(begin, end)};
+}
+
+bool DrawsToken(const PlannedChunk& chunk) {
+  const Sequence& sequence = *chunk.sequence;
+  return sequence.generates() && sequence.stored + chunk.tokens == sequence.length();
+}
+
+SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
+  return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
+          std::clamp(options.max_running_sequences, 1, std::max(1, model.max_logit_rows)),
+          options.prefix_cache};
+}
+
+EndReason ReasonOf(const Outcome& outcome) {
+  switch (outcome.status.code()) {
+    case absl::StatusCode::kOk:
+      break;
+    case absl::StatusCode::kCancelled:
+      return EndReason::kCancelled;
+    case absl::StatusCode::kDeadlineExceeded:
+      return EndReason::kDeadline;
+    case absl::StatusCode::kUnavailable:
+      return EndReason::kUnavailable;
+    default:
+      return EndReason::kError;
+  }
+  switch (outcome.reason) {
+    case FinishReason::kNone:
+      return EndReason::kScored;
+    case FinishReason::kLength:
+      return EndReason::kLength;
+    case FinishReason::kEos:
+      return EndReason::kEos;
+    case FinishReason::kStop:
+      return EndReason::kStop;
+  }
+  return EndReason::kError;
+}
+
+// Phases that were not reached are empty; the one in which it ended lasts until now.
+Timing TimingOf(const Sequence& sequence, absl::Time now) {
+  const absl::Time scheduled = std::min(sequence.scheduled, now);
+  const absl::Time prompt_done = std::min(sequence.prompt_done, now);
+  return {scheduled - sequence.submitted, prompt_done - scheduled, now - prompt_done};
+}
+
+}  // namespace
+
+StepRunner::StepRunner(Model& model, const EngineOptions& options, ModelMetrics& metrics,
+                       Clock clock)
+    : model_(model),
+      metrics_(metrics),
+      clock_(std::move(clock)),
+      cost_(model.cost()),
+      pool_(model.limits().kv_pages),
+      tree_(pool_),
+      scheduler_(LimitsFor(model.limits(), options), pool_, tree_) {}
+
+void StepRunner::Add(std::unique_ptr<Sequence> sequence) { scheduler_.Add(std::move(sequence)); }
+
+void StepRunner::RunStep() {
+  const absl::Time begin = clock_();
+  EndUnwanted(begin);
+  CollectEnded(begin);
+  const Plan& plan = scheduler_.Schedule();
+  NoteAdmissions(plan, begin);
+  FillBatch(plan);
+  StepResult result;
+  absl::Status status;
+  if (!batch_.ids.empty()) {
+    absl::StatusOr<StepResult> step = model_.Step(batch_);
+    if (step.ok()) {
+      result = *step;
+    } else {
+      status = std::move(step).status();
+    }
+  }
+  const absl::Time end = clock_();
+  if (!status.ok()) EndChunks(plan, status);
+  Deliver(plan, result, end);
+  CollectEnded(end);
+  ReportStep(plan, begin, end);
+}
+
+void StepRunner::EndUnwanted(absl::Time now) {
+  const auto check = [&](Sequence& sequence) {
+    if (!sequence.sink->Wanted()) {
+      scheduler_.End(sequence, absl::CancelledError("nobody waits for the result"));
+    } else if (sequence.request.deadline <= now) {
+      scheduler_.End(sequence, absl::DeadlineExceededError("the deadline has passed"));
+    }
+  };
+  for (const auto& sequence : scheduler_.running()) check(*sequence);
+  for (const auto& sequence : scheduler_.waiting()) check(*sequence);
+}
+
+void StepRunner::EndAll(const absl::Status& status) {
+  for (const auto& sequence : scheduler_.running()) scheduler_.End(*sequence, status);
+  for (const auto& sequence : scheduler_.waiting()) scheduler_.End(*sequence, status);
+  const absl::Time now = clock_();
+  CollectEnded(now);
+  ReportStep({}, now, now);
+}
+
+void StepRunner::NoteAdmissions(const Plan& plan, absl::Time now) {
+  for (size_t i = 0; i < plan.preempted.size(); ++i) metrics_.OnPreempted();
+  for (Sequence* sequence : plan.admitted) {
+    if (sequence->scheduled != kNever)
+      continue;  // was preempted: its wait and its hits are counted
+    sequence->scheduled = now;
+    sequence->cached_tokens = sequence->stored;
+    metrics_.OnPrefixCache(sequence->length(), sequence->stored);
+  }
+}
+
+void StepRunner::FillBatch(const Plan& plan) {
+  batch_.ids.clear();
+  batch_.chunks.clear();
+  batch_.logit_rows.clear();
+  batch_.score_rows.clear();
+  for (const PlannedChunk& planned : plan.chunks) {
+    if (planned.tokens == 0) continue;
+    const Sequence& sequence = *planned.sequence;
+    const auto first_row = static_cast<int32_t>(batch_.ids.size());
+    const int32_t last = sequence.stored + planned.tokens;
+    batch_.ids.insert(batch_.ids.end(), sequence.ids.begin() + sequence.stored,
+                      sequence.ids.begin() + last);
+    batch_.chunks.push_back({first_row, planned.tokens, sequence.stored,
+                             std::span(sequence.pages).first(static_cast<size_t>(PagesFor(last)))});
+    const ScoredRange scored = ScoredBy(sequence, planned.tokens);
+    for (int32_t i = scored.begin; i < scored.end; ++i) {
+      batch_.score_rows.push_back(
+          {first_row + i - 1 - sequence.stored, sequence.ids[i], sequence.request.top_n});
+    }
+    if (DrawsToken(planned)) batch_.logit_rows.push_back(first_row + planned.tokens - 1);
+  }
+}
+
+// Ends whoever had rows in the batch. Nothing that the model stores is trusted after that: what the
+// failed step wrote may be in pages that the tree shares.
+void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
+  for (const PlannedChunk& chunk : plan.chunks) {
+    if (chunk.tokens > 0) scheduler_.End(*chunk.sequence, status);
+  }
+  tree_.Clear();
+}
+
+void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time now) {
+  size_t next_score = 0;
+  size_t next_logits = 0;
+  const size_t vocab_size = model_.limits().vocab_size;
+  for (const PlannedChunk& chunk : plan.chunks) {
+    Sequence& sequence = *chunk.sequence;
+    if (sequence.outcome.has_value()) continue;
+    const ScoredRange scored = ScoredBy(sequence, chunk.tokens);
+    const bool draws = DrawsToken(chunk);
+    if (chunk.tokens > 0) {
+      for (int32_t i = scored.begin; i < scored.end; ++i) {
+        sequence.scores.push_back(result.scores[next_score++]);
+      }
+      scheduler_.Store(sequence, chunk.tokens);
+    }
+    if (sequence.remaining() > 0) continue;
+    if (sequence.prompt_done == kNever) {
+      sequence.prompt_done = now;
+      if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
+      if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
+    }
+    if (!draws) continue;
+    const std::span<const int32_t> ids = sequence.ids;
+    const size_t prompt = sequence.prompt_tokens;
+    const size_t row = next_logits++;
+    DeliverToken(sequence,
+                 sampler_.Sample(
+                     sequence.request.sampling,
+                     {result.logits.subspan(row * vocab_size, vocab_size), result.log_sum_exp[row],
+                      ids.first(prompt), ids.subspan(prompt), sequence.request.top_n}),
+                 now);
+  }
+}
+
+void StepRunner::DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now) {
+  if (sequence.last_token == kNever) {
+    metrics_.OnFirstToken(now - sequence.submitted);
+  } else {
+    metrics_.OnInterToken(now - sequence.last_token);
+  }
+  sequence.last_token = now;
+  sequence.ids.push_back(token.id);
+  const Verdict verdict = sequence.sink->OnToken(token);
+  const Request& request = sequence.request;
+  const auto is_token = [&](int32_t id) { return id == token.id; };
+  FinishReason reason = FinishReason::kNone;
+  if (request.eos_id == token.id) {
+    reason = FinishReason::kEos;
+  } else if (verdict == Verdict::kStop || std::ranges::any_of(request.stop_ids, is_token)) {
+    reason = FinishReason::kStop;
+  } else if (sequence.generated() == request.max_new_tokens) {
+    reason = FinishReason::kLength;
+  }
+  if (reason != FinishReason::kNone) {
+    scheduler_.End(sequence, absl::OkStatus(), reason);
+  }
+}
+
+void StepRunner::CollectEnded(absl::Time now) {
+  for (std::unique_ptr<Sequence>& sequence : scheduler_.TakeEnded()) {
+    Outcome& outcome = *sequence->outcome;
+    outcome.timing = TimingOf(*sequence, now);
+    outcome.cached_tokens = sequence->cached_tokens;
+    SequenceStats stats;
+    stats.reason = ReasonOf(outcome);
+    stats.queue = outcome.timing.queue;
+    stats.prefill = outcome.timing.prefill;
+    stats.decode = outcome.timing.decode;
+    stats.end_to_end = now - sequence->submitted;
+    stats.prompt_tokens = sequence->prompt_tokens;
+    stats.generated_tokens = sequence->generated();
+    if (sequence->prompt_done != kNever) {
+      stats.scored_tokens = static_cast<int32_t>(sequence->scores.size());
+    }
+    metrics_.OnFinished(stats);
+    ended_.push_back(std::move(sequence));
+  }
+}
+
+int32_t StepRunner::NotifyEnded() {
+  for (const auto& sequence : ended_) sequence->sink->OnEnd(*sequence->outcome);
+  const auto count = static_cast<int32_t>(ended_.size());
+  ended_.clear();
+  return count;
+}
+
+void StepRunner::ReportStep(const Plan& plan, absl::Time begin, absl::Time end) {
+  StepStats stats;
+  stats.duration = end - begin;
+  stats.tokens = plan.tokens;
+  stats.sequences = plan.tokens > 0 ? static_cast<int32_t>(batch_.chunks.size()) : 0;
+  const auto& waiting = scheduler_.waiting();
+  const auto& running = scheduler_.running();
+  stats.waiting = static_cast<int32_t>(waiting.size());
+  stats.running = static_cast<int32_t>(running.size());
+  if (!waiting.empty()) stats.oldest_waiting = end - waiting.front()->submitted;
+  if (!running.empty()) stats.oldest_running = end - running.front()->submitted;
+  stats.pages_used = pool_.total() - pool_.available();
+  stats.pages_total = pool_.total();
+  stats.structured_flops = cost_.structured_flops_per_token * plan.tokens;
+  stats.dense_equivalent_flops = cost_.dense_equivalent_flops_per_token * plan.tokens;
+  stats.weight_bytes = plan.tokens > 0 ? cost_.weight_bytes_per_step : 0;
+  // Without rows it was no step; the numbers are told if they changed.
+  if (plan.tokens > 0 || !ended_.empty()) metrics_.OnStep(stats);
+  int64_t admitted_tokens = 0;
+  for (const Sequence* sequence : plan.admitted) admitted_tokens += sequence->prompt_tokens;
+  drain_rate_.OnStep(admitted_tokens, stats.duration);
+}
+
+EngineStatus StepRunner::Status() const {
+  EngineStatus status;
+  status.waiting = static_cast<int32_t>(scheduler_.waiting().size());
+  status.running = static_cast<int32_t>(scheduler_.running().size());
+  status.free_pages = pool_.available();
+  status.retry_after = drain_rate_.TimeToDrain(scheduler_.waiting_tokens());
+  return status;
+}
+
+}  // namespace dyad::engine

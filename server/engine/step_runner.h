@@ -1,0 +1,76 @@
+// One step from end to end: end what nobody waits for, plan, run the model, sample, deliver. The
+// engine without its thread: tests crank it with a clock of their own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "server/engine/drain_rate.h"
+#include "server/engine/engine.h"
+#include "server/engine/model.h"
+#include "server/engine/page_pool.h"
+#include "server/engine/prefix_tree.h"
+#include "server/engine/sampler.h"
+#include "server/engine/scheduler.h"
+#include "server/engine/sequence.h"
+#include "server/metrics/metrics.h"
+
+namespace dyad::engine {
+
+// Threads: one at a time. Sinks are called from within RunStep (OnScores, OnToken) and NotifyEnded
+// (OnEnd), and must not call back.
+class StepRunner {
+ public:
+  using Clock = std::function<absl::Time()>;
+
+  // `model` and `metrics` must outlive this. Options outside their ranges are moved into them.
+  StepRunner(Model& model, const EngineOptions& options, ModelMetrics& metrics, Clock clock);
+
+  // REQUIRES: CheckRequest accepted the request.
+  void Add(std::unique_ptr<Sequence> sequence);
+
+  // Sequences that have not ended.
+  bool HasWork() const { return !scheduler_.waiting().empty() || !scheduler_.running().empty(); }
+
+  // Plans and runs one step. Those that end give their pages back and are counted now; their sinks
+  // hear of it in NotifyEnded.
+  void RunStep();
+
+  // Ends all sequences with `status`.
+  void EndAll(const absl::Status& status);
+
+  // Calls OnEnd of every sequence that ended since the last call. Returns how many.
+  int32_t NotifyEnded();
+
+  // Without since_last_step, which is the business of whoever calls RunStep.
+  EngineStatus Status() const;
+  int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
+
+ private:
+  void EndUnwanted(absl::Time now);
+  void NoteAdmissions(const Plan& plan, absl::Time now);
+  void FillBatch(const Plan& plan);
+  void Deliver(const Plan& plan, const StepResult& result, absl::Time now);
+  void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
+  void EndChunks(const Plan& plan, const absl::Status& status);
+  void CollectEnded(absl::Time now);
+  void ReportStep(const Plan& plan, absl::Time begin, absl::Time end);
+
+  Model& model_;
+  ModelMetrics& metrics_;
+  const Clock clock_;
+  const StepCost cost_;
+  PagePool pool_;
+  PrefixTree tree_;
+  Scheduler scheduler_;
+  Sampler sampler_;
+  DrainRate drain_rate_;
+  Batch batch_;                                   // of the step in progress; memory is kept
+  std::vector<std::unique_ptr<Sequence>> ended_;  // OnEnd is still to be called
+};
+
+}  // namespace dyad::engine
