@@ -1,0 +1,63 @@
+// Stored tensors -> numbers in memory: any stored floating-point type and any strides in, row-major
+// float32 or weights of one type out. Whatever is read is checked to be finite.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/linear.h"
+#include "kernels/thread_pool.h"
+#include "server/model/checkpoint.h"
+#include "server/model/load_model.h"
+#include "server/model/stored_tensor.h"
+
+namespace dyad {
+
+// A tensor under the name that its file gives it.
+struct NamedTensor {
+  std::string name;
+  const StoredTensor* stored = nullptr;
+};
+
+std::string TensorText(const NamedTensor& tensor);  // "FILE: tensor NAME"
+std::string_view WeightTypeName(kernels::WeightType type);
+
+// The type in which a weight matrix is kept: the one asked for, or the stored one; float64 becomes
+// float32. Errors: InvalidArgument (integers are no weights).
+absl::StatusOr<kernels::WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype);
+
+// Elements in row-major order: a copy, or the mapped file itself where type, order and alignment
+// already fit. The checkpoint must outlive it then.
+class WeightMatrix {
+ public:
+  WeightMatrix() = default;
+  explicit WeightMatrix(const std::byte* mapped) : data_(mapped) {}
+  explicit WeightMatrix(std::unique_ptr<std::byte[]> owned)
+      : owned_(std::move(owned)), data_(owned_.get()) {}
+
+  const std::byte* data() const { return data_; }
+  // The copy, made now if there was none, for those who keep it longer than the checkpoint.
+  std::unique_ptr<std::byte[]> TakeCopy(int64_t bytes) &&;
+
+ private:
+  std::unique_ptr<std::byte[]> owned_;
+  const std::byte* data_ = nullptr;
+};
+
+// Cost: one pass over the tensor on all threads of `pool`. Memory: the result's, nothing beside it.
+// Errors: InvalidArgument: not a floating-point type; an element that is not finite, or overflows
+// `type`.
+absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::WeightType type,
+                                         kernels::ThreadPool& pool);
+absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::ThreadPool& pool);
+
+// Do two tensors hold equal values (of whatever types)? REQUIRES: equal shapes, floating-point
+// types.
+bool SameValues(const StoredTensor& a, const StoredTensor& b);
+
+}  // namespace dyad

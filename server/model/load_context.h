@@ -1,0 +1,54 @@
+// What the parts of a network share while they are loaded.
+//
+// A network is built twice by the same code: first with kCheck, which looks up every tensor and
+// checks shapes without reading a number or taking memory, then with kPack, which reads, converts
+// and packs.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "kernels/thread_pool.h"
+#include "server/model/load_model.h"
+#include "server/model/structured_linear.h"
+#include "server/model/tensor_source.h"
+
+namespace dyad {
+
+enum class LoadPass { kCheck, kPack };
+
+// Sums over what was loaded.
+struct LoadTally {
+  std::vector<LinearInfo> layers;
+  int64_t parameters = 0;
+  int64_t dense_equivalent_parameters = 0;
+  int64_t weight_bytes = 0;  // of what stays in memory (kPack)
+  // Elements of weight matrices by the type they are kept in.
+  std::map<kernels::WeightType, int64_t> elements;
+  double multiply_adds = 0;        // per token, of `layers`
+  double dense_multiply_adds = 0;  // the same if all were dense
+  int64_t linear_bytes = 0;        // packed, head included (kPack)
+
+  // A part without structure.
+  void AddPlain(int64_t count) {
+    parameters += count;
+    dense_equivalent_parameters += count;
+  }
+};
+
+struct LoadContext {
+  TensorSource& tensors;
+  const StructuredLinear& structured;
+  std::optional<int64_t> dyad_dim;
+  WeightDtype weight_dtype;
+  LoadPass pass;
+  kernels::ThreadPool& pool;
+  LoadTally tally;
+  std::vector<std::string> linear_paths;  // of the linear layers loaded so far, roots included
+};
+
+}  // namespace dyad

@@ -1,0 +1,139 @@
+// Config, then names and shapes of all tensors, then their numbers; the digest beside it.
+#include "server/model/load_model.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+#include <variant>
+
+#include "ATen/Parallel.h"
+#include "server/base/status_macros.h"
+#include "server/model/catch_exceptions.h"
+#include "server/model/checkpoint.h"
+#include "server/model/config.h"
+#include "server/model/digest.h"
+#include "server/model/gpt_neox.h"
+#include "server/model/load_context.h"
+#include "server/model/message_text.h"
+#include "server/model/network_model.h"
+#include "server/model/opt.h"
+
+namespace dyad {
+namespace {
+
+struct LoadedNetwork {
+  std::unique_ptr<Network> network;
+  LoadTally tally;
+};
+
+// One pass over the network's tensors.
+absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Checkpoint& checkpoint,
+                                          const ModelOptions& options, LoadPass pass,
+                                          kernels::ThreadPool& pool) {
+  const bool opt = std::holds_alternative<OptConfig>(config.network);
+  TensorSource tensors(checkpoint, opt ? "model." : "gpt_neox.");
+  LoadContext context{.tensors = tensors,
+                      .structured = config.structured_linear,
+                      .dyad_dim = config.dyad_dim,
+                      .weight_dtype = options.weight_dtype,
+                      .pass = pass,
+                      .pool = pool,
+                      .tally = {},
+                      .linear_paths = {}};
+  LoadedNetwork loaded;
+  ASSIGN_OR_RETURN(loaded.network,
+                   opt ? LoadOpt(std::get<OptConfig>(config.network), context)
+                       : LoadGptNeox(std::get<GptNeoxConfig>(config.network), context));
+  RETURN_IF_ERROR(tensors.RefuseTheRest());
+  RETURN_IF_ERROR(config.structured_linear.RefuseUnusedKeys(context.linear_paths));
+  loaded.tally = std::move(context.tally);
+  return loaded;
+}
+
+// The type of most weights; layers may differ where the file mixes types.
+std::string MainType(const LoadTally& tally) {
+  const auto most =
+      std::max_element(tally.elements.begin(), tally.elements.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return std::string(most == tally.elements.end() ? "float32" : WeightTypeName(most->first));
+}
+
+ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, std::string digest) {
+  const bool opt = std::holds_alternative<OptConfig>(config.network);
+  return {.architecture = opt ? "opt" : "gpt_neox",
+          .digest = std::move(digest),
+          .weight_dtype = MainType(tally),
+          .device = "cpu",
+          .parameters = tally.parameters,
+          .dense_equivalent_parameters = tally.dense_equivalent_parameters,
+          .weight_bytes = tally.weight_bytes,
+          .kv_cache_bytes = 0,
+          .bos_id = config.bos_id,
+          .eos_id = config.eos_id,
+          .layers = tally.layers};
+}
+
+absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      Text(name, " is ", value, "; expected [", least, ", ", most, "]"));
+}
+
+struct ReadModel {
+  LoadedNetwork loaded;
+  ModelInfo info;
+};
+
+absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& options,
+                               kernels::ThreadPool& pool) {
+  RETURN_IF_ERROR(CheckRange("max_batch_tokens", options.max_batch_tokens, 1, 65536));
+  RETURN_IF_ERROR(CheckRange("max_logit_rows", options.max_logit_rows, 1, 4096));
+  ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
+  RETURN_IF_ERROR(LoadNetwork(config, *checkpoint, options, LoadPass::kCheck, pool).status());
+
+  std::vector<std::string> files = checkpoint->files();
+  files.push_back("config.json");
+  auto digest = std::async(std::launch::async, [&] { return ModelDigest(folder, files); });
+  ReadModel model;
+  ASSIGN_OR_RETURN(model.loaded, LoadNetwork(config, *checkpoint, options, LoadPass::kPack, pool));
+  ASSIGN_OR_RETURN(std::string digest_text, digest.get());
+  model.info = Describe(config, model.loaded.tally, std::move(digest_text));
+  return model;
+}
+
+engine::StepCost Cost(const LoadTally& tally) {
+  return {.structured_flops_per_token = 2 * tally.multiply_adds,
+          .dense_equivalent_flops_per_token = 2 * tally.dense_multiply_adds,
+          .weight_bytes_per_step = static_cast<double>(tally.linear_bytes)};
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
+                                      kernels::ThreadPool& pool) {
+  // All parallel work is the pool's; LibTorch would start threads of its own.
+  at::set_num_threads(1);
+  return CatchExceptions(folder, [&]() -> absl::StatusOr<LoadedModel> {
+    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, pool));
+    const NetworkShape& shape = model.loaded.network->shape();
+    ASSIGN_OR_RETURN(KvCache cache,
+                     KvCache::Map(options.kv_cache_bytes, shape.layers, shape.attention));
+    model.info.kv_cache_bytes = cache.bytes();
+    const StepBounds bounds = {options.max_batch_tokens,
+                               std::min(options.max_logit_rows, options.max_batch_tokens)};
+    auto network_model = std::make_unique<NetworkModel>(
+        std::move(model.loaded.network), std::move(cache), bounds, Cost(model.loaded.tally), pool);
+    return LoadedModel{std::move(network_model), std::move(model.info)};
+  });
+}
+
+absl::StatusOr<ModelInfo> CheckModel(const std::string& folder, const ModelOptions& options,
+                                     kernels::ThreadPool& pool) {
+  return CatchExceptions(folder, [&]() -> absl::StatusOr<ModelInfo> {
+    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, pool));
+    return std::move(model.info);
+  });
+}
+
+}  // namespace dyad

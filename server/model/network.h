@@ -1,0 +1,42 @@
+// What the model needs of a network: hidden states of a flat batch. OPT and GPT-NeoX implement it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/attention.h"
+#include "kernels/linear.h"
+#include "kernels/thread_pool.h"
+#include "server/model/kv_cache.h"
+
+namespace dyad {
+
+// Tokens of many sequences in one list of rows, as engine::Batch.
+struct FlatBatch {
+  std::span<const int32_t> ids;        // [rows]
+  std::span<const int32_t> positions;  // [rows]; in their sequences
+  std::span<const kernels::AttentionChunk> chunks;
+};
+
+struct NetworkShape {
+  int64_t vocab_size = 0;
+  int64_t positions = 0;  // context length
+  int64_t layers = 0;
+  kernels::AttentionShape attention;
+};
+
+// Threads: one at a time.
+class Network {
+ public:
+  virtual ~Network() = default;
+  virtual const NetworkShape& shape() const = 0;
+  // [vocab_size, head size], without bias.
+  virtual const kernels::PackedLinear& head() const = 0;
+  // Allocates the activations of batches of up to `rows`. Once, before Forward.
+  virtual void Prepare(int64_t rows) = 0;
+  // The states that the head reads: [rows, head size], valid until the next call.
+  virtual kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache,
+                                     kernels::ThreadPool& pool) = 0;
+};
+
+}  // namespace dyad

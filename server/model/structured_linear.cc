@@ -1,0 +1,130 @@
+// Globs over module paths.
+#include "server/model/structured_linear.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "nlohmann/json.hpp"
+#include "server/base/status_macros.h"
+#include "server/model/json_fields.h"
+#include "server/model/message_text.h"
+
+namespace dyad {
+namespace {
+
+using kernels::DyadVariant;
+
+// Kinds that structured_linear may name, but that are not served yet.
+constexpr std::string_view kOtherKinds[] = {
+    "blast", "low_rank", "monarch", "einsum", "btt_moe", "gblr", "block_sparse_dynamic"};
+
+bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+  if (pattern.size() != path.size()) return false;
+  for (size_t i = 0; i < path.size(); ++i) {
+    const bool index = !path[i].empty() && std::all_of(path[i].begin(), path[i].end(), [](char c) {
+      return absl::ascii_isdigit(static_cast<unsigned char>(c));
+    });
+    if (pattern[i] == "*" ? !index : pattern[i] != path[i]) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
+                                               const nlohmann::json& value) {
+  if (!value.is_object()) {
+    return absl::InvalidArgumentError(
+        Text(where, " is ", JsonText(value), "; expected an object with \"kind\""));
+  }
+  JsonFields fields(value, where);
+  const std::string kind = fields.String("kind", "");
+  const std::string variant = fields.String("variant", "it");
+  RETURN_IF_ERROR(fields.status());
+  for (const auto& [member, unused] : value.items()) {
+    if (member == "kind" || (member == "variant" && kind == "dyad")) continue;
+    if (kind != "dense" && kind != "dyad") break;  // the kind is the better message
+    return absl::InvalidArgumentError(
+        Text(where, " has the member ", Quoted(member), "; kind ", kind, " has no such"));
+  }
+  if (kind == "dense") return LinearStructure{LinearKind::kDense, DyadVariant::kIt};
+  if (kind != "dyad") {
+    const bool known = absl::c_linear_search(kOtherKinds, kind);
+    return absl::InvalidArgumentError(Text(
+        where, ": kind is ", kind.empty() ? "missing" : Quoted(kind),
+        known ? ", which is not supported" : ", which is unknown", "; expected dense or dyad"));
+  }
+  for (DyadVariant v : {DyadVariant::kIt, DyadVariant::kOt, DyadVariant::kDt}) {
+    if (variant == VariantName(v)) return LinearStructure{LinearKind::kDyad, v};
+  }
+  return absl::InvalidArgumentError(
+      Text(where, ": variant is ", Quoted(variant), "; expected it, ot or dt"));
+}
+
+}  // namespace
+
+std::string_view VariantName(DyadVariant variant) {
+  switch (variant) {
+    case DyadVariant::kIt:
+      return "it";
+    case DyadVariant::kOt:
+      return "ot";
+    case DyadVariant::kDt:
+      return "dt";
+  }
+  return "unknown";
+}
+
+absl::StatusOr<StructuredLinear> StructuredLinear::Parse(const nlohmann::json& value,
+                                                         std::string_view root) {
+  StructuredLinear result;
+  if (value.is_null()) return result;
+  if (!value.is_object()) {
+    return absl::InvalidArgumentError(
+        Text("config.json: structured_linear is ", JsonText(value), "; expected an object"));
+  }
+  for (const auto& [key, structure] : value.items()) {
+    const std::string where = Text("config.json: structured_linear[", Quoted(key), "]");
+    const std::string path = key.starts_with(root) ? key : Text(root, key);
+    std::vector<std::string> pattern = absl::StrSplit(path, '.');
+    for (const std::string& component : pattern) {
+      if (component == "*" || component.find('*') == std::string::npos) continue;
+      return absl::InvalidArgumentError(Text(where, " has the component ", Quoted(component),
+                                             "; expected * alone, for a layer index"));
+    }
+    ASSIGN_OR_RETURN(LinearStructure parsed, ParseStructure(where, structure));
+    result.entries_.push_back({key, std::move(pattern), parsed});
+  }
+  return result;
+}
+
+absl::StatusOr<std::optional<LinearStructure>> StructuredLinear::Find(std::string_view path) const {
+  const std::vector<std::string> components = absl::StrSplit(AbslView(path), '.');
+  const Entry* found = nullptr;
+  for (const Entry& entry : entries_) {
+    if (!Matches(entry.pattern, components)) continue;
+    if (found != nullptr) {
+      return absl::InvalidArgumentError(Text("config.json: structured_linear names ", path,
+                                             " by two keys, ", Quoted(found->key), " and ",
+                                             Quoted(entry.key), "; expected one"));
+    }
+    found = &entry;
+  }
+  if (found == nullptr) return std::nullopt;
+  return found->structure;
+}
+
+absl::Status StructuredLinear::RefuseUnusedKeys(const std::vector<std::string>& paths) const {
+  for (const Entry& entry : entries_) {
+    const bool used = std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
+      return Matches(entry.pattern, absl::StrSplit(path, '.'));
+    });
+    if (used) continue;
+    return absl::InvalidArgumentError(Text("config.json: structured_linear[", Quoted(entry.key),
+                                           "] names no linear layer of this network"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dyad
