@@ -22,15 +22,17 @@ struct ServedModel {
   engine::ModelLimits limits;
   const Tokenizer* tokenizer = nullptr;  // null: the folder has none, only ids are served
   engine::Engine* engine = nullptr;
-  std::optional<int32_t> prefix_id;  // tokenizer_config's bos_token, else config.json's bos, else eos
-  std::optional<int32_t> eos_id;     // config.json's eos_token_id, else tokenizer_config's eos_token
+  std::optional<int32_t>
+      prefix_id;                  // tokenizer_config's bos_token, else config.json's bos, else eos
+  std::optional<int32_t> eos_id;  // config.json's eos_token_id, else tokenizer_config's eos_token
 };
 
 // Immutable once built. Models, tokenizers and engines outlive it.
 class ModelRegistry {
  public:
   explicit ModelRegistry(std::vector<ServedModel> models);
-  // An empty name means the only model. Errors: NotFound (no such model, or several and no name given).
+  // An empty name means the only model. Errors: NotFound (no such model, or several and no name
+  // given).
   absl::StatusOr<const ServedModel*> Find(std::string_view name) const;
   const std::vector<ServedModel>& models() const { return models_; }
 

@@ -25,7 +25,8 @@ struct RpcRecord {
   int64_t prompt_tokens = 0;     // fed, prefix and context included
   int64_t generated_tokens = 0;  // of all choices
   int64_t scored_tokens = 0;
-  absl::Duration queue;  // of the sequence that took longest, as prefill and decode
+  int64_t cached_tokens = 0;  // of prompt_tokens, taken from the prefix cache
+  absl::Duration queue;       // of the sequence that took longest, as prefill and decode
   absl::Duration prefill;
   absl::Duration decode;
   absl::Duration total;            // from the handler's start to its status
