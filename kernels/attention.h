@@ -1,7 +1,8 @@
 // Causal attention of a flat batch over a paged KV cache, with rotary embedding where asked.
 //
 // Bits: the result of a query depends on its position and the keys and values up to it; scores are
-// accumulated page by page in position order (online softmax), so chunking, batch and threads do not show.
+// accumulated page by page in position order (online softmax), so chunking, batch and threads do
+// not show.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,8 @@ struct AttentionShape {
   int64_t rotary_size = 0;  // leading dimensions of a head that rotate (NeoX); 0: none; even
 };
 
-// Cosine and sine per position and rotary dimension pair, as the reference computes them in float32:
-// angle = position · base^(−2i/rotary_size), i in [0, rotary_size/2).
+// Cosine and sine per position and rotary dimension pair, as the reference computes them in
+// float32: angle = position · base^(−2i/rotary_size), i in [0, rotary_size/2).
 struct RotaryTable {
   std::span<const float> cos;  // [positions, rotary_size / 2]
   std::span<const float> sin;
@@ -46,14 +47,15 @@ struct KvLayer {
 
 // Stores k and v of every row of the chunks in their pages (k rotated), then computes
 // out[row] = softmax(scale · q K^T, causal) V for every row and head (q rotated).
-// Shapes: q, k, v, out [rows, heads · head_size], head h at column h · head_size, except that `head_stride`
-// tells the distance between heads in q, k and v (NeoX packs q, k, v of a head together: 3 · head_size).
+// Shapes: q, k, v, out [rows, heads · head_size], head h at column h · head_size, except that
+// `head_stride` tells the distance between heads in q, k and v (NeoX packs q, k, v of a head
+// together: 3 · head_size).
 struct QkvRows {
   ConstRows q, k, v;
   int64_t head_stride = 0;
 };
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
-                    std::span<const AttentionChunk> chunks, const QkvRows& qkv, KvLayer kv, Rows out,
-                    ThreadPool& pool);
+                    std::span<const AttentionChunk> chunks, const QkvRows& qkv, KvLayer kv,
+                    Rows out, ThreadPool& pool);
 
 }  // namespace dyad::kernels

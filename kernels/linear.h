@@ -1,18 +1,19 @@
-// Linear layers, dense and structured, as short plans of one primitive: the strided block contraction.
+// Linear layers, dense and structured, as short plans of one primitive: the strided block
+// contraction.
 //
-// A plan is a list of contractions that run in order. One contraction computes, for every row t, block b
-// and output n in [0, outputs):
+// A plan is a list of contractions that run in order. One contraction computes, for every row t,
+// block b and output n in [0, outputs):
 //
 //   y[t, dst(b, n)] (= or +=)  Σ_term Σ_{k < depth} x[t, src_term(b, k)] · w_term[b, n, k]
 //   view(b, j) = offset + b · block_stride + j · stride
 //
-// Dense is one block and one term. DYAD-IT is one contraction with two terms (wl plain, wu strided);
-// DYAD-OT and DYAD-DT are two contractions, the second accumulating. Formulas: README.md.
+// Dense is one block and one term. DYAD-IT is one contraction with two terms (wl plain, wu
+// strided); DYAD-OT and DYAD-DT are two contractions, the second accumulating. Formulas: README.md.
 //
-// Bits: each output is one chain of fused multiply-adds over the terms in order and k ascending, started
-// at 0 (or at y when accumulating), rounded to float32 at each step; after the last contraction
-// come + bias, the activation, + residual. The chain is the same for every number of rows, every thread
-// count and every instruction set. Weights of 16 bits are widened exactly.
+// Bits: each output is one chain of fused multiply-adds over the terms in order and k ascending,
+// started at 0 (or at y when accumulating), rounded to float32 at each step; after the last
+// contraction come + bias, the activation, + residual. The chain is the same for every number of
+// rows, every thread count and every instruction set. Weights of 16 bits are widened exactly.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,8 @@ struct FeatureView {
   int64_t stride = 1;
 };
 
-// Element w[b, n, k] lies at data[b · block_stride + n · output_stride + k · depth_stride], counted in
-// elements of the spec's weight type.
+// Element w[b, n, k] lies at data[b · block_stride + n · output_stride + k · depth_stride], counted
+// in elements of the spec's weight type.
 struct WeightView {
   const void* data = nullptr;
   int64_t block_stride = 0;
@@ -55,15 +56,15 @@ enum class Combine { kAssign, kAccumulate };
 
 struct Contraction {
   int64_t blocks = 1;
-  int64_t outputs = 0;  // per block
-  int64_t depth = 0;    // per block and term
+  int64_t outputs = 0;      // per block
+  int64_t depth = 0;        // per block and term
   std::vector<Term> terms;  // 1 or 2
   FeatureView destination;
   Combine combine = Combine::kAssign;
 };
 
-// REQUIRES: the first contraction that touches an output assigns it and every output is touched; views
-// stay within in_features and out_features. (Whoever compiles a plan guarantees it.)
+// REQUIRES: the first contraction that touches an output assigns it and every output is touched;
+// views stay within in_features and out_features. (Whoever compiles a plan guarantees it.)
 struct LinearSpec {
   int64_t in_features = 0;
   int64_t out_features = 0;
@@ -72,7 +73,8 @@ struct LinearSpec {
   std::span<const float> bias;  // [out_features] or empty
 };
 
-// The plans of structures.md: `wl`, `wu` are [blocks, out/blocks, in/blocks], dense is [out, in], row-major.
+// The plans of structures.md: `wl`, `wu` are [blocks, out/blocks, in/blocks], dense is [out, in],
+// row-major.
 enum class DyadVariant { kIt, kOt, kDt };
 LinearSpec DenseSpec(int64_t in_features, int64_t out_features, WeightType type, const void* weight,
                      std::span<const float> bias);
@@ -108,8 +110,8 @@ class PackedLinear {
   PackedLinear& operator=(PackedLinear&&) noexcept;
 
   // y[t, :] = activation(x[t, :] Wᵀ + bias) + residual[t, :]
-  // Shapes: x [tokens, in_features], y [tokens, out_features]; they do not overlap (the residual may be y).
-  // Allocates nothing in steady state.
+  // Shapes: x [tokens, in_features], y [tokens, out_features]; they do not overlap (the residual
+  // may be y). Allocates nothing in steady state.
   void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
 
   // Only outputs [first, first + count) of a dense layer: y [tokens, count]. Same bits as Apply.
@@ -118,19 +120,23 @@ class PackedLinear {
 
   int64_t in_features() const;
   int64_t out_features() const;
-  int64_t weight_bytes() const;         // packed, padding included
-  int64_t multiply_adds() const;        // per token
+  int64_t weight_bytes() const;   // packed, padding included
+  int64_t multiply_adds() const;  // per token
 
   static constexpr int64_t kOutputTile = 64;
 
- private:
+  // For the kernels of this folder, which build on the packed form.
   class Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
   std::unique_ptr<Impl> impl_;
 };
 
 // Instruction sets that this machine runs, best first; "scalar" is always there.
 std::vector<std::string_view> SupportedIsas();
-// Forces one for all kernels of the process, before any is used; false if it is unknown or does not run here.
+// Forces one for all kernels of the process, before any is used; false if it is unknown or does not
+// run here.
 bool ForceIsa(std::string_view name);
 std::string_view CurrentIsa();
 

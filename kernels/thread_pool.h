@@ -1,5 +1,5 @@
-// The one pool of compute threads. Work is split over outputs and blocks, never over a sum, so results
-// do not depend on the number of threads.
+// The one pool of compute threads. Work is split over outputs and blocks, never over a sum, so
+// results do not depend on the number of threads.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,8 @@ class TaskRef {
  public:
   template <typename F>
   TaskRef(const F& f)  // NOLINT(google-explicit-constructor): made at the call
-      : object_(&f), call_([](const void* object, int64_t task) {
-          (*static_cast<const F*>(object))(task);
-        }) {}
+      : object_(&f),
+        call_([](const void* object, int64_t task) { (*static_cast<const F*>(object))(task); }) {}
   void operator()(int64_t task) const { call_(object_, task); }
 
  private:
@@ -30,9 +29,10 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  // Calls run(0) … run(tasks − 1), each once, on any thread of the pool, and returns when all are done.
-  // Tasks are handed out one by one in ascending order. `run` must not throw nor call Run.
-  // Threads: callers take turns. Cost: about a microsecond when the pool is awake. Allocates nothing.
+  // Calls run(0) … run(tasks − 1), each once, on any thread of the pool, and returns when all are
+  // done. Tasks are handed out one by one in ascending order. `run` must not throw nor call Run.
+  // Threads: callers take turns. Cost: about a microsecond when the pool is awake. Allocates
+  // nothing.
   void Run(int64_t tasks, TaskRef run);
 
   int threads() const;

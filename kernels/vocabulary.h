@@ -1,7 +1,7 @@
 // Reductions over the vocabulary: log-probabilities without a [tokens, vocabulary] tensor.
 //
-// Bits: log-sum-exp goes over fixed tiles of the vocabulary in order; a row's result does not depend on the
-// other rows, on threads, or on which of the two functions below computed it.
+// Bits: log-sum-exp goes over fixed tiles of the vocabulary in order; a row's result does not
+// depend on the other rows, on threads, or on which of the two functions below computed it.
 #pragma once
 
 #include <cstdint>
@@ -30,13 +30,14 @@ struct TargetRow {
   int32_t top_n = 0;   // [0, 20]
 };
 
-// Scores `targets[i]` after row targets[i].row of `hidden` through the head (a DenseSpec [vocab, hidden]).
-// Shapes: hidden [rows, head.in_features()], scores [targets.size()].
-// Memory: O(threads · tile); scores[i].top is reused.
+// Scores `targets[i]` after row targets[i].row of `hidden` through the head (a DenseSpec [vocab,
+// hidden]). Shapes: hidden [rows, head.in_features()], scores [targets.size()]. Memory: O(threads ·
+// tile); scores[i].top is reused.
 void ScoreTargets(const PackedLinear& head, ConstRows hidden, std::span<const TargetRow> targets,
                   std::span<TargetScore> scores, ThreadPool& pool);
 
 // log Σ exp over each row of logits [rows, vocabulary], with the bits ScoreTargets uses.
-void LogSumExp(ConstRows logits, int64_t rows, int64_t vocabulary, std::span<float> result, ThreadPool& pool);
+void LogSumExp(ConstRows logits, int64_t rows, int64_t vocabulary, std::span<float> result,
+               ThreadPool& pool);
 
 }  // namespace dyad::kernels

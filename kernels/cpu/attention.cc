@@ -1,0 +1,224 @@
+// Attention of a block of queries over the pages of their sequence: online softmax in position
+// order.
+//
+// Every 64 keys, at multiples of 64 positions whatever the chunk: scores, their maximum, rescale
+// what was gathered before, add p · V key by key. A query's chain of operations is the same in a
+// block as alone.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "kernels/cpu/targets.h"
+//
+#include <algorithm>
+#include <limits>
+
+#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/contraction-inl.h"
+#include "kernels/cpu/reduce-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace dyad::kernels::HWY_NAMESPACE {
+namespace {
+
+constexpr int kRowsAtOnce = kLanes == 1 ? 1 : static_cast<int>(kQueryRows);
+constexpr int kValueVectors = kLanes >= 16 ? 4 : 2;  // of a value row, at once
+
+// GPT-NeoX rotation of the leading dimensions, pairs (i, i + rotary_size / 2); the rest is copied.
+void Rotate(const AttentionCall& call, int64_t position, const float* from, float* to,
+            int64_t to_stride) {
+  const int64_t half = call.shape.rotary_size / 2;
+  const float* cos = call.rotary.cos.data() + position * half;
+  const float* sin = call.rotary.sin.data() + position * half;
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = from[i], b = from[i + half];
+    to[i * to_stride] = std::fma(-b, sin[i], a * cos[i]);
+    to[(i + half) * to_stride] = std::fma(a, sin[i], b * cos[i]);
+  }
+  for (int64_t i = 2 * half; i < call.shape.head_size; ++i) to[i * to_stride] = from[i];
+}
+
+// What a block of queries has gathered so far, and room to work in.
+struct QueryState {
+  float* queries;  // [head_size][rows], rotated
+  float* scores;   // [rows][64]; then the weights e^(score - maximum)
+  float* sums;     // [rows][padded head_size], Σ weight · value
+  int64_t rows;
+  float maximum[kQueryRows];
+  float weight_sum[kQueryRows];
+};
+
+// scores[r, key] = scale · q_r · k_key for the pages of one group.
+void Score(const AttentionCall& call, std::span<const int32_t> pages, int64_t head,
+           QueryState& state) {
+  const PageView view = {call.shape, call.kv};
+  std::fill_n(state.scores, state.rows * kSoftmaxKeys, 0.0f);
+  for (size_t p = 0; p < pages.size(); ++p) {
+    ContractRows<kRowsAtOnce, kGroupVectors, 1>(
+        TileOperands<float>{.a = state.queries,
+                            .a_step = state.rows,
+                            .b = view.keys(pages[p], head),
+                            .b_step = kPageTokens,
+                            .depth = call.shape.head_size,
+                            .tile = state.scores + static_cast<int64_t>(p) * kPageTokens,
+                            .tile_stride = kSoftmaxKeys},
+        state.rows);
+  }
+  const Vec scale = Set(call.shape.scale);
+  for (int64_t i = 0; i < state.rows * kSoftmaxKeys; i += kLanes) {
+    Store(hn::Mul(Load(state.scores + i), scale), state.scores + i);
+  }
+}
+
+// Turns the scores of row r into weights; only the first `keys` count. Rescales what came before.
+void SoftmaxStep(const AttentionCall& call, int64_t r, int64_t keys, QueryState& state) {
+  float* scores = state.scores + r * kSoftmaxKeys;
+  std::fill(scores + keys, scores + kSoftmaxKeys, -std::numeric_limits<float>::infinity());
+  Group largest = LoadGroup(scores);
+  for (int64_t i = kGroup; i < kSoftmaxKeys; i += kGroup) MaxInto(largest, LoadGroup(scores + i));
+  const float maximum = std::max(state.maximum[r], MaxOf(largest));
+  const Vec shift = Set(maximum);
+  Group total = SetGroup(0.0f);
+  for (int64_t i = 0; i < kSoftmaxKeys; i += kGroup) {
+    const Group weights = ExpMinus(LoadGroup(scores + i), shift);
+    AddInto(total, weights);
+    StoreGroup(weights, scores + i);
+  }
+  const Vec rescale = Exp(hn::Sub(Set(state.maximum[r]), shift));
+  state.weight_sum[r] = std::fma(state.weight_sum[r], hn::GetLane(rescale), SumOf(total));
+  state.maximum[r] = maximum;
+  float* sums = state.sums + r * PaddedHeadSize(call.shape);
+  for (int64_t d = 0; d < PaddedHeadSize(call.shape); d += kLanes) {
+    Store(hn::Mul(Load(sums + d), rescale), sums + d);
+  }
+}
+
+// sums[r] += Σ_key weights[r, key] · values[key] for rows [first_row, first_row + rows) and `keys`
+// keys of the group from first_key on, all in one page. Keys that a row must not see may hold
+// anything, so they are left out rather than multiplied by a zero weight.
+void AddValues(const AttentionCall& call, const float* values, int64_t first_key, int64_t keys,
+               int64_t first_row, int64_t rows, QueryState& state) {
+  const int64_t width = PaddedHeadSize(call.shape);
+  TileOperands<float> operands = {.a = state.scores + first_row * kSoftmaxKeys + first_key,
+                                  .a_step = 1,
+                                  .b = values + first_key % kPageTokens * width,
+                                  .b_step = width,
+                                  .depth = keys,
+                                  .tile = state.sums + first_row * width,
+                                  .tile_stride = width};
+  int64_t done = 0;
+  for (; done + kValueVectors * kLanes <= width; done += kValueVectors * kLanes) {
+    ContractRows<kRowsAtOnce, kValueVectors, kSoftmaxKeys>(operands, rows);
+    operands.b += kValueVectors * kLanes;
+    operands.tile += kValueVectors * kLanes;
+  }
+  for (; done < width; done += kLanes) {
+    ContractRows<kRowsAtOnce, 1, kSoftmaxKeys>(operands, rows);
+    operands.b += kLanes;
+    operands.tile += kLanes;
+  }
+}
+
+// One group of keys: [first_key, first_key + 64) of the sequence; row r sees those up to
+// first_query + r.
+void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t head,
+                 int64_t first_key, int64_t first_query, QueryState& state) {
+  const auto visible = [&](int64_t r) {
+    return std::clamp<int64_t>(first_query + r + 1 - first_key, 0, kSoftmaxKeys);
+  };
+  const int64_t last_visible = visible(state.rows - 1);
+  const int64_t pages = (last_visible + kPageTokens - 1) / kPageTokens;
+  const auto of_group =
+      chunk.pages.subspan(static_cast<size_t>(first_key / kPageTokens), static_cast<size_t>(pages));
+  Score(call, of_group, head, state);
+  for (int64_t r = 0; r < state.rows; ++r) {
+    if (visible(r) > 0) SoftmaxStep(call, r, visible(r), state);
+  }
+  const PageView view = {call.shape, call.kv};
+  for (int64_t p = 0; p < pages; ++p) {
+    const float* values = view.values(of_group[static_cast<size_t>(p)], head);
+    const int64_t key = p * kPageTokens;
+    // All rows see the keys up to the first row's own; the few after that go row by row.
+    const int64_t common = std::clamp<int64_t>(visible(0) - key, 0, kPageTokens);
+    if (common > 0) AddValues(call, values, key, common, 0, state.rows, state);
+    if (common == kPageTokens) continue;
+    for (int64_t r = 1; r < state.rows; ++r) {
+      const int64_t keys = std::min(visible(r) - key, kPageTokens) - common;
+      if (keys > 0) AddValues(call, values, key + common, keys, r, 1, state);
+    }
+  }
+}
+
+}  // namespace
+
+void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk& chunk,
+                                int64_t head) {
+  const PageView view = {call.shape, call.kv};
+  const int64_t width = PaddedHeadSize(call.shape);
+  const int64_t column = head * call.qkv.head_stride;
+  for (int64_t t = 0; t < chunk.tokens; ++t) {
+    const int64_t position = chunk.first_position + t;
+    const int64_t page = chunk.pages[static_cast<size_t>(position / kPageTokens)];
+    const int64_t slot = position % kPageTokens;
+    const int64_t row = chunk.first_row + t;
+    Rotate(call, position, call.qkv.k.data + row * call.qkv.k.stride + column,
+           view.keys(page, head) + slot, kPageTokens);
+    const float* v = call.qkv.v.data + row * call.qkv.v.stride + column;
+    float* value = view.values(page, head) + slot * width;
+    std::copy_n(v, call.shape.head_size, value);
+    std::fill(value + call.shape.head_size, value + width, 0.0f);
+  }
+}
+
+void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
+                         int64_t head) {
+  const int64_t head_size = call.shape.head_size;
+  const int64_t width = PaddedHeadSize(call.shape);
+  auto* room = reinterpret_cast<float*>(
+      ThreadScratch(ScratchUse::kPartials, kQueryRows * (2 * width + kSoftmaxKeys) * 4));
+  QueryState state = {.queries = room + kQueryRows * (width + kSoftmaxKeys),
+                      .scores = room,
+                      .sums = room + kQueryRows * kSoftmaxKeys,
+                      .rows = queries.count,
+                      .maximum = {},
+                      .weight_sum = {}};
+  std::fill_n(state.maximum, kQueryRows, -std::numeric_limits<float>::infinity());
+  std::fill_n(state.sums, queries.count * width, 0.0f);
+  const int64_t first_query = chunk.first_position + queries.first;
+  const int64_t first_row = chunk.first_row + queries.first;
+  for (int64_t r = 0; r < queries.count; ++r) {
+    Rotate(call, first_query + r,
+           call.qkv.q.data + (first_row + r) * call.qkv.q.stride + head * call.qkv.head_stride,
+           state.queries + r, queries.count);
+  }
+  for (int64_t key = 0; key < first_query + queries.count; key += kSoftmaxKeys) {
+    AttendGroup(call, chunk, head, key, first_query, state);
+  }
+  for (int64_t r = 0; r < queries.count; ++r) {
+    float* out = call.out.data + (first_row + r) * call.out.stride + head * head_size;
+    for (int64_t d = 0; d < head_size; ++d)
+      out[d] = state.sums[r * width + d] / state.weight_sum[r];
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace dyad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace dyad::kernels {
+
+HWY_EXPORT(StoreKeysAndValuesOnTarget);
+HWY_EXPORT(AttendBlockOnTarget);
+
+void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, int64_t head) {
+  HWY_DYNAMIC_DISPATCH(StoreKeysAndValuesOnTarget)(call, chunk, head);
+}
+
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
+                 int64_t head) {
+  HWY_DYNAMIC_DISPATCH(AttendBlockOnTarget)(call, chunk, queries, head);
+}
+
+}  // namespace dyad::kernels
+#endif  // HWY_ONCE

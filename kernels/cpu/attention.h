@@ -1,0 +1,55 @@
+// One head's work in attention over pages: storing keys and values, and a block of queries.
+//
+// A page of one layer holds, for each head, keys as [head_size][16] (lanes run over keys) and then,
+// for each head, values as [16][padded head_size] (lanes run over dimensions, padding is zeros).
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/attention.h"
+
+namespace dyad::kernels {
+
+inline constexpr int64_t kQueryRows = 6;  // queries that share the loads of a page
+inline constexpr int64_t kSoftmaxPages =
+    4;  // pages between two rescalings; at whole multiples of it
+inline constexpr int64_t kSoftmaxKeys = kSoftmaxPages * kPageTokens;
+
+// Floats of a value row of one head.
+inline int64_t PaddedHeadSize(const AttentionShape& shape) {
+  return (shape.head_size + 15) / 16 * 16;
+}
+
+struct PageView {
+  const AttentionShape& shape;
+  KvLayer kv;
+
+  float* keys(int64_t page, int64_t head) const {
+    return kv.data + page * KvPageFloats(shape) + head * shape.head_size * kPageTokens;
+  }
+  float* values(int64_t page, int64_t head) const {
+    return kv.data + page * KvPageFloats(shape) + shape.heads * shape.head_size * kPageTokens +
+           head * PaddedHeadSize(shape) * kPageTokens;
+  }
+};
+
+struct AttentionCall {
+  const AttentionShape& shape;
+  const RotaryTable& rotary;
+  const QkvRows& qkv;
+  KvLayer kv;
+  Rows out;
+};
+
+// Stores keys (rotated) and values of one head for every token of the chunk.
+void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, int64_t head);
+
+// Tokens [first, first + count) of a chunk, count in [1, kQueryRows].
+struct QueryBlock {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
+                 int64_t head);
+
+}  // namespace dyad::kernels

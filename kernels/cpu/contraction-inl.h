@@ -1,0 +1,95 @@
+// The micro-kernels: one chain of fused multiply-adds per output, k ascending, lanes across
+// outputs. Compiled once per target.
+#include "kernels/cpu/math-inl.h"
+
+#if defined(DYAD_KERNELS_CPU_CONTRACTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef DYAD_KERNELS_CPU_CONTRACTION_INL_H_
+#undef DYAD_KERNELS_CPU_CONTRACTION_INL_H_
+#else
+#define DYAD_KERNELS_CPU_CONTRACTION_INL_H_
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace dyad::kernels::HWY_NAMESPACE {
+
+// Weights widen exactly, so the chain is the one of the float32 weights that they stand for.
+HWY_INLINE Vec Widen(const float* p) { return hn::LoadU(FloatTag(), p); }
+template <typename Half>
+HWY_INLINE Vec Widen(const Half* p) {
+  return hn::PromoteTo(FloatTag(), hn::LoadU(hn::Rebind<Half, FloatTag>(), p));
+}
+
+// The operands of one tile: tile[r, n] += Σ_k a[k, r] · b[k, n], k in [0, depth). Steps in
+// elements.
+template <typename Weight>
+struct TileOperands {
+  const float* a;  // rows are kRowStride apart, a template parameter of those who use it
+  int64_t a_step;  // from k to k + 1
+  const Weight* b;
+  int64_t b_step;
+  int64_t depth;
+  float* tile;
+  int64_t tile_stride;  // from row to row
+};
+
+// Continues the chains of kRows rows and kVectors vectors of outputs. The accumulators and one k of
+// b stay in registers: kRows · kVectors + kVectors.
+template <int kRows, int kVectors, int kRowStride, typename Weight>
+HWY_INLINE void ContractTile(const TileOperands<Weight>& operands) {
+  const float* HWY_RESTRICT a = operands.a;
+  const Weight* HWY_RESTRICT b = operands.b;
+  float* HWY_RESTRICT tile = operands.tile;
+  Vec sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      sum[r][v] = Load(tile + r * operands.tile_stride + v * kLanes);
+  }
+  for (int64_t k = 0; k < operands.depth; ++k) {
+    Vec weight[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) weight[v] = Widen(b + v * kLanes);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Vec x = Set(a[r * kRowStride]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Fma(x, weight[v], sum[r][v]);
+    }
+    a += operands.a_step;
+    b += operands.b_step;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v)
+      Store(sum[r][v], tile + r * operands.tile_stride + v * kLanes);
+  }
+}
+
+// The same for `rows` rows, known at run time, in register blocks of at most kMaxRows of even size.
+template <int kMaxRows, int kVectors, int kRowStride, typename Weight>
+HWY_INLINE void ContractExactly(const TileOperands<Weight>& operands, int64_t rows) {
+  if (rows == kMaxRows) {
+    ContractTile<kMaxRows, kVectors, kRowStride>(operands);
+  } else if constexpr (kMaxRows > 1) {
+    ContractExactly<kMaxRows - 1, kVectors, kRowStride>(operands, rows);
+  }
+}
+template <int kMaxRows, int kVectors, int kRowStride, typename Weight>
+HWY_INLINE void ContractRows(const TileOperands<Weight>& operands, int64_t rows) {
+  const int64_t parts = (rows + kMaxRows - 1) / kMaxRows;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t first = part * rows / parts;
+    TileOperands<Weight> of_part = operands;
+    of_part.a += first * kRowStride;
+    of_part.tile += first * operands.tile_stride;
+    ContractExactly<kMaxRows, kVectors, kRowStride>(of_part, (part + 1) * rows / parts - first);
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace dyad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // DYAD_KERNELS_CPU_CONTRACTION_INL_H_

@@ -1,0 +1,88 @@
+// The block contraction of kernels/linear.h on packed operands: what the micro-kernels stream.
+//
+// Weights: panels of 32 outputs, [block][panel][k][32], k over the terms in order; outputs past the
+// end are zeros. Rows of x: row blocks of at most 12 rows, [row block][block][k][row], so that a
+// micro-kernel reads both operands front to back. The layouts do not depend on the instruction set.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/linear.h"
+
+namespace dyad::kernels {
+
+inline constexpr int64_t kPanelOutputs = 32;
+inline constexpr int64_t kBlockRows = 12;  // 12 rows · 2 vectors: 24 of the 32 registers of AVX-512
+
+// Rows [first, first + count) of a batch that run together.
+struct RowBlock {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+inline int64_t RowBlockCount(int64_t tokens) { return (tokens + kBlockRows - 1) / kBlockRows; }
+// Even sizes: 13 rows are 7 and 6, because 12 and 1 would stream the panel a second time for one
+// row.
+inline RowBlock RowBlockAt(int64_t tokens, int64_t index) {
+  const int64_t blocks = RowBlockCount(tokens);
+  const int64_t first = index * tokens / blocks;
+  return {first, (index + 1) * tokens / blocks - first};
+}
+
+struct PackedContraction {
+  WeightType type = WeightType::kFloat32;
+  int64_t blocks = 0;
+  int64_t outputs = 0;               // per block
+  int64_t term_depth = 0;            // k per term
+  std::vector<FeatureView> sources;  // one per term
+  FeatureView destination;
+  Combine combine = Combine::kAssign;
+  AlignedBuffer weights;
+
+  int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
+  int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
+  int64_t packed_row_floats() const { return blocks * depth(); }                    // per row of x
+};
+
+PackedContraction PackWeights(const Contraction& contraction, WeightType type);
+
+// `bias` in panel order, zeros past the end: [block][panel][32].
+std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
+
+// Packs one row block of x; `packed` is the whole batch's buffer, tokens · packed_row_floats().
+void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed);
+
+struct ContractionCall {
+  const PackedContraction* contraction = nullptr;
+  const float* packed_rows = nullptr;
+  int64_t tokens = 0;
+  Rows y;  // y[t, dst(b, n) - first_feature]
+  int64_t first_feature = 0;
+  int64_t outputs = 0;          // per block; those at or past it are not stored
+  const float* bias = nullptr;  // panel order; null: none
+  Epilogue epilogue;            // residual has y's columns
+};
+
+// Panels are counted through all blocks: block · panels() + panel.
+struct PanelRange {
+  int64_t first = 0;
+  int64_t last = 0;  // exclusive
+};
+
+// Computes the outputs of `panels` for all rows of the call, epilogue included. One thread; several
+// may work on disjoint panels of a call.
+void ContractPanels(const ContractionCall& call, PanelRange panels);
+
+// y[t, :] = activation(sum[t, :] + bias) + residual[t, :] over `features` columns, for rows of
+// `rows`.
+struct FinishCall {
+  ConstRows sum;
+  Rows y;
+  int64_t features = 0;
+  const float* bias = nullptr;  // by feature; null: none
+  Epilogue epilogue;
+};
+void FinishRows(const FinishCall& call, RowBlock rows);
+
+}  // namespace dyad::kernels

@@ -1,0 +1,44 @@
+// A packed layer as the kernels of this folder see it; others use kernels/linear.h.
+#pragma once
+
+#include <vector>
+
+#include "kernels/cpu/contraction.h"
+#include "kernels/linear.h"
+
+namespace dyad::kernels {
+
+class PackedLinear::Impl {
+ public:
+  explicit Impl(const LinearSpec& spec);
+
+  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
+  void ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count, Rows y) const;
+
+  // The contraction of a layer that has just one which covers every output, and its bias in panel
+  // order.
+  const PackedContraction& contraction() const { return contractions_.front(); }
+  const float* panel_bias() const { return panel_bias_.empty() ? nullptr : panel_bias_.data(); }
+
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  int64_t weight_bytes = 0;
+  int64_t multiply_adds = 0;
+
+ private:
+  void ApplyFused(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                  ThreadPool& pool) const;
+  void ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                    ThreadPool& pool) const;
+
+  std::vector<PackedContraction> contractions_;
+  bool fused_ = false;             // one contraction writes every output, epilogue included
+  std::vector<float> panel_bias_;  // of a fused layer
+  std::vector<float> bias_;        // of another, by feature
+};
+
+// Packs all rows of x into the calling thread's scratch for rows, on the pool if that pays.
+const float* PackRows(const PackedContraction& contraction, int64_t tokens, ConstRows x,
+                      ThreadPool* pool);
+
+}  // namespace dyad::kernels

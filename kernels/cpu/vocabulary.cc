@@ -1,0 +1,61 @@
+// Reductions of one tile of logits: kernels/cpu/vocabulary.h.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/vocabulary.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+#include "kernels/cpu/targets.h"
+//
+#include <algorithm>
+#include <limits>
+
+#include "kernels/cpu/reduce-inl.h"
+#include "kernels/cpu/vocabulary.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace dyad::kernels::HWY_NAMESPACE {
+
+TileSum SumTileOnTarget(const float* logits, int64_t count) {
+  const int64_t whole = count / kGroup * kGroup;
+  float rest[kGroup];  // the last, partial group: -inf adds nothing
+  std::fill_n(rest, kGroup, -std::numeric_limits<float>::infinity());
+  std::copy(logits + whole, logits + count, rest);
+
+  Group largest = LoadGroup(rest);
+  for (int64_t i = 0; i < whole; i += kGroup) MaxInto(largest, LoadGroup(logits + i));
+  const float maximum = MaxOf(largest);
+  const Vec shift = Set(maximum);
+  Group total = ExpMinus(LoadGroup(rest), shift);
+  for (int64_t i = 0; i < whole; i += kGroup)
+    AddInto(total, ExpMinus(LoadGroup(logits + i), shift));
+  return {maximum, SumOf(total)};
+}
+
+// Plain loops: the compiler makes vectors of them, and counts have no rounding.
+int32_t CountAheadOnTarget(const float* logits, int64_t count, int64_t before, float target) {
+  int32_t ahead = 0;
+  for (int64_t i = 0; i < before; ++i) ahead += logits[i] >= target ? 1 : 0;
+  for (int64_t i = before; i < count; ++i) ahead += logits[i] > target ? 1 : 0;
+  return ahead;
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace dyad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace dyad::kernels {
+
+HWY_EXPORT(SumTileOnTarget);
+HWY_EXPORT(CountAheadOnTarget);
+
+TileSum SumTile(std::span<const float> logits) {
+  return HWY_DYNAMIC_DISPATCH(SumTileOnTarget)(logits.data(), static_cast<int64_t>(logits.size()));
+}
+
+int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget target) {
+  const auto count = static_cast<int64_t>(logits.size());
+  const int64_t before = std::clamp<int64_t>(target.id - first_id, 0, count);
+  return HWY_DYNAMIC_DISPATCH(CountAheadOnTarget)(logits.data(), count, before, target.logit);
+}
+
+}  // namespace dyad::kernels
+#endif  // HWY_ONCE

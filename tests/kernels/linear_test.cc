@@ -1,0 +1,223 @@
+// Linear layers on every instruction set of this machine, against the definition in double.
+//
+// Sizes: 1; around 16 and 32, the lanes of AVX-512 and the outputs of a panel; primes; fc1 of
+// OPT-125m. Rows: 1, around 6 and 12, the rows of a register block, and 37. Pointers and strides
+// are misaligned.
+#include "kernels/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "tests/kernels/sample_layers.h"
+
+namespace dyad::kernels {
+namespace {
+
+const LayerShape kShapes[] = {
+    {Kind::kDense, 1, 1, 1}, {Kind::kDense, 1, 7, 31}, {Kind::kDense, 1, 33, 65},
+    {Kind::kIt, 1, 1, 1},    {Kind::kIt, 2, 15, 17},   {Kind::kIt, 3, 16, 32},
+    {Kind::kIt, 4, 13, 33},  {Kind::kOt, 2, 17, 15},   {Kind::kOt, 4, 32, 16},
+    {Kind::kDt, 3, 5, 37},   {Kind::kDt, 4, 31, 64},   {Kind::kIt, 8, 12, 48},
+};
+const LayerShape kFc1 = {Kind::kIt, 4, 192, 768};
+const WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16};
+
+std::vector<float> Outputs(const PackedLinear& layer, int64_t tokens, ConstRows x,
+                           int threads = 1) {
+  ThreadPool pool(threads);
+  std::vector<float> y(static_cast<size_t>(tokens * layer.out_features()));
+  layer.Apply(tokens, x, {y.data(), layer.out_features()}, {}, pool);
+  return y;
+}
+
+void ExpectWithinBound(const LayerShape& shape, WeightType type, int64_t tokens,
+                       Activation activation) {
+  const SampleLayer sample(shape, type);
+  const PackedLinear layer(sample.Spec());
+  const SampleRows x(tokens, sample.in, 4);
+  const SampleRows residual(tokens, sample.out, 5);
+  SampleRows y(tokens, sample.out, 6);
+  const SampleRows untouched = y;
+  const Epilogue epilogue = {activation, residual.view()};
+  ThreadPool pool(2);
+  layer.Apply(tokens, x.view(), y.rows(), epilogue, pool);
+
+  const auto expected = reference::Linear(sample.Spec(), tokens, x.view(), epilogue);
+  EXPECT_EQ(FirstWrong(expected, activation, tokens, sample.out, y.view()), -1)
+      << NameOf(shape) << " type " << static_cast<int>(type) << " tokens " << tokens
+      << " activation " << static_cast<int>(activation);
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t n = sample.out; n < y.stride; ++n) ASSERT_EQ(y.at(t, n), untouched.at(t, n));
+  }
+}
+
+class LinearTest : public testing::TestWithParam<std::string_view> {
+ protected:
+  WithIsa isa_{GetParam()};
+};
+
+TEST_P(LinearTest, StaysWithinTheBoundAtAwkwardSizes) {
+  ASSERT_TRUE(isa_.known());
+  for (const LayerShape& shape : kShapes) {
+    for (const WeightType type : kTypes) {
+      for (const int64_t tokens : {1, 2, 5, 7, 12, 13, 37}) {
+        ExpectWithinBound(shape, type, tokens, Activation::kNone);
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, StaysWithinTheBoundForEachActivation) {
+  for (const Activation activation :
+       {Activation::kRelu, Activation::kGelu, Activation::kGeluTanh}) {
+    ExpectWithinBound({Kind::kIt, 4, 13, 33}, WeightType::kFloat32, 5, activation);
+    ExpectWithinBound({Kind::kOt, 2, 17, 15}, WeightType::kFloat32, 5, activation);
+    ExpectWithinBound({Kind::kDense, 1, 33, 64}, WeightType::kFloat32, 13, activation);
+  }
+}
+
+TEST_P(LinearTest, StaysWithinTheBoundOnARealLayer) {
+  for (const WeightType type : kTypes) ExpectWithinBound(kFc1, type, 3, Activation::kRelu);
+}
+
+TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong37) {
+  for (const LayerShape& shape : kShapes) {
+    for (const WeightType type : kTypes) {
+      const SampleLayer sample(shape, type);
+      const PackedLinear layer(sample.Spec());
+      const SampleRows x(37, sample.in, 4);
+      const std::vector<float> together = Outputs(layer, 37, x.view());
+      for (int64_t t = 0; t < 37; ++t) {
+        const std::vector<float> alone =
+            Outputs(layer, 1, {x.view().data + t * x.stride, x.stride});
+        ASSERT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + t * sample.out))
+            << NameOf(shape) << " row " << t;
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, ThreadsDoNotShow) {
+  for (const LayerShape& shape : {kFc1, LayerShape{Kind::kDt, 4, 192, 192}}) {
+    const SampleLayer sample(shape, WeightType::kFloat32);
+    const PackedLinear layer(sample.Spec());
+    const SampleRows x(14, sample.in, 4);
+    const std::vector<float> one = Outputs(layer, 14, x.view(), 1);
+    EXPECT_EQ(Outputs(layer, 14, x.view(), 2), one);
+    EXPECT_EQ(Outputs(layer, 14, x.view(), 3), one);
+  }
+}
+
+TEST_P(LinearTest, HasTheBitsOfEveryOtherInstructionSet) {
+  for (const LayerShape& shape : kShapes) {
+    for (const WeightType type : kTypes) {
+      const SampleLayer sample(shape, type);
+      const PackedLinear layer(sample.Spec());
+      const SampleRows x(13, sample.in, 4);
+      const std::vector<float> here = Outputs(layer, 13, x.view());
+      const WithIsa scalar("scalar");
+      EXPECT_EQ(Outputs(layer, 13, x.view()), here) << NameOf(shape);
+    }
+  }
+}
+
+TEST_P(LinearTest, ARangeOfADenseLayerHasTheBitsOfTheWhole) {
+  const SampleLayer sample({Kind::kDense, 1, 33, 200}, WeightType::kBfloat16);
+  const PackedLinear layer(sample.Spec());
+  const SampleRows x(14, sample.in, 4);
+  const std::vector<float> whole = Outputs(layer, 14, x.view());
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 64}, {64, 37}, {128, 72}}) {
+    std::vector<float> part(static_cast<size_t>(14 * count));
+    layer.ApplyRange(14, x.view(), first, count, {part.data(), count});
+    for (int64_t t = 0; t < 14; ++t) {
+      EXPECT_TRUE(std::equal(part.begin() + t * count, part.begin() + (t + 1) * count,
+                             whole.begin() + t * sample.out + first));
+    }
+  }
+}
+
+TEST_P(LinearTest, TheResidualMayBeTheOutput) {
+  for (const Kind kind : {Kind::kIt, Kind::kOt}) {
+    const SampleLayer sample({kind, 2, 17, 33}, WeightType::kFloat32);
+    const PackedLinear layer(sample.Spec());
+    const SampleRows x(13, sample.in, 4);
+    SampleRows apart(13, sample.out, 5), in_place = apart;
+    const SampleRows residual = apart;
+    ThreadPool pool(2);
+    layer.Apply(13, x.view(), apart.rows(), {Activation::kRelu, residual.view()}, pool);
+    layer.Apply(13, x.view(), in_place.rows(), {Activation::kRelu, in_place.view()}, pool);
+    EXPECT_EQ(in_place.values, apart.values);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, LinearTest, testing::ValuesIn(SupportedIsas()),
+                         [](const auto& isa) { return std::string(isa.param); });
+
+// More rows than are packed at once.
+TEST(PackedLinearTest, LongBatchesHaveTheBitsOfShortOnes) {
+  const SampleLayer sample({Kind::kOt, 2, 3, 5}, WeightType::kFloat32);
+  const PackedLinear layer(sample.Spec());
+  const SampleRows x(1100, sample.in, 4);
+  const std::vector<float> together = Outputs(layer, 1100, x.view(), 2);
+  for (const int64_t t : {0, 511, 512, 1023, 1099}) {
+    const std::vector<float> alone = Outputs(layer, 1, {x.view().data + t * x.stride, x.stride});
+    EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + t * sample.out)) << t;
+  }
+}
+
+TEST(PackedLinearTest, CountsBytesWithPaddingAndMultiplyAddsWithout) {
+  const SampleLayer sample({Kind::kIt, 2, 3, 33}, WeightType::kBfloat16);
+  const PackedLinear layer(sample.Spec());
+  EXPECT_EQ(layer.in_features(), 6);
+  EXPECT_EQ(layer.out_features(), 66);
+  EXPECT_EQ(layer.weight_bytes(), 2 * 64 * 6 * 2);
+  EXPECT_EQ(layer.multiply_adds(), 2 * 33 * 6);
+}
+
+// Worked by hand from the formulas of kernels/README.md: catches views swapped alike in code and
+// definition.
+TEST(PackedLinearTest, TwoBlocksByHand) {
+  const std::vector<float> wl = {1, 10, 100, 1000}, wu = {5, 7, 11, 13}, x = {1, 2, 3, 4};
+  const auto outputs = [&](DyadVariant variant) {
+    return Outputs(
+        PackedLinear(DyadSpec(4, 2, WeightType::kFloat32, variant, {2, wl.data(), wu.data()}, {})),
+        1, {x.data(), 4});
+  };
+  const float near0 = 1 * 1 + 10 * 2, near1 = 100 * 3 + 1000 * 4;
+  EXPECT_EQ(outputs(DyadVariant::kIt),
+            (std::vector<float>{near0 + 5 * 1 + 7 * 3, near1 + 11 * 2 + 13 * 4}));
+  EXPECT_EQ(outputs(DyadVariant::kOt),
+            (std::vector<float>{near0 + 5 * 1 + 7 * 2, near1 + 11 * 3 + 13 * 4}));
+  EXPECT_EQ(outputs(DyadVariant::kDt),
+            (std::vector<float>{near0 + 5 * 1 + 7 * 3, near1 + 11 * 2 + 13 * 4}));
+}
+
+// With two outputs a block, the strided destination o · D + d differs from the plain one.
+TEST(PackedLinearTest, StridedDestinationByHand) {
+  const std::vector<float> wl = {1, 2, 3, 4}, wu = {10, 20, 30, 40}, x = {1, 5};
+  const PackedLinear layer(
+      DyadSpec(2, 4, WeightType::kFloat32, DyadVariant::kOt, {2, wl.data(), wu.data()}, {}));
+  EXPECT_EQ(Outputs(layer, 1, {x.data(), 2}),
+            (std::vector<float>{1 + 10, 2 + 150, 15 + 20, 20 + 200}));
+}
+
+// The comparison that the tests above rest on must be able to fail.
+TEST(LinearBoundTest, NoticesOneWrongWeightAndNan) {
+  SampleLayer sample({Kind::kIt, 4, 17, 8}, WeightType::kFloat32);
+  const SampleRows x(2, sample.in, 4);
+  const auto expected = reference::Linear(sample.Spec(), 2, x.view(), {});
+  float last;
+  std::memcpy(&last, &sample.wu[sample.wu.size() - 4], 4);
+  last += 1e-3f;
+  std::memcpy(&sample.wu[sample.wu.size() - 4], &last, 4);
+  std::vector<float> y = Outputs(PackedLinear(sample.Spec()), 2, x.view());
+  EXPECT_EQ(FirstWrong(expected, Activation::kNone, 2, sample.out, {y.data(), sample.out}),
+            sample.out - 1);
+  y[3] = NAN;
+  EXPECT_EQ(FirstWrong(expected, Activation::kNone, 2, sample.out, {y.data(), sample.out}), 3);
+}
+
+}  // namespace
+}  // namespace dyad::kernels
