@@ -1,1 +1,220 @@
-int main() {}
+// dyad-server: options -> parts -> self-check -> serve -> drain. README.md of this folder tells who
+// owns what and in which order things end.
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "kernels/linear.h"
+#include "kernels/thread_pool.h"
+#include "server/base/status_macros.h"
+#include "server/flags.h"
+#include "server/host.h"
+#include "server/metrics/metrics.h"
+#include "server/self_check.h"
+#include "server/service/health.h"
+#include "server/service/request_log.h"
+#include "server/service/rpc_server.h"
+#include "server/service/services.h"
+#include "server/signals.h"
+#include "server/text/tokenizer.h"
+
+namespace dyad {
+namespace {
+
+// One model with all that it needs; ends in reverse.
+struct ModelParts {
+  LoadedModel loaded;
+  std::unique_ptr<Tokenizer> tokenizer;  // may be null
+  std::unique_ptr<engine::Engine> engine;
+};
+
+// glibc's defaults give large blocks back to the kernel and take them again, step after step, and
+// make an arena for each of many threads. Called when models are loaded, since loading wants its
+// memory back.
+void KeepMemory() {
+  malloc_trim(0);
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest it takes
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+}
+
+absl::Status ForceIsa(const std::string& name) {
+  if (name.empty() || kernels::ForceIsa(name)) return absl::OkStatus();
+  std::vector<std::string> names;
+  for (const std::string_view isa : kernels::SupportedIsas()) names.emplace_back(isa);
+  return absl::InvalidArgumentError(
+      absl::StrCat("--cpu_isa is ", name, "; this machine runs ", absl::StrJoin(names, ", ")));
+}
+
+ModelOptions OptionsOfModel(const Options& options) {
+  ModelOptions model;
+  model.weight_dtype = options.weight_dtype;
+  model.max_batch_tokens = options.engine.max_batch_tokens;
+  model.max_logit_rows = options.engine.max_running_sequences;
+  model.kv_cache_bytes = options.kv_cache_bytes;
+  if (model.kv_cache_bytes == 0) {
+    KvCacheShare share;
+    share.available_bytes = AvailableMemory();
+    share.fraction = options.kv_cache_fraction;
+    share.models = static_cast<int32_t>(options.models.size());
+    for (const ModelSource& source : options.models) {
+      share.weight_bytes += 2 * FolderBytes(source.folder);  // what loading may take at its peak
+    }
+    model.kv_cache_bytes = KvCacheBytes(share);
+  }
+  return model;
+}
+
+absl::Status Check(const Options& options, kernels::ThreadPool& pool) {
+  for (const ModelSource& source : options.models) {
+    ASSIGN_OR_RETURN(const ModelInfo info,
+                     CheckModel(source.folder, OptionsOfModel(options), pool));
+    RETURN_IF_ERROR(Tokenizer::Load(source.folder).status());
+    std::printf("%s: %s, %lld parameters, %s, digest %s\n", source.name.c_str(),
+                info.architecture.c_str(), static_cast<long long>(info.parameters),
+                info.weight_dtype.c_str(), info.digest.c_str());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& options,
+                                kernels::ThreadPool& pool, Metrics& metrics, ServerLog& log) {
+  const absl::Time start = absl::Now();
+  ModelParts parts;
+  ASSIGN_OR_RETURN(parts.loaded, LoadModel(source.folder, OptionsOfModel(options), pool));
+  ASSIGN_OR_RETURN(parts.tokenizer, Tokenizer::Load(source.folder));
+  RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
+  const absl::Duration load_time = absl::Now() - start;
+  parts.engine = std::make_unique<engine::Engine>(*parts.loaded.model, options.engine,
+                                                  metrics.AddModel(source.name, load_time));
+  const ModelInfo& info = parts.loaded.info;
+  const engine::ModelLimits& limits = parts.loaded.model->limits();
+  const int64_t kv_tokens = int64_t{limits.kv_pages} * engine::kPageTokens;
+  log.Write(LogLevel::kInfo, "model",
+            {{"name", source.name},
+             {"architecture", info.architecture},
+             {"digest", info.digest},
+             {"weight_dtype", info.weight_dtype},
+             {"parameters", info.parameters},
+             {"dense_equivalent_parameters", info.dense_equivalent_parameters},
+             {"weight_bytes", info.weight_bytes},
+             {"kv_cache_bytes", info.kv_cache_bytes},
+             {"kv_cache_tokens", kv_tokens},
+             {"context_length", int64_t{limits.context_length}},
+             {"tokenizer", parts.tokenizer != nullptr ? "yes" : "no: token ids only"},
+             {"load_seconds", absl::ToDoubleSeconds(load_time)}});
+  if (kv_tokens < limits.context_length) {
+    log.Write(LogLevel::kWarning,
+              "kv cache holds less than one context; longer requests are refused",
+              {{"name", source.name},
+               {"kv_cache_tokens", kv_tokens},
+               {"context_length", int64_t{limits.context_length}}});
+  }
+  return parts;
+}
+
+ServedModel Serve(const std::string& name, const ModelParts& parts) {
+  ServedModel served;
+  served.name = name;
+  served.info = parts.loaded.info;
+  served.limits = parts.loaded.model->limits();
+  served.tokenizer = parts.tokenizer.get();
+  served.engine = parts.engine.get();
+  const ModelInfo& info = parts.loaded.info;
+  const auto first = [](std::optional<int32_t> a, std::optional<int32_t> b) { return a ? a : b; };
+  const auto bos = parts.tokenizer ? parts.tokenizer->bos_id() : std::nullopt;
+  const auto eos = parts.tokenizer ? parts.tokenizer->eos_id() : std::nullopt;
+  served.eos_id = first(info.eos_id, eos);
+  served.prefix_id = first(first(bos, info.bos_id), served.eos_id);
+  return served;
+}
+
+// Ends all work within the limit; what is left then ends with UNAVAILABLE.
+void Drain(const Options& options, std::vector<ModelParts>& models, RpcServer& server) {
+  const absl::Time until = absl::Now() + options.drain_timeout;
+  std::vector<std::thread> drains;
+  for (ModelParts& model : models) {
+    drains.emplace_back([&] { model.engine->Drain(until - absl::Now()); });
+  }
+  for (std::thread& drain : drains) drain.join();
+  // Ended work has still to be written to its callers.
+  server.Shutdown(std::max(until - absl::Now(), absl::Seconds(1)));
+}
+
+absl::Status Run(const Options& options, SignalWatch& signals) {
+  ServerLog log(options.log_format, options.log_level);
+  RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
+  kernels::ThreadPool pool(options.threads > 0 ? options.threads
+                                               : std::min(AvailableProcessors(), 256));
+  RETURN_IF_ERROR(CheckKernels(pool));
+  if (options.mode == Mode::kCheck) return Check(options, pool);
+
+  Metrics metrics;
+  std::vector<ModelParts> models;
+  std::vector<ServedModel> served;
+  for (const ModelSource& source : options.models) {
+    ASSIGN_OR_RETURN(ModelParts parts, Load(source, options, pool, metrics, log));
+    models.push_back(std::move(parts));
+    served.push_back(Serve(source.name, models.back()));
+  }
+  KeepMemory();
+
+  const ModelRegistry registry(std::move(served));
+  RequestLog request_log(log, metrics, options.log_prompts);
+  Services services({registry, options.limits, &request_log});
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<RpcServer> server,
+      RpcServer::Start(options.rpc, [&](auto& builder) { services.Register(builder); }));
+  std::string metrics_address = "off";
+  if (!options.metrics.empty()) {
+    ASSIGN_OR_RETURN(const int port, metrics.Serve(options.metrics));
+    metrics_address =
+        absl::StrCat(options.metrics.substr(0, options.metrics.rfind(':')), ":", port);
+  }
+  const auto look = [&] {
+    std::vector<EngineHealth> engines;
+    for (const ServedModel& model : registry.models()) {
+      engines.push_back({model.name, model.engine->Status().since_last_step});
+    }
+    return engines;
+  };
+  const auto publish = [&](const std::string& name, ServingState state) {
+    server->SetServing(name, state);
+  };
+  HealthWatch health({look, publish}, options.stall_timeout);
+  log.Write(LogLevel::kInfo, "serving",
+            {{"listen", options.rpc.listen},
+             {"port", int64_t{server->port()}},
+             {"metrics", metrics_address},
+             {"isa", std::string(kernels::CurrentIsa())},
+             {"threads", int64_t{pool.threads()}}});
+
+  const int signal = signals.Wait();
+  log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});
+  health.StartDraining();
+  absl::SleepFor(options.drain_delay);
+  services.StartDraining();
+  Drain(options, models, *server);
+  log.Write(LogLevel::kInfo, "stopped", {});
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace dyad
+
+int main(int argc, char** argv) {
+  mallopt(M_ARENA_MAX, 2);
+  dyad::SignalWatch signals;  // before any other thread
+  const absl::StatusOr<dyad::Options> options = dyad::ParseArguments({argv, argv + argc});
+  const absl::Status status = options.ok() ? dyad::Run(*options, signals) : options.status();
+  if (status.ok()) return 0;
+  // The last line on stderr says what is wrong, whatever was logged before.
+  std::string message(status.message());
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  std::fprintf(stderr, "dyad-server: %s\n", message.c_str());
+  return 1;
+}

@@ -9,6 +9,9 @@
 namespace dyad {
 
 enum class LogFormat { kText, kJson };
+enum class LogLevel { kDebug, kInfo, kWarning, kError };
+// Whether the lines of calls carry the first text of the request. Off by default: prompts are private.
+enum class PromptLogging { kOff, kOn };
 
 struct LogField {
   std::string key;

@@ -9,13 +9,7 @@
 #include "server/service/log_line.h"
 #include "server/service/services.h"
 
-namespace spdlog {
-class logger;
-}  // namespace spdlog
-
 namespace dyad {
-
-enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // Threads: any. A line is queued (8192 at most; the oldest go first) and written by one thread, so
 // that a slow reader of stderr never holds up a call. The destructor writes what is queued.
@@ -33,12 +27,7 @@ class ServerLog {
   std::unique_ptr<Impl> impl_;
 };
 
-// Whether the lines of calls carry the first text of the request. Off by default: prompts are
-// private.
-enum class PromptLogging { kOff, kOn };
-
-// The line of one call. Empty fields and, for calls that ran nothing, counts and times are left
-// out.
+// The line of one call. Left out: empty fields, and for calls that ran nothing, counts and times.
 std::vector<LogField> RequestFields(const RpcRecord& record);
 
 // Writes each finished call at info and counts it in the metrics. `log` and `metrics` outlive it.

@@ -1,0 +1,169 @@
+// The ranges of all options.
+#include "server/options.h"
+
+#include <limits>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace dyad {
+namespace {
+
+constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
+constexpr int64_t kMinKvCacheBytes = 64 << 10;
+constexpr size_t kMaxModels = 64;
+
+class Checker {
+ public:
+  void Integer(const char* flag, int64_t value, int64_t least, int64_t most) {
+    if (value >= least && value <= most) return;
+    Add(absl::StrCat("--", flag, " is ", value, "; must be ", least, " to ", most));
+  }
+
+  void Time(const char* flag, absl::Duration value, absl::Duration least, absl::Duration most) {
+    if (value >= least && value <= most) return;
+    Add(absl::StrCat("--", flag, " is ", absl::FormatDuration(value), "; must be ",
+                     absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
+  }
+
+  void Add(std::string fault) { faults_.push_back(std::move(fault)); }
+  std::vector<std::string> Take() { return std::move(faults_); }
+
+ private:
+  std::vector<std::string> faults_;
+};
+
+struct Address {
+  bool valid = false;
+  bool loopback = false;
+};
+
+// host:port, [v6]:port, unix:path. A host name other than localhost may mean any address.
+Address ParseAddress(const std::string& address) {
+  if (absl::StartsWith(address, "unix:")) {
+    const bool has_path = address.size() > 5;
+    return {has_path, has_path};
+  }
+  const size_t colon = address.rfind(':');
+  if (colon == std::string::npos || colon == 0) return {};
+  const std::string host = address.substr(0, colon);
+  const std::string port = address.substr(colon + 1);
+  uint32_t number = 0;
+  if (port.empty() || port.find_first_not_of("0123456789") != std::string::npos ||
+      !absl::SimpleAtoi(port, &number) || number > 65535) {
+    return {};
+  }
+  const bool bracketed = host.front() == '[' && host.back() == ']';
+  if (!bracketed && host.find(':') != std::string::npos) return {};
+  if (host.find_first_of(" ,/") != std::string::npos) return {};
+  // "127.evil.example" begins like a loopback address and is none.
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+  const bool loopback =
+      host == "localhost" || host == "[::1]" || (numeric && absl::StartsWith(host, "127."));
+  return {true, loopback};
+}
+
+bool IsModelName(const std::string& name) {
+  constexpr char kAllowed[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/@";
+  return !name.empty() && name.size() <= 128 &&
+         name.find_first_not_of(kAllowed) == std::string::npos;
+}
+
+void CheckModels(const Options& options, Checker& check) {
+  if (options.models.empty()) check.Add("--model is empty; must be NAME=FOLDER[,NAME=FOLDER]");
+  if (options.models.size() > kMaxModels) {
+    check.Add(
+        absl::StrCat("--model names ", options.models.size(), " models; at most ", kMaxModels));
+  }
+  std::set<std::string> names;
+  for (const ModelSource& model : options.models) {
+    if (!IsModelName(model.name)) {
+      check.Add(absl::StrCat("--model: the name \"", model.name,
+                             "\" must be 1 to 128 of letters, digits and . _ - : / @"));
+    } else if (model.name == "liveness" || model.name == "readiness") {
+      check.Add(absl::StrCat("--model: the name ", model.name, " belongs to health checks"));
+    } else if (!names.insert(model.name).second) {
+      check.Add(absl::StrCat("--model: the name ", model.name, " is given twice"));
+    }
+    if (model.folder.empty()) {
+      check.Add(absl::StrCat("--model: ", model.name, " has an empty folder"));
+    }
+  }
+}
+
+void CheckConnections(const Options& options, Checker& check) {
+  const RpcServerOptions& rpc = options.rpc;
+  const Address listen = ParseAddress(rpc.listen);
+  if (!listen.valid) {
+    check.Add(absl::StrCat("--listen is \"", rpc.listen,
+                           "\"; must be host:port, [v6]:port or unix:path"));
+  } else if (!listen.loopback && rpc.tls.empty() && options.plaintext == Plaintext::kLoopback) {
+    check.Add(absl::StrCat("--listen is ", rpc.listen,
+                           ", which is not loopback: give --tls_cert and --tls_key, or --insecure "
+                           "to serve plaintext there"));
+  }
+  if (!rpc.tls.empty() && (rpc.tls.certificate.empty() || rpc.tls.key.empty())) {
+    check.Add("--tls_cert and --tls_key must be given together (--tls_ca needs both)");
+  }
+  const Address metrics = ParseAddress(options.metrics);
+  if (!options.metrics.empty() && (!metrics.valid || absl::StartsWith(options.metrics, "unix:"))) {
+    check.Add(absl::StrCat("--metrics is \"", options.metrics,
+                           "\"; must be host:port, [v6]:port or off"));
+  }
+  check.Integer("max_receive_message_bytes", rpc.max_receive_message_bytes, 1024, kMaxInt32);
+  check.Integer("max_send_message_bytes", rpc.max_send_message_bytes, 1024, kMaxInt32);
+  check.Integer("max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20);
+  const absl::Duration second = absl::Seconds(1);
+  const absl::Duration day = absl::Hours(24);
+  check.Time("keepalive_time", rpc.keepalive_time, second, day);
+  check.Time("keepalive_timeout", rpc.keepalive_timeout, absl::Milliseconds(100), day);
+  check.Time("min_client_ping_interval", rpc.min_client_ping_interval, absl::Milliseconds(10), day);
+  check.Time("max_connection_age", rpc.max_connection_age, second, absl::InfiniteDuration());
+  check.Time("max_connection_age_grace", rpc.max_connection_age_grace, second,
+             absl::InfiniteDuration());
+}
+
+void CheckCompute(const Options& options, Checker& check) {
+  check.Integer("threads", options.threads, 0, 256);
+  if (options.kv_cache_bytes != 0) {
+    check.Integer("kv_cache_bytes", options.kv_cache_bytes, kMinKvCacheBytes,
+                  std::numeric_limits<int64_t>::max());
+  }
+  if (!(options.kv_cache_fraction > 0 && options.kv_cache_fraction <= 0.9)) {
+    check.Add(absl::StrCat("--kv_cache_fraction is ", options.kv_cache_fraction,
+                           "; must be above 0 and at most 0.9"));
+  }
+  const engine::EngineOptions& engine = options.engine;
+  check.Integer("max_batch_tokens", engine.max_batch_tokens, 1, 65536);
+  check.Integer("max_running_sequences", engine.max_running_sequences, 1, 4096);
+  check.Integer("max_queued_requests", engine.max_queued_requests, 1, kMaxInt32);
+  check.Integer("max_queued_tokens", engine.max_queued_tokens, 1, int64_t{1} << 40);
+}
+
+void CheckLimits(const Options& options, Checker& check) {
+  check.Integer("max_prompt_bytes", options.limits.max_prompt_bytes, 1, 1 << 30);
+  check.Integer("max_choices", options.limits.max_choices, 1, 1024);
+  check.Integer("max_score_items", options.limits.max_score_items, 1, 1 << 20);
+  check.Integer("max_stream_pairs", options.limits.max_stream_pairs, 1, 1 << 20);
+  check.Time("drain_delay", options.drain_delay, absl::ZeroDuration(), absl::Hours(1));
+  check.Time("drain_timeout", options.drain_timeout, absl::ZeroDuration(), absl::Hours(24));
+  check.Time("stall_timeout", options.stall_timeout, absl::Milliseconds(100), absl::Hours(24));
+}
+
+}  // namespace
+
+std::vector<std::string> Faults(const Options& options) {
+  Checker check;
+  CheckModels(options, check);
+  CheckCompute(options, check);
+  if (options.mode == Mode::kServe) {
+    CheckConnections(options, check);
+    CheckLimits(options, check);
+  }
+  return check.Take();
+}
+
+}  // namespace dyad

@@ -1,0 +1,79 @@
+// Every knob of the server: what it does, its default, unit and range. Made from the command line
+// by flags.h, checked once by Faults, and constant afterwards.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "server/engine/engine.h"
+#include "server/model/load_model.h"
+#include "server/service/log_line.h"
+#include "server/service/rpc_server.h"
+#include "server/service/served_model.h"
+
+namespace dyad {
+
+enum class Mode { kServe, kCheck };
+enum class Plaintext { kLoopback, kAnywhere };
+
+struct ModelSource {
+  std::string name;    // 1 … 128 of letters, digits and . _ - : / @; not liveness, not readiness
+  std::string folder;  // of a checkpoint
+};
+
+struct Options {
+  // kCheck (--check): validate the models and end, without serving. Needs --model only.
+  Mode mode = Mode::kServe;
+  // --model=NAME=FOLDER[,NAME=FOLDER]; FOLDER alone is named by its last component. 1 … 64, names
+  // differ.
+  std::vector<ModelSource> models;
+
+  // --listen and all that concerns connections.
+  RpcServerOptions rpc;
+  // --insecure: allow plaintext on other addresses than loopback, where a proxy or mesh encrypts.
+  Plaintext plaintext = Plaintext::kLoopback;
+  // --metrics: host:port of /metrics; empty or "off": none.
+  std::string metrics = "127.0.0.1:9464";
+
+  // --weight_dtype: of linear matrices, embedding and head in memory.
+  WeightDtype weight_dtype = WeightDtype::kAsStored;
+  // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
+  int32_t threads = 0;
+  // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and
+  // reports.
+  std::string cpu_isa;
+
+  // --kv_cache_bytes: memory for keys and values, per model, at least 64 KiB; 0: by the fraction.
+  int64_t kv_cache_bytes = 0;
+  // --kv_cache_fraction: of the memory available at start, beyond the weights, shared by the models
+  // and at most 4 GiB each; (0, 0.9].
+  double kv_cache_fraction = 0.4;
+  // --max_batch_tokens (1 … 65536): token budget of a step. Larger: more throughput for prompts and
+  // scoring, longer steps for those who stream. --max_running_sequences (1 … 4096),
+  // --max_queued_requests, --max_queued_tokens (>= 1): past these the caller is told to retry
+  // later.
+  // --prefix_cache=on|off.
+  engine::EngineOptions engine;
+  // --max_prompt_bytes, --max_choices, --max_score_items, --max_stream_pairs: all >= 1.
+  RequestLimits limits;
+
+  // On SIGTERM: NOT_SERVING at once; after --drain_delay (0 … 1 h), in which a load balancer takes
+  // notice, new work is refused; what runs may end within --drain_timeout (0 … 24 h).
+  absl::Duration drain_delay = absl::ZeroDuration();
+  absl::Duration drain_timeout = absl::Seconds(30);
+  // --stall_timeout (100 ms … 24 h): health says NOT_SERVING when work is pending and no step has
+  // ended for this long. Must exceed the longest step.
+  absl::Duration stall_timeout = absl::Seconds(60);
+
+  // --log_level, --log_format, --log_prompts.
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
+  PromptLogging log_prompts = PromptLogging::kOff;
+};
+
+// All that is wrong with `options`, each naming flag, value and range; empty if nothing is.
+std::vector<std::string> Faults(const Options& options);
+
+}  // namespace dyad

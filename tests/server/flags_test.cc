@@ -1,0 +1,163 @@
+// The command line, as scripts write it.
+#include "server/flags.h"
+
+#include <filesystem>
+
+#include "absl/flags/reflection.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using ::dyad::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// Flags are global: each test gets them back as they were.
+class FlagsTest : public ::testing::Test {
+ protected:
+  static absl::StatusOr<Options> Parse(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), "dyad-server");
+    return ParseArguments(flags);
+  }
+  absl::FlagSaver saver_;
+};
+
+TEST_F(FlagsTest, WithoutFlagsOptionsAreTheirDefaults) {
+  const absl::StatusOr<Options> options = Parse({"--model=demo=/models/demo"});
+  ASSERT_OK(options);
+  EXPECT_EQ(options->mode, Mode::kServe);
+  EXPECT_EQ(options->rpc.listen, "127.0.0.1:50051");
+  EXPECT_EQ(options->metrics, "127.0.0.1:9464");
+  EXPECT_EQ(options->weight_dtype, WeightDtype::kAsStored);
+  EXPECT_EQ(options->engine.prefix_cache, engine::PrefixCache::kOn);
+  EXPECT_EQ(options->engine.max_batch_tokens, engine::EngineOptions().max_batch_tokens);
+  EXPECT_EQ(options->rpc.reflection, Reflection::kOn);
+  EXPECT_EQ(options->log_prompts, PromptLogging::kOff);
+}
+
+TEST_F(FlagsTest, FlagsThatScriptsRelyOn) {
+  const absl::StatusOr<Options> options =
+      Parse({"--listen=127.0.0.1:0", "--metrics=off", "--model=a=/x,b=/y",
+             "--weight_dtype=bfloat16", "--threads=2", "--max_batch_tokens=64",
+             "--kv_cache_bytes=1048576", "--prefix_cache=off", "--check"});
+  ASSERT_OK(options);
+  EXPECT_EQ(options->rpc.listen, "127.0.0.1:0");
+  EXPECT_EQ(options->metrics, "");
+  ASSERT_EQ(options->models.size(), 2u);
+  EXPECT_EQ(options->models[1].name, "b");
+  EXPECT_EQ(options->models[1].folder, "/y");
+  EXPECT_EQ(options->weight_dtype, WeightDtype::kBfloat16);
+  EXPECT_EQ(options->threads, 2);
+  EXPECT_EQ(options->engine.max_batch_tokens, 64);
+  EXPECT_EQ(options->kv_cache_bytes, 1 << 20);
+  EXPECT_EQ(options->engine.prefix_cache, engine::PrefixCache::kOff);
+  EXPECT_EQ(options->mode, Mode::kCheck);
+}
+
+TEST_F(FlagsTest, TheRestReachesItsOption) {
+  const absl::StatusOr<Options> options = Parse({"--model=a=/x",
+                                                 "--listen=0.0.0.0:1",
+                                                 "--insecure",
+                                                 "--reflection=off",
+                                                 "--cpu_isa=scalar",
+                                                 "--kv_cache_fraction=0.25",
+                                                 "--max_running_sequences=3",
+                                                 "--max_queued_requests=4",
+                                                 "--max_queued_tokens=5",
+                                                 "--max_prompt_bytes=6",
+                                                 "--max_choices=7",
+                                                 "--max_score_items=8",
+                                                 "--max_stream_pairs=9",
+                                                 "--max_receive_message_bytes=2000",
+                                                 "--max_send_message_bytes=3000",
+                                                 "--max_concurrent_streams=10",
+                                                 "--keepalive_time=1m",
+                                                 "--keepalive_timeout=2s",
+                                                 "--min_client_ping_interval=3s",
+                                                 "--max_connection_age=1h",
+                                                 "--max_connection_age_grace=4s",
+                                                 "--drain_delay=5s",
+                                                 "--drain_timeout=6s",
+                                                 "--stall_timeout=7s",
+                                                 "--log_level=warning",
+                                                 "--log_format=json",
+                                                 "--log_prompts",
+                                                 "--tls_cert=c",
+                                                 "--tls_key=k",
+                                                 "--tls_ca=a"});
+  ASSERT_OK(options);
+  EXPECT_EQ(options->plaintext, Plaintext::kAnywhere);
+  EXPECT_EQ(options->rpc.reflection, Reflection::kOff);
+  EXPECT_EQ(options->cpu_isa, "scalar");
+  EXPECT_EQ(options->kv_cache_fraction, 0.25);
+  EXPECT_EQ(options->engine.max_running_sequences, 3);
+  EXPECT_EQ(options->engine.max_queued_requests, 4);
+  EXPECT_EQ(options->engine.max_queued_tokens, 5);
+  EXPECT_EQ(options->limits.max_prompt_bytes, 6);
+  EXPECT_EQ(options->limits.max_choices, 7);
+  EXPECT_EQ(options->limits.max_score_items, 8);
+  EXPECT_EQ(options->limits.max_stream_pairs, 9);
+  EXPECT_EQ(options->rpc.max_receive_message_bytes, 2000);
+  EXPECT_EQ(options->rpc.max_send_message_bytes, 3000);
+  EXPECT_EQ(options->rpc.max_concurrent_streams, 10);
+  EXPECT_EQ(options->rpc.keepalive_time, absl::Minutes(1));
+  EXPECT_EQ(options->rpc.keepalive_timeout, absl::Seconds(2));
+  EXPECT_EQ(options->rpc.min_client_ping_interval, absl::Seconds(3));
+  EXPECT_EQ(options->rpc.max_connection_age, absl::Hours(1));
+  EXPECT_EQ(options->rpc.max_connection_age_grace, absl::Seconds(4));
+  EXPECT_EQ(options->drain_delay, absl::Seconds(5));
+  EXPECT_EQ(options->drain_timeout, absl::Seconds(6));
+  EXPECT_EQ(options->stall_timeout, absl::Seconds(7));
+  EXPECT_EQ(options->log_level, LogLevel::kWarning);
+  EXPECT_EQ(options->log_format, LogFormat::kJson);
+  EXPECT_EQ(options->log_prompts, PromptLogging::kOn);
+  EXPECT_EQ(options->rpc.tls.certificate, "c");
+  EXPECT_EQ(options->rpc.tls.key, "k");
+  EXPECT_EQ(options->rpc.tls.client_ca, "a");
+}
+
+TEST_F(FlagsTest, FaultsOfWordsRangesAndArgumentsComeTogether) {
+  EXPECT_THAT(
+      Parse({"--prefix_cache=maybe", "--weight_dtype=int8", "--threads=1000", "stray"}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("--prefix_cache is \"maybe\"; must be one of on, off"),
+                     HasSubstr("--weight_dtype is \"int8\"; must be one of stored, float32"),
+                     HasSubstr("--threads is 1000"), HasSubstr("\"stray\" is no flag"),
+                     HasSubstr("--model is empty"))));
+}
+
+TEST_F(FlagsTest, UnknownFlagEndsTheProcess) {
+  EXPECT_EXIT(Parse({"--model=a=/x", "--no_such_flag=1"}), ::testing::ExitedWithCode(1),
+              "no_such_flag");
+}
+
+TEST_F(FlagsTest, ValueOfTheWrongTypeEndsTheProcess) {
+  EXPECT_EXIT(Parse({"--model=a=/x", "--threads=two"}), ::testing::ExitedWithCode(1), "threads");
+}
+
+TEST(ParseModelsTest, FolderAloneIsNamedByItsLastComponent) {
+  const auto only = [](const std::string& text) {
+    const std::vector<ModelSource> models = ParseModels(text);
+    EXPECT_EQ(models.size(), 1u);
+    return models.at(0);
+  };
+  EXPECT_EQ(only("/models/opt-dyad").name, "opt-dyad");
+  EXPECT_EQ(only("/models/opt-dyad/").name, "opt-dyad");
+  EXPECT_EQ(only("/models/opt-dyad/").folder, "/models/opt-dyad/");
+  EXPECT_EQ(only("models/opt/..").name, "models");
+  EXPECT_EQ(only(".").name, std::filesystem::current_path().filename());
+}
+
+TEST(ParseModelsTest, FirstEqualSignEndsTheName) {
+  const std::vector<ModelSource> models = ParseModels("a=/x=y,b=/z");
+  ASSERT_EQ(models.size(), 2u);
+  EXPECT_EQ(models[0].name, "a");
+  EXPECT_EQ(models[0].folder, "/x=y");
+  EXPECT_EQ(models[1].name, "b");
+}
+
+TEST(ParseModelsTest, NothingIsNoModel) { EXPECT_TRUE(ParseModels("").empty()); }
+
+}  // namespace
+}  // namespace dyad

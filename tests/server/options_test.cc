@@ -1,0 +1,157 @@
+// Each range is held, and all faults are said together.
+#include "server/options.h"
+
+#include <functional>
+
+#include "absl/strings/str_join.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace dyad {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+Options Good() {
+  Options options;
+  options.models = {{"demo", "/models/demo"}};
+  return options;
+}
+
+TEST(FaultsTest, DefaultsWithAModelAreGood) { EXPECT_THAT(Faults(Good()), IsEmpty()); }
+
+TEST(FaultsTest, NoModelIsTheOnlyFaultOfTheDefaults) {
+  EXPECT_THAT(Faults(Options()), ElementsAre(HasSubstr("--model is empty")));
+}
+
+TEST(FaultsTest, AllAreReportedTogether) {
+  Options options = Good();
+  options.threads = -1;
+  options.engine.max_batch_tokens = 0;
+  options.rpc.listen = "nonsense";
+  options.stall_timeout = absl::ZeroDuration();
+  EXPECT_THAT(Faults(options), SizeIs(4));
+}
+
+struct BadValue {
+  const char* fault;  // part of it
+  std::function<void(Options&)> set;
+};
+
+TEST(FaultsTest, EachRangeIsHeld) {
+  const std::vector<BadValue> bad = {
+      {"--threads is 257; must be 0 to 256", [](Options& o) { o.threads = 257; }},
+      {"--kv_cache_bytes is -1", [](Options& o) { o.kv_cache_bytes = -1; }},
+      {"--kv_cache_bytes is 1; must be 65536", [](Options& o) { o.kv_cache_bytes = 1; }},
+      {"--kv_cache_fraction is 0;", [](Options& o) { o.kv_cache_fraction = 0; }},
+      {"--kv_cache_fraction is 1;", [](Options& o) { o.kv_cache_fraction = 1; }},
+      {"--kv_cache_fraction is nan", [](Options& o) { o.kv_cache_fraction = NAN; }},
+      {"--max_batch_tokens is 65537", [](Options& o) { o.engine.max_batch_tokens = 65537; }},
+      {"--max_running_sequences is 4097",
+       [](Options& o) { o.engine.max_running_sequences = 4097; }},
+      {"--max_queued_requests is 0", [](Options& o) { o.engine.max_queued_requests = 0; }},
+      {"--max_queued_tokens is 0", [](Options& o) { o.engine.max_queued_tokens = 0; }},
+      {"--max_prompt_bytes is 0", [](Options& o) { o.limits.max_prompt_bytes = 0; }},
+      {"--max_choices is 0", [](Options& o) { o.limits.max_choices = 0; }},
+      {"--max_score_items is 0", [](Options& o) { o.limits.max_score_items = 0; }},
+      {"--max_stream_pairs is 0", [](Options& o) { o.limits.max_stream_pairs = 0; }},
+      {"--max_receive_message_bytes is 1;",
+       [](Options& o) { o.rpc.max_receive_message_bytes = 1; }},
+      {"--max_send_message_bytes is -1", [](Options& o) { o.rpc.max_send_message_bytes = -1; }},
+      {"--max_concurrent_streams is 0", [](Options& o) { o.rpc.max_concurrent_streams = 0; }},
+      {"--keepalive_time is 0", [](Options& o) { o.rpc.keepalive_time = absl::ZeroDuration(); }},
+      {"--keepalive_timeout is 1ms",
+       [](Options& o) { o.rpc.keepalive_timeout = absl::Milliseconds(1); }},
+      {"--min_client_ping_interval is -1s",
+       [](Options& o) { o.rpc.min_client_ping_interval = -absl::Seconds(1); }},
+      {"--max_connection_age is 1ms; must be 1s to inf",
+       [](Options& o) { o.rpc.max_connection_age = absl::Milliseconds(1); }},
+      {"--max_connection_age_grace is 0",
+       [](Options& o) { o.rpc.max_connection_age_grace = absl::ZeroDuration(); }},
+      {"--drain_delay is -1s", [](Options& o) { o.drain_delay = -absl::Seconds(1); }},
+      {"--drain_timeout is inf", [](Options& o) { o.drain_timeout = absl::InfiniteDuration(); }},
+      {"--stall_timeout is 1ms", [](Options& o) { o.stall_timeout = absl::Milliseconds(1); }},
+      {"--metrics is \"9464\"", [](Options& o) { o.metrics = "9464"; }},
+      {"--metrics is \"unix:/x\"", [](Options& o) { o.metrics = "unix:/x"; }},
+      {"given together", [](Options& o) { o.rpc.tls.certificate = "cert.pem"; }},
+      {"given together", [](Options& o) { o.rpc.tls.client_ca = "ca.pem"; }},
+  };
+  for (const BadValue& value : bad) {
+    Options options = Good();
+    value.set(options);
+    EXPECT_THAT(Faults(options), ElementsAre(HasSubstr(value.fault))) << value.fault;
+  }
+}
+
+TEST(FaultsTest, EdgesOfRangesAreGood) {
+  Options options = Good();
+  options.threads = 256;
+  options.kv_cache_bytes = 64 << 10;
+  options.kv_cache_fraction = 0.9;
+  options.engine.max_batch_tokens = 65536;
+  options.engine.max_running_sequences = 1;
+  options.metrics = "";
+  options.rpc.max_connection_age = absl::Seconds(1);
+  options.drain_timeout = absl::ZeroDuration();
+  EXPECT_THAT(Faults(options), IsEmpty());
+}
+
+TEST(FaultsTest, PlaintextBeyondLoopbackNeedsInsecure) {
+  for (const char* address : {"0.0.0.0:50051", "[::]:50051", "10.0.0.1:1", "example.org:443",
+                              "127.evil.example:1", "localhost.example:1"}) {
+    Options options = Good();
+    options.rpc.listen = address;
+    EXPECT_THAT(Faults(options), ElementsAre(HasSubstr("--insecure"))) << address;
+    options.plaintext = Plaintext::kAnywhere;
+    EXPECT_THAT(Faults(options), IsEmpty()) << address;
+    options.plaintext = Plaintext::kLoopback;
+    options.rpc.tls.certificate = "cert.pem";
+    options.rpc.tls.key = "key.pem";
+    EXPECT_THAT(Faults(options), IsEmpty()) << address;
+  }
+}
+
+TEST(FaultsTest, LoopbackNeedsNothing) {
+  for (const char* address :
+       {"127.0.0.1:50051", "127.9.9.9:0", "localhost:1", "[::1]:65535", "unix:/run/dyad.sock"}) {
+    Options options = Good();
+    options.rpc.listen = address;
+    EXPECT_THAT(Faults(options), IsEmpty()) << address;
+  }
+}
+
+TEST(FaultsTest, AddressesAreWellFormed) {
+  for (const char* address : {"", ":1", "localhost", "localhost:", "localhost:65536", "::1:80",
+                              "localhost:8o", "a b:1", "unix:", "localhost:-1"}) {
+    Options options = Good();
+    options.rpc.listen = address;
+    EXPECT_THAT(Faults(options), ElementsAre(HasSubstr("--listen is"))) << address;
+  }
+}
+
+TEST(FaultsTest, ModelNamesAreUsableAndDifferent) {
+  Options options;
+  options.models = {{"a", "/x"},         {"a", "/y"}, {"", "/z"},
+                    {"readiness", "/w"}, {"b", ""},   {"new\nline", "/v"}};
+  const std::vector<std::string> faults = Faults(options);
+  EXPECT_THAT(faults, SizeIs(5));
+  EXPECT_THAT(faults, Contains(HasSubstr("a is given twice")));
+  EXPECT_THAT(faults, Contains(HasSubstr("readiness belongs to health checks")));
+  EXPECT_THAT(faults, Contains(HasSubstr("b has an empty folder")));
+}
+
+TEST(FaultsTest, CheckModeAsksForTheModelOnly) {
+  Options options = Good();
+  options.mode = Mode::kCheck;
+  options.rpc.listen = "0.0.0.0:1";
+  EXPECT_THAT(Faults(options), IsEmpty());
+  options.models.clear();
+  EXPECT_THAT(Faults(options), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace dyad
