@@ -1,0 +1,109 @@
+// Counting pairs; see the header for what counts where.
+#include "client/accuracy.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace dyad::client {
+namespace {
+
+std::string TextField(const Json& line, const char* key) {
+  const auto field = line.find(key);
+  return field != line.end() && field->is_string() ? field->get<std::string>() : std::string();
+}
+
+bool IsTrue(const Json& line, const char* key) {
+  const auto field = line.find(key);
+  return field != line.end() && field->is_boolean() && field->get<bool>();
+}
+
+Tally Sum(const std::map<std::string, Tally>& paradigms) {
+  Tally sum;
+  for (const auto& [name, tally] : paradigms) sum.Add(tally);
+  return sum;
+}
+
+void AppendTally(const Tally& tally, Json& json) {
+  json["pairs"] = tally.pairs;
+  json["correct"] = tally.correct;
+  json["ties"] = tally.ties;
+  json["accuracy"] = tally.accuracy();
+}
+
+}  // namespace
+
+void Tally::Add(const Tally& other) {
+  pairs += other.pairs;
+  correct += other.correct;
+  ties += other.ties;
+}
+
+std::string PhenomenonOf(const Json& line) {
+  std::string name = TextField(line, "linguistics_term");
+  if (name == "s-selection") return "argument_structure";
+  if (name.empty()) name = TextField(line, "phenomenon");
+  return name.empty() ? "all" : name;
+}
+
+std::string ParadigmOf(const Json& line) {
+  const std::string uid = TextField(line, "UID");
+  return uid.empty() ? PhenomenonOf(line) : uid;
+}
+
+void Accuracy::Add(const Json& answer) {
+  if (answer.contains("error")) {
+    ++failed_;
+    return;
+  }
+  Tally pair = {.pairs = 1};
+  pair.correct = IsTrue(answer, "correct") ? 1 : 0;
+  pair.ties = IsTrue(answer, "tie") ? 1 : 0;
+  tallies_[PhenomenonOf(answer)][ParadigmOf(answer)].Add(pair);
+}
+
+Tally Accuracy::overall() const {
+  Tally sum;
+  for (const auto& [name, paradigms] : tallies_) sum.Add(Sum(paradigms));
+  return sum;
+}
+
+Json Accuracy::ToJson() const {
+  Json json = {{"failed", failed_}};
+  AppendTally(overall(), json);
+  Json& phenomena = json["phenomena"] = Json::object();
+  Json paradigms_json = Json::object();
+  for (const auto& [phenomenon, paradigms] : tallies_) {
+    phenomena[phenomenon] = {{"paradigms", paradigms.size()}};
+    AppendTally(Sum(paradigms), phenomena[phenomenon]);
+    for (const auto& [paradigm, tally] : paradigms) {
+      paradigms_json[paradigm] = {{"phenomenon", phenomenon}};
+      AppendTally(tally, paradigms_json[paradigm]);
+    }
+  }
+  json["paradigms"] = std::move(paradigms_json);
+  return json;
+}
+
+std::string Accuracy::Table() const {
+  size_t width = absl::string_view("phenomenon").size();
+  for (const auto& [name, paradigms] : tallies_) width = std::max(width, name.size());
+  const int name_width = static_cast<int>(width);
+  std::string table =
+      absl::StrFormat("%-*s  paradigms   pairs   ties  accuracy\n", name_width, "phenomenon");
+  const auto row = [&](const std::string& name, size_t paradigms, const Tally& tally) {
+    absl::StrAppend(&table, absl::StrFormat("%-*s  %9d  %6d  %5d  %8.4f\n", name_width, name,
+                                            paradigms, tally.pairs, tally.ties, tally.accuracy()));
+  };
+  size_t all_paradigms = 0;
+  for (const auto& [name, paradigms] : tallies_) {
+    row(name, paradigms.size(), Sum(paradigms));
+    all_paradigms += paradigms.size();
+  }
+  row("overall", all_paradigms, overall());
+  if (failed_ > 0) absl::StrAppend(&table, failed_, " pairs failed and count nowhere\n");
+  return table;
+}
+
+}  // namespace dyad::client

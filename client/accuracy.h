@@ -1,0 +1,53 @@
+// How many pairs a model decides rightly: by paradigm, by phenomenon, overall.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "client/json_line.h"
+
+namespace dyad::client {
+
+struct Tally {
+  int64_t pairs = 0;    // with a result
+  int64_t correct = 0;  // ties included
+  int64_t ties = 0;
+
+  double accuracy() const {  // 0 without pairs
+    return pairs == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(pairs);
+  }
+  void Add(const Tally& other);
+};
+
+// The phenomenon that a pair counts under: its "linguistics_term" (BLiMP; 13 terms in the files,
+// but s-selection belongs to argument_structure, which makes the published 12), else its
+// "phenomenon", else "all".
+std::string PhenomenonOf(const Json& line);
+// The pair's "UID" (BLiMP's 67 paradigms), else its phenomenon.
+std::string ParadigmOf(const Json& line);
+
+// One thread.
+class Accuracy {
+ public:
+  // An answer as PairAnswer makes it; an error object counts as failed, under no phenomenon.
+  void Add(const Json& answer);
+
+  Tally overall() const;
+  int64_t failed() const { return failed_; }
+  // Phenomenon -> paradigm -> tally, both in alphabetical order.
+  const std::map<std::string, std::map<std::string, Tally>>& phenomena() const { return tallies_; }
+
+  // {"pairs", "failed", "correct", "ties", "accuracy", "phenomena": {name: {"paradigms", "pairs",
+  // "correct", "ties", "accuracy"}}, "paradigms": {name: {"phenomenon", ...}}}
+  Json ToJson() const;
+
+  // The table for people: one row per phenomenon, the overall row last.
+  std::string Table() const;
+
+ private:
+  std::map<std::string, std::map<std::string, Tally>> tallies_;
+  int64_t failed_ = 0;
+};
+
+}  // namespace dyad::client

@@ -1,0 +1,132 @@
+// Messages to JSON by hand: protobuf's own writer puts 64-bit integers into strings and has no
+// null.
+#include "client/answer_json.h"
+
+#include <string>
+
+namespace dyad::client {
+namespace {
+
+Json TopJson(const google::protobuf::RepeatedPtrField<v1::TopToken>& top) {
+  Json list = Json::array();
+  for (const v1::TopToken& token : top) {
+    list.push_back(
+        {{"id", token.id()}, {"text", token.text()}, {"logprob", FloatJson(token.logprob())}});
+  }
+  return list;
+}
+
+Json ChoiceJson(const v1::Choice& choice) {
+  Json json = {{"ids", choice.ids()},
+               {"text", choice.text()},
+               {"finish_reason", v1::FinishReason_Name(choice.finish_reason())}};
+  if (choice.logprobs_size() == 0) return json;
+  Json& list = json["logprobs"] = Json::array();
+  for (const v1::TokenLogprob& token : choice.logprobs()) {
+    list.push_back({{"id", token.id()},
+                    {"logprob", FloatJson(token.logprob())},
+                    {"top", TopJson(token.top())}});
+  }
+  return json;
+}
+
+// `value` of each scored token, null for the others.
+template <typename Value>
+Json WhereScored(const v1::TextScore& score, const Value& value) {
+  Json list = Json::array();
+  for (int i = 0; i < score.ids_size(); ++i) {
+    const bool scored = i < score.scored_size() && score.scored(i);
+    list.push_back(scored ? value(i) : Json(nullptr));
+  }
+  return list;
+}
+
+}  // namespace
+
+Json GenerateAnswer(const v1::GenerateResponse& response) {
+  Json json;
+  if (response.choices_size() == 1) {
+    json = ChoiceJson(response.choices(0));
+  } else {
+    json["choices"] = Json::array();
+    for (const v1::Choice& choice : response.choices()) {
+      Json with_index = {{"index", choice.index()}};
+      with_index.update(ChoiceJson(choice));
+      json["choices"].push_back(std::move(with_index));
+    }
+  }
+  json["seed"] = response.seed();
+  return json;
+}
+
+Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details details) {
+  Json json = {
+      {"ids", score.ids()},
+      {"logprobs", WhereScored(score, [&](int i) { return FloatJson(score.logprobs(i)); })},
+      {"greedy", WhereScored(score, [&](int i) { return Json(score.greedy(i)); })},
+      {"sum", score.sum()},
+      {"mean", score.mean()},
+      {"convention", v1::Convention_Name(convention)}};
+  if (score.top_size() > 0) {
+    json["top"] = WhereScored(score, [&](int i) {
+      return i < score.top_size() ? TopJson(score.top(i).tokens()) : Json();
+    });
+  }
+  if (details == Details::kNo) return json;
+  json["ranks"] = WhereScored(
+      score, [&](int i) { return i < score.ranks_size() ? Json(score.ranks(i)) : Json(); });
+  json["texts"] = score.texts();
+  json["byte_offsets"] = score.byte_offsets();
+  return json;
+}
+
+Json PairAnswer(const Json& line, const v1::PairScore& score) {
+  if (score.has_error()) {
+    return ErrorJson(
+        absl::Status(static_cast<absl::StatusCode>(score.error().code()), score.error().message()));
+  }
+  Json json = line;
+  json["good_sum"] = score.good_sum();
+  json["bad_sum"] = score.bad_sum();
+  json["good_mean"] = score.good_mean();
+  json["bad_mean"] = score.bad_mean();
+  json["margin"] = score.margin();
+  json["tie"] = score.tie();
+  json["correct"] = score.correct();
+  json["first_difference"] =
+      score.has_first_difference() ? Json(score.first_difference()) : Json(nullptr);
+  return json;
+}
+
+Json ModelAnswer(const v1::Model& model) {
+  Json json = {{"name", model.name()},
+               {"architecture", model.architecture()},
+               {"state", v1::ModelState_Name(model.state())},
+               {"digest", model.digest()},
+               {"parameters", model.parameters()},
+               {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
+               {"weight_dtype", model.weight_dtype()},
+               {"device", model.device()},
+               {"context_length", model.context_length()},
+               {"vocab_size", model.vocab_size()},
+               {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},
+               {"eos_id", model.has_eos_id() ? Json(model.eos_id()) : Json(nullptr)},
+               {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
+               {"has_tokenizer", model.has_tokenizer()},
+               {"weight_bytes", model.weight_bytes()},
+               {"kv_cache_bytes", model.kv_cache_bytes()}};
+  if (model.layers_size() == 0) return json;
+  Json& layers = json["layers"] = Json::array();
+  for (const v1::LinearLayer& layer : model.layers()) {
+    layers.push_back({{"name", layer.name()},
+                      {"kind", layer.kind()},
+                      {"variant", layer.variant()},
+                      {"blocks", layer.blocks()},
+                      {"in_features", layer.in_features()},
+                      {"out_features", layer.out_features()},
+                      {"parameters", layer.parameters()}});
+  }
+  return json;
+}
+
+}  // namespace dyad::client

@@ -1,0 +1,28 @@
+// Answers of the server as JSON lines: the keys are those that client/README.md lists.
+#pragma once
+
+#include "client/json_line.h"
+#include "dyad/v1/generation.pb.h"
+#include "dyad/v1/model.pb.h"
+#include "dyad/v1/scoring.pb.h"
+
+namespace dyad::client {
+
+enum class Details { kNo, kYes };
+
+// {"ids", "text", "finish_reason", "logprobs" if asked for, "seed"}; several choices: {"choices":
+// [{"index", ...}], "seed"}.
+Json GenerateAnswer(const v1::GenerateResponse& response);
+
+// {"ids", "logprobs", "greedy", "sum", "mean", "convention"}, logprobs and greedy with null where a
+// token was not scored, "top" if it was asked for. Details add "ranks", "texts" and "byte_offsets".
+Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details details);
+
+// The pair's own line and "good_sum", "bad_sum", "good_mean", "bad_mean", "margin", "tie",
+// "correct", "first_difference" (null if the sentences are the same), or the error object alone.
+Json PairAnswer(const Json& line, const v1::PairScore& score);
+
+// Sizes, digest and ids of a model, and its linear layers if the message has them.
+Json ModelAnswer(const v1::Model& model);
+
+}  // namespace dyad::client

@@ -1,0 +1,104 @@
+// Typed calls: a context with its deadline, the stub's call, the status.
+#include "client/client.h"
+
+#include <utility>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+
+namespace dyad::client {
+
+Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
+    : channel_(std::move(channel)),
+      timeout_(timeout),
+      generation_(v1::GenerationService::NewStub(channel_)),
+      scoring_(v1::ScoringService::NewStub(channel_)),
+      tokenizer_(v1::TokenizerService::NewStub(channel_)),
+      model_(v1::ModelService::NewStub(channel_)) {}
+
+void Client::SetDeadline(grpc::ClientContext& context) const {
+  if (timeout_ == absl::InfiniteDuration()) return;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+}
+
+template <typename Answer, typename Call>
+absl::StatusOr<Answer> Client::Unary(const Call& call) const {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  Answer answer;
+  const grpc::Status status = call(&context, &answer);
+  if (!status.ok()) return ToStatus(status);
+  return answer;
+}
+
+absl::StatusOr<v1::GenerateResponse> Client::Generate(const v1::GenerateRequest& request) const {
+  return Unary<v1::GenerateResponse>(
+      [&](auto* context, auto* answer) { return generation_->Generate(context, request, answer); });
+}
+
+absl::StatusOr<v1::GenerateResponse> Client::GenerateStream(
+    const v1::GenerateRequest& request,
+    const std::function<Reader(const v1::Choice& piece)>& on_piece) const {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const auto stream = generation_->GenerateStream(&context, request);
+  v1::GenerateStreamResponse message;
+  v1::GenerateResponse last;
+  bool ended = false;
+  while (stream->Read(&message)) {
+    if (message.has_choice() && on_piece(message.choice()) == Reader::kStop) context.TryCancel();
+    if (message.has_final()) {
+      last = std::move(*message.mutable_final());
+      ended = true;
+    }
+  }
+  const grpc::Status status = stream->Finish();
+  if (!status.ok()) return ToStatus(status);
+  if (!ended) return absl::InternalError("the stream ended without its last message");
+  return last;
+}
+
+absl::StatusOr<v1::ScoreResponse> Client::Score(const v1::ScoreRequest& request) const {
+  auto response = Unary<v1::ScoreResponse>(
+      [&](auto* context, auto* answer) { return scoring_->Score(context, request, answer); });
+  if (response.ok() && response->scores_size() != request.items_size()) {
+    return absl::InternalError("the server answered with another number of scores than items");
+  }
+  return response;
+}
+
+absl::StatusOr<v1::TokenizeResponse> Client::Tokenize(const v1::TokenizeRequest& request) const {
+  return Unary<v1::TokenizeResponse>(
+      [&](auto* context, auto* answer) { return tokenizer_->Tokenize(context, request, answer); });
+}
+
+absl::StatusOr<v1::DetokenizeResponse> Client::Detokenize(
+    const v1::DetokenizeRequest& request) const {
+  return Unary<v1::DetokenizeResponse>([&](auto* context, auto* answer) {
+    return tokenizer_->Detokenize(context, request, answer);
+  });
+}
+
+absl::StatusOr<v1::ListModelsResponse> Client::ListModels() const {
+  return Unary<v1::ListModelsResponse>([&](auto* context, auto* answer) {
+    return model_->ListModels(context, v1::ListModelsRequest(), answer);
+  });
+}
+
+absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) const {
+  v1::GetModelRequest request;
+  request.set_model(name);
+  return Unary<v1::Model>(
+      [&](auto* context, auto* answer) { return model_->GetModel(context, request, answer); });
+}
+
+absl::StatusOr<std::string> Client::Health(const std::string& service) const {
+  const auto stub = grpc::health::v1::Health::NewStub(channel_);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  const auto answer = Unary<grpc::health::v1::HealthCheckResponse>(
+      [&](auto* context, auto* response) { return stub->Check(context, request, response); });
+  if (!answer.ok()) return answer.status();
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(answer->status());
+}
+
+}  // namespace dyad::client

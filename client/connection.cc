@@ -1,0 +1,80 @@
+// Channels with one service config for all of them.
+#include "client/connection.h"
+
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "server/base/status_macros.h"
+
+namespace dyad::client {
+namespace {
+
+// A scored text of 2,048 tokens with its top-20 lists stays below a tenth of this.
+constexpr int kMaxMessageBytes = 64 << 20;
+
+absl::StatusOr<std::string> ReadPem(const char* option, const std::string& path) {
+  if (path.empty()) return std::string();
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(absl::StrCat(option, ": cannot read ", path));
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
+    const ConnectionOptions& options) {
+  if (options.tls_cert.empty() != options.tls_key.empty()) {
+    return absl::InvalidArgumentError("tls_cert and tls_key go together: one of them is missing");
+  }
+  if (options.tls_ca.empty() && options.tls_cert.empty()) {
+    return grpc::InsecureChannelCredentials();
+  }
+  grpc::SslCredentialsOptions pem;
+  ASSIGN_OR_RETURN(pem.pem_root_certs, ReadPem("tls_ca", options.tls_ca));
+  ASSIGN_OR_RETURN(pem.pem_cert_chain, ReadPem("tls_cert", options.tls_cert));
+  ASSIGN_OR_RETURN(pem.pem_private_key, ReadPem("tls_key", options.tls_key));
+  return grpc::SslCredentials(pem);
+}
+
+}  // namespace
+
+std::string ServiceConfigJson(Readiness readiness) {
+  nlohmann::json services = nlohmann::json::array();
+  for (const char* name :
+       {"GenerationService", "ScoringService", "TokenizerService", "ModelService"}) {
+    services.push_back({{"service", absl::StrCat("dyad.v1.", name)}});
+  }
+  nlohmann::json config = {
+      {"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}},
+      {"methodConfig",
+       {{{"name", services},
+         {"retryPolicy",
+          {{"maxAttempts", 5},
+           {"initialBackoff", "0.1s"},
+           {"maxBackoff", "5s"},
+           {"backoffMultiplier", 3},
+           {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}}}},
+      // Many failures in a row mean that the server is gone, and retries would only add to its
+      // load.
+      {"retryThrottling", {{"maxTokens", 100}, {"tokenRatio", 0.5}}}};
+  if (readiness == Readiness::kRequired) {
+    config["healthCheckConfig"] = {{"serviceName", "readiness"}};
+  }
+  return config.dump();
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options) {
+  ASSIGN_OR_RETURN(auto credentials, Credentials(options));
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(ServiceConfigJson(options.readiness));
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(options.server, credentials, arguments);
+}
+
+absl::Status ToStatus(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+}
+
+}  // namespace dyad::client

@@ -1,0 +1,40 @@
+// How a client reaches servers: address, TLS, retries, balancing.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "grpcpp/grpcpp.h"
+
+namespace dyad::client {
+
+// Whether calls wait for, and go only to, servers whose health service says that `readiness` is
+// SERVING. kIgnored is for asking about that very thing.
+enum class Readiness { kRequired, kIgnored };
+
+struct ConnectionOptions {
+  // HOST:PORT, or any gRPC target. A name with several addresses (a headless Kubernetes service:
+  // dns:///NAME:PORT) is balanced over all of them.
+  std::string server = "127.0.0.1:50051";
+  std::string tls_ca;    // PEM file to check the server with. Empty and no certificate: plaintext
+  std::string tls_cert;  // PEM file, for servers that ask for one; goes with tls_key
+  std::string tls_key;
+  Readiness readiness = Readiness::kRequired;
+};
+
+// The gRPC service config of a connection: round_robin over all addresses, client-side health
+// checks, and up to 5 attempts at UNAVAILABLE and RESOURCE_EXHAUSTED, 0.1 s to 5 s apart or as the
+// server asks by grpc-retry-pushback-ms. gRPC retries only what no answer has begun for.
+std::string ServiceConfigJson(Readiness readiness);
+
+// Connects lazily: the first call finds out whether anybody is there. Channels do not share
+// connections, so that several of them really are several clients.
+// Errors: NotFound or InvalidArgument, naming the TLS file or the option that lacks its partner.
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
+
+// Codes and messages are the same on both sides.
+absl::Status ToStatus(const grpc::Status& status);
+
+}  // namespace dyad::client

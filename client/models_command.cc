@@ -1,0 +1,65 @@
+// dyadctl models: what the server serves.
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/answer_json.h"
+#include "client/commands.h"
+#include "server/base/status_macros.h"
+
+namespace dyad::client {
+namespace {
+
+void PrintModel(const v1::Model& model, const Console& console) {
+  const auto row = [&](const char* name, const std::string& value) {
+    console.out << absl::StrFormat("  %-14s %s\n", name, value);
+  };
+  console.out << model.name() << '\n';
+  row("architecture", absl::StrCat(model.architecture(), ", ", model.weight_dtype(), " on ",
+                                   model.device(), ", ", v1::ModelState_Name(model.state())));
+  row("parameters", absl::StrCat(model.parameters(), " (", model.dense_equivalent_parameters(),
+                                 " with dense layers)"));
+  row("memory", absl::StrFormat("%.1f MiB weights, %.1f MiB KV cache",
+                                static_cast<double>(model.weight_bytes()) / (1 << 20),
+                                static_cast<double>(model.kv_cache_bytes()) / (1 << 20)));
+  row("context", absl::StrCat(model.context_length(), " tokens, vocabulary ", model.vocab_size()));
+  row("tokenizer", model.has_tokenizer() ? "yes" : "no: token ids only");
+  row("digest", model.digest());
+  for (const v1::LinearLayer& layer : model.layers()) {
+    const std::string kind = layer.kind() == "dyad" ? absl::StrCat("dyad ", layer.variant(), ", ",
+                                                                   layer.blocks(), " blocks")
+                                                    : layer.kind();
+    console.out << absl::StrFormat("    %-44s %6d -> %-6d %s\n", layer.name(), layer.in_features(),
+                                   layer.out_features(), kind);
+  }
+}
+
+absl::StatusOr<int> RunModels(const Arguments& arguments, const Console& console) {
+  ASSIGN_OR_RETURN(const Client client, ClientFrom(arguments));
+  v1::ListModelsResponse list;
+  if (arguments.Has("model")) {
+    ASSIGN_OR_RETURN(*list.add_models(), client.GetModel(arguments.Text("model", "")));
+  } else {
+    ASSIGN_OR_RETURN(list, client.ListModels());
+  }
+  for (const v1::Model& model : list.models()) {
+    if (arguments.On("json")) {
+      console.out << FormatLine(ModelAnswer(model)) << '\n';
+    } else {
+      PrintModel(model, console);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+Command ModelsCommand() {
+  return {.name = "models",
+          .usage = "[--model=NAME]",
+          .summary = "What the server serves; with --model also every linear layer",
+          .text = "With --json one object per model.\n",
+          .flags = {},
+          .takes_batches = false,
+          .run = &RunModels};
+}
+
+}  // namespace dyad::client

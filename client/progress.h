@@ -1,0 +1,57 @@
+// How far a batch is: one line that is drawn over and over on a terminal.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+
+#include "absl/time/time.h"
+#include "client/console.h"
+#include "server/base/mutex.h"
+
+namespace dyad::client {
+
+struct ProgressState {
+  std::string unit = "lines";    // what is counted
+  int64_t done = 0;              // skipped ones included
+  int64_t skipped = 0;           // were done before this run: they do not count for the rate
+  std::optional<int64_t> total;  // nothing: not known (standard input), then neither bar nor ETA
+  absl::Duration elapsed;
+};
+
+// "1234/67000 pairs [==>     ]  1.8 %  812.3 pairs/s  ETA 1:21", without line feed.
+std::string FormatProgress(const ProgressState& state);
+
+// "59 s" as 0:59, then 12:03 and 1:02:03; rounded to seconds.
+std::string MinutesAndSeconds(absl::Duration duration);
+
+// Draws at most ten times a second, and nothing at all if `screen` is no terminal.
+// Threads: any number may call Add.
+class Progress {
+ public:
+  // `start` holds unit, skipped and total. `out` must outlive this.
+  Progress(std::ostream& out, Screen screen, ProgressState start);
+  // Ends the line, if one was drawn.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void Add(int64_t count);
+  // Counted so far, with the time since the start.
+  ProgressState State() const;
+
+ private:
+  void Draw() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ProgressState Now() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  std::ostream& out_;
+  const Screen screen_;
+  const absl::Time start_;
+  mutable Mutex mu_;
+  ProgressState state_ ABSL_GUARDED_BY(mu_);
+  absl::Time drawn_ ABSL_GUARDED_BY(mu_);
+  size_t width_ ABSL_GUARDED_BY(mu_) = 0;  // of what was drawn last: a shorter line must cover it
+};
+
+}  // namespace dyad::client

@@ -1,0 +1,103 @@
+// Counting pairs: BLiMP's 67 paradigms under 12 phenomena, ties, failures.
+#include "client/accuracy.h"
+
+#include "gtest/gtest.h"
+
+namespace dyad::client {
+namespace {
+
+struct Paradigms {
+  const char* term;
+  int count;
+};
+
+// "linguistics_term" as in BLiMP's files and how many of the 67 files have it.
+constexpr Paradigms kBlimp[] = {{"anaphor_agreement", 2},
+                                {"argument_structure", 7},
+                                {"binding", 7},
+                                {"control_raising", 5},
+                                {"determiner_noun_agreement", 8},
+                                {"ellipsis", 2},
+                                {"filler_gap_dependency", 7},
+                                {"irregular_forms", 2},
+                                {"island_effects", 8},
+                                {"npi_licensing", 7},
+                                {"quantifiers", 4},
+                                {"s-selection", 2},
+                                {"subject_verb_agreement", 6}};
+
+Json Answer(const std::string& term, const std::string& uid, double margin) {
+  return {{"UID", uid},
+          {"linguistics_term", term},
+          {"margin", margin},
+          {"tie", margin == 0},
+          {"correct", margin >= 0}};
+}
+
+Accuracy OnePairPerParadigm() {
+  Accuracy accuracy;
+  for (const Paradigms& paradigms : kBlimp) {
+    for (int i = 0; i < paradigms.count; ++i) {
+      accuracy.Add(Answer(paradigms.term, std::string(paradigms.term) + std::to_string(i), 1));
+    }
+  }
+  return accuracy;
+}
+
+TEST(AccuracyTest, SixtySevenParadigmsMakeTwelvePhenomena) {
+  const Accuracy accuracy = OnePairPerParadigm();
+  EXPECT_EQ(accuracy.phenomena().size(), 12u);
+  EXPECT_EQ(accuracy.phenomena().at("argument_structure").size(), 9u);
+  EXPECT_FALSE(accuracy.phenomena().contains("s-selection"));
+  EXPECT_EQ(accuracy.overall().pairs, 67);
+  const Json json = accuracy.ToJson();
+  EXPECT_EQ(json["paradigms"].size(), 67u);
+  EXPECT_EQ(json["phenomena"]["argument_structure"]["paradigms"], 9);
+  EXPECT_EQ(json["paradigms"]["s-selection0"]["phenomenon"], "argument_structure");
+}
+
+TEST(AccuracyTest, ATieCountsForGoodAndIsCounted) {
+  Accuracy accuracy;
+  accuracy.Add(Answer("binding", "principle_A_case_2", 0));
+  accuracy.Add(Answer("binding", "principle_A_case_2", -1));
+  accuracy.Add(Answer("binding", "principle_A_case_2", 2));
+  EXPECT_EQ(accuracy.overall().pairs, 3);
+  EXPECT_EQ(accuracy.overall().correct, 2);
+  EXPECT_EQ(accuracy.overall().ties, 1);
+}
+
+TEST(AccuracyTest, FailedPairsCountNowhereElse) {
+  Accuracy accuracy;
+  accuracy.Add(Answer("binding", "u", 1));
+  accuracy.Add(ErrorJson(absl::InvalidArgumentError("x")));
+  EXPECT_EQ(accuracy.failed(), 1);
+  EXPECT_EQ(accuracy.overall().accuracy(), 1.0);
+  EXPECT_NE(accuracy.Table().find("1 pairs failed"), std::string::npos);
+}
+
+TEST(AccuracyTest, LinesOfOtherSourcesHaveAPhenomenonOrNone) {
+  EXPECT_EQ(PhenomenonOf({{"phenomenon", "agreement"}}), "agreement");
+  EXPECT_EQ(ParadigmOf({{"phenomenon", "agreement"}}), "agreement");
+  EXPECT_EQ(PhenomenonOf(Json::object()), "all");
+  EXPECT_EQ(PhenomenonOf({{"phenomenon", 7}}), "all");
+}
+
+TEST(AccuracyTest, TheTableHasARowPerPhenomenonAndOneOverall) {
+  Accuracy accuracy;
+  accuracy.Add(Answer("binding", "a", 1));
+  accuracy.Add(Answer("binding", "b", -1));
+  accuracy.Add(Answer("ellipsis", "c", 0));
+  EXPECT_EQ(accuracy.Table(),
+            "phenomenon  paradigms   pairs   ties  accuracy\n"
+            "binding             2       2      0    0.5000\n"
+            "ellipsis            1       1      1    1.0000\n"
+            "overall             3       3      1    0.6667\n");
+}
+
+TEST(AccuracyTest, NoPairsAreNoDivisionByZero) {
+  EXPECT_EQ(Accuracy().overall().accuracy(), 0.0);
+  EXPECT_EQ(Accuracy().ToJson()["accuracy"], 0.0);
+}
+
+}  // namespace
+}  // namespace dyad::client

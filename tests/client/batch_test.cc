@@ -1,0 +1,152 @@
+// Batches: order under random delays, errors in their place, going on, requests in flight.
+#include "client/batch.h"
+
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "tests/support/dyadctl_run.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::client {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::StatusIs;
+using testing::TemporaryFolder;
+
+std::string Numbers(int first, int last, const char* key) {
+  std::string lines;
+  for (int i = first; i < last; ++i) {
+    lines += "{\"" + std::string(key) + "\":" + std::to_string(i) + "}\n";
+  }
+  return lines;
+}
+
+// {"n": k} -> {"twice": 2k}, an error if k is 13.
+absl::StatusOr<Json> Twice(const Json& line) {
+  const int n = line.at("n").get<int>();
+  if (n == 13) return absl::InvalidArgumentError("n is 13");
+  return Json{{"twice", 2 * n}};
+}
+
+struct Streams {
+  std::istringstream in;
+  std::ostringstream out, err;
+  Console console() { return {.in = in, .out = out, .err = err}; }
+};
+
+TEST(BatchTest, KeepsTheOrderUnderRandomDelays) {
+  Streams streams;
+  streams.in.str(Numbers(0, 200, "n"));
+  const auto slow = [](const Json& line) -> absl::StatusOr<Json> {
+    thread_local std::mt19937 random(std::hash<std::thread::id>()(std::this_thread::get_id()));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+    return Json{{"n", line["n"]}};
+  };
+  const auto result = RunBatch({.concurrency = 16, .unit = "lines"}, streams.console(), slow);
+  ASSERT_OK(result);
+  EXPECT_EQ(streams.out.str(), Numbers(0, 200, "n"));
+  EXPECT_EQ(result->lines, 200);
+  EXPECT_EQ(result->failed, 0);
+}
+
+TEST(BatchTest, ErrorsStandInTheirPlaceAndEndInStatusOne) {
+  Streams streams;
+  streams.in.str("{\"n\":1}\nnot json\n{\"n\":13}\n{\"n\":2}\n");
+  const auto result = RunBatch({}, streams.console(), &Twice);
+  ASSERT_OK(result);
+  std::istringstream lines(streams.out.str());
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, "{\"twice\":2}");
+  std::getline(lines, line);
+  EXPECT_THAT(line, HasSubstr(R"({"error":{"code":"INVALID_ARGUMENT","message":"not JSON)"));
+  std::getline(lines, line);
+  EXPECT_EQ(line, R"({"error":{"code":"INVALID_ARGUMENT","message":"n is 13"}})");
+  std::getline(lines, line);
+  EXPECT_EQ(line, "{\"twice\":4}");
+  EXPECT_EQ(result->failed, 2);
+  EXPECT_EQ(ReportBatch(*result, streams.console()), 1);
+  EXPECT_THAT(streams.err.str(), HasSubstr("2 of 4 lines failed"));
+}
+
+TEST(BatchTest, ARerunAnswersOnlyWhatIsMissing) {
+  const TemporaryFolder folder;
+  const std::string input = folder.Write("in", Numbers(0, 10, "n"));
+  const std::string output = folder.Write("out", "{\"twice\":0}\n{\"twice\":2}\n{\"twi");
+  std::atomic<int> asked = 0;
+  Streams streams;
+  const auto result =
+      RunBatch({.input = input, .output = output}, streams.console(), [&](const Json& line) {
+        ++asked;
+        return Twice(line);
+      });
+  ASSERT_OK(result);
+  EXPECT_EQ(asked, 8);
+  EXPECT_EQ(result->skipped, 2);
+  EXPECT_EQ(result->lines, 10);
+  std::string expected;
+  for (int i = 0; i < 10; ++i) expected += "{\"twice\":" + std::to_string(2 * i) + "}\n";
+  EXPECT_EQ(folder.Read("out"), expected);
+  EXPECT_EQ(ReportBatch(*result, streams.console()), 0);
+  EXPECT_THAT(streams.err.str(), HasSubstr("2 of 10 lines were in the output already"));
+}
+
+TEST(BatchTest, ARerunOverACompleteOutputWithErrorsStillEndsInStatusOne) {
+  const TemporaryFolder folder;
+  const BatchOptions options = {.input = folder.Write("in", "{\"n\":13}\n"),
+                                .output = folder.Path("out")};
+  Streams streams;
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const auto again = RunBatch(options, streams.console(), &Twice);
+  ASSERT_OK(again);
+  EXPECT_EQ(again->skipped, 1);
+  EXPECT_EQ(ReportBatch(*again, streams.console()), 1);
+}
+
+TEST(BatchTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
+  const TemporaryFolder folder;
+  Streams streams;
+  EXPECT_THAT(RunBatch({.input = folder.Write("in", "{\"n\":1}\n"),
+                        .output = folder.Write("out", "{\"a\":1}\n{\"a\":1}\n")},
+                       streams.console(), &Twice),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another input")));
+}
+
+TEST(BatchTest, NeverHasMoreRequestsInFlightThanAsked) {
+  Streams streams;
+  streams.in.str(Numbers(0, 60, "n"));
+  std::atomic<int> now = 0, most = 0;
+  const auto counted = [&](const Json& line) -> absl::StatusOr<Json> {
+    const int running = ++now;
+    for (int seen = most; running > seen && !most.compare_exchange_weak(seen, running);) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    --now;
+    return Json{{"n", line["n"]}};
+  };
+  ASSERT_OK(RunBatch({.concurrency = 3}, streams.console(), counted));
+  EXPECT_LE(most, 3);
+  EXPECT_GE(most, 2);
+}
+
+TEST(BatchTest, AnEmptyInputIsDoneAtOnce) {
+  Streams streams;
+  const auto result = RunBatch({}, streams.console(), &Twice);
+  ASSERT_OK(result);
+  EXPECT_EQ(result->lines, 0);
+  EXPECT_EQ(streams.out.str(), "");
+}
+
+TEST(BatchTest, NamesAnInputThatIsNotThere) {
+  Streams streams;
+  EXPECT_THAT(RunBatch({.input = "/nowhere/in"}, streams.console(), &Twice),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere/in")));
+}
+
+}  // namespace
+}  // namespace dyad::client

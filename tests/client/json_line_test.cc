@@ -1,0 +1,94 @@
+// JSON lines: shortest numbers that read back to the same bits, and bad text as errors.
+#include "client/json_line.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::client {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::StatusIs;
+
+TEST(JsonLineTest, FloatsPrintAsTheirOwnShortestDecimal) {
+  EXPECT_EQ(FormatLine(FloatJson(0.1f)), "0.1");
+  EXPECT_EQ(FormatLine(FloatJson(-1.25f)), "-1.25");
+  EXPECT_EQ(FormatLine(FloatJson(16777216.0f)), "16777216.0");
+  EXPECT_EQ(FormatLine(FloatJson(1e-30f)), "1e-30");
+  EXPECT_EQ(FormatLine(FloatJson(-INFINITY)), "null");
+  EXPECT_EQ(FormatLine(FloatJson(NAN)), "null");
+}
+
+TEST(JsonLineTest, AnyFloatReadsBackToItsBits) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 20000; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(random());
+    float value;
+    std::memcpy(&value, &bits, sizeof(value));
+    if (!std::isfinite(value)) continue;
+    const std::string text = FormatLine(FloatJson(value));
+    EXPECT_EQ(std::strtof(text.c_str(), nullptr), value) << text;
+    EXPECT_LE(text.size(), 16u) << text;  // 9 digits, sign, point, exponent: never a double's 17
+  }
+}
+
+TEST(JsonLineTest, AnyDoubleReadsBackToItsBits) {
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 20000; ++i) {
+    const uint64_t bits = random();
+    double value;
+    std::memcpy(&value, &bits, sizeof(value));
+    if (!std::isfinite(value)) continue;
+    EXPECT_EQ(std::strtod(FormatLine(Json(value)).c_str(), nullptr), value);
+  }
+}
+
+TEST(JsonLineTest, DoublesThatAreWholeStayDoubles) {
+  EXPECT_EQ(FormatLine(Json(-3.0)), "-3.0");
+  EXPECT_EQ(FormatLine(Json(1e22)), "1e+22");
+}
+
+TEST(JsonLineTest, KeepsKeysInOrderAndIntegersWhole) {
+  const Json json = {{"z", 1}, {"a", {1, nullptr, true}}, {"seed", 18446744073709551615u}};
+  EXPECT_EQ(FormatLine(json), R"({"z":1,"a":[1,null,true],"seed":18446744073709551615})");
+}
+
+TEST(JsonLineTest, BytesThatAreNoUtf8BecomeReplacementCharacters) {
+  EXPECT_EQ(FormatLine({{"text", "a\xff"}}), "{\"text\":\"a\xef\xbf\xbd\"}");
+}
+
+TEST(JsonLineTest, ReadsAnObject) {
+  const auto json = ParseLine(" {\"a\": 0.1}\r");
+  ASSERT_OK(json);
+  EXPECT_EQ(FormatLine(*json), R"({"a":0.1})");
+}
+
+TEST(JsonLineTest, RefusesWhatIsNoObject) {
+  for (const char* line : {"", "{", "[1]", "7", "{\"a\":1} x", "{\"a\":\"\xff\"}", "nul"}) {
+    EXPECT_EQ(ParseLine(line).status().code(), absl::StatusCode::kInvalidArgument) << line;
+  }
+  EXPECT_THAT(ParseLine("[1]"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("array")));
+}
+
+TEST(JsonLineTest, RefusesDeepNestingWithoutRecursion) {
+  const std::string deep = "{\"a\":" + std::string(200000, '[') + std::string(200000, ']') + "}";
+  EXPECT_THAT(ParseLine(deep), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("nested")));
+  EXPECT_OK(ParseLine("{\"a\":" + std::string(60, '[') + std::string(60, ']') + "}"));
+}
+
+TEST(JsonLineTest, ErrorsNameTheCode) {
+  const std::string line = FormatLine(ErrorJson(absl::ResourceExhaustedError("queue \"full\"")));
+  EXPECT_EQ(line, R"({"error":{"code":"RESOURCE_EXHAUSTED","message":"queue \"full\""}})");
+  EXPECT_TRUE(IsErrorLine(line));
+  EXPECT_FALSE(IsErrorLine(R"({"errors":1})"));
+}
+
+}  // namespace
+}  // namespace dyad::client

@@ -1,0 +1,381 @@
+// A DYAD server for tests of the client: the real protos and gRPC on a free loopback port, and
+// answers that can be worked out by hand. One byte is one token, a text's ids are its bytes.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "dyad/v1/generation.grpc.pb.h"
+#include "dyad/v1/model.grpc.pb.h"
+#include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/tokenizer.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/base/mutex.h"
+
+namespace dyad::testing {
+
+// What goes wrong, and what was seen. Threads: any.
+class FakeTraffic {
+ public:
+  struct Faults {
+    int fail_first = 0;  // calls that end at once with `code`
+    grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE;
+    int longest_delay_ms = 0;      // each call sleeps a random time up to this
+    int break_stream_after = 0;    // results; then the pair stream ends with `code`. 0: never
+    int stream_breaks = 1;         // how many streams do that
+    bool shuffle_results = false;  // of one message of pairs
+  };
+
+  void SetFaults(const Faults& faults) {
+    MutexLock lock(&mu_);
+    faults_ = faults;
+  }
+  Faults faults() {
+    MutexLock lock(&mu_);
+    return faults_;
+  }
+
+  // At the start of a call: sleeps, and tells how it ends.
+  grpc::Status Begin() {
+    int delay_ms = 0;
+    grpc::Status status;
+    {
+      MutexLock lock(&mu_);
+      ++calls_;
+      most_at_once_ = std::max(most_at_once_, ++now_);
+      if (faults_.longest_delay_ms > 0) {
+        delay_ms = std::uniform_int_distribution<int>(0, faults_.longest_delay_ms)(random_);
+      }
+      if (faults_.fail_first > 0) {
+        --faults_.fail_first;
+        status = grpc::Status(faults_.code, "fault on purpose");
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
+    return status;
+  }
+  void End() {
+    MutexLock lock(&mu_);
+    --now_;
+  }
+  // Whether a stream that gave `results` results breaks now.
+  bool BreaksNow(int results) {
+    MutexLock lock(&mu_);
+    if (faults_.break_stream_after == 0 || results < faults_.break_stream_after) return false;
+    if (faults_.stream_breaks == 0) return false;
+    --faults_.stream_breaks;
+    return true;
+  }
+  int calls() {
+    MutexLock lock(&mu_);
+    return calls_;
+  }
+  int most_at_once() {
+    MutexLock lock(&mu_);
+    return most_at_once_;
+  }
+
+  template <typename Items>
+  void MaybeShuffle(Items& items) {
+    MutexLock lock(&mu_);
+    if (faults_.shuffle_results) std::shuffle(items.begin(), items.end(), random_);
+  }
+
+ private:
+  Mutex mu_;
+  Faults faults_ ABSL_GUARDED_BY(mu_);
+  std::mt19937 random_ ABSL_GUARDED_BY(mu_){1};
+  int calls_ ABSL_GUARDED_BY(mu_) = 0;
+  int now_ ABSL_GUARDED_BY(mu_) = 0;
+  int most_at_once_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// Begins a call and ends it with its scope.
+class FakeCall {
+ public:
+  explicit FakeCall(FakeTraffic& traffic) : traffic_(traffic), status_(traffic.Begin()) {}
+  ~FakeCall() { traffic_.End(); }
+  const grpc::Status& status() const { return status_; }
+
+ private:
+  FakeTraffic& traffic_;
+  grpc::Status status_;
+};
+
+inline grpc::Status CheckModel(const std::string& model) {
+  if (model.empty() || model == "fake") return grpc::Status::OK;
+  return {grpc::StatusCode::NOT_FOUND, "model is " + model + "; this server has fake"};
+}
+
+// Continues a text with itself backwards.
+class FakeGeneration final : public v1::GenerationService::Service {
+ public:
+  explicit FakeGeneration(FakeTraffic& traffic) : traffic_(traffic) {}
+
+  grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
+                        v1::GenerateResponse* response) override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
+    if (request->temperature() > 100) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "temperature: must be 0 to 100"};
+    }
+    for (int i = 0; i < std::max(1, request->n()); ++i) {
+      v1::Choice* choice = response->add_choices();
+      choice->set_index(i);
+      choice->set_text(Continuation(*request));
+      for (const char c : choice->text()) {
+        choice->add_ids(static_cast<unsigned char>(c));
+        if (!request->has_logprobs()) continue;
+        choice->add_logprobs()->set_id(static_cast<unsigned char>(c));
+        choice->mutable_logprobs()->rbegin()->set_logprob(-0.1f);
+      }
+      choice->set_finish_reason(request->ignore_eos() ? v1::LENGTH : v1::EOS);
+    }
+    SetEnd(*request, *response);
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
+                              grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    for (const char c : Continuation(*request)) {
+      v1::GenerateStreamResponse piece;
+      piece.mutable_choice()->add_ids(static_cast<unsigned char>(c));
+      piece.mutable_choice()->set_text(std::string(1, c));
+      if (context->IsCancelled() || !writer->Write(piece)) return grpc::Status::CANCELLED;
+    }
+    v1::GenerateStreamResponse last;
+    SetEnd(*request, *last.mutable_final());
+    writer->Write(last);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static std::string Continuation(const v1::GenerateRequest& request) {
+    std::string text(request.text().rbegin(), request.text().rend());
+    for (const int32_t id : request.ids().ids()) text.insert(text.begin(), static_cast<char>(id));
+    return request.has_max_new_tokens() ? text.substr(0, request.max_new_tokens()) : text;
+  }
+  static void SetEnd(const v1::GenerateRequest& request, v1::GenerateResponse& response) {
+    response.set_seed(request.has_seed() ? request.seed() : 18446744073709551615u);
+    response.set_request_id("r1");
+    response.set_model("fake");
+    response.set_model_digest("d1");
+  }
+
+  FakeTraffic& traffic_;
+};
+
+// log p of a token is -id/10; a text gets the prefix id 2 in front, which is not scored.
+class FakeScoring final : public v1::ScoringService::Service {
+ public:
+  explicit FakeScoring(FakeTraffic& traffic) : traffic_(traffic) {}
+
+  grpc::Status Score(grpc::ServerContext*, const v1::ScoreRequest* request,
+                     v1::ScoreResponse* response) override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
+    for (const v1::ScoreItem& item : request->items()) {
+      if (item.text() == "refused") {
+        return {grpc::StatusCode::INVALID_ARGUMENT, "items[0].text: refused on purpose"};
+      }
+      *response->add_scores() = ScoreOf(item);
+    }
+    response->set_convention(
+        request->convention() == v1::CONVENTION_UNSPECIFIED ? v1::LM_EVAL : request->convention());
+    return grpc::Status::OK;
+  }
+
+  // The sum of a sentence is minus its bytes. A sentence "refused" makes its pair an error.
+  grpc::Status ScoreMinimalPairs(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ScoreMinimalPairsResponse, v1::ScoreMinimalPairsRequest>* stream)
+      override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    v1::ScoreMinimalPairsRequest request;
+    bool first = true;
+    int results = 0;
+    std::string model;
+    v1::Convention convention = v1::LM_EVAL;
+    while (stream->Read(&request)) {
+      if (std::exchange(first, false)) {
+        if (grpc::Status found = CheckModel(request.model()); !found.ok()) return found;
+        if (request.convention() != v1::CONVENTION_UNSPECIFIED) convention = request.convention();
+        model = "fake";
+      }
+      v1::ScoreMinimalPairsResponse response;
+      response.set_model(std::exchange(model, ""));
+      response.set_convention(convention);
+      response.set_model_digest("d1");
+      std::vector<v1::MinimalPair> pairs(request.pairs().begin(), request.pairs().end());
+      traffic_.MaybeShuffle(pairs);
+      for (const v1::MinimalPair& pair : pairs) {
+        *response.add_results() = Result(pair);
+        ++results;
+      }
+      if (!stream->Write(response)) break;
+      if (traffic_.BreaksNow(results)) return {traffic_.faults().code, "stream broken on purpose"};
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  static v1::TextScore ScoreOf(const v1::ScoreItem& item) {
+    v1::TextScore score;
+    size_t unscored = 1;
+    if (item.content_case() == v1::ScoreItem::kText) {
+      score.add_ids(2);
+      score.add_texts("</s>");
+      unscored += item.context_text().size();
+      for (const char c : item.context_text() + item.text()) {
+        score.add_ids(static_cast<unsigned char>(c));
+        score.add_texts(std::string(1, c));
+      }
+    } else {
+      *score.mutable_ids() = item.ids().ids();
+    }
+    for (int i = 0; i < score.ids_size(); ++i) {
+      const bool scored = static_cast<size_t>(i) >= unscored;
+      const float logprob = -static_cast<float>(score.ids(i)) / 10.0f;
+      score.add_scored(scored);
+      score.add_logprobs(scored ? logprob : 0.0f);
+      score.add_greedy(scored && score.ids(i) % 2 == 0);
+      score.add_ranks(scored ? score.ids(i) : 0);
+      score.add_byte_offsets(std::max(0, i - 1));
+      if (!scored) continue;
+      score.set_sum(score.sum() + logprob);
+      score.set_scored_tokens(score.scored_tokens() + 1);
+    }
+    if (score.scored_tokens() > 0) score.set_mean(score.sum() / score.scored_tokens());
+    return score;
+  }
+
+  static v1::PairScore Result(const v1::MinimalPair& pair) {
+    v1::PairScore result;
+    result.set_index(pair.index());
+    if (pair.good() == "refused" || pair.bad() == "refused") {
+      result.mutable_error()->set_code(3);
+      result.mutable_error()->set_message("pair refused on purpose");
+      return result;
+    }
+    result.set_good_sum(-static_cast<double>(pair.good().size()) - 0.1);
+    result.set_bad_sum(-static_cast<double>(pair.bad().size()) - 0.1);
+    result.set_margin(result.good_sum() - result.bad_sum());
+    result.set_tie(result.margin() == 0);
+    result.set_correct(result.margin() >= 0);
+    const auto differ =
+        std::mismatch(pair.good().begin(), pair.good().end(), pair.bad().begin(), pair.bad().end());
+    if (pair.good() != pair.bad()) {
+      result.set_first_difference(static_cast<int>(differ.first - pair.good().begin()) + 1);
+    }
+    return result;
+  }
+
+  FakeTraffic& traffic_;
+};
+
+// Ids are bytes; by default 2 in front.
+class FakeTokenizer final : public v1::TokenizerService::Service {
+ public:
+  explicit FakeTokenizer(FakeTraffic& traffic) : traffic_(traffic) {}
+
+  grpc::Status Tokenize(grpc::ServerContext*, const v1::TokenizeRequest* request,
+                        v1::TokenizeResponse* response) override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    if (!request->has_add_special_tokens() || request->add_special_tokens()) response->add_ids(2);
+    for (const char c : request->text()) response->add_ids(static_cast<unsigned char>(c));
+    return grpc::Status::OK;
+  }
+
+  grpc::Status Detokenize(grpc::ServerContext*, const v1::DetokenizeRequest* request,
+                          v1::DetokenizeResponse* response) override {
+    const FakeCall call(traffic_);
+    if (!call.status().ok()) return call.status();
+    for (const int32_t id : request->ids()) {
+      if (id == 2 && request->skip_special_tokens()) continue;
+      *response->mutable_text() += id == 2 ? "</s>" : std::string(1, static_cast<char>(id));
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  FakeTraffic& traffic_;
+};
+
+class FakeModels final : public v1::ModelService::Service {
+ public:
+  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+                          v1::ListModelsResponse* response) override {
+    *response->add_models() = Model();
+    return grpc::Status::OK;
+  }
+  grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
+                        v1::Model* response) override {
+    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
+    *response = Model();
+    v1::LinearLayer* layer = response->add_layers();
+    layer->set_name("decoder.layers.0.fc1");
+    layer->set_kind("dyad");
+    layer->set_variant("it");
+    layer->set_blocks(4);
+    return grpc::Status::OK;
+  }
+
+ private:
+  static v1::Model Model() {
+    v1::Model model;
+    model.set_name("fake");
+    model.set_architecture("opt");
+    model.set_state(v1::READY);
+    model.set_digest("d1");
+    model.set_parameters(5'000'000'000);
+    model.set_eos_id(2);
+    return model;
+  }
+};
+
+// The server; ready from the start.
+class FakeServer {
+ public:
+  FakeServer() : generation_(traffic), scoring_(traffic), tokenizer_(traffic) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    for (grpc::Service* service :
+         std::initializer_list<grpc::Service*>{&generation_, &scoring_, &tokenizer_, &models_}) {
+      builder.RegisterService(service);
+    }
+    server_ = builder.BuildAndStart();
+    SetReady(true);
+  }
+  ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  void SetReady(bool ready) {
+    server_->GetHealthCheckService()->SetServingStatus("readiness", ready);
+  }
+
+  FakeTraffic traffic;
+
+ private:
+  FakeGeneration generation_;
+  FakeScoring scoring_;
+  FakeTokenizer tokenizer_;
+  FakeModels models_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace dyad::testing
