@@ -64,7 +64,7 @@ class Engine::Impl {
   int64_t incoming_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t waiting_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // as of the last step, as status_
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;            // accepted, and OnEnd has not returned
-  absl::Time progress_ ABSL_GUARDED_BY(mutex_);         // last step, or when work came after a rest
+  absl::Time progress_ ABSL_GUARDED_BY(mutex_);  // of the thread, or when work came after a rest
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool abandon_ ABSL_GUARDED_BY(mutex_) = false;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
@@ -136,15 +136,13 @@ void Engine::Impl::Run() {
     if (abandoned_) {
       runner_.EndAll(absl::UnavailableError("the server is shutting down"));
     } else {
-      runner_.RunStep();
+      // What was admitted leaves the queue, and what was cancelled hears of it, before the model
+      // runs.
+      runner_.PlanStep();
+      Publish();
+      runner_.FinishStep();
     }
-    // First the numbers, then the news: whoever hears of an end finds it in Status.
     Publish();
-    const int32_t ended = runner_.NotifyEnded();
-    if (ended == 0) continue;
-    MutexLock lock(&mutex_);
-    live_ -= ended;
-    if (live_ == 0) ended_.SignalAll();
   }
 }
 
@@ -162,13 +160,21 @@ bool Engine::Impl::AwaitWork() {
   return true;
 }
 
+// First the numbers, then the news: whoever hears of an end finds it in Status.
 void Engine::Impl::Publish() {
-  EngineStatus status = runner_.Status();
+  const EngineStatus status = runner_.Status();
   const absl::Time now = absl::Now();
+  {
+    MutexLock lock(&mutex_);
+    status_ = status;
+    waiting_tokens_ = runner_.waiting_tokens();
+    progress_ = now;
+  }
+  const int32_t ended = runner_.NotifyEnded();
+  if (ended == 0) return;
   MutexLock lock(&mutex_);
-  status_ = status;
-  waiting_tokens_ = runner_.waiting_tokens();
-  progress_ = now;
+  live_ -= ended;
+  if (live_ == 0) ended_.SignalAll();
 }
 
 void Engine::Impl::Drain(absl::Duration limit) {

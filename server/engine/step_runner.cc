@@ -80,12 +80,16 @@ StepRunner::StepRunner(Model& model, const EngineOptions& options, ModelMetrics&
 
 void StepRunner::Add(std::unique_ptr<Sequence> sequence) { scheduler_.Add(std::move(sequence)); }
 
-void StepRunner::RunStep() {
-  const absl::Time begin = clock_();
-  EndUnwanted(begin);
-  CollectEnded(begin);
-  const Plan& plan = scheduler_.Schedule();
-  NoteAdmissions(plan, begin);
+void StepRunner::PlanStep() {
+  begin_ = clock_();
+  EndUnwanted(begin_);
+  CollectEnded(begin_);
+  plan_ = &scheduler_.Schedule();
+  NoteAdmissions(*plan_, begin_);
+}
+
+void StepRunner::FinishStep() {
+  const Plan& plan = *plan_;
   FillBatch(plan);
   StepResult result;
   absl::Status status;
@@ -101,7 +105,7 @@ void StepRunner::RunStep() {
   if (!status.ok()) EndChunks(plan, status);
   Deliver(plan, result, end);
   CollectEnded(end);
-  ReportStep(plan, begin, end);
+  ReportStep(plan, end);
 }
 
 void StepRunner::EndUnwanted(absl::Time now) {
@@ -119,9 +123,9 @@ void StepRunner::EndUnwanted(absl::Time now) {
 void StepRunner::EndAll(const absl::Status& status) {
   for (const auto& sequence : scheduler_.running()) scheduler_.End(*sequence, status);
   for (const auto& sequence : scheduler_.waiting()) scheduler_.End(*sequence, status);
-  const absl::Time now = clock_();
-  CollectEnded(now);
-  ReportStep({}, now, now);
+  begin_ = clock_();
+  CollectEnded(begin_);
+  ReportStep({}, begin_);
 }
 
 void StepRunner::NoteAdmissions(const Plan& plan, absl::Time now) {
@@ -242,6 +246,7 @@ void StepRunner::CollectEnded(absl::Time now) {
       stats.scored_tokens = static_cast<int32_t>(sequence->scores.size());
     }
     metrics_.OnFinished(stats);
+    numbers_changed_ = true;
     ended_.push_back(std::move(sequence));
   }
 }
@@ -253,9 +258,9 @@ int32_t StepRunner::NotifyEnded() {
   return count;
 }
 
-void StepRunner::ReportStep(const Plan& plan, absl::Time begin, absl::Time end) {
+void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   StepStats stats;
-  stats.duration = end - begin;
+  stats.duration = end - begin_;
   stats.tokens = plan.tokens;
   stats.sequences = plan.tokens > 0 ? static_cast<int32_t>(batch_.chunks.size()) : 0;
   const auto& waiting = scheduler_.waiting();
@@ -270,7 +275,8 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time begin, absl::Time end) 
   stats.dense_equivalent_flops = cost_.dense_equivalent_flops_per_token * plan.tokens;
   stats.weight_bytes = plan.tokens > 0 ? cost_.weight_bytes_per_step : 0;
   // Without rows it was no step; the numbers are told if they changed.
-  if (plan.tokens > 0 || !ended_.empty()) metrics_.OnStep(stats);
+  if (plan.tokens > 0 || numbers_changed_) metrics_.OnStep(stats);
+  numbers_changed_ = false;
   int64_t admitted_tokens = 0;
   for (const Sequence* sequence : plan.admitted) admitted_tokens += sequence->prompt_tokens;
   drain_rate_.OnStep(admitted_tokens, stats.duration);

@@ -21,8 +21,8 @@
 
 namespace dyad::engine {
 
-// Threads: one at a time. Sinks are called from within RunStep (OnScores, OnToken) and NotifyEnded
-// (OnEnd), and must not call back.
+// Threads: one at a time. Sinks are called from within FinishStep (OnScores, OnToken) and
+// NotifyEnded (OnEnd), and must not call back.
 class StepRunner {
  public:
   using Clock = std::function<absl::Time()>;
@@ -36,9 +36,11 @@ class StepRunner {
   // Sequences that have not ended.
   bool HasWork() const { return !scheduler_.waiting().empty() || !scheduler_.running().empty(); }
 
-  // Plans and runs one step. Those that end give their pages back and are counted now; their sinks
-  // hear of it in NotifyEnded.
-  void RunStep();
+  // One step in two halves. The first ends what nobody waits for and plans; the second runs the
+  // model and delivers. Status is up to date after each. Those that end give their pages back and
+  // are counted at once; their sinks hear of it in NotifyEnded.
+  void PlanStep();
+  void FinishStep();
 
   // Ends all sequences with `status`.
   void EndAll(const absl::Status& status);
@@ -46,7 +48,7 @@ class StepRunner {
   // Calls OnEnd of every sequence that ended since the last call. Returns how many.
   int32_t NotifyEnded();
 
-  // Without since_last_step, which is the business of whoever calls RunStep.
+  // Without since_last_step, which is the business of whoever calls this.
   EngineStatus Status() const;
   int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
 
@@ -58,7 +60,7 @@ class StepRunner {
   void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
   void EndChunks(const Plan& plan, const absl::Status& status);
   void CollectEnded(absl::Time now);
-  void ReportStep(const Plan& plan, absl::Time begin, absl::Time end);
+  void ReportStep(const Plan& plan, absl::Time end);
 
   Model& model_;
   ModelMetrics& metrics_;
@@ -69,7 +71,11 @@ class StepRunner {
   Scheduler scheduler_;
   Sampler sampler_;
   DrainRate drain_rate_;
-  Batch batch_;                                   // of the step in progress; memory is kept
+  // Of the step in progress.
+  absl::Time begin_;
+  const Plan* plan_ = nullptr;
+  bool numbers_changed_ = false;                  // something ended since the last report
+  Batch batch_;                                   // memory is kept
   std::vector<std::unique_ptr<Sequence>> ended_;  // OnEnd is still to be called
 };
 

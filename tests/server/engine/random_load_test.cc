@@ -5,6 +5,7 @@
 // Checked: results equal those of the sequence alone, bit for bit, at any budget, with the cache on
 // and off, through preemption; order of calls (RecordingSink); each ends once and in bounded time;
 // rows stay in the budget; no page leaks; the metrics add up.
+#include <array>
 #include <memory>
 #include <random>
 
@@ -88,7 +89,7 @@ class Load {
       for (int32_t i = Below(12); i > 0; --i) request.ids.push_back(Below(vocab_size));
     }
     if (OneIn(2)) request.score_from = OneIn(2) ? 0 : Below(length + 2);
-    if (!request.score_from.has_value() || OneIn(4)) request.max_new_tokens = 1 + Below(40);
+    if (!request.score_from.has_value() || OneIn(4)) request.max_new_tokens = 1 + Below(60);
     if (OneIn(4)) request.top_n = 1 + Below(4);
     if (OneIn(2)) {
       request.sampling.temperature = 0.5f + static_cast<float>(Below(4));
@@ -144,14 +145,38 @@ void CheckResult(const Visitor& visitor) {
   }
 }
 
-class RandomLoadTest : public ::testing::TestWithParam<int> {};
+// The seeds together must have met everything that this test is about, or it proves nothing.
+class RandomLoadTest : public ::testing::TestWithParam<int> {
+ protected:
+  static void Count(const CountingMetrics& metrics) {
+    preempted_ += metrics.preempted;
+    hit_tokens_ += metrics.hit;
+    for (size_t reason = 0; reason < metrics.reasons.size(); ++reason) {
+      ended_[reason] += metrics.reasons[reason];
+    }
+  }
+
+  static void TearDownTestSuite() {
+    EXPECT_GT(preempted_, 100);
+    EXPECT_GT(hit_tokens_, 10'000);
+    for (size_t reason = 0; reason < ended_.size(); ++reason) {
+      if (reason == static_cast<size_t>(EndReason::kUnavailable)) continue;
+      EXPECT_GT(ended_[reason], 50) << "end reason " << reason;
+    }
+  }
+
+ private:
+  static inline int64_t preempted_ = 0;
+  static inline int64_t hit_tokens_ = 0;
+  static inline std::array<int64_t, 8> ended_ = {};
+};
 
 TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
   Load load(GetParam());
   FakeModelOptions model_options;
   model_options.vocab_size = 24;
   model_options.context_length = 128;
-  model_options.kv_pages = 8 + load.Below(3) * load.Below(12);
+  model_options.kv_pages = 8 + load.Below(3) * load.Below(8);
   model_options.max_logit_rows = 32;
   const bool failures = load.OneIn(4);
   model_options.before_step = [&load, failures](int64_t) {
@@ -188,7 +213,8 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
       if (visitor->leaves_at == step) visitor->sink.Leave();
     }
     const int64_t rows = model.rows();
-    runner.RunStep();
+    runner.PlanStep();
+    runner.FinishStep();
     ASSERT_LE(model.rows() - rows, options.max_batch_tokens);
     const EngineStatus status = runner.Status();
     ASSERT_LE(status.running, options.max_running_sequences);
@@ -215,11 +241,12 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
     CheckResult(*visitor);
     tokens += static_cast<int64_t>(visitor->sink.tokens.size());
   }
+  Count(metrics);
   EXPECT_EQ(metrics.generated_tokens, tokens);
   EXPECT_EQ(metrics.first_tokens + metrics.inter_tokens, tokens);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RandomLoadTest, ::testing::Range(0, 60));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomLoadTest, ::testing::Range(0, 200));
 
 }  // namespace
 }  // namespace dyad::engine

@@ -1,0 +1,353 @@
+// Whole steps on the fake model, with a clock moved by hand. Random load is in random_load_test.cc.
+#include "server/engine/step_runner.h"
+
+#include <memory>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/server/engine/counting_metrics.h"
+#include "tests/server/engine/recording_sink.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/hand_clock.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::engine {
+namespace {
+
+using ::dyad::testing::CountingMetrics;
+using ::dyad::testing::FakeModel;
+using ::dyad::testing::FakeModelOptions;
+using ::dyad::testing::HandClock;
+using ::dyad::testing::RecordingSink;
+using ::dyad::testing::Spelling;
+using ::dyad::testing::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// A runner on its fake model. Each step takes the model a second of the hand's clock.
+class Bench {
+ public:
+  explicit Bench(FakeModelOptions model_options = {}, EngineOptions options = {})
+      : model(WithStepTime(std::move(model_options))),
+        runner(model, options, metrics, [this] { return clock.Now(); }) {}
+
+  void Add(Request request, RecordingSink& sink) {
+    runner.Add(std::make_unique<Sequence>(Submission{std::move(request), &sink}, clock.Now()));
+  }
+  void Step() {
+    runner.PlanStep();
+    runner.FinishStep();
+    runner.NotifyEnded();
+  }
+  void RunAll() {
+    for (int steps = 0; runner.HasWork(); ++steps) {
+      ASSERT_LT(steps, 1000);
+      Step();
+    }
+  }
+
+  HandClock clock;
+  CountingMetrics metrics;
+  FakeModel model;
+  StepRunner runner;
+
+ private:
+  FakeModelOptions WithStepTime(FakeModelOptions options) {
+    options.before_step = [this, before = options.before_step](int64_t step) {
+      clock.Advance(absl::Seconds(1));
+      return before ? before(step) : absl::OkStatus();
+    };
+    return options;
+  }
+};
+
+Request Generate(std::vector<int32_t> ids, int32_t max_new_tokens) {
+  Request request;
+  request.ids = std::move(ids);
+  request.max_new_tokens = max_new_tokens;
+  return request;
+}
+
+Request Score(std::vector<int32_t> ids, int32_t score_from) {
+  Request request;
+  request.ids = std::move(ids);
+  request.score_from = score_from;
+  return request;
+}
+
+FakeModelOptions Spells(std::vector<int32_t> prompt, std::vector<int32_t> continuation) {
+  FakeModelOptions options;
+  options.spellings.push_back({std::move(prompt), std::move(continuation)});
+  return options;
+}
+
+TEST(StepRunnerTest, GeneratesGreedilyToTheLengthAskedFor) {
+  Bench bench;
+  RecordingSink sink;
+  bench.Add(Generate({1, 2, 3}, 5), sink);
+  bench.RunAll();
+  EXPECT_EQ(sink.Ids(), bench.model.ExpectedGreedy({1, 2, 3}, 5));
+  EXPECT_EQ(sink.outcome->reason, FinishReason::kLength);
+  EXPECT_EQ(bench.model.steps(), 5);
+  EXPECT_EQ(bench.model.rows(), 7);
+}
+
+TEST(StepRunnerTest, EosEndsAndIsPartOfTheOutputUnlessIgnored) {
+  Bench bench(Spells({1}, {5, 6, 7, 8}));
+  RecordingSink ends;
+  RecordingSink ignores;
+  Request request = Generate({1}, 4);
+  bench.Add(request, ignores);
+  request.eos_id = 6;
+  bench.Add(request, ends);
+  bench.RunAll();
+  EXPECT_THAT(ends.Ids(), ElementsAre(5, 6));
+  EXPECT_EQ(ends.outcome->reason, FinishReason::kEos);
+  EXPECT_THAT(ignores.Ids(), ElementsAre(5, 6, 7, 8));
+  EXPECT_EQ(ignores.outcome->reason, FinishReason::kLength);
+}
+
+TEST(StepRunnerTest, StopsAtAStopIdAndWhenTheSinkSaysSo) {
+  Bench bench(Spells({1}, {5, 6, 7, 8}));
+  RecordingSink by_id;
+  RecordingSink by_sink;
+  by_sink.StopAfter(1);
+  Request request = Generate({1}, 4);
+  bench.Add(request, by_sink);
+  request.stop_ids = {9, 7};
+  bench.Add(request, by_id);
+  bench.RunAll();
+  EXPECT_THAT(by_id.Ids(), ElementsAre(5, 6, 7));
+  EXPECT_EQ(by_id.outcome->reason, FinishReason::kStop);
+  EXPECT_THAT(by_sink.Ids(), ElementsAre(5));
+  EXPECT_EQ(by_sink.outcome->reason, FinishReason::kStop);
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kStop), 2);
+}
+
+TEST(StepRunnerTest, ScoresFromTheAskedTokenWithItsCompetitors) {
+  Bench bench;
+  RecordingSink sink;
+  Request request = Score({3, 1, 4, 1, 5, 9}, 3);
+  request.top_n = 4;
+  bench.Add(request, sink);
+  bench.RunAll();
+  EXPECT_EQ(sink.scores, bench.model.ExpectedScores(request.ids, 3, 4));
+  EXPECT_THAT(sink.scores, SizeIs(3));
+  EXPECT_THAT(sink.scores[0].top, SizeIs(4));
+  EXPECT_EQ(sink.outcome->reason, FinishReason::kNone);
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kScored), 1);
+}
+
+TEST(StepRunnerTest, ScoresAndThenGenerates) {
+  Bench bench;
+  RecordingSink sink;
+  Request request = Generate({3, 1, 4, 1, 5}, 3);
+  request.score_from = 0;
+  bench.Add(request, sink);
+  bench.RunAll();
+  EXPECT_EQ(sink.scores, bench.model.ExpectedScores(request.ids, 0, 0));
+  EXPECT_EQ(sink.Ids(), bench.model.ExpectedGreedy(request.ids, 3));
+}
+
+TEST(StepRunnerTest, ASingleIdHasNothingToScoreAndEndsWithoutTheModel) {
+  Bench bench;
+  RecordingSink sink;
+  bench.Add(Score({3}, 0), sink);
+  bench.Step();
+  EXPECT_OK(sink.outcome->status);
+  EXPECT_THAT(sink.scores, IsEmpty());
+  EXPECT_EQ(bench.model.steps(), 0);
+  EXPECT_EQ(bench.metrics.last_step.running, 0);
+}
+
+TEST(StepRunnerTest, BitsDoNotDependOnTheBudgetNorOnTheCache) {
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 50; ++i) ids.push_back((i * 7) % 32);
+  for (const int32_t budget : {1, 3, 16, 49, 512}) {
+    for (const PrefixCache cache : {PrefixCache::kOff, PrefixCache::kOn}) {
+      EngineOptions options;
+      options.max_batch_tokens = budget;
+      options.prefix_cache = cache;
+      Bench bench({}, options);
+      for (int round = 0; round < 2; ++round) {
+        RecordingSink sink;
+        bench.Add(Score(ids, 0), sink);
+        bench.RunAll();
+        EXPECT_EQ(sink.scores, bench.model.ExpectedScores(ids, 0, 0));
+        const int32_t cached = cache == PrefixCache::kOn && round == 1 ? 47 : 0;
+        EXPECT_EQ(sink.outcome->cached_tokens, cached);
+      }
+    }
+  }
+}
+
+TEST(StepRunnerTest, ChoicesOfOneRequestShareItsPrompt) {
+  Bench bench;
+  RecordingSink sinks[4];
+  Request request = Generate(std::vector<int32_t>(40, 3), 4);
+  request.sampling.temperature = 2;
+  for (RecordingSink& sink : sinks) {
+    bench.Add(request, sink);
+    ++request.sampling.choice;
+  }
+  bench.RunAll();
+  EXPECT_EQ(bench.model.rows(), 40 + 3 * 8 + 4 * 3);
+  EXPECT_NE(sinks[0].Ids(), sinks[1].Ids());
+  EXPECT_EQ(bench.metrics.hit, 3 * 32);
+}
+
+TEST(StepRunnerTest, ACancelTakesEffectInTheNextStepRunningOrWaiting) {
+  EngineOptions options;
+  options.max_running_sequences = 1;
+  Bench bench({}, options);
+  RecordingSink running;
+  RecordingSink waiting;
+  bench.Add(Generate({1}, 50), running);
+  bench.Add(Generate({2}, 50), waiting);
+  bench.Step();
+  waiting.Leave();
+  bench.Step();
+  ASSERT_TRUE(waiting.outcome.has_value());
+  EXPECT_THAT(waiting.outcome->status, StatusIs(absl::StatusCode::kCancelled, HasSubstr("")));
+  EXPECT_EQ(waiting.outcome->timing.queue, absl::Seconds(1));
+  running.Leave();
+  bench.Step();
+  ASSERT_TRUE(running.outcome.has_value());
+  EXPECT_TRUE(absl::IsCancelled(running.outcome->status));
+  EXPECT_THAT(running.tokens, SizeIs(2));
+  EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+  EXPECT_EQ(bench.metrics.last_step.running, 0);
+}
+
+TEST(StepRunnerTest, ADeadlineEndsASequence) {
+  Bench bench;
+  RecordingSink sink;
+  Request request = Generate({1}, 50);
+  request.deadline = bench.clock.Now() + absl::Seconds(2.5);
+  bench.Add(request, sink);
+  bench.RunAll();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(sink.outcome->status));
+  EXPECT_THAT(sink.tokens, SizeIs(3));
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kDeadline), 1);
+}
+
+TEST(StepRunnerTest, AFailedStepEndsItsSequencesAndTheEngineGoesOn) {
+  FakeModelOptions model_options;
+  model_options.before_step = [](int64_t step) {
+    return step == 1 ? absl::InternalError("device lost") : absl::OkStatus();
+  };
+  EngineOptions options;
+  options.max_running_sequences = 2;
+  Bench bench(model_options, options);
+  RecordingSink a;
+  RecordingSink b;
+  RecordingSink waited;
+  bench.Add(Generate(std::vector<int32_t>(40, 1), 5), a);
+  bench.Add(Generate({2}, 5), b);
+  bench.Add(Generate(std::vector<int32_t>(40, 1), 5), waited);
+  bench.RunAll();
+  EXPECT_THAT(a.outcome->status, StatusIs(absl::StatusCode::kInternal, HasSubstr("device lost")));
+  EXPECT_TRUE(absl::IsInternal(b.outcome->status));
+  EXPECT_THAT(a.tokens, SizeIs(1));
+  EXPECT_OK(waited.outcome->status);
+  EXPECT_EQ(waited.outcome->cached_tokens, 0);  // nothing of before the failure is trusted
+  EXPECT_EQ(waited.Ids(), bench.model.ExpectedGreedy(std::vector<int32_t>(40, 1), 5));
+}
+
+TEST(StepRunnerTest, PreemptionRepeatsNothingAndChangesNothing) {
+  FakeModelOptions model_options;
+  model_options.kv_pages = 6;
+  for (const PrefixCache cache : {PrefixCache::kOff, PrefixCache::kOn}) {
+    EngineOptions options;
+    options.prefix_cache = cache;
+    Bench bench(model_options, options);
+    RecordingSink sinks[2];
+    Request requests[2] = {Generate(std::vector<int32_t>(20, 1), 60),
+                           Generate(std::vector<int32_t>(20, 2), 60)};
+    for (int i = 0; i < 2; ++i) {
+      requests[i].score_from = 0;
+      requests[i].sampling.temperature = 1;
+      requests[i].sampling.seed = 11;
+      bench.Add(requests[i], sinks[i]);
+    }
+    bench.RunAll();
+    EXPECT_GT(bench.metrics.preempted, 0);
+    for (int i = 0; i < 2; ++i) {
+      Bench alone;
+      RecordingSink expected;
+      alone.Add(requests[i], expected);
+      alone.RunAll();
+      EXPECT_EQ(sinks[i].Ids(), expected.Ids());
+      EXPECT_EQ(sinks[i].scores, expected.scores);
+      EXPECT_OK(sinks[i].outcome->status);
+    }
+  }
+}
+
+TEST(StepRunnerTest, TimesAreThoseOfTheClock) {
+  EngineOptions options;
+  options.max_batch_tokens = 4;
+  options.max_running_sequences = 1;
+  Bench bench({}, options);
+  RecordingSink first;
+  RecordingSink second;
+  bench.Add(Generate({1, 2, 3, 4}, 2), first);
+  bench.Add(Generate({1, 2, 3, 4, 5, 6, 7, 8}, 4), second);
+  bench.RunAll();
+  const Timing& timing = second.outcome->timing;
+  EXPECT_EQ(timing.queue, absl::Seconds(2));
+  EXPECT_EQ(timing.prefill, absl::Seconds(2));
+  EXPECT_EQ(timing.decode, absl::Seconds(3));
+  EXPECT_EQ(bench.metrics.last_finished.end_to_end, absl::Seconds(7));
+  EXPECT_EQ(bench.metrics.last_finished.queue, timing.queue);
+  EXPECT_EQ(bench.metrics.first_tokens, 2);
+  EXPECT_EQ(bench.metrics.inter_tokens, 4);
+}
+
+TEST(StepRunnerTest, ReportsEachStep) {
+  EngineOptions options;
+  options.max_running_sequences = 1;
+  Bench bench({}, options);
+  RecordingSink a;
+  RecordingSink b;
+  bench.Add(Generate(std::vector<int32_t>(20, 1), 5), a);
+  bench.Add(Generate({1}, 5), b);
+  bench.Step();
+  const StepStats& stats = bench.metrics.last_step;
+  EXPECT_EQ(stats.tokens, 20);
+  EXPECT_EQ(stats.sequences, 1);
+  EXPECT_EQ(stats.running, 1);
+  EXPECT_EQ(stats.waiting, 1);
+  EXPECT_EQ(stats.oldest_waiting, absl::Seconds(1));
+  EXPECT_EQ(stats.pages_used, 2);
+  EXPECT_EQ(stats.pages_total, bench.model.limits().kv_pages);
+  EXPECT_EQ(stats.duration, absl::Seconds(1));
+  EXPECT_EQ(stats.structured_flops, 20 * 100);
+  EXPECT_EQ(stats.dense_equivalent_flops, 20 * 400);
+  EXPECT_EQ(stats.weight_bytes, 1000);
+  EXPECT_EQ(bench.runner.Status().running, 1);
+  EXPECT_EQ(bench.runner.Status().waiting, 1);
+}
+
+TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
+  EngineOptions options;
+  options.max_running_sequences = 1;
+  Bench bench({}, options);
+  RecordingSink a;
+  RecordingSink b;
+  bench.Add(Generate({1}, 5), a);
+  bench.Add(Generate({1}, 5), b);
+  bench.Step();
+  bench.runner.EndAll(absl::UnavailableError("closing"));
+  EXPECT_EQ(bench.runner.NotifyEnded(), 2);
+  EXPECT_TRUE(absl::IsUnavailable(a.outcome->status));
+  EXPECT_TRUE(absl::IsUnavailable(b.outcome->status));
+  EXPECT_FALSE(bench.runner.HasWork());
+  EXPECT_EQ(bench.metrics.last_step.waiting, 0);
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kUnavailable), 2);
+}
+
+}  // namespace
+}  // namespace dyad::engine
