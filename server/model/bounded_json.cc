@@ -47,6 +47,10 @@ absl::Status CheckBounds(std::string_view text, const JsonBounds& bounds) {
 
 }  // namespace
 
+bool JsonHandler::number_integer(number_integer_t value) {
+  return Unexpected(Text("the number ", value));
+}
+
 bool JsonHandler::parse_error(size_t position, const std::string&,
                               const nlohmann::detail::exception&) {
   return Fail(Text("is not JSON at byte ", position));

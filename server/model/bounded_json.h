@@ -23,7 +23,7 @@ class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
 
   bool null() override { return Unexpected("null"); }
   bool boolean(bool) override { return Unexpected("a boolean"); }
-  bool number_integer(number_integer_t) override { return Unexpected("a negative number"); }
+  bool number_integer(number_integer_t value) override;  // the negative ones
   bool number_unsigned(number_unsigned_t) override { return Unexpected("a number"); }
   bool number_float(number_float_t, const string_t&) override {
     return Unexpected("a number that is no integer of 64 bits");
@@ -31,6 +31,7 @@ class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
   bool string(string_t&) override { return Unexpected("a string"); }
   bool binary(binary_t&) override { return Unexpected("binary data"); }
   bool start_object(size_t) override { return Unexpected("an object"); }
+  bool key(string_t&) override { return true; }
   bool end_object() override { return true; }
   bool start_array(size_t) override { return Unexpected("an array"); }
   bool end_array() override { return true; }
