@@ -89,6 +89,9 @@ JsonValue JsonValue::operator[](std::string_view key) const {
 
 absl::StatusOr<std::vector<JsonValue>> JsonValue::Elements() const {
   if (!value_->is_array()) return Mismatch("a list");
+  if (value_->size() > kMaxListElements) {
+    return Mismatch(absl::StrCat("at most ", kMaxListElements));
+  }
   std::vector<JsonValue> elements;
   elements.reserve(value_->size());
   for (const nlohmann::json& element : *value_) {

@@ -31,7 +31,7 @@ class JsonValue {
   bool is_null() const { return value_->is_null(); }
 
   JsonValue operator[](std::string_view key) const;  // null unless this is an object that has it
-  absl::StatusOr<std::vector<JsonValue>> Elements() const;  // this must be an array
+  absl::StatusOr<std::vector<JsonValue>> Elements() const;  // a list of at most kMaxListElements
   absl::StatusOr<std::string> String() const;
   absl::StatusOr<bool> Bool() const;
   absl::StatusOr<bool> BoolOr(bool fallback) const;  // the fallback stands for null

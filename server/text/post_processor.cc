@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
 
 namespace dyad {
@@ -34,6 +35,9 @@ absl::Status ReadTemplate(const JsonValue& part, TokenizerSpec& spec) {
     ASSIGN_OR_RETURN(const std::string name, piece["SpecialToken"]["id"].String());
     ASSIGN_OR_RETURN(const std::vector<int32_t> ids, IdsOf(part["special_tokens"][name]));
     std::vector<int32_t>& frame = text_seen ? spec.frame_after : spec.frame_before;
+    if (frame.size() + ids.size() > kMaxFrameTokens) {
+      return single.Mismatch(absl::StrCat("at most ", kMaxFrameTokens, " tokens on each side"));
+    }
     frame.insert(frame.end(), ids.begin(), ids.end());
   }
   if (!text_seen) return single.Mismatch("a list that holds the sequence \"A\"");

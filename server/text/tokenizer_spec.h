@@ -15,10 +15,12 @@ namespace dyad {
 
 // Bounds on what is read; past them a file is refused. Real tokenizers stay a tenth below or
 // better.
-inline constexpr size_t kMaxTokenizerFileBytes = size_t{64} << 20;
+inline constexpr size_t kMaxTokenizerFileBytes = size_t{32} << 20;
 inline constexpr int32_t kMaxTokenId = (1 << 20) - 1;
 inline constexpr size_t kMaxTokenBytes = 4096;
 inline constexpr size_t kMaxAddedTokens = 65536;
+inline constexpr size_t kMaxListElements = size_t{1} << 20;  // merges are the longest list
+inline constexpr size_t kMaxFrameTokens = 16;                // before a text, and after it
 
 // A token that is matched in the text before the pre-tokenizer sees it.
 struct AddedToken {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/server/text/tiny_tokenizer.h"
 
@@ -21,7 +22,7 @@ std::vector<std::string> Parts(const AddedTokenMatcher& matcher, const std::stri
     EXPECT_EQ(part.begin, position);
     position = part.end;
     const std::string content = text.substr(part.begin, part.end - part.begin);
-    shown.push_back(part.id.has_value() ? "#" + std::to_string(*part.id) + ":" + content : content);
+    shown.push_back(part.id.has_value() ? absl::StrCat("#", *part.id, ":", content) : content);
   }
   EXPECT_EQ(position, text.size());
   return shown;

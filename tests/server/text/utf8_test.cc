@@ -13,7 +13,7 @@ TEST(Utf8Test, EveryCodePointGoesThereAndBack) {
     if (code_point >= 0xD800 && code_point < 0xE000) continue;
     const std::string bytes = EncodeUtf8(code_point);
     const Utf8Step step = ReadUtf8(bytes);
-    ASSERT_EQ(step.state, Utf8State::kValid) << code_point;
+    ASSERT_EQ(step.state, Utf8State::kValid) << static_cast<uint32_t>(code_point);
     ASSERT_EQ(step.code_point, code_point);
     ASSERT_EQ(static_cast<size_t>(step.length), bytes.size());
     ASSERT_EQ(CharAt(bytes, 0).code_point, code_point);
@@ -73,7 +73,7 @@ TEST(Utf8Test, AnIncompleteEndIsLeft) {
 
 TEST(Utf8Test, FirstInvalidByteIsWhereTheBadCharacterBegins) {
   EXPECT_EQ(FirstInvalidByte(""), std::nullopt);
-  EXPECT_EQ(FirstInvalidByte(std::string_view("\0 plain \u00e9 \U0001F600", 14)), std::nullopt);
+  EXPECT_EQ(FirstInvalidByte(std::string_view("\0 plain \u00e9 \U0001F600", 15)), std::nullopt);
   // At each place relative to the eight bytes that are looked at together.
   for (size_t before = 0; before < 20; ++before) {
     const std::string text = std::string(before, 'a') + "\xC3(" + std::string(20, 'b');
