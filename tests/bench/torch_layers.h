@@ -1,0 +1,34 @@
+// LibTorch's ways to run a layer, for comparison. The only file of dyad-bench that knows LibTorch
+// is torch_layers.cc.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace dyad::bench {
+
+// FLOP/s of a product of two 2048 × 2048 float32 matrices.
+double TorchSgemmRate(int threads);
+
+struct TorchShape {
+  int64_t in = 0;
+  int64_t out = 0;
+  int64_t blocks = 1;
+};
+
+// Float32 layers of one shape with random weights, as many as fill kStreamBytes, used in turn.
+class TorchLayers {
+ public:
+  virtual ~TorchLayers() = default;
+  virtual void Forward(int64_t call) = 0;  // runs layer call modulo their number on `tokens` rows
+};
+
+// y = x Wᵀ + b, rows are tokens.
+std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int64_t tokens, int threads);
+
+// wl.bmm(x1) + wu.bmm(x2) on [features, tokens], as the reference implementation of DYAD-IT
+// computes it.
+std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int64_t tokens, int threads);
+
+}  // namespace dyad::bench
