@@ -25,28 +25,32 @@ absl::StatusOr<NamedTensor> TakeTable(LoadContext& context, const std::string& n
   return tensor;
 }
 
-absl::StatusOr<Embedding> KeepRows(LoadContext& context, const NamedTensor& table, TableSize size,
-                                   WeightMatrix matrix) {
+absl::StatusOr<Linear> PackHead(LoadContext& context, const NamedTensor& table, TableSize size,
+                                const std::byte* rows) {
   ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(table, context.weight_dtype));
+  Linear head{kernels::PackedLinear(kernels::DenseSpec(size.columns, size.rows, type, rows, {}))};
+  context.tally.weight_bytes += head.packed()->weight_bytes();
+  context.tally.linear_bytes += head.packed()->weight_bytes();
+  return head;
+}
+
+// The table in memory of its own; the file's pages are given back.
+absl::StatusOr<Embedding> ReadTable(LoadContext& context, const NamedTensor& table,
+                                    TableSize size) {
+  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(table, context.weight_dtype));
+  ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(table, type, context.pool));
   const int64_t bytes = size.rows * size.columns * kernels::WeightBytes(type);
-  context.tally.weight_bytes += bytes;
   Embedding embedding(std::move(matrix).TakeCopy(bytes), type, size.columns);
   context.tensors.Release(table);
+  context.tally.weight_bytes += bytes;
   return embedding;
 }
 
-absl::StatusOr<WeightMatrix> Read(LoadContext& context, const NamedTensor& table) {
+absl::StatusOr<Linear> ReadHead(LoadContext& context, const NamedTensor& table, TableSize size) {
   ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(table, context.weight_dtype));
-  return ReadWeights(table, type, context.pool);
-}
-
-absl::StatusOr<Linear> PackHead(LoadContext& context, const NamedTensor& table, TableSize size,
-                                const WeightMatrix& matrix) {
-  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(table, context.weight_dtype));
-  Linear head{
-      kernels::PackedLinear(kernels::DenseSpec(size.columns, size.rows, type, matrix.data(), {}))};
-  context.tally.weight_bytes += head.packed()->weight_bytes();
-  context.tally.linear_bytes += head.packed()->weight_bytes();
+  ASSIGN_OR_RETURN(const WeightMatrix matrix, ReadWeights(table, type, context.pool));
+  ASSIGN_OR_RETURN(Linear head, PackHead(context, table, size, matrix.data()));
+  context.tensors.Release(table);
   return head;
 }
 
@@ -100,8 +104,7 @@ absl::StatusOr<Embedding> LoadEmbedding(LoadContext& context, const std::string&
                                         TableSize size) {
   ASSIGN_OR_RETURN(const NamedTensor table, TakeTable(context, name, size));
   if (context.pass == LoadPass::kCheck) return Embedding();
-  ASSIGN_OR_RETURN(WeightMatrix matrix, Read(context, table));
-  return KeepRows(context, table, size, std::move(matrix));
+  return ReadTable(context, table, size);
 }
 
 absl::StatusOr<TokenTables> LoadTokenTables(LoadContext& context, const TokenTableNames& names,
@@ -117,15 +120,13 @@ absl::StatusOr<TokenTables> LoadTokenTables(LoadContext& context, const TokenTab
 
   TokenTables tables;
   if (own_head.has_value()) {
-    ASSIGN_OR_RETURN(const WeightMatrix head_rows, Read(context, *own_head));
-    ASSIGN_OR_RETURN(tables.head, PackHead(context, *own_head, size, head_rows));
-    context.tensors.Release(*own_head);
+    ASSIGN_OR_RETURN(tables.head, ReadHead(context, *own_head, size));
   }
-  ASSIGN_OR_RETURN(WeightMatrix rows, Read(context, table));
+  ASSIGN_OR_RETURN(tables.embedding, ReadTable(context, table, size));
   if (!own_head.has_value()) {
-    ASSIGN_OR_RETURN(tables.head, PackHead(context, table, size, rows));
+    // From the copy, not from the file, whose pages would be a third time the same in memory.
+    ASSIGN_OR_RETURN(tables.head, PackHead(context, table, size, tables.embedding.data()));
   }
-  ASSIGN_OR_RETURN(tables.embedding, KeepRows(context, table, size, std::move(rows)));
   return tables;
 }
 

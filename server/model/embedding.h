@@ -26,6 +26,8 @@ class Embedding {
   Embedding(std::unique_ptr<std::byte[]> rows, kernels::WeightType type, int64_t columns)
       : rows_(std::move(rows)), type_(type), columns_(columns) {}
 
+  const std::byte* data() const { return rows_.get(); }  // row-major
+
   // y[t] = row ids[t] + offset. Shapes: y [ids.size(), columns]. REQUIRES: ids + offset in range.
   void Copy(std::span<const int32_t> ids, int64_t offset, const at::Tensor& y) const;
   // y[t] += row ids[t] + offset

@@ -41,11 +41,12 @@ absl::StatusOr<LinearStructure> FindStructure(const LoadContext& context, const 
   const bool dyad = has("wl") || has("wu");
   const std::string found = leaves.empty() ? "none" : absl::StrJoin(leaves, ", ");
   if (dense == dyad) {
-    return absl::InvalidArgumentError(
-        Text(context.tensors.FilesText(), ": layer ", path, " has the tensors: ", found,
-             dense ? "; expected weight (dense) or wl and wu (DYAD), not both"
-                   : "; expected weight (dense) or wl and wu (DYAD); other structures are "
-                     "not supported"));
+    const bool missing = leaves.empty() || (leaves.size() == 1 && leaves.front() == "bias");
+    const std::string problem =
+        missing ? Text("tensor ", path, ".weight is missing") : Text("unsupported layer ", path);
+    return absl::InvalidArgumentError(Text(context.tensors.FilesText(), ": ", problem,
+                                           "; found tensors of this layer: ", found,
+                                           "; expected weight (dense) or wl and wu (DYAD)"));
   }
   const LinearKind kind = dyad ? LinearKind::kDyad : LinearKind::kDense;
   if (!named.has_value()) return LinearStructure{kind, kernels::DyadVariant::kIt};

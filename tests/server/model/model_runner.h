@@ -1,0 +1,177 @@
+// Drives a model as the engine does, but by hand: sequences with pages of their own, run in chunks
+// of any size, alone or mixed with others.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/thread_pool.h"
+#include "server/engine/model.h"
+#include "server/model/load_model.h"
+#include "tests/support/paths.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::testing {
+
+inline const std::vector<std::string>& ServedFixtures() {
+  static const auto* names = new std::vector<std::string>{"opt-dense",
+                                                          "opt-dyad-it4",
+                                                          "opt-dyad-it4-nokey",
+                                                          "opt-dyad-it3-odd",
+                                                          "opt-dyad-it8-postln-proj",
+                                                          "opt-dyad-ot4",
+                                                          "opt-dyad-dt4",
+                                                          "opt-dyad-nobias",
+                                                          "neox-dense",
+                                                          "neox-dense-gelufast",
+                                                          "neox-dyad-it4",
+                                                          "neox-dyad-it4-nokey",
+                                                          "neox-dyad-serial"};
+  return *names;
+}
+
+inline std::string FixtureFolder(const std::string& name) {
+  return (FixturesDir() / name).string();
+}
+
+inline ModelOptions SmallOptions() {
+  return {.weight_dtype = WeightDtype::kAsStored,
+          .kv_cache_bytes = 4 << 20,
+          .max_batch_tokens = 128,
+          .max_logit_rows = 128};
+}
+
+// A sequence, and what was computed for it so far.
+struct Sequence {
+  Sequence() = default;
+  explicit Sequence(std::vector<int32_t> all) : ids(std::move(all)) {}
+
+  std::vector<int32_t> ids;
+  std::vector<int32_t> pages;  // filled by Driver
+  int32_t done = 0;
+  std::vector<std::vector<float>> logprobs;  // [done][vocab_size]
+  std::vector<engine::TokenScore> scores;    // of ids[1 …], computed from row to row
+};
+
+class Driver {
+ public:
+  explicit Driver(engine::Model& model, uint32_t seed = 1) : model_(model), random_(seed) {
+    for (int32_t page = 0; page < model.limits().kv_pages; ++page) free_.push_back(page);
+    std::shuffle(free_.begin(), free_.end(), random_);
+  }
+
+  // Runs the next tokens[i] tokens of runs[i], all in one batch. Asks for all logits and scores.
+  absl::Status Step(std::vector<Sequence*> runs, const std::vector<int32_t>& tokens,
+                    int32_t top_n = 0) {
+    engine::Batch batch;
+    for (size_t i = 0; i < runs.size(); ++i) Add(batch, *runs[i], tokens[i], top_n);
+    const absl::StatusOr<engine::StepResult> result = model_.Step(batch);
+    if (!result.ok()) return result.status();
+    Deliver(*result, runs, tokens);
+    return absl::OkStatus();
+  }
+
+  // Runs a sequence to its end in chunks of `chunk` tokens, alone.
+  void Finish(Sequence& run, int32_t chunk, int32_t top_n = 0) {
+    while (run.done < std::ssize(run.ids)) {
+      const auto left = static_cast<int32_t>(std::ssize(run.ids)) - run.done;
+      ASSERT_OK(Step({&run}, {std::min(chunk, left)}, top_n));
+    }
+    Free(run);
+  }
+
+  // Runs all of them to their ends in batches with random chunks and random neighbours.
+  void FinishMixed(std::vector<Sequence>& runs) {
+    for (;;) {
+      std::vector<Sequence*> some;
+      std::vector<int32_t> tokens;
+      int32_t room = model_.limits().max_batch_tokens;
+      for (Sequence& run : runs) {
+        const auto left = static_cast<int32_t>(std::ssize(run.ids)) - run.done;
+        if (left == 0 || room == 0 || random_() % 3 == 0) continue;
+        tokens.push_back(1 + static_cast<int32_t>(random_() % std::min(left, room)));
+        room -= tokens.back();
+        some.push_back(&run);
+      }
+      if (some.empty() && std::all_of(runs.begin(), runs.end(), [](const Sequence& run) {
+            return run.done == std::ssize(run.ids);
+          })) {
+        break;
+      }
+      ASSERT_OK(Step(some, tokens));
+    }
+    for (Sequence& run : runs) Free(run);
+  }
+
+  std::vector<int32_t> Greedy(std::vector<int32_t> prompt, int32_t count) {
+    Sequence run{std::move(prompt)};
+    std::vector<int32_t> generated;
+    while (std::ssize(generated) < count) {
+      const auto left = static_cast<int32_t>(std::ssize(run.ids)) - run.done;
+      const absl::Status status = Step({&run}, {left});
+      EXPECT_OK(status);
+      if (!status.ok()) break;
+      const std::vector<float>& last = run.logprobs.back();
+      generated.push_back(
+          static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
+      run.ids.push_back(generated.back());
+    }
+    Free(run);
+    return generated;
+  }
+
+ private:
+  void Add(engine::Batch& batch, Sequence& run, int32_t tokens, int32_t top_n) {
+    const auto first_row = static_cast<int32_t>(batch.ids.size());
+    while (std::ssize(run.pages) * engine::kPageTokens < run.done + tokens) {
+      run.pages.push_back(free_.back());
+      free_.pop_back();
+    }
+    batch.chunks.push_back({first_row, tokens, run.done, run.pages});
+    for (int32_t i = run.done; i < run.done + tokens; ++i) {
+      const int32_t row = first_row + i - run.done;
+      batch.ids.push_back(run.ids[i]);
+      batch.logit_rows.push_back(row);
+      if (i + 1 < std::ssize(run.ids)) batch.score_rows.push_back({row, run.ids[i + 1], top_n});
+    }
+  }
+
+  void Deliver(const engine::StepResult& result, const std::vector<Sequence*>& runs,
+               const std::vector<int32_t>& tokens) {
+    const size_t vocab_size = model_.limits().vocab_size;
+    size_t logit = 0;
+    size_t score = 0;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      Sequence& run = *runs[i];
+      for (int32_t t = 0; t < tokens[i]; ++t, ++run.done, ++logit) {
+        std::vector<float> row;
+        for (float value : result.logits.subspan(logit * vocab_size, vocab_size)) {
+          row.push_back(value - result.log_sum_exp[logit]);
+        }
+        run.logprobs.push_back(std::move(row));
+        if (run.done + 1 < std::ssize(run.ids)) run.scores.push_back(result.scores[score++]);
+      }
+    }
+  }
+
+  void Free(Sequence& run) {
+    free_.insert(free_.begin(), run.pages.begin(), run.pages.end());
+    run.pages.clear();
+  }
+
+  engine::Model& model_;
+  std::mt19937 random_;
+  std::vector<int32_t> free_;
+};
+
+inline std::vector<int32_t> RandomIds(int64_t count, int32_t vocab_size, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> ids(count);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % vocab_size);
+  return ids;
+}
+
+}  // namespace dyad::testing

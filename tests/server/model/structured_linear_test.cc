@@ -1,0 +1,85 @@
+// Globs, kinds and variants.
+#include "server/model/structured_linear.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using kernels::DyadVariant;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::StatusIs;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+absl::StatusOr<StructuredLinear> Parse(const json& value) {
+  return StructuredLinear::Parse(value, "model.");
+}
+
+TEST(StructuredLinearTest, AStarStandsForALayerIndexOnly) {
+  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "dyad"}, {"variant", "ot"}}}});
+  ASSERT_OK(s);
+  for (const char* path : {"model.layers.0.fc1", "model.layers.17.fc1"}) {
+    const auto found = s->Find(path);
+    ASSERT_OK(found);
+    ASSERT_TRUE(found->has_value()) << path;
+    EXPECT_EQ((*found)->kind, LinearKind::kDyad);
+    EXPECT_EQ((*found)->variant, DyadVariant::kOt);
+  }
+  for (const char* path : {"model.layers.0.fc2", "model.layers.a.fc1", "model.layers.0.1.fc1",
+                           "model.layers..fc1", "model.layers.0.fc1.x", "layers.0.fc1"}) {
+    EXPECT_FALSE(s->Find(path)->has_value()) << path;
+  }
+}
+
+TEST(StructuredLinearTest, TheRootMayBeLeftOut) {
+  const auto s = Parse({{"layers.3.fc1", {{"kind", "dyad"}}}});
+  ASSERT_OK(s);
+  EXPECT_EQ(s->Find("model.layers.3.fc1")->value().variant, DyadVariant::kIt);
+}
+
+TEST(StructuredLinearTest, NothingNamesNothing) {
+  EXPECT_FALSE(Parse(nullptr)->Find("model.x")->has_value());
+  EXPECT_OK(Parse(json::object())->RefuseUnusedKeys({}));
+}
+
+TEST(StructuredLinearTest, TwoKeysForOneLayerAreRefused) {
+  const auto s = Parse(
+      {{"model.layers.*.fc1", {{"kind", "dyad"}}}, {"model.layers.0.fc1", {{"kind", "dense"}}}});
+  ASSERT_OK(s);
+  EXPECT_OK(s->Find("model.layers.1.fc1"));
+  EXPECT_THAT(s->Find("model.layers.0.fc1"),
+              StatusIs(kInvalid, AllOf(HasSubstr("layers.*.fc1"), HasSubstr("two keys"))));
+}
+
+TEST(StructuredLinearTest, KeysThatNameNoLayerAreRefused) {
+  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "dense"}}}});
+  EXPECT_OK(s->RefuseUnusedKeys({"model.layers.0.fc2", "model.layers.0.fc1"}));
+  EXPECT_THAT(s->RefuseUnusedKeys({"model.layers.0.fc2"}), StatusIs(kInvalid, HasSubstr("fc1")));
+}
+
+TEST(StructuredLinearTest, OddValuesAreRefused) {
+  const auto refused = [](const json& value, const char* text) {
+    EXPECT_THAT(Parse({{"model.a", value}}),
+                StatusIs(kInvalid, AllOf(HasSubstr("model.a"), HasSubstr(text))));
+  };
+  refused("dyad", "expected an object");
+  refused({{"kind", "hadamard"}}, "'hadamard', which is unknown");
+  refused({{"kind", "blast"}}, "'blast', which is not supported");
+  refused({{"kind", "einsum"}, {"expr", "x"}}, "not supported");
+  refused({{"variant", "it"}}, "kind is missing");
+  refused({{"kind", 3}}, "kind is 3");
+  refused({{"kind", "dyad"}, {"variant", "xt"}}, "variant is 'xt'; expected it, ot or dt");
+  refused({{"kind", "dyad"}, {"blocks", 4}}, "'blocks'");
+  refused({{"kind", "dense"}, {"variant", "it"}}, "'variant'");
+  EXPECT_THAT(Parse({{"model.fc*", {{"kind", "dyad"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));
+  EXPECT_THAT(Parse(json::array()), StatusIs(kInvalid, HasSubstr("expected an object")));
+}
+
+}  // namespace
+}  // namespace dyad
