@@ -69,9 +69,9 @@ absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention) {
 }
 
 absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& text) {
-  const std::string fed = layout.row.leading_space == LeadingSpace::kYes
-                              ? " " + std::string(text.text)
-                              : std::string(text.text);
+  std::string fed;
+  if (layout.row.leading_space == LeadingSpace::kYes) fed.push_back(' ');
+  fed += text.text;
   EncodeOptions options;
   options.frame = layout.row.in_front == InFront::kFrame ? Frame::kDefault : Frame::kNone;
   options.special_tokens = layout.special_tokens;
@@ -86,7 +86,8 @@ absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextFi
                                               const TextField& text) {
   const std::string_view kept =
       context.text.substr(0, context.text.size() - TrailingBlankBytes(context.text));
-  const std::string whole_text = std::string(context.text) + std::string(text.text);
+  std::string whole_text(context.text);
+  whole_text += text.text;
   const EncodeOptions options = {Frame::kNone, layout.special_tokens};
   ASSIGN_OR_RETURN(Encoding whole,
                    EncodeField(layout.model, layout.limits, {text.name, whole_text}, options));
