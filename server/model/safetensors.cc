@@ -185,12 +185,15 @@ absl::Status CheckSpan(const Entry& entry, int64_t data_bytes) {
 }
 
 // Sorted by place, the spans must follow one another from the first byte of data to the last.
-absl::Status CheckCover(std::vector<Entry>& entries, int64_t data_bytes) {
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return *a.offsets < *b.offsets; });
+absl::Status CheckCover(const std::vector<Entry>& entries, int64_t data_bytes) {
+  std::vector<const Entry*> by_place;
+  for (const Entry& entry : entries) by_place.push_back(&entry);
+  std::sort(by_place.begin(), by_place.end(),
+            [](const Entry* a, const Entry* b) { return *a->offsets < *b->offsets; });
   int64_t covered = 0;
   std::string_view last = "the header";
-  for (const Entry& entry : entries) {
+  for (const Entry* place : by_place) {
+    const Entry& entry = *place;
     const int64_t begin = (*entry.offsets)[0];
     if (begin != covered) {
       return absl::InvalidArgumentError(Text(
