@@ -107,8 +107,9 @@ TEST(GenerateStreamTest, ASlowReaderGetsFewerLargerMessages) {
   Stack stack;
   v1::GenerateRequest request = Request(16, 200);
   request.set_logprobs(20);
+  const auto stub = v1::GenerationService::NewStub(stack.NarrowChannel());
   grpc::ClientContext context;
-  auto reader = stack.generation->GenerateStream(&context, request);
+  auto reader = stub->GenerateStream(&context, request);
   while (stack.metrics.finished < 16) std::this_thread::yield();  // nobody reads meanwhile
   v1::GenerateStreamResponse message;
   int messages = 0;

@@ -1,6 +1,7 @@
 // ScoreMinimalPairs over a real server: many pairs through small bounds, none lost, none stuck.
 #include "server/service/minimal_pairs_call.h"
 
+#include <atomic>
 #include <map>
 
 #include "tests/server/service/service_fixture.h"
@@ -191,11 +192,14 @@ TEST(MinimalPairsCallTest, AClientThatDoesNotReadIsNotRead) {
   StackOptions options;
   options.limits.max_stream_pairs = 8;
   Stack stack(options);
+  const auto stub = v1::ScoringService::NewStub(stack.NarrowChannel());
   grpc::ClientContext context;
-  auto stream = stack.scoring->ScoreMinimalPairs(&context);
+  auto stream = stub->ScoreMinimalPairs(&context);
   std::atomic<int64_t> written = 0;
-  Requests requests = ManyPairs(40'000, 100);
+  Requests requests(20'000);
+  requests[0] = Options();
   requests[0].set_return_tokens(true);
+  for (auto& request : requests) AddPair(request, 0, std::string(200, 'x'), std::string(200, 'y'));
   std::thread writer([&] {
     for (const auto& request : requests) {
       if (!stream->Write(request)) return;

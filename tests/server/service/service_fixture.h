@@ -96,7 +96,7 @@ class Stack {
         services(ServiceContext{models, options.limits, &observer}) {
     grpc::ServerBuilder builder;
     static int count = 0;
-    const std::string address =
+    address =
         absl::StrCat("unix:", ::testing::TempDir(), "/service_", getpid(), "_", count++);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     services.Register(builder);
@@ -110,6 +110,15 @@ class Stack {
   ~Stack() {
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(10));
     engine.reset();
+  }
+
+  // A channel over which little is under way that its client has not read.
+  std::shared_ptr<grpc::Channel> NarrowChannel() const {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16384);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   }
 
   // Whether the engine comes to rest with every page free.
@@ -131,6 +140,7 @@ class Stack {
   std::unique_ptr<engine::Engine> engine;
   ModelRegistry models;
   Services services;
+  std::string address;
   std::unique_ptr<grpc::Server> server;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<v1::GenerationService::Stub> generation;
