@@ -1,0 +1,121 @@
+// Look-ups in every type, and heads that are the embedding or their own.
+#include "server/model/embedding.h"
+
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/model/float16.h"
+#include "server/model/tensor_rows.h"
+#include "tests/server/model/fake_checkpoint.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using ::testing::AllOf;
+using testing::Eighths;
+using testing::FakeCheckpoint;
+using ::testing::HasSubstr;
+using testing::Loading;
+using testing::StatusIs;
+
+constexpr TableSize kSize = {10, 6};
+const std::vector<int32_t> kIds = {3, 0, 7, 3};
+
+std::vector<float> Values(const at::Tensor& x) {
+  return {x.data_ptr<float>(), x.data_ptr<float>() + x.numel()};
+}
+
+TEST(EmbeddingTest, LooksRowsUpInEveryType) {
+  FakeCheckpoint checkpoint;
+  const std::vector<float> table = Eighths(60, 1);
+  checkpoint.Add("model.e", {10, 6}, table);
+  for (const WeightDtype dtype :
+       {WeightDtype::kAsStored, WeightDtype::kFloat16, WeightDtype::kBfloat16}) {
+    Loading loading(checkpoint, LoadPass::kPack, dtype);
+    const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
+    ASSERT_OK(embedding);
+    const at::Tensor y = EmptyRows(4, 6);
+    embedding->Copy(kIds, 2, y);
+    for (size_t t = 0; t < kIds.size(); ++t) {
+      for (int64_t i = 0; i < 6; ++i) {
+        EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + 2) * 6 + i]);
+      }
+    }
+    embedding->Add(kIds, 1, y);
+    EXPECT_EQ(y.data_ptr<float>()[0], table[5 * 6] + table[4 * 6]);
+    EXPECT_EQ(loading.context.tally.parameters, 60);
+    EXPECT_EQ(loading.context.tally.weight_bytes, dtype == WeightDtype::kAsStored ? 240 : 120);
+    EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
+  }
+}
+
+struct TablesTest : ::testing::Test {
+  TablesTest() { checkpoint.Add("model.e", {10, 6}, Eighths(60, 1)); }
+
+  absl::StatusOr<TokenTables> Load(Loading& loading, Head head) {
+    return LoadTokenTables(loading.context, {"model.e", "head"}, kSize, head);
+  }
+  static std::vector<float> Logits(const TokenTables& tables, Loading& loading) {
+    const at::Tensor x = EmptyRows(1, 6), y = EmptyRows(1, 10);
+    for (int64_t i = 0; i < 6; ++i) x.data_ptr<float>()[i] = static_cast<float>(i);
+    tables.head.Apply(x, y, kernels::Activation::kNone, loading.pool);
+    return Values(y);
+  }
+
+  FakeCheckpoint checkpoint;
+};
+
+TEST_F(TablesTest, ATiedHeadIsTheEmbedding) {
+  Loading loading(checkpoint);
+  const auto tables = Load(loading, Head::kTied);
+  ASSERT_OK(tables);
+  const std::vector<float> table = Eighths(60, 1);
+  const std::vector<float> logits = Logits(*tables, loading);
+  for (int64_t row = 0; row < 10; ++row) {
+    float expected = 0;
+    for (int64_t i = 0; i < 6; ++i) expected += table[row * 6 + i] * static_cast<float>(i);
+    EXPECT_EQ(logits[row], expected);  // eighths are exact
+  }
+  EXPECT_EQ(loading.context.tally.parameters, 60);  // counted once
+}
+
+TEST_F(TablesTest, AStoredEqualHeadIsTakenAndAnotherRefused) {
+  checkpoint.Add("head", {10, 6}, Eighths(60, 1));
+  {
+    Loading loading(checkpoint);
+    ASSERT_OK(Load(loading, Head::kTied));
+    EXPECT_OK(loading.tensors.RefuseTheRest());
+  }
+  checkpoint.Add("head", {10, 6}, Eighths(60, 2));
+  Loading loading(checkpoint);
+  EXPECT_THAT(Load(loading, Head::kTied),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("tensor head differs"), HasSubstr("tie_word_embeddings"))));
+}
+
+TEST_F(TablesTest, AnOwnHeadIsReadFromItsTensor) {
+  Loading without(checkpoint);
+  EXPECT_THAT(Load(without, Head::kOwn),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("head is missing")));
+  checkpoint.Add("head", {10, 6}, std::vector<float>(60, 1.0f));
+  Loading loading(checkpoint);
+  const auto tables = Load(loading, Head::kOwn);
+  ASSERT_OK(tables);
+  EXPECT_EQ(Logits(*tables, loading), std::vector<float>(10, 15.0f));
+  EXPECT_EQ(loading.context.tally.parameters, 120);
+}
+
+TEST_F(TablesTest, TheCheckingPassReadsNothing) {
+  FakeCheckpoint shapes;
+  shapes.AddShape("model.e", {10, 6});
+  shapes.AddShape("head", {10, 5});
+  Loading loading(shapes, LoadPass::kCheck);
+  EXPECT_THAT(LoadTokenTables(loading.context, {"model.e", "head"}, kSize, Head::kTied),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("[10, 5]")));
+}
+
+}  // namespace
+}  // namespace dyad

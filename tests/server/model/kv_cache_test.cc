@@ -1,0 +1,75 @@
+// Pages by bytes, no memory until they are touched.
+#include "server/model/kv_cache.h"
+
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+constexpr kernels::AttentionShape kShape = {
+    .heads = 4, .head_size = 18, .scale = 1, .rotary_size = 0};
+
+int64_t ResidentBytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * 4096;
+}
+
+TEST(KvCacheTest, HasThePagesThatFit) {
+  const auto cache = KvCache::Map(1 << 20, 3, kShape);
+  ASSERT_OK(cache);
+  const int64_t page_bytes = kernels::KvPageFloats(kShape) * int64_t{sizeof(float)} * 3;
+  EXPECT_LE(cache->bytes(), 1 << 20);
+  EXPECT_GE(cache->pages(), (1 << 20) / page_bytes - 1);
+  EXPECT_GE(cache->bytes(), cache->pages() * page_bytes);
+}
+
+TEST(KvCacheTest, LayersAreAlignedAndApart) {
+  auto mapped = KvCache::Map(1 << 20, 3, kShape);
+  ASSERT_OK(mapped);
+  const KvCache cache = *std::move(mapped);  // moving keeps the mapping
+  const int64_t floats = cache.pages() * kernels::KvPageFloats(kShape);
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    float* data = cache.layer(layer).data;
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
+    data[0] = data[floats - 1] = static_cast<float>(layer + 1);
+  }
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    EXPECT_EQ(cache.layer(layer).data[0], static_cast<float>(layer + 1));
+    EXPECT_EQ(cache.layer(layer).data[floats - 1], static_cast<float>(layer + 1));
+  }
+}
+
+TEST(KvCacheTest, TakesNoMemoryUntilItIsTouched) {
+  const int64_t before = ResidentBytes();
+  const auto cache = KvCache::Map(int64_t{64} << 30, 3, kShape);
+  ASSERT_OK(cache);
+  EXPECT_GT(cache->bytes(), int64_t{63} << 30);
+  EXPECT_LT(ResidentBytes() - before, 8 << 20);
+}
+
+TEST(KvCacheTest, LessThanOnePageIsRefused) {
+  EXPECT_THAT(KvCache::Map(1000, 3, kShape),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                ::testing::HasSubstr("kv_cache_bytes is 1000; one page")));
+  EXPECT_FALSE(KvCache::Map(-1, 3, kShape).ok());
+}
+
+TEST(KvCacheTest, MoreThanTheAddressSpaceIsRefused) {
+  EXPECT_THAT(
+      KvCache::Map(int64_t{1} << 50, 3,
+                   {.heads = 1024, .head_size = 1024, .scale = 1, .rotary_size = 0}),
+      testing::StatusIs(absl::StatusCode::kResourceExhausted, ::testing::HasSubstr("failed")));
+}
+
+}  // namespace
+}  // namespace dyad

@@ -1,0 +1,229 @@
+// Kinds told by tensors, golden calls of the reference layers, and layers that do not add up.
+#include "server/model/linear.h"
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "ATen/core/Tensor.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "server/model/float16.h"
+#include "server/model/tensor_rows.h"
+#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/golden.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using kernels::Activation;
+using ::testing::AllOf;
+using testing::Eighths;
+using ::testing::ElementsAre;
+using testing::FakeCheckpoint;
+using testing::Golden;
+using ::testing::HasSubstr;
+using testing::Loading;
+using testing::StatusIs;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+std::vector<float> Call(const Linear& linear, const std::vector<float>& x,
+                        kernels::ThreadPool& pool) {
+  const int64_t in = linear.packed()->in_features();
+  const int64_t out = linear.packed()->out_features();
+  const int64_t rows = std::ssize(x) / in;
+  std::vector<float> y(rows * out);
+  linear.packed()->Apply(rows, {x.data(), in}, {y.data(), out}, {}, pool);
+  return y;
+}
+
+TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
+  int layers = 0;
+  for (const std::string& fixture : testing::ServedFixtures()) {
+    const Golden golden(fixture);
+    const auto checkpoint = Checkpoint::Open(testing::FixtureFolder(fixture));
+    ASSERT_OK(checkpoint);
+    for (const std::string& path : golden.LayerPaths()) {
+      Loading loading(**checkpoint);
+      if (fixture.find("-ot") != std::string::npos || fixture.find("-dt") != std::string::npos) {
+        const char* variant = fixture.find("-ot") != std::string::npos ? "ot" : "dt";
+        const nlohmann::json key = {{path, {{"kind", "dyad"}, {"variant", variant}}}};
+        auto parsed = StructuredLinear::Parse(key, "model.");
+        ASSERT_OK(parsed);
+        loading.structured = *std::move(parsed);
+      }
+      const LinearSize size = {golden.Shape("layer." + path + ".x").second,
+                               golden.Shape("layer." + path + ".y").second};
+      const Bias bias = fixture == "opt-dyad-nobias" ? Bias::kNone : Bias::kPresent;
+      const auto linear = LoadLinear(loading.context, path, size, bias);
+      ASSERT_OK(linear);
+      const std::vector<float> x = golden.Values<float>("layer." + path + ".x");
+      const std::vector<float> expected = golden.Values<float>("layer." + path + ".y");
+      const std::vector<float> y = Call(*linear, x, loading.pool);
+      ASSERT_EQ(y.size(), expected.size());
+      for (size_t i = 0; i < y.size(); ++i) {
+        ASSERT_NEAR(y[i], expected[i], 1e-4 * (1 + std::abs(expected[i])))
+            << fixture << " " << path;
+      }
+      ++layers;
+    }
+  }
+  EXPECT_EQ(layers, 2 * 10);
+}
+
+// Worked by hand: y[d·co + o] = Σ_i wl[d, o, i] x[d·ci + i] + Σ_i wu[d, o, i] x[i·D + d] + bias.
+TEST(LinearTest, DyadByHand) {
+  FakeCheckpoint checkpoint;
+  checkpoint.Add("model.fc.wl", {2, 1, 2}, {1, 10, 100, 1000});
+  checkpoint.Add("model.fc.wu", {2, 1, 2}, {5, 7, 11, 13});
+  checkpoint.Add("model.fc.bias", {2, 1}, {0.5f, -0.5f});
+  Loading loading(checkpoint);
+  const auto linear = LoadLinear(loading.context, "model.fc", {4, 2}, Bias::kPresent);
+  ASSERT_OK(linear);
+  EXPECT_THAT(Call(*linear, {1, 2, 3, 4}, loading.pool),
+              ElementsAre(1 * 1 + 10 * 2 + 5 * 1 + 7 * 3 + 0.5f,
+                          100 * 3 + 1000 * 4 + 11 * 2 + 13 * 4 - 0.5f));
+  EXPECT_OK(loading.tensors.RefuseTheRest());
+  EXPECT_EQ(checkpoint.released().size(), 2u);
+}
+
+TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
+  FakeCheckpoint checkpoint;
+  checkpoint.Add("fc.weight", {2, 2}, {1, 0, 0, -1});
+  Loading loading(checkpoint);
+  const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kNone);
+  ASSERT_OK(linear);
+  const at::Tensor x = EmptyRows(3, 2).narrow(0, 0, 1);
+  const at::Tensor y = EmptyRows(1, 2);
+  x.data_ptr<float>()[0] = 3;
+  x.data_ptr<float>()[1] = 4;
+  const float* out = y.data_ptr<float>();
+  linear->Apply(x, y, Activation::kNone, loading.pool);
+  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, -4));
+  linear->Add(x, y, loading.pool);
+  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(6, -8));
+  linear->Apply(x, y, Activation::kRelu, loading.pool);
+  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, 0));
+}
+
+TEST(LinearTest, CountsWhatItLoads) {
+  FakeCheckpoint checkpoint;  // no values: the checking pass reads none
+  checkpoint.AddShape("model.a.weight", {6, 4}, StoredType::kBfloat16);
+  checkpoint.AddShape("b.wl", {2, 3, 2});
+  checkpoint.AddShape("b.wu", {2, 3, 2});
+  checkpoint.AddShape("b.bias", {6, 1});
+  Loading loading(checkpoint, LoadPass::kCheck);
+  ASSERT_OK(LoadLinear(loading.context, "model.a", {4, 6}, Bias::kNone));
+  ASSERT_OK(LoadLinear(loading.context, "model.b", {4, 6}, Bias::kPresent));
+  const LoadTally& tally = loading.context.tally;
+  EXPECT_EQ(tally.parameters, 24 + 24 + 6);
+  EXPECT_EQ(tally.dense_equivalent_parameters, 24 + 24 + 6);  // two blocks save nothing
+  EXPECT_EQ(tally.elements.at(kernels::WeightType::kBfloat16), 24);
+  EXPECT_EQ(tally.elements.at(kernels::WeightType::kFloat32), 24);
+  EXPECT_EQ(tally.multiply_adds, 48);
+  ASSERT_EQ(tally.layers.size(), 2u);
+  EXPECT_EQ(tally.layers[0].kind, "dense");
+  EXPECT_EQ(tally.layers[1].name, "b");
+  EXPECT_EQ(tally.layers[1].variant, "it");
+  EXPECT_EQ(tally.layers[1].blocks, 2);
+  EXPECT_EQ(tally.layers[1].parameters, 30);
+}
+
+absl::Status Check(const FakeCheckpoint& checkpoint, Bias bias = Bias::kNone) {
+  Loading loading(checkpoint, LoadPass::kCheck);
+  return LoadLinear(loading.context, "model.fc", {16, 32}, bias).status();
+}
+
+TEST(LinearTest, KindsMustBeClear) {
+  FakeCheckpoint none;
+  EXPECT_THAT(Check(none), StatusIs(kInvalid, AllOf(HasSubstr("model.fc.weight is missing"),
+                                                    HasSubstr("wl and wu"))));
+  FakeCheckpoint other;
+  for (const char* leaf : {"B", "C", "D", "bias"}) {
+    other.AddShape(std::string("model.fc.") + leaf, {1});
+  }
+  EXPECT_THAT(Check(other), StatusIs(kInvalid, AllOf(HasSubstr("unsupported layer model.fc"),
+                                                     HasSubstr("B, C, D, bias"))));
+  FakeCheckpoint both;
+  for (const char* leaf : {"weight", "wl"}) both.AddShape(std::string("model.fc.") + leaf, {1});
+  EXPECT_THAT(Check(both), StatusIs(kInvalid, HasSubstr("weight, wl")));
+}
+
+TEST(LinearTest, DyadShapesMustAddUp) {
+  const auto check = [](std::vector<int64_t> wl, std::vector<int64_t> wu) {
+    FakeCheckpoint checkpoint;
+    checkpoint.AddShape("model.fc.wl", std::move(wl));
+    checkpoint.AddShape("model.fc.wu", std::move(wu));
+    return Check(checkpoint);
+  };
+  EXPECT_OK(check({4, 8, 4}, {4, 8, 4}));
+  EXPECT_OK(check({1, 32, 16}, {1, 32, 16}));
+  EXPECT_THAT(check({4, 8, 4}, {4, 4, 8}), StatusIs(kInvalid, HasSubstr("model.fc.wu has shape")));
+  EXPECT_THAT(check({4, 4, 8}, {4, 4, 8}), StatusIs(kInvalid, HasSubstr("expected [4, 8, 4]")));
+  EXPECT_THAT(check({3, 10, 5}, {3, 10, 5}), StatusIs(kInvalid, HasSubstr("3 does not divide")));
+  EXPECT_FALSE(check({0, 8, 4}, {0, 8, 4}).ok());
+  EXPECT_FALSE(check({4, 8}, {4, 8}).ok());
+  EXPECT_FALSE(check({32, 1, 1}, {32, 1, 1}).ok());
+  FakeCheckpoint half;
+  half.AddShape("model.fc.wu", {4, 8, 4});
+  EXPECT_THAT(Check(half), StatusIs(kInvalid, HasSubstr("model.fc.wl is missing")));
+}
+
+TEST(LinearTest, DyadDimMustEqualTheBlocks) {
+  FakeCheckpoint checkpoint;
+  checkpoint.AddShape("model.fc.wl", {4, 8, 4});
+  checkpoint.AddShape("model.fc.wu", {4, 8, 4});
+  Loading loading(checkpoint, LoadPass::kCheck);
+  loading.context.dyad_dim = 8;
+  EXPECT_THAT(LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone),
+              StatusIs(kInvalid, AllOf(HasSubstr("dyad_dim is 8"), HasSubstr("4 blocks"))));
+  loading.context.dyad_dim = 4;
+  EXPECT_OK(LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone));
+}
+
+TEST(LinearTest, BiasesHaveTheShapeOfTheirKind) {
+  const auto check = [](bool dyad, std::vector<int64_t> bias) {
+    FakeCheckpoint checkpoint;
+    if (dyad) {
+      checkpoint.AddShape("model.fc.wl", {4, 8, 4});
+      checkpoint.AddShape("model.fc.wu", {4, 8, 4});
+    } else {
+      checkpoint.AddShape("model.fc.weight", {32, 16});
+    }
+    if (!bias.empty()) checkpoint.AddShape("model.fc.bias", std::move(bias));
+    return Check(checkpoint, Bias::kPresent);
+  };
+  EXPECT_OK(check(true, {32, 1}));
+  EXPECT_OK(check(true, {32}));
+  EXPECT_OK(check(false, {32}));
+  EXPECT_THAT(check(false, {32, 1}), StatusIs(kInvalid, HasSubstr("[32, 1]; expected [32]")));
+  EXPECT_THAT(check(true, {16, 1}), StatusIs(kInvalid, HasSubstr("[16, 1]; expected [32, 1]")));
+  EXPECT_THAT(check(true, {}), StatusIs(kInvalid, HasSubstr("bias is missing")));
+}
+
+// wl in float16, wu in bfloat16: nothing of either may be lost.
+TEST(LinearTest, MixedTypesMeetInFloat32) {
+  const std::vector<float> wl = Eighths(32, 1);
+  const std::vector<float> wu = Eighths(32, 2);
+  std::vector<uint16_t> halves, brains;
+  for (float v : wl) halves.push_back(ToFloat16(v));
+  for (float v : wu) brains.push_back(ToBfloat16(v));
+  FakeCheckpoint mixed, plain;
+  mixed.Add("model.fc.wl", {2, 4, 4}, halves, StoredType::kFloat16);
+  mixed.Add("model.fc.wu", {2, 4, 4}, brains, StoredType::kBfloat16);
+  plain.Add("model.fc.wl", {2, 4, 4}, wl);
+  plain.Add("model.fc.wu", {2, 4, 4}, wu);
+  Loading first(mixed), second(plain);
+  const auto a = LoadLinear(first.context, "model.fc", {8, 8}, Bias::kNone);
+  const auto b = LoadLinear(second.context, "model.fc", {8, 8}, Bias::kNone);
+  ASSERT_OK(a);
+  ASSERT_OK(b);
+  EXPECT_EQ(first.context.tally.elements.at(kernels::WeightType::kFloat32), 64);
+  EXPECT_EQ(Call(*a, Eighths(24, 3), first.pool), Call(*b, Eighths(24, 3), second.pool));
+}
+
+}  // namespace
+}  // namespace dyad

@@ -1,0 +1,152 @@
+// What a step gives back, and batches that break the engine's promise.
+#include "server/model/network_model.h"
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/model/catch_exceptions.h"
+#include "server/model/opt.h"
+#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/random_network.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using testing::FakeCheckpoint;
+using ::testing::HasSubstr;
+using testing::Loading;
+using testing::NetworkFiller;
+using testing::SmallOpt;
+using testing::StatusIs;
+
+class NetworkModelTest : public ::testing::Test {
+ protected:
+  NetworkModelTest() {
+    FakeCheckpoint checkpoint;
+    NetworkFiller{.checkpoint = checkpoint}.Opt(SmallOpt());
+    Loading loading(checkpoint);
+    auto network = LoadOpt(SmallOpt(), loading.context);
+    EXPECT_OK(network);
+    const NetworkShape shape = (*network)->shape();
+    auto cache = KvCache::Map(1 << 20, shape.layers, shape.attention);
+    EXPECT_OK(cache);
+    model_ = std::make_unique<NetworkModel>(*std::move(network), *std::move(cache),
+                                            StepBounds{24, 8}, engine::StepCost{1, 2, 3}, pool_);
+  }
+
+  // Two sequences, 5 and 18 tokens, the second one from position 0 over two pages.
+  engine::Batch GoodBatch() {
+    engine::Batch batch;
+    for (int i = 0; i < 23; ++i) batch.ids.push_back((i * 7) % 50);
+    batch.chunks.push_back({0, 5, 0, first_pages_});
+    batch.chunks.push_back({5, 18, 0, second_pages_});
+    batch.logit_rows = {4, 22};
+    batch.score_rows = {{0, 7, 0}, {4, 3, 5}, {22, 49, 20}};
+    return batch;
+  }
+
+  kernels::ThreadPool pool_{2};
+  std::vector<int32_t> first_pages_ = {2}, second_pages_ = {0, 1};
+  std::unique_ptr<NetworkModel> model_;
+};
+
+TEST_F(NetworkModelTest, LogitsAndScoresOfOneRowAgreeToTheBit) {
+  const auto result = model_->Step(GoodBatch());
+  ASSERT_OK(result);
+  ASSERT_EQ(result->logits.size(), 2u * 50);
+  ASSERT_EQ(result->log_sum_exp.size(), 2u);
+  ASSERT_EQ(result->scores.size(), 3u);
+  EXPECT_EQ(result->scores[1].logprob, result->logits[3] - result->log_sum_exp[0]);
+  EXPECT_EQ(result->scores[2].logprob, result->logits[50 + 49] - result->log_sum_exp[1]);
+  EXPECT_EQ(result->scores[0].top.size(), 0u);
+  EXPECT_EQ(result->scores[1].top.size(), 5u);
+  EXPECT_EQ(result->scores[2].top.size(), 20u);
+}
+
+TEST_F(NetworkModelTest, ResultsDoNotDependOnWhatTheStepBeforeAsked) {
+  const auto first = model_->Step(GoodBatch());
+  ASSERT_OK(first);
+  const std::vector<engine::TokenScore> scores(first->scores.begin(), first->scores.end());
+  engine::Batch other = GoodBatch();
+  other.logit_rows.clear();
+  other.score_rows = {{1, 1, 20}};
+  ASSERT_OK(model_->Step(other));
+  const auto again = model_->Step(GoodBatch());
+  ASSERT_OK(again);
+  EXPECT_EQ(std::vector<engine::TokenScore>(again->scores.begin(), again->scores.end()), scores);
+}
+
+TEST_F(NetworkModelTest, ABatchMayBeEmptyOrAskForNothing) {
+  const auto empty = model_->Step({});
+  ASSERT_OK(empty);
+  EXPECT_TRUE(empty->logits.empty() && empty->scores.empty());
+  engine::Batch silent = GoodBatch();
+  silent.logit_rows.clear();
+  silent.score_rows.clear();
+  const auto result = model_->Step(silent);
+  ASSERT_OK(result);
+  EXPECT_TRUE(result->logits.empty() && result->scores.empty());
+}
+
+TEST_F(NetworkModelTest, TellsItsLimitsAndCost) {
+  EXPECT_EQ(model_->limits().vocab_size, 50);
+  EXPECT_EQ(model_->limits().context_length, 40);
+  EXPECT_EQ(model_->limits().max_batch_tokens, 24);
+  EXPECT_EQ(model_->limits().max_logit_rows, 8);
+  EXPECT_GT(model_->limits().kv_pages, 10);
+  EXPECT_EQ(model_->cost().weight_bytes_per_step, 3);
+}
+
+TEST_F(NetworkModelTest, BrokenBatchesAreInternalErrorsAndDoNoHarm) {
+  const std::vector<std::pair<const char*, std::function<void(engine::Batch&)>>> breaks = {
+      {"id is 50", [](engine::Batch& b) { b.ids[3] = 50; }},
+      {"id is -1", [](engine::Batch& b) { b.ids[3] = -1; }},
+      {"rows is 25", [](engine::Batch& b) { b.ids.resize(25); }},
+      {"rows in chunks is 5", [](engine::Batch& b) { b.chunks.pop_back(); }},
+      {"first_row is 6", [](engine::Batch& b) { b.chunks[1].first_row = 6; }},
+      {"tokens is 0", [](engine::Batch& b) { b.chunks[0].tokens = 0; }},
+      {"tokens is 19", [](engine::Batch& b) { b.chunks[1].tokens = 19; }},
+      {"end of a chunk is 41", [](engine::Batch& b) { b.chunks[1].first_position = 23; }},
+      {"end of a chunk is 4", [](engine::Batch& b) { b.chunks[0].first_position = -1; }},
+      {"number of pages is 2", [](engine::Batch& b) { b.chunks[1].first_position = 15; }},
+      {"page is -1", [this](engine::Batch&) { second_pages_[1] = -1; }},
+      {"page is 1000000", [this](engine::Batch&) { second_pages_[0] = 1000000; }},
+      {"logit row is 23", [](engine::Batch& b) { b.logit_rows = {23}; }},
+      {"logit row is 4",
+       [](engine::Batch& b) {
+         b.logit_rows = {4, 4};
+       }},
+      {"number of logit_rows is 9",
+       [](engine::Batch& b) { b.logit_rows = {0, 1, 2, 3, 4, 5, 6, 7, 8}; }},
+      {"score row is -1", [](engine::Batch& b) { b.score_rows[0].row = -1; }},
+      {"score row is 0", [](engine::Batch& b) { b.score_rows[1].row = 0; }},
+      {"target is 50", [](engine::Batch& b) { b.score_rows[0].target = 50; }},
+      {"top_n is 21", [](engine::Batch& b) { b.score_rows[0].top_n = 21; }},
+  };
+  for (const auto& [message, damage] : breaks) {
+    second_pages_ = {0, 1};
+    engine::Batch batch = GoodBatch();
+    damage(batch);
+    EXPECT_THAT(model_->Step(batch), StatusIs(absl::StatusCode::kInternal, HasSubstr(message)));
+  }
+  second_pages_ = {0, 1};
+  EXPECT_OK(model_->Step(GoodBatch()));
+}
+
+TEST(CatchExceptionsTest, TurnsThemIntoOneLine) {
+  EXPECT_OK(CatchExceptions("x", [] { return absl::OkStatus(); }));
+  EXPECT_THAT(CatchExceptions("step", []() -> absl::Status { throw std::bad_alloc(); }),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("step: not enough memory")));
+  const absl::Status status = CatchExceptions(
+      "step", []() -> absl::Status { throw std::runtime_error("boom\nframe #0: f\nframe #1: g"); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(status.message(), "step: boom");
+}
+
+}  // namespace
+}  // namespace dyad
