@@ -1,56 +1,57 @@
-// One thread in sigwait; nothing runs in a signal handler.
+// A handler that posts a semaphore. Not a blocked signal and sigwait: libraries start threads before
+// main (OpenBLAS does), which do not inherit what main blocks, and the kernel would pick one of them.
 #include "server/signals.h"
 
-#include <pthread.h>
+#include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include <atomic>
 
 namespace dyad {
 namespace {
 
-sigset_t Signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  return set;
+// What the handler touches: lock-free, or async-signal-safe by POSIX.
+sem_t arrived;
+std::atomic<bool> waited_for = false;
+std::atomic<int> first_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
+
+extern "C" void OnSignal(int signal) {
+  int none = 0;
+  if (!waited_for || !first_signal.compare_exchange_strong(none, signal)) _exit(128 + signal);
+  sem_post(&arrived);
+}
+
+void SetAction(void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
 }
 
 }  // namespace
 
 SignalWatch::SignalWatch() {
-  const sigset_t set = Signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  thread_ = std::thread([this] { Run(); });
+  sem_init(&arrived, 0, 0);
+  waited_for = false;
+  first_signal = 0;
+  SetAction(OnSignal);
 }
 
 SignalWatch::~SignalWatch() {
-  {
-    MutexLock lock(&mutex_);
-    stop_ = true;
-  }
-  pthread_kill(thread_.native_handle(), SIGTERM);  // ends its sigwait
-  thread_.join();
+  SetAction(SIG_DFL);
+  sem_destroy(&arrived);
 }
 
 int SignalWatch::Wait() {
-  MutexLock lock(&mutex_);
-  waited_for_ = true;
-  while (signal_ == 0) arrived_.Wait(&mutex_);
-  return signal_;
-}
-
-void SignalWatch::Run() {
-  const sigset_t set = Signals();
-  while (true) {
-    int signal = 0;
-    if (sigwait(&set, &signal) != 0) continue;
-    MutexLock lock(&mutex_);
-    if (stop_) return;
-    if (!waited_for_ || signal_ != 0) _exit(128 + signal);
-    signal_ = signal;
-    arrived_.SignalAll();
+  waited_for = true;
+  while (sem_wait(&arrived) != 0 && errno == EINTR) {
   }
+  return first_signal;
 }
 
 }  // namespace dyad

@@ -55,6 +55,21 @@ TEST(SignalWatchTest, SecondSignalEndsTheProcess) {
       ::testing::ExitedWithCode(128 + SIGINT), "");
 }
 
+// Libraries start threads before main; a process-wide signal may be delivered on any of them.
+TEST(SignalWatchTest, WakesAlsoIfAnOlderThreadGetsTheSignal) {
+  EXPECT_EXIT(
+      {
+        std::thread older([] { std::this_thread::sleep_for(std::chrono::seconds(20)); });
+        SignalWatch watch;
+        std::thread sender([&older] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(200));
+          pthread_kill(older.native_handle(), SIGTERM);
+        });
+        std::_Exit(watch.Wait());
+      },
+      ::testing::ExitedWithCode(SIGTERM), "");
+}
+
 TEST(SignalWatchTest, EndsWithoutASignal) {
   EXPECT_EXIT(
       {
