@@ -3,22 +3,18 @@
 #include "server/metrics/metrics.h"
 
 #include <array>
-#include <exception>
-#include <sstream>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "prometheus/counter.h"
-#include "prometheus/exposer.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
 #include "server/base/mutex.h"
+#include "server/base/status_macros.h"
+#include "server/metrics/http_listener.h"
 #include "server/metrics/metrics_table.h"
 
 namespace dyad {
@@ -142,37 +138,13 @@ class ModelSeries final : public ModelMetrics {
   std::array<prometheus::Counter*, kReasons.size()> finished_ = {};
 };
 
-// What the HTTP library would read as something else ("80s" asks it for TLS, "80,81" for two ports)
-// is refused here.
-bool IsHostPort(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  uint32_t port = 0;
-  return colon != std::string::npos && colon > 0 &&
-         address.find_first_of(", +") == std::string::npos &&
-         address.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
-         absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535;
-}
-
 }  // namespace
 
 class Metrics::Impl {
  public:
   absl::StatusOr<int> Serve(const std::string& address) {
-    if (!IsHostPort(address)) {
-      return absl::InvalidArgumentError(absl::StrCat("metrics address is \"", address,
-                                                     "\"; expected host:port, port 0 to 65535"));
-    }
-    // The library reports failures by exceptions; they end here.
-    try {
-      exposer_ = std::make_unique<prometheus::Exposer>(std::vector<std::string>{
-          "listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000"});
-      exposer_->RegisterCollectable(registry_);
-      return exposer_->GetListeningPorts().at(0);
-    } catch (const std::exception& error) {
-      exposer_.reset();
-      return absl::UnavailableError(
-          absl::StrCat("cannot serve metrics on ", address, ": ", error.what()));
-    }
+    ASSIGN_OR_RETURN(listener_, HttpListener::Start(address, [this] { return Text(); }));
+    return listener_->port();
   }
 
   ModelMetrics& AddModel(const std::string& name, absl::Duration load_time) {
@@ -210,7 +182,7 @@ class Metrics::Impl {
   std::vector<std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
   // By "method code". Bounded: methods are those of our services, codes those of gRPC.
   absl::flat_hash_map<std::string, Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<prometheus::Exposer> exposer_;  // last: stops before the series go
+  std::unique_ptr<HttpListener> listener_;  // last: stops before the series go
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
