@@ -44,19 +44,23 @@ std::string ServiceConfigJson(Readiness readiness) {
        {"GenerationService", "ScoringService", "TokenizerService", "ModelService"}) {
     services.push_back({{"service", absl::StrCat("dyad.v1.", name)}});
   }
-  nlohmann::json config = {
-      {"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}},
-      {"methodConfig",
-       {{{"name", services},
-         {"retryPolicy",
-          {{"maxAttempts", 5},
-           {"initialBackoff", "0.1s"},
-           {"maxBackoff", "5s"},
-           {"backoffMultiplier", 3},
-           {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}}}},
-      // Many failures in a row mean that the server is gone, and retries would only add to its
-      // load.
-      {"retryThrottling", {{"maxTokens", 100}, {"tokenRatio", 0.5}}}};
+  const nlohmann::json retried = {
+      {"name", services},
+      {"retryPolicy",
+       {{"maxAttempts", 5},
+        {"initialBackoff", "0.1s"},
+        {"maxBackoff", "5s"},
+        {"backoffMultiplier", 3},
+        {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}};
+  // The stream of pairs is opened again by client/pair_stream.cc, which also knows what to send
+  // again: the longer name wins, and gives it no policy.
+  const nlohmann::json not_retried = {
+      {"name", {{{"service", "dyad.v1.ScoringService"}, {"method", "ScoreMinimalPairs"}}}}};
+  nlohmann::json config = {{"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}},
+                           {"methodConfig", {retried, not_retried}},
+                           // Many failures in a row mean that the server is gone, and retries would
+                           // only add to its load.
+                           {"retryThrottling", {{"maxTokens", 100}, {"tokenRatio", 0.5}}}};
   if (readiness == Readiness::kRequired) {
     config["healthCheckConfig"] = {{"serviceName", "readiness"}};
   }

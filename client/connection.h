@@ -18,15 +18,17 @@ struct ConnectionOptions {
   // HOST:PORT, or any gRPC target. A name with several addresses (a headless Kubernetes service:
   // dns:///NAME:PORT) is balanced over all of them.
   std::string server = "127.0.0.1:50051";
-  std::string tls_ca;    // PEM file to check the server with. Empty and no certificate: plaintext
-  std::string tls_cert;  // PEM file, for servers that ask for one; goes with tls_key
-  std::string tls_key;
+  std::string tls_ca =
+      {};  // PEM file to check the server with. Empty and no certificate: plaintext
+  std::string tls_cert = {};  // PEM file, for servers that ask for one; goes with tls_key
+  std::string tls_key = {};
   Readiness readiness = Readiness::kRequired;
 };
 
 // The gRPC service config of a connection: round_robin over all addresses, client-side health
 // checks, and up to 5 attempts at UNAVAILABLE and RESOURCE_EXHAUSTED, 0.1 s to 5 s apart or as the
-// server asks by grpc-retry-pushback-ms. gRPC retries only what no answer has begun for.
+// server asks by grpc-retry-pushback-ms. gRPC retries only what no answer has begun for;
+// ScoreMinimalPairs is left to client/pair_stream.h.
 std::string ServiceConfigJson(Readiness readiness);
 
 // Connects lazily: the first call finds out whether anybody is there. Channels do not share

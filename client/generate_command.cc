@@ -2,7 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "client/answer_json.h"
 #include "client/commands.h"
 #include "client/request_json.h"
@@ -92,10 +92,10 @@ absl::StatusOr<int> StreamText(const Client& client, const v1::GenerateRequest& 
   console.out << std::endl;
   RETURN_IF_ERROR(end.status());
   const v1::Usage& usage = end->usage();
-  console.err << absl::StrCat("[", usage.prompt_tokens(), " + ", usage.generated_tokens(),
-                              " tokens, queued ", usage.queue_seconds(), " s, prefill ",
-                              usage.prefill_seconds(), " s, decode ", usage.decode_seconds(),
-                              " s]\n");
+  console.err << absl::StrFormat(
+      "[%d + %d tokens; queued %.1f ms, prefill %.1f ms, decode %.1f ms]\n", usage.prompt_tokens(),
+      usage.generated_tokens(), usage.queue_seconds() * 1e3, usage.prefill_seconds() * 1e3,
+      usage.decode_seconds() * 1e3);
   return 0;
 }
 

@@ -17,11 +17,11 @@
 namespace dyad::client {
 
 struct PairRunOptions {
-  ConnectionOptions connection;
-  PairStreamOptions stream;
-  int streams = 1;               // each with a connection of its own; they share the pairs
-  std::string output = "-";      // as BatchOptions; /dev/null for none
-  std::optional<int64_t> total;  // lines, if known
+  ConnectionOptions connection = {};
+  PairStreamOptions stream = {};
+  int streams = 1;                    // each with a connection of its own; they share the pairs
+  std::string output = "-";           // as BatchOptions; /dev/null for none
+  std::optional<int64_t> total = {};  // lines, if known
 };
 
 inline constexpr int kMaxStreams = 64;

@@ -15,7 +15,7 @@
 namespace dyad::client {
 
 struct PairStreamOptions {
-  std::string model;  // empty: the server's only one
+  std::string model = {};  // empty: the server's only one
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
   v1::SpecialTokens special_tokens = v1::SPECIAL_TOKENS_UNSPECIFIED;
   // How far the newest pair that was sent may be ahead of the oldest without a result, in pairs;

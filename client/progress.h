@@ -13,11 +13,12 @@
 namespace dyad::client {
 
 struct ProgressState {
-  std::string unit = "lines";    // what is counted
-  int64_t done = 0;              // skipped ones included
-  int64_t skipped = 0;           // were done before this run: they do not count for the rate
-  std::optional<int64_t> total;  // nothing: not known (standard input), then neither bar nor ETA
-  absl::Duration elapsed;
+  std::string unit = "lines";  // what is counted
+  int64_t done = 0;            // skipped ones included
+  int64_t skipped = 0;         // were done before this run: they do not count for the rate
+  std::optional<int64_t> total =
+      {};  // nothing: not known (standard input), then neither bar nor ETA
+  absl::Duration elapsed = {};
 };
 
 // "1234/67000 pairs [==>     ]  1.8 %  812.3 pairs/s  ETA 1:21", without line feed.

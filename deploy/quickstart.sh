@@ -32,14 +32,14 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Prints a port on loopback that nobody listens on. Looked for below the ports that the kernel hands out
-# by itself, so that no connection takes it meanwhile.
+# free_port FIRST LAST: prints a port on loopback that nobody listens on. Looked for below the ports that
+# the kernel hands out by itself, so that no connection takes it meanwhile.
 free_port() {
   local port
-  for port in $(shuf -i 20000-32000 -n 200); do
+  for port in $(shuf -i "$1-$2" -n 200); do
     if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then echo "$port"; return; fi
   done
-  echo "quickstart: no free port between 20000 and 32000" >&2
+  echo "quickstart: no free port between $1 and $2" >&2
   return 1
 }
 
@@ -63,12 +63,12 @@ cmake --preset release
 cmake --build --preset release --target dyad-server dyadctl
 
 say "3/6 server with the demonstration model (a 5 M parameter OPT with DYAD layers)"
-rpc_port=$(free_port)
-metrics_port=$(free_port)
+rpc_port=$(free_port 20000 25999)
+metrics_port=$(free_port 26000 31999)
 address=127.0.0.1:$rpc_port
 log=build/quickstart-server.log
 nohup "$bin/dyad-server" --listen="$address" --metrics="127.0.0.1:$metrics_port" \
-  --model=demo=deploy/demo_model </dev/null >"$log" 2>&1 &
+  --model=demo=deploy/demo_model --kv_cache_bytes=268435456 </dev/null >"$log" 2>&1 &
 server_pid=$!
 for ((tries = 0; ; ++tries)); do
   if "$bin/dyadctl" health --server="$address" 2>/dev/null; then break; fi

@@ -52,6 +52,18 @@ TEST(ConnectionTest, UnavailableAndExhaustedAreTriedAgain) {
   }
 }
 
+// pair_stream.h opens the stream again itself; both together would multiply the attempts.
+TEST(ConnectionTest, ThePairStreamIsNotTriedAgainByGrpc) {
+  FakeServer server;
+  server.traffic.SetFaults({.fail_first = 1});
+  const auto stub = v1::ScoringService::NewStub(*Connect({.server = server.address()}));
+  grpc::ClientContext context;
+  const auto stream = stub->ScoreMinimalPairs(&context);
+  stream->WritesDone();
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(server.traffic.calls(), 1);
+}
+
 TEST(ConnectionTest, OtherCodesAreNotTriedAgain) {
   FakeServer server;
   server.traffic.SetFaults({.fail_first = 1, .code = grpc::StatusCode::INTERNAL});

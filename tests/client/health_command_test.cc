@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "client/commands.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/fake_service.h"
