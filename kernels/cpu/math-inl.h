@@ -1,9 +1,9 @@
 // Elementwise exp, GELU and GELU-tanh as chains of fused multiply-adds: the same bits in every lane
 // and on every target. Compiled once per target.
 //
-// Error against exact arithmetic: exp 2 ulp; the GELUs within (4 + |exponent|) · 2^-23 relative,
-// where the exponent is the argument of the exp inside (x²/2, or 2u); absolute 1e-37 where results
-// underflow.
+// Error against exact arithmetic: exp 2 ulp. GELU within (4 + e) · 2^-23 relative, e = x²/2 being
+// the exponent inside; GELU-tanh within (4 + 3e) · 2^-23, e = |2u|, whose rounding errors the exp
+// multiplies. Absolute 1e-37 where results underflow.
 #include "kernels/cpu/vector-inl.h"
 
 #if defined(DYAD_KERNELS_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)

@@ -103,9 +103,8 @@ inline double ErrorBound(const reference::LinearResult& expected, Activation act
       static_cast<double>(expected.terms[feature] + 1) * kUnit * expected.magnitude[at];
   if (activation == Activation::kNone) return sum + kUnit * std::abs(expected.y[at]);
   const double x = expected.sum[at];
-  const double exponent =
-      activation == Activation::kRelu ? 0 : 2 * std::abs(x) * (1 + x * x / 20) + x * x;
-  const double own = (8 + 2 * exponent) * kUnit * std::abs(reference::Activate(activation, x));
+  const double exponent = activation == Activation::kRelu ? 0 : 2 * std::abs(x) * (1 + x * x / 20);
+  const double own = (8 + 6 * exponent) * kUnit * std::abs(reference::Activate(activation, x));
   return 1.13 * sum + own + kUnit * std::abs(expected.y[at]) + 1e-37;
 }
 

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 # Folder -> folders of ours that it may include. The longest matching key holds.
 ALLOWED = {
-    "kernels": {"kernels"},
+    "kernels": {"kernels", "kernels/cpu"},
     "kernels/reference": {"kernels", "kernels/reference"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
     "server/base": {"server/base"},
