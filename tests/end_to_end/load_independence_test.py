@@ -18,8 +18,8 @@ PAGE_BYTES = 16 * 2 * 6 * 256 * 4  # of the demonstration model: tokens, K and V
 LOADS = [
     ("large budget, cache on", ["--threads=2", "--max_batch_tokens=512", "--prefix_cache=on"]),
     ("budget of 37 tokens, cache off", ["--threads=2", "--max_batch_tokens=37", "--prefix_cache=off"]),
-    ("48 pages, so preemption", ["--threads=2", "--max_batch_tokens=256", "--prefix_cache=on",
-                                 f"--kv_cache_bytes={48 * PAGE_BYTES}"]),
+    ("24 pages, so preemption", ["--threads=2", "--max_batch_tokens=256", "--prefix_cache=on",
+                                 f"--kv_cache_bytes={24 * PAGE_BYTES}"]),
 ]
 
 
@@ -38,7 +38,8 @@ def main():
             flags = [*flags, "--kv_cache_bytes=67108864"]
         order = list(range(count))
         rng.shuffle(order)
-        with Server({"demo": DEMO}, *flags) as server, Streams(server.address, 6, seed=11) as streams:
+        with Server({"demo": DEMO}, *flags) as server, \
+                Streams(server.address, 12, seed=11, max_tokens=150) as streams:
             loaded = server.batch("score", [lines[i] for i in order], "--concurrency", "48")
             streams.stop.set()
             preempted += server.metric_sum("dyad_preemptions_total")

@@ -15,7 +15,7 @@ def settled(server):
     """Waits until nothing runs; returns the metrics."""
     limit = time.time() + 30
     while True:
-        running = server.metric_sum("dyad_running_sequences") + server.metric_sum("dyad_waiting_sequences")
+        running = server.metric_sum("dyad_sequences_in_flight")
         if running == 0:
             return server.metrics()
         assert time.time() < limit, f"{running} sequences still in flight"
@@ -27,16 +27,16 @@ def main():
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--streams", type=int, default=64)
     options = parser.parse_args()
-    # No prefix cache: then every page that is in use when nothing runs is a leak.
-    with Server({"demo": DEMO}, "--kv_cache_bytes=134217728", "--prefix_cache=off") as server:
+    # So few pages that all are touched early, and that sequences are preempted.
+    with Server({"demo": DEMO}, "--kv_cache_bytes=33554432") as server:
         with Streams(server.address, options.streams, seed=3) as streams:
             time.sleep(options.seconds / 3)
             early = server.resident_bytes()
             time.sleep(options.seconds * 2 / 3)
             late = server.resident_bytes()
         settled(server)
-        accepted = server.metric_sum("dyad_accepted_sequences_total")
-        finished = server.metric_sum("dyad_finished_sequences_total")
+        accepted = server.metric_sum("dyad_sequences_accepted_total")
+        finished = server.metric_sum("dyad_sequences_finished_total")
         pages = server.metric_sum("dyad_kv_pages_used")
         growth = (late - early) / (1 << 20)
         print(f"{streams.finished} streams ended, {streams.cancelled} cancelled, {streams.tokens} tokens; "
