@@ -1,7 +1,6 @@
 // Real signals, each in a child process that ends by them.
 #include "server/signals.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -29,22 +28,6 @@ TEST(SignalWatchTest, WaitReturnsTheSignal) {
         },
         ::testing::ExitedWithCode(signal), "");
   }
-}
-
-// Libraries start threads before main does, and a signal may come to any of them.
-TEST(SignalWatchTest, WaitReturnsASignalThatAnEarlierThreadGot) {
-  EXPECT_EXIT(
-      {
-        std::thread earlier([] {
-          std::this_thread::sleep_for(std::chrono::milliseconds(200));
-          pthread_kill(pthread_self(), SIGTERM);
-        });
-        SignalWatch watch;
-        const int got = watch.Wait();
-        earlier.join();
-        std::_Exit(got);
-      },
-      ::testing::ExitedWithCode(SIGTERM), "");
 }
 
 TEST(SignalWatchTest, BeforeWaitASignalEndsTheProcess) {
