@@ -21,7 +21,9 @@ struct Chunk {
   int32_t tokens = 0;          // >= 1
   int32_t first_position = 0;  // of these tokens, in the sequence; [0, context_length)
   // pages[p] holds positions [16 p, 16 p + 16); covers every position up to this chunk's last. The
-  // positions before first_position are already stored.
+  // positions before first_position are already stored. A stored position may be run again: it
+  // writes the same bits to its slot, even while other chunks of the batch read or rewrite that
+  // slot.
   std::span<const int32_t> pages;
 };
 

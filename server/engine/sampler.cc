@@ -21,12 +21,20 @@ float Tame(float logit) {
   return std::min(logit, std::numeric_limits<float>::max());
 }
 
+// Nothing that would change the order of the logits: they need no copy.
+bool IsPlainGreedy(const Sampling& sampling) {
+  return sampling.temperature <= 0 && sampling.repetition_penalty == 1 &&
+         sampling.presence_penalty == 0 && sampling.frequency_penalty == 0 &&
+         sampling.logit_bias.empty();
+}
+
 }  // namespace
 
 GeneratedToken Sampler::Sample(const Sampling& sampling, const SampleInput& input) {
-  Adjust(sampling, input);
   int32_t id = 0;
-  if (sampling.temperature <= 0) {
+  if (IsPlainGreedy(sampling)) {
+    id = GreedyToken(input.logits);
+  } else if (Adjust(sampling, input); sampling.temperature <= 0) {
     id = GreedyToken(adjusted_);
   } else {
     const auto position = static_cast<int32_t>(input.prompt.size() + input.output.size());
@@ -69,29 +77,26 @@ int32_t Sampler::Draw(const Sampling& sampling, double uniform) {
   candidates_.clear();
   for (int32_t id = 0; id < static_cast<int32_t>(adjusted_.size()); ++id) {
     const double scaled = (double{Tame(adjusted_[id])} - most) / temperature;
-    // Less than e^-750 is 0 in double; NaN (all logits are minus infinity) fails too.
-    if (scaled > -750) candidates_.push_back({scaled, id});
+    // A weight below e^-38 is less than a step of `uniform`. NaN (all are minus infinity) fails
+    // too.
+    if (scaled > -38) candidates_.push_back({scaled, 0, id});
   }
   if (candidates_.empty()) return 0;
   if (sampling.top_k > 0) KeepTopK(sampling.top_k);
+  for (Candidate& candidate : candidates_) candidate.weight = std::exp(candidate.scaled);
   if (sampling.top_p < 1) KeepTopP(sampling.top_p);
-  // The best candidate always stays, and its weight is 1.
-  if (sampling.min_p > 0) {
-    std::erase_if(candidates_, [&](const Candidate& c) {
-      return std::exp(c.scaled) < std::min<double>(sampling.min_p, 1);
-    });
-  }
+  // The best candidate always stays: its weight is 1.
+  const double least = std::min<double>(sampling.min_p, 1);
+  if (least > 0) std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < least; });
   // The sum runs over candidates in an order that depends on the logits alone.
-  weights_.clear();
   double sum = 0;
+  for (const Candidate& candidate : candidates_) sum += candidate.weight;
+  double left = uniform * sum;
   for (const Candidate& candidate : candidates_) {
-    sum += std::exp(candidate.scaled);
-    weights_.push_back(sum);
+    left -= candidate.weight;
+    if (left < 0) return candidate.id;
   }
-  const auto drawn = std::upper_bound(weights_.begin(), weights_.end(), uniform * sum);
-  const auto index = std::min<std::ptrdiff_t>(drawn - weights_.begin(),
-                                              static_cast<std::ptrdiff_t>(weights_.size()) - 1);
-  return candidates_[index].id;
+  return candidates_.back().id;  // rounding used up the last of it
 }
 
 void Sampler::KeepTopK(int32_t top_k) {
@@ -103,7 +108,7 @@ void Sampler::KeepTopK(int32_t top_k) {
 // Keeps the fewest of the likeliest whose weights reach top_p of all; at least one.
 void Sampler::KeepTopP(double top_p) {
   double wanted = 0;
-  for (const Candidate& candidate : candidates_) wanted += std::exp(candidate.scaled);
+  for (const Candidate& candidate : candidates_) wanted += candidate.weight;
   wanted *= top_p;
   // All before `first` stay, none from `last` on does; `wanted` is what is missing after `first`.
   auto first = candidates_.begin();
@@ -112,7 +117,7 @@ void Sampler::KeepTopP(double top_p) {
     const auto middle = first + (last - first) / 2;
     std::nth_element(first, middle, last, kLikelier);
     double sum = 0;
-    for (auto it = first; it != middle; ++it) sum += std::exp(it->scaled);
+    for (auto it = first; it != middle; ++it) sum += it->weight;
     if (sum >= wanted) {
       last = middle;
     } else {

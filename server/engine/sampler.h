@@ -32,6 +32,7 @@ class Sampler {
  private:
   struct Candidate {
     double scaled;  // logit / temperature less the greatest of them; <= 0
+    double weight;  // its exponential; set after top_k
     int32_t id;
   };
 
@@ -43,7 +44,6 @@ class Sampler {
   std::vector<float> adjusted_;  // [vocab_size]
   std::vector<int32_t> counts_;  // [vocab_size]; all 0 between calls
   std::vector<Candidate> candidates_;
-  std::vector<double> weights_;
 };
 
 // The `n` greatest logits, descending, ties by the lower id. Cost: O(logits), plus n per new best.

@@ -99,6 +99,19 @@ TEST_F(PrefixTreeTest, ClearForgetsAllAndFreesIdlePages) {
   EXPECT_EQ(pool_.available(), 4);
 }
 
+// Enough pages with equal ids that hashes, of which a set compares seven bits, meet by chance.
+TEST(PrefixTreeManyPagesTest, EqualIdsUnderOtherParentsAreOtherPages) {
+  constexpr int32_t kPages = 1000;
+  PagePool pool(kPages);
+  PrefixTree tree(pool);
+  for (NodeId parent = 0; parent < kPages; ++parent) tree.Insert(parent, Ids(0), tree.Take(), {});
+  EXPECT_EQ(pool.available(), 0);
+  for (NodeId parent = 0; parent < kPages; ++parent) {
+    EXPECT_EQ(tree.Find(parent, Ids(0))->node, parent + 1);
+    EXPECT_FALSE(tree.Find(kPages + parent, Ids(0)).has_value());
+  }
+}
+
 TEST_F(PrefixTreeTest, HashesDependOnEveryIdAndOnTheParent) {
   const uint64_t hash = PrefixTree::KeyHash(kRootNode, Ids(0));
   EXPECT_NE(hash, PrefixTree::KeyHash(1, Ids(0)));

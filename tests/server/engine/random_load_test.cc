@@ -82,9 +82,14 @@ class Load {
   std::unique_ptr<Visitor> NewVisitor(int32_t vocab_size, absl::Time now) {
     auto visitor = std::make_unique<Visitor>();
     Request& request = visitor->request;
+    // One text repeats itself page by page, so that a page after a wrong prefix would be found.
     std::mt19937_64 text(Below(3));
+    const int32_t period = text == std::mt19937_64(0) ? kPageTokens : 1000;
     const int32_t length = 1 + Below(70);
-    for (int32_t i = 0; i < length; ++i) request.ids.push_back(text() % vocab_size);
+    for (int32_t i = 0; i < length; ++i) {
+      request.ids.push_back(i < period ? static_cast<int32_t>(text() % vocab_size)
+                                       : request.ids[i - period]);
+    }
     if (OneIn(2)) {
       for (int32_t i = Below(12); i > 0; --i) request.ids.push_back(Below(vocab_size));
     }

@@ -98,6 +98,19 @@ TEST(SamplerTest, DrawsExactlyWhatSortingWouldAllow) {
   }
 }
 
+TEST(SamplerTest, TopPKeepsNoMoreThanItNeeds) {
+  Sampler sampler;
+  Sampling sampling;
+  sampling.temperature = 1;
+  sampling.top_p = 0.5f;  // reached by two of four equals, exactly
+  std::map<int32_t, int> drawn;
+  for (sampling.seed = 0; sampling.seed < 200; ++sampling.seed) {
+    ++drawn[SampleId(sampler, sampling, std::vector<float>(4, 1.0f))];
+  }
+  EXPECT_EQ(drawn.size(), 2u);
+  EXPECT_TRUE(drawn.contains(0) && drawn.contains(1));
+}
+
 TEST(SamplerTest, TheDrawIsAFunctionOfSeedChoiceAndPosition) {
   const std::vector<float> logits(1000, 0.0f);
   Sampling sampling;

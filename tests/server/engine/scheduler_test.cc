@@ -207,6 +207,17 @@ TEST(SchedulerTest, APreemptedSequenceWaitsAheadOfThoseThatCameLater) {
   EXPECT_EQ(bench.scheduler.waiting()[1].get(), later);
 }
 
+TEST(SchedulerTest, APreemptedSequenceFindsItsOwnPagesAgain) {
+  Bench bench({64, 8, PrefixCache::kOn}, 5);
+  bench.Generate(14, 20);
+  Sequence* young = bench.Generate(36, 24, 100);
+  while (bench.preempted.empty()) bench.Step();
+  EXPECT_EQ(bench.preempted.front(), young);
+  std::vector<int32_t> tokens;
+  while (!young->running) tokens = bench.Step();
+  EXPECT_LE(tokens.back(), 17);  // of 49
+}
+
 TEST(SchedulerTest, TheLastTokenOfAScoreIsNotRun) {
   Bench bench(kNoCache, 4);
   bench.Score(10, 0);
