@@ -256,14 +256,6 @@ TEST(CheckModelTest, DamagedFoldersAreRefusedByNameAndWithoutMemory) {
   EXPECT_LT(PeakBytes() - before, 64 << 20);
 }
 
-TEST(CheckModelTest, OtherStructuresAreRefusedForNow) {
-  for (const char* name : {"opt-blast", "opt-lowrank", "opt-monarch", "neox-blast"}) {
-    if (!std::filesystem::exists(FixturesDir() / name)) continue;
-    EXPECT_THAT(CheckModel(FixtureFolder(name), SmallOptions(), Pool()),
-                testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("supported")));
-  }
-}
-
 // A folder with a changed config.json and the tensors of `fixture`.
 absl::Status CheckWith(const std::string& fixture, const nlohmann::json& changes) {
   ScratchFolder folder;
