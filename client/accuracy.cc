@@ -52,6 +52,7 @@ std::string ParadigmOf(const Json& line) {
   return uid.empty() ? PhenomenonOf(line) : uid;
 }
 
+// Takes answers, not results, so that those of an output that is gone on with count too.
 void Accuracy::Add(const Json& answer) {
   if (answer.contains("error")) {
     ++failed_;

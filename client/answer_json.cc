@@ -16,6 +16,7 @@ Json TopJson(const google::protobuf::RepeatedPtrField<v1::TopToken>& top) {
   return list;
 }
 
+// Ids are integers in the answer and floats never are: FloatJson for every float of the protos.
 Json ChoiceJson(const v1::Choice& choice) {
   Json json = {{"ids", choice.ids()},
                {"text", choice.text()},
@@ -85,6 +86,7 @@ Json PairAnswer(const Json& line, const v1::PairScore& score) {
     return ErrorJson(
         absl::Status(static_cast<absl::StatusCode>(score.error().code()), score.error().message()));
   }
+  // The line first: a reader finds its own fields where it put them.
   Json json = line;
   json["good_sum"] = score.good_sum();
   json["bad_sum"] = score.bad_sum();

@@ -11,6 +11,7 @@
 namespace dyad::client {
 namespace {
 
+// Null for a name that is no flag.
 const Flag* Find(absl::string_view name, std::span<const Flag> flags) {
   const auto found =
       std::find_if(flags.begin(), flags.end(), [&](const Flag& flag) { return flag.name == name; });

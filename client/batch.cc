@@ -42,6 +42,7 @@ class Lines {
   int64_t next_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
+// Never fails: what is wrong with a line is its answer.
 std::string AnswerLine(const std::string& text, const Answerer& answer) {
   const auto line = ParseLine(text);
   if (!line.ok()) return FormatLine(ErrorJson(line.status()));
@@ -70,6 +71,8 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
   const int64_t window = kWindowPerRequest * options.concurrency;
   const auto work = [&] {
     while (const auto line = lines.Next()) {
+      // Before asking, not after: what waits for its turn must stay bounded when one line takes
+      // minutes.
       output->AwaitRoom(line->number, window);
       output->Put(line->number, AnswerLine(line->text, answer));
       progress.Add(1);

@@ -90,6 +90,8 @@ Json FieldsFrom(const Arguments& arguments, const std::vector<absl::string_view>
   for (const absl::string_view name : names) {
     if (!arguments.Has(name)) continue;
     const std::string text = arguments.Text(name, "");
+    // "0.5" is a number and "{...}" an object; what is no JSON, such as BABYLM, is a string. A
+    // quoted string stays as it was typed.
     Json value = Json::parse(text, nullptr, false);
     fields[std::string(name)] = value.is_discarded() || value.is_string() ? Json(text) : value;
   }

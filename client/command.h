@@ -1,4 +1,4 @@
-// A command of dyadctl, and the flags and helpers that several of them share.
+// A command of dyadctl, and the flags that several of them share and what reads them.
 #pragma once
 
 #include <cstdint>

@@ -73,6 +73,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
   arguments.SetServiceConfigJSON(ServiceConfigJson(options.readiness));
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  // gRPC would share one connection among equal channels of a process; one HTTP/2 connection
+  // carries only so many calls at once, and --streams is to mean that many clients.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(options.server, credentials, arguments);
 }

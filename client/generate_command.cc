@@ -44,6 +44,7 @@ absl::StatusOr<Json> FieldDefaults(const Arguments& arguments) {
   return fields;
 }
 
+// The prompt of the command line as if it were a line of a batch: one way to read options, not two.
 absl::StatusOr<v1::GenerateRequest> OneRequest(const Arguments& arguments) {
   ASSIGN_OR_RETURN(Json line, FieldDefaults(arguments));
   const std::vector<std::string> texts = Texts(arguments);
@@ -78,6 +79,7 @@ absl::StatusOr<int> PrintChoices(const Client& client, const v1::GenerateRequest
   return 0;
 }
 
+// Text as it comes, on `out` alone, so that it can be piped on; how long it took goes to `err`.
 absl::StatusOr<int> StreamText(const Client& client, const v1::GenerateRequest& request,
                                const Console& console) {
   Json ids = Json::array();

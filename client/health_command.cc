@@ -11,6 +11,7 @@ constexpr absl::Duration kTimeLimit = absl::Milliseconds(1500);
 
 absl::StatusOr<int> RunHealth(const Arguments& arguments, const Console& console) {
   ConnectionOptions options = ConnectionFrom(arguments);
+  // A channel that waits for readiness could only ever say yes.
   options.readiness = Readiness::kIgnored;
   ASSIGN_OR_RETURN(auto channel, Connect(options));
   const Client client(std::move(channel), kTimeLimit);

@@ -67,6 +67,7 @@ absl::Status OrderedOutput::OpenFile(
   if (lock_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
   struct stat info;
   const bool regular = ::fstat(lock_, &info) == 0 && S_ISREG(info.st_mode);
+  // The lock lives as long as the descriptor and dies with the process: no stale lock files.
   if (regular) {  // devices and pipes hold nothing to go on with
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
       return absl::FailedPreconditionError(absl::StrCat(path, " is being written by another run"));
@@ -109,6 +110,8 @@ void OrderedOutput::Put(int64_t number, std::string line) {
     wrote = true;
   }
   if (!wrote) return;
+  // Line by line, so that a kill loses what is in flight and nothing more. The kernel keeps the
+  // rest.
   out_->flush();
   written_.SignalAll();
 }

@@ -9,17 +9,17 @@
 namespace dyad::client {
 
 std::vector<Flag> PairFlags() {
-  return {
-      {"input", FlagKind::kValue, "FILE", "Pairs to score; see above"},
-      {"output", FlagKind::kValue, "FILE",
-       "One answer a line, in order; a file that has some is gone on with"},
-      {"convention", FlagKind::kValue, "NAME",
-       "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
-      {"special_tokens", FlagKind::kValue, "MODE",
-       "PARSE (default) or LITERAL: \"</s>\" in a sentence"},
-      {"streams", FlagKind::kValue, "N",
-       "Clients that share the pairs, each with its own connection, 1 (default) to 64"},
-      {"window", FlagKind::kValue, "N", "Pairs in flight on a stream, 1 to 65536 (default 512)"}};
+  return {{"input", FlagKind::kValue, "FILE", "Pairs to score; see above"},
+          {"output", FlagKind::kValue, "FILE",
+           "One answer a line, in order; a file that has some is gone on with"},
+          {"convention", FlagKind::kValue, "NAME",
+           "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
+          {"special_tokens", FlagKind::kValue, "MODE",
+           "PARSE (default) or LITERAL: \"</s>\" in a sentence"},
+          {"streams", FlagKind::kValue, "N",
+           "Clients that share the pairs, each with its own connection, 1 (default) to 64"},
+          {"concurrency", FlagKind::kValue, "N",
+           "Pairs in flight on a stream, 1 to 65536 (default 512)"}};
 }
 
 absl::StatusOr<PairRunOptions> PairRunFrom(const Arguments& arguments) {
@@ -30,7 +30,7 @@ absl::StatusOr<PairRunOptions> PairRunFrom(const Arguments& arguments) {
   ASSIGN_OR_RETURN(options.stream.special_tokens,
                    SpecialTokensFromName(arguments.Text("special_tokens", "")));
   ASSIGN_OR_RETURN(options.stream.window,
-                   arguments.Integer("window", options.stream.window, {1, 65536}));
+                   arguments.Integer("concurrency", options.stream.window, {1, 65536}));
   ASSIGN_OR_RETURN(const int64_t streams, arguments.Integer("streams", 1, {1, kMaxStreams}));
   options.streams = static_cast<int>(streams);
   options.output = arguments.Text("output", "/dev/null");

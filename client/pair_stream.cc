@@ -101,6 +101,8 @@ class Window {
   const int64_t size_;
   Mutex mu_;
   CondVar room_;
+  // Two maps, because results name the caller's index but the window slides over the order of the
+  // source.
   std::map<int64_t, v1::MinimalPair> unanswered_ ABSL_GUARDED_BY(mu_);  // by number in the source
   std::unordered_map<int64_t, int64_t> numbers_ ABSL_GUARDED_BY(mu_);   // index -> number
   int64_t next_number_ ABSL_GUARDED_BY(mu_) = 0;
@@ -108,7 +110,9 @@ class Window {
   bool stream_ended_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-// Write returns false once the stream has ended, however long flow control held it back.
+// Runs on its own thread: a sync stream may be read and written by two threads at once, and only so
+// can a server that stops reading (flow control) go on giving results. Write returns false once the
+// stream has ended, however long flow control held it back.
 void WriteAll(const PairStreamOptions& options, std::vector<v1::MinimalPair> pairs, Window& window,
               Stream& stream) {
   v1::ScoreMinimalPairsRequest message;
@@ -178,6 +182,7 @@ absl::StatusOr<PairStreamInfo> ScorePairs(const std::shared_ptr<grpc::Channel>& 
   absl::Duration backoff = options.first_backoff;
   while (true) {
     const Attempt attempt = RunStream(*stub, options, window, sink, info);
+    // Whatever the status: a server may go away right behind its last result.
     if (window.Done()) return info;
     if (attempt.status.ok()) {
       return absl::InternalError(absl::StrCat("the server ended the stream with ",
@@ -186,6 +191,8 @@ absl::StatusOr<PairStreamInfo> ScorePairs(const std::shared_ptr<grpc::Channel>& 
     if (!absl::IsUnavailable(attempt.status) && !absl::IsResourceExhausted(attempt.status)) {
       return attempt.status;
     }
+    // Only a run of failures without any result ends the whole: a long benchmark may well see a
+    // server restart more often than max_reopenings.
     if (attempt.results > 0) {
       reopenings = 0;
       backoff = options.first_backoff;

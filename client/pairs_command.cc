@@ -36,6 +36,7 @@ absl::StatusOr<LineSource> LinesFrom(const Arguments& arguments, const Console& 
   return LineSource([input] { return input->Next(); });
 }
 
+// Two lines: verdict, margin and the good sentence; under it the bad one.
 std::string PairText(const Json& answer) {
   if (answer.contains("error")) return absl::StrCat("error  ", FormatLine(answer["error"]), "\n");
   const char* verdict = answer["tie"].get<bool>()       ? "tie  "

@@ -22,6 +22,7 @@ Json Pick(const Json& line, std::initializer_list<const char*> keys) {
   return picked;
 }
 
+// Names in the JSON are the proto's own; unknown ones are errors.
 template <typename Message>
 absl::StatusOr<Message> ToMessage(const Json& fields) {
   Message message;
@@ -77,6 +78,7 @@ absl::StatusOr<v1::ScoreRequest> ScoreRequestFromJson(const Json& line) {
   Json item = Pick(line, {"text", "ids", "context_ids"});
   RETURN_IF_ERROR(WrapIds("ids", item));
   RETURN_IF_ERROR(WrapIds("context_ids", item));
+  // Even an empty one: the presence of the field is what the server looks at.
   if (Has(line, "context")) item["context_text"] = line["context"];
   Json fields = Pick(line, {"model", "convention", "special_tokens", "top_n"});
   fields["items"] = Json::array({std::move(item)});

@@ -25,7 +25,7 @@ Arguments Parse(const std::vector<std::string>& words) { return *Arguments::Pars
 TEST(PairCommandTest, OptionsComeFromFlags) {
   const auto options =
       PairRunFrom(Parse({"--server=h:1", "--model=m", "--convention=BABYLM", "--streams=8",
-                         "--window=9", "--special_tokens=LITERAL", "--output=o"}));
+                         "--concurrency=9", "--special_tokens=LITERAL", "--output=o"}));
   ASSERT_OK(options);
   EXPECT_EQ(options->connection.server, "h:1");
   EXPECT_EQ(options->stream.model, "m");
@@ -44,7 +44,7 @@ TEST(PairCommandTest, WithoutAFileAnswersGoNowhere) {
 TEST(PairCommandTest, RefusesWhatIsOutOfRange) {
   EXPECT_THAT(PairRunFrom(Parse({"--streams=65"})),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--streams is 65")));
-  EXPECT_FALSE(PairRunFrom(Parse({"--window=0"})).ok());
+  EXPECT_FALSE(PairRunFrom(Parse({"--concurrency=0"})).ok());
   EXPECT_FALSE(PairRunFrom(Parse({"--convention=X"})).ok());
 }
 
