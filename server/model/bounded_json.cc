@@ -8,7 +8,8 @@ namespace dyad {
 namespace {
 
 // Depth and token length need no grammar: only strings, brackets and separators are told apart, and
-// text that is no JSON is left to the parser.
+// text that is no JSON is left to the parser. The parser buffers white space too, so it counts as
+// part of a token.
 absl::Status CheckBounds(std::string_view text, const JsonBounds& bounds) {
   size_t depth = 0;
   size_t token = 0;
@@ -29,7 +30,7 @@ absl::Status CheckBounds(std::string_view text, const JsonBounds& bounds) {
     } else if (c == '}' || c == ']') {
       token = 0;
       if (depth > 0) --depth;
-    } else if (c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+    } else if (c == ',' || c == ':') {
       token = 0;
     } else {
       in_string = c == '"';

@@ -13,7 +13,7 @@ namespace dyad {
 
 struct JsonBounds {
   size_t max_depth = 8;                // objects and arrays inside each other
-  size_t max_token = size_t{1} << 20;  // bytes of one string or number
+  size_t max_token = size_t{1} << 20;  // bytes of a string or number with the space around it
 };
 
 // Refuses whatever a derived class does not expect. A handler returns false to stop, after Fail.

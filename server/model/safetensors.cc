@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "server/base/status_macros.h"
 #include "server/model/bounded_json.h"
 #include "server/model/byte_reader.h"
@@ -74,9 +73,6 @@ class HeaderHandler : public JsonHandler {
       return Fail(std::string(status.message()));
     if (entries_.size() == kMaxTensors) {
       return Fail(Text("header lists more than ", kMaxTensors, " tensors, expected less"));
-    }
-    if (!names_.insert(key_).second) {
-      return Fail(Text("tensor ", Quoted(key_), " is listed twice, expected once"));
     }
     entries_.emplace_back().name = key_;
     return true;
@@ -154,7 +150,6 @@ class HeaderHandler : public JsonHandler {
   Place place_ = Place::kOutside;
   std::string key_;
   std::vector<Entry> entries_;
-  absl::flat_hash_set<std::string> names_;
 };
 
 absl::Status CheckSpan(const Entry& entry, int64_t data_bytes) {
@@ -240,11 +235,17 @@ absl::StatusOr<TensorMap> Read(std::span<const std::byte> bytes, std::string_vie
   TensorMap tensors;
   tensors.reserve(entries.size());
   for (Entry& entry : entries) {
-    tensors.emplace(std::move(entry.name), StoredTensor{.type = *entry.type,
-                                                        .shape = *entry.shape,
-                                                        .strides = ContiguousStrides(*entry.shape),
-                                                        .data = data.data() + (*entry.offsets)[0],
-                                                        .file = std::string(file)});
+    const auto [place, is_new] = tensors.try_emplace(std::move(entry.name));
+    if (!is_new) {
+      return absl::InvalidArgumentError(
+          Text("tensor ", Quoted(place->first), " is listed twice, expected once"));
+    }
+    place->second = {.type = *entry.type,
+                     .shape = std::move(*entry.shape),
+                     .strides = {},
+                     .data = data.data() + (*entry.offsets)[0],
+                     .file = std::string(file)};
+    place->second.strides = ContiguousStrides(place->second.shape);
   }
   return tensors;
 }

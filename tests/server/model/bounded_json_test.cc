@@ -83,6 +83,8 @@ TEST(BoundedJsonTest, TokensAreBoundedBeforeParsing) {
   EXPECT_THAT(Read(text, {.max_token = 50}), StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
   EXPECT_THAT(Read("[" + std::string(100, '1') + "]", {.max_token = 50}),
               StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
+  EXPECT_THAT(Read("[" + std::string(100, ' ') + "]", {.max_token = 50}),
+              StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
 }
 
 }  // namespace
