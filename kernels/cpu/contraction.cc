@@ -2,8 +2,9 @@
 // cache.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/contraction.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "kernels/cpu/targets.h"
+// Targets first, then the file that compiles this one for each of them.
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
 //
 #include <algorithm>
 
@@ -14,27 +15,31 @@ HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 namespace {
 
-// Register blocks. AVX-512: 12 rows · 2 vectors are the whole panel. AVX2 has 16 registers: 6 · 2,
-// half a panel at a time, or all four vectors for up to 3 rows, so that decode streams the weights
-// once in order.
-constexpr int kTileRows = kLanes == 16 ? 12 : kLanes == 1 ? 1 : 6;
-constexpr int kTileVectors = kLanes == 16 || kLanes == 8 ? 2 : kLanes == 1 ? 8 : 4;
-constexpr int kPanelVectors = static_cast<int>(kPanelOutputs / kLanes);
-constexpr int kWideRows = kLanes == 8 ? 3 : 0;
+// Register blocks: the whole width of a panel, so that weights are read in the order in which they
+// lie in memory, and as many rows as registers allow. AVX-512 12 · 2 vectors of 32 registers, AVX2
+// 3 · 4 of 16, NEON 3 · 8 of 32.
+constexpr int kTileRows = kLanes == 16 ? 12 : kLanes == 1 ? 1 : 3;
+constexpr int kTileVectors = kLanes == 1 ? 8 : static_cast<int>(kPanelOutputs / kLanes);
+// Where a panel takes several passes, they take turns every so many k: the first one brings 16 KiB
+// into the first cache, which the others find there.
+constexpr int64_t kDepthStep = 128;
 
 // tile [rows, 32] += the products of one row block and one panel.
 template <typename Weight>
 void ContractBlock(const float* a, int64_t rows, const Weight* panel, int64_t depth, float* tile) {
-  TileOperands<Weight> operands = {a, rows, panel, kPanelOutputs, depth, tile, kPanelOutputs};
-  if constexpr (kWideRows > 0) {
-    if (rows <= kWideRows) {
-      return ContractRows<kWideRows, kPanelVectors, 1>(operands, rows);
+  const int64_t step = rows <= kTileRows ? depth : kDepthStep;
+  for (int64_t k = 0; k < depth; k += step) {
+    for (int64_t n = 0; n < kPanelOutputs; n += kTileVectors * kLanes) {
+      ContractRows<kTileRows, kTileVectors, 1>(
+          TileOperands<Weight>{.a = a + k * rows,
+                               .a_step = rows,
+                               .b = panel + k * kPanelOutputs + n,
+                               .b_step = kPanelOutputs,
+                               .depth = std::min(step, depth - k),
+                               .tile = tile + n,
+                               .tile_stride = kPanelOutputs},
+          rows);
     }
-  }
-  for (int64_t n = 0; n < kPanelOutputs; n += kTileVectors * kLanes) {
-    ContractRows<kTileRows, kTileVectors, 1>(operands, rows);
-    operands.b += kTileVectors * kLanes;
-    operands.tile += kTileVectors * kLanes;
   }
 }
 
@@ -130,12 +135,15 @@ void ContractPanel(const ContractionCall& call, const Weight* panel, int64_t blo
   }
 }
 
-// 16-bit weights: one row block widens in registers; with more, the panel is widened once to
-// memory.
+// 16-bit weights widen in registers, once for each row block; from so many row blocks on it is
+// faster to widen the panel once to memory.
+constexpr int64_t kWidenOnceBlocks = 5;
+
 template <typename Weight>
 void ContractTypedPanel(const ContractionCall& call, const Weight* panel, int64_t block,
                         PanelColumns columns, const float* bias) {
-  if (RowBlockCount(call.tokens) == 1) return ContractPanel(call, panel, block, columns, bias);
+  if (RowBlockCount(call.tokens) < kWidenOnceBlocks)
+    return ContractPanel(call, panel, block, columns, bias);
   const int64_t count = call.contraction->depth() * kPanelOutputs;
   float* wide = reinterpret_cast<float*>(
       ThreadScratch(ScratchUse::kPanel, count * static_cast<int64_t>(sizeof(float))));

@@ -13,7 +13,13 @@
 #include <cmath>
 #include <cstdint>
 
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
+
+#if HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+#error \
+    "kernels/cpu/targets.h must come before the headers of Highway: SSE has no fused multiply-add"
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {

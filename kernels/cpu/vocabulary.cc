@@ -1,8 +1,9 @@
 // Reductions of one tile of logits: kernels/cpu/vocabulary.h.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/vocabulary.cc"
-#include "hwy/foreach_target.h"  // IWYU pragma: keep
 #include "kernels/cpu/targets.h"
+// Targets first, then the file that compiles this one for each of them.
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
 //
 #include <algorithm>
 #include <limits>
