@@ -13,8 +13,8 @@
 
 namespace dyad {
 
-// Bounds on what is read; past them a file is refused. Real tokenizers stay a tenth below or
-// better.
+// Bounds on what is read; past them a file is refused. OPT and GPT-NeoX need
+// a tenth of each or less.
 inline constexpr size_t kMaxTokenizerFileBytes = size_t{32} << 20;
 inline constexpr int32_t kMaxTokenId = (1 << 20) - 1;
 inline constexpr size_t kMaxTokenBytes = 4096;
