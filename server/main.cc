@@ -89,10 +89,13 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
   ASSIGN_OR_RETURN(parts.tokenizer, Tokenizer::Load(source.folder));
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const absl::Duration load_time = absl::Now() - start;
-  parts.engine = std::make_unique<engine::Engine>(*parts.loaded.model, options.engine,
-                                                  metrics.AddModel(source.name, load_time));
   const ModelInfo& info = parts.loaded.info;
   const engine::ModelLimits& limits = parts.loaded.model->limits();
+  ModelMetrics& series = metrics.AddModel(source.name, load_time);
+  StepStats idle;  // so that the number of pages shows before the first step
+  idle.pages_total = limits.kv_pages;
+  series.OnStep(idle);
+  parts.engine = std::make_unique<engine::Engine>(*parts.loaded.model, options.engine, series);
   const int64_t kv_tokens = int64_t{limits.kv_pages} * engine::kPageTokens;
   log.Write(LogLevel::kInfo, "model",
             {{"name", source.name},

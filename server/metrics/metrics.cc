@@ -82,12 +82,14 @@ class ModelSeries final : public ModelMetrics {
   void OnRejected(int32_t sequences) override { counters_[kRejected]->Increment(sequences); }
 
   void OnStep(const StepStats& stats) override {
-    Observe(kStepTime, stats.duration);
-    histograms_[kStepTokens]->Observe(stats.tokens);
-    histograms_[kStepSequences]->Observe(stats.sequences);
-    gauges_[kQueued]->Set(stats.waiting);
+    if (stats.tokens > 0) {  // otherwise no forward pass ran, only the gauges moved
+      Observe(kStepTime, stats.duration);
+      histograms_[kStepTokens]->Observe(stats.tokens);
+      histograms_[kStepSequences]->Observe(stats.sequences);
+    }
+    gauges_[kWaiting]->Set(stats.waiting);
     gauges_[kRunning]->Set(stats.running);
-    gauges_[kOldestQueued]->Set(absl::ToDoubleSeconds(stats.oldest_waiting));
+    gauges_[kOldestWaiting]->Set(absl::ToDoubleSeconds(stats.oldest_waiting));
     gauges_[kOldestRunning]->Set(absl::ToDoubleSeconds(stats.oldest_running));
     gauges_[kLastStep]->Set(absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
     gauges_[kPagesUsed]->Set(stats.pages_used);

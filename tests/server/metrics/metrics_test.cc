@@ -222,18 +222,23 @@ TEST(MetricsTest, StepSetsGaugesAndAddsWork) {
   stats.weight_bytes = 1e6;
   model.OnStep(stats);
   model.OnStep(stats);
+  StepStats no_tokens = stats;  // something ended without a forward pass
+  no_tokens.tokens = no_tokens.sequences = 0;
+  no_tokens.structured_flops = no_tokens.dense_equivalent_flops = no_tokens.weight_bytes = 0;
+  model.OnStep(no_tokens);
   const auto value = [&](const char* name) {
     return Value(metrics, absl::StrCat(name, "{model=\"m\"}"));
   };
-  EXPECT_EQ(value("dyad_requests_queued"), 7);
-  EXPECT_EQ(value("dyad_requests_running"), 2);
-  EXPECT_EQ(value("dyad_oldest_queued_seconds"), 4);
+  EXPECT_EQ(value("dyad_sequences_waiting"), 7);
+  EXPECT_EQ(value("dyad_sequences_running"), 2);
+  EXPECT_EQ(value("dyad_oldest_waiting_seconds"), 4);
   EXPECT_EQ(value("dyad_oldest_running_seconds"), 9);
   EXPECT_EQ(value("dyad_kv_pages_used"), 10);
   EXPECT_EQ(value("dyad_kv_pages"), 40);
   EXPECT_EQ(value("dyad_kv_cache_usage_ratio"), 0.25);
   EXPECT_EQ(value("dyad_step_tokens_sum"), 128);
   EXPECT_EQ(value("dyad_step_sequences_sum"), 6);
+  EXPECT_EQ(value("dyad_step_tokens_count"), 2);
   EXPECT_EQ(value("dyad_step_seconds_count"), value("dyad_step_tokens_count"));
   EXPECT_EQ(value("dyad_structured_flops_total"), 2e9);
   EXPECT_EQ(value("dyad_dense_equivalent_flops_total"), 4e9);
