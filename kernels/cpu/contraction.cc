@@ -137,7 +137,7 @@ void ContractPanel(const ContractionCall& call, const Weight* panel, int64_t blo
 
 // 16-bit weights widen in registers, once for each row block; from so many row blocks on it is
 // faster to widen the panel once to memory.
-constexpr int64_t kWidenOnceBlocks = 5;
+constexpr int64_t kWidenOnceBlocks = 8;
 
 template <typename Weight>
 void ContractTypedPanel(const ContractionCall& call, const Weight* panel, int64_t block,
