@@ -1,6 +1,8 @@
 // Order, going on with a file, and torn ends.
 #include "client/ordered_output.h"
 
+#include <atomic>
+#include <chrono>
 #include <sstream>
 #include <thread>
 #include <vector>
@@ -120,11 +122,18 @@ TEST(OrderedOutputTest, AFullDiskIsReported) {
 TEST(OrderedOutputTest, AwaitRoomWaitsForTheLinesBefore) {
   std::ostringstream out;
   const auto output = OrderedOutput::Open("-", out, kIgnore);
+  std::atomic<bool> started = false, first_written = false;
   std::thread far_ahead([&] {
+    started = true;
     (*output)->AwaitRoom(4, 4);
+    EXPECT_TRUE(first_written);
     (*output)->Put(4, "e");
   });
-  for (int i = 3; i >= 0; --i) (*output)->Put(i, "x");
+  while (!started) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time to go wrong, none to go right
+  for (int i = 3; i > 0; --i) (*output)->Put(i, "x");
+  first_written = true;
+  (*output)->Put(0, "x");
   far_ahead.join();
   EXPECT_EQ(out.str(), "x\nx\nx\nx\ne\n");
 }
