@@ -48,11 +48,13 @@ Activation ReadActivation(JsonFields& fields, std::string_view key, std::string_
   return Activation::kNone;
 }
 
+// Only once the numbers themselves are right.
 void RequireHeadsDivide(JsonFields& fields, int64_t hidden_size, int64_t heads) {
   if (!fields.status().ok() || hidden_size % heads == 0) return;
   fields.Fault("num_attention_heads", Text("a divisor of hidden_size ", hidden_size));
 }
 
+// Keys as transformers' OPTConfig has them.
 OptConfig ReadOpt(JsonFields& fields) {
   OptConfig c;
   c.vocab_size = fields.Integer("vocab_size", c.vocab_size, kVocabSizes);
@@ -97,6 +99,7 @@ void ReadRotary(JsonFields& fields, GptNeoxConfig& c) {
   }
 }
 
+// Keys as transformers' GPTNeoXConfig has them.
 GptNeoxConfig ReadGptNeox(JsonFields& fields) {
   GptNeoxConfig c;
   c.vocab_size = fields.Integer("vocab_size", c.vocab_size, kVocabSizes);
@@ -152,6 +155,8 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
   } else {
     config.network = ReadGptNeox(fields);
   }
+  // Ids are checked against the vocabulary, the vocabulary against the embedding when that is
+  // found.
   const int64_t vocab_size = std::visit([](const auto& c) { return c.vocab_size; }, config.network);
   config.bos_id = ReadTokenId(json, fields, "bos_token_id", opt ? 2 : 0, vocab_size);
   config.eos_id = ReadTokenId(json, fields, "eos_token_id", 2, vocab_size);

@@ -16,6 +16,7 @@ namespace {
 
 using kernels::WeightType;
 
+// Looks the tensor up and counts it.
 absl::StatusOr<NamedTensor> TakeTable(LoadContext& context, const std::string& name,
                                       TableSize size) {
   ASSIGN_OR_RETURN(NamedTensor tensor, context.tensors.Take(name, {size.rows, size.columns}));

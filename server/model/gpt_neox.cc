@@ -26,6 +26,7 @@ struct GptNeoxLayer {
   Linear dense_h_to_4h, dense_4h_to_h;
 };
 
+// Order, names and options follow transformers' GPTNeoXForCausalLM.
 class GptNeox final : public Network {
  public:
   explicit GptNeox(const GptNeoxConfig& config)

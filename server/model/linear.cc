@@ -33,6 +33,7 @@ struct FoundLinear {
   }
 };
 
+// The tensors say dense or DYAD; structured_linear may only agree, and adds the variant.
 absl::StatusOr<LinearStructure> FindStructure(const LoadContext& context, const std::string& path) {
   ASSIGN_OR_RETURN(const auto named, context.structured.Find(path));
   const std::vector<std::string> leaves = context.tensors.LeavesUnder(path);
@@ -57,6 +58,7 @@ absl::StatusOr<LinearStructure> FindStructure(const LoadContext& context, const 
                                          dyad ? "; expected weight" : "; expected wl and wu"));
 }
 
+// wl decides the number of blocks, config.json and wu must follow.
 absl::Status FindDyadWeights(LoadContext& context, const std::string& path, FoundLinear& linear) {
   const std::optional<NamedTensor> wl = context.tensors.Find(Text(path, ".wl"));
   if (!wl.has_value()) {
@@ -84,6 +86,7 @@ absl::Status FindDyadWeights(LoadContext& context, const std::string& path, Foun
   return absl::OkStatus();
 }
 
+// DYAD writes its bias as a column.
 absl::Status FindBias(LoadContext& context, const std::string& path, FoundLinear& linear) {
   const std::string name = Text(path, ".bias");
   std::vector<int64_t> shape = {linear.size.out};
@@ -113,6 +116,7 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
   return linear;
 }
 
+// In both passes, so that counts are known before anything is read.
 void Count(const FoundLinear& linear, WeightType type, LoadTally& tally) {
   const bool dyad = linear.structure.kind == LinearKind::kDyad;
   const int64_t dense = linear.size.in * linear.size.out;

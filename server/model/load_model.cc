@@ -79,6 +79,7 @@ absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int
       Text(name, " is ", value, "; expected [", least, ", ", most, "]"));
 }
 
+// A model without memory to run in.
 struct ReadModel {
   LoadedNetwork loaded;
   ModelInfo info;
@@ -90,8 +91,10 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   RETURN_IF_ERROR(CheckRange("max_logit_rows", options.max_logit_rows, 1, 4096));
   ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
   ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
+  // All names and shapes first: what is wrong with them shows before a byte of weights is read.
   RETURN_IF_ERROR(LoadNetwork(config, *checkpoint, options, LoadPass::kCheck, pool).status());
 
+  // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();
   files.push_back("config.json");
   auto digest = std::async(std::launch::async, [&] { return ModelDigest(folder, files); });

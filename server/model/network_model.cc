@@ -106,6 +106,7 @@ void NetworkModel::ComputeLogits(const engine::Batch& batch, kernels::ConstRows 
   const kernels::PackedLinear& head = network_->head();
   const auto count = static_cast<int64_t>(batch.logit_rows.size());
   const int64_t width = head.in_features();
+  // Few rows are wanted: packed together they are one small product instead of one for the batch.
   picked_.resize(count * width);
   log_sum_exp_.resize(count);
   if (count == 0) return;
@@ -125,6 +126,8 @@ void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows 
   if (targets_.empty()) return;
   const std::span<kernels::TargetScore> found = std::span(found_).first(targets_.size());
   kernels::ScoreTargets(network_->head(), hidden, targets_, found, pool_);
+  // Copied because the engine's types do not know the kernels'; `top` keeps its memory from step to
+  // step.
   for (size_t i = 0; i < found.size(); ++i) {
     engine::TokenScore& score = scores_[i];
     score.logprob = found[i].logprob;

@@ -30,6 +30,7 @@ struct OptLayer {
   Linear fc1, fc2;
 };
 
+// Order, names and options follow transformers' OPTForCausalLM.
 class Opt final : public Network {
  public:
   explicit Opt(const OptConfig& config)
@@ -84,6 +85,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache,
   const c10::InferenceMode inference;
   const auto rows = static_cast<int64_t>(batch.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
+  // Views of the rows in use. `a` holds normed states, then what attention gives.
   const at::Tensor embedded = first(embedded_), h = first(hidden_), a = first(normed_);
   const at::Tensor q = first(query_), k = first(key_), v = first(value_), inner = first(inner_);
   const kernels::QkvRows qkv = {ReadRows(q), ReadRows(k), ReadRows(v), shape_.attention.head_size};
@@ -112,6 +114,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache,
     if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);             // [rows, hidden]
   }
 
+  // Here every row goes on; the model picks those that the batch asks results of.
   if (final_layer_norm_) final_layer_norm_->Apply(h, h, pool);  // [rows, hidden]
   if (!project_out_) return ReadRows(h);
   project_out_->Apply(h, embedded, Activation::kNone, pool);  // [rows, embed]

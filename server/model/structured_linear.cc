@@ -21,6 +21,7 @@ using kernels::DyadVariant;
 constexpr std::string_view kOtherKinds[] = {
     "blast", "low_rank", "monarch", "einsum", "btt_moe", "gblr", "block_sparse_dynamic"};
 
+// Component by component: no component spans a dot.
 bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
   if (pattern.size() != path.size()) return false;
   for (size_t i = 0; i < path.size(); ++i) {

@@ -16,6 +16,7 @@ std::string_view WithoutRoot(std::string_view name, std::string_view root) {
 
 }  // namespace
 
+// The full name wins; a second spelling in the same file stays untaken and is refused at the end.
 std::optional<NamedTensor> TensorSource::Find(std::string_view name) const {
   const auto& tensors = checkpoint_.tensors();
   for (std::string_view candidate : {name, WithoutRoot(name, root_)}) {

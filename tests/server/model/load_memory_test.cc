@@ -74,7 +74,8 @@ TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
         std::tuple{"F32", 4, WeightDtype::kBfloat16}}) {
     ScratchFolder folder;
     OptConfig config;
-    config.vocab_size = 100'000, config.hidden_size = 512, config.ffn_size = 2048;
+    config.vocab_size = 100'000, config.ffn_size = 2048;
+    config.hidden_size = config.embed_size = 512;
     config.layers = 4, config.heads = 8;
     const int64_t file_bytes = WriteHollowOpt(folder, config, stored, bytes);
     ASSERT_GT(file_bytes, 100 << 20);
