@@ -15,15 +15,18 @@
 namespace dyad::kernels {
 namespace {
 
+enum class Packing { kApart, kInterleaved };
+
 // A sequence with random q, k, v. Interleaved as NeoX packs them (q, k, v of a head side by side),
 // or apart.
 struct Sequence {
-  Sequence(const AttentionShape& shape, int64_t tokens, bool interleaved, uint32_t seed = 1)
+  Sequence(const AttentionShape& shape, int64_t tokens, Packing packing, uint32_t seed = 1)
       : shape(shape),
         tokens(tokens),
         values(RandomFloats(tokens * Width(), seed)),
-        head_stride(interleaved ? 3 * shape.head_size : shape.head_size) {
-    const int64_t step = interleaved ? shape.head_size : shape.heads * shape.head_size;
+        head_stride(packing == Packing::kInterleaved ? 3 * shape.head_size : shape.head_size) {
+    const int64_t step =
+        packing == Packing::kInterleaved ? shape.head_size : shape.heads * shape.head_size;
     const int64_t half = shape.rotary_size / 2;
     for (int64_t i = 0; i < tokens * half; ++i) {
       const double angle = static_cast<double>(i / half) *
@@ -133,8 +136,8 @@ class AttentionTest : public testing::TestWithParam<std::string_view> {
 TEST_P(AttentionTest, StaysWithinTheBoundAtAwkwardSizes) {
   for (const AttentionShape& shape : kShapes) {
     for (const int64_t tokens : {1, 2, 15, 16, 17, 63, 64, 65, 131}) {
-      for (const bool interleaved : {false, true}) {
-        const Sequence sequence(shape, tokens, interleaved);
+      for (const Packing packing : {Packing::kApart, Packing::kInterleaved}) {
+        const Sequence sequence(shape, tokens, packing);
         EXPECT_EQ(FirstWrongOutput(sequence, InChunks(sequence, {tokens})), -1)
             << shape.head_size << " rotary " << shape.rotary_size << " tokens " << tokens;
       }
@@ -144,7 +147,7 @@ TEST_P(AttentionTest, StaysWithinTheBoundAtAwkwardSizes) {
 
 TEST_P(AttentionTest, ChunksAndThreadsDoNotShow) {
   for (const AttentionShape& shape : kShapes) {
-    const Sequence sequence(shape, 131, true);
+    const Sequence sequence(shape, 131, Packing::kInterleaved);
     const std::vector<float> whole = InChunks(sequence, {131});
     EXPECT_EQ(InChunks(sequence, std::vector<int64_t>(131, 1)), whole);
     EXPECT_EQ(InChunks(sequence, {1, 5, 58, 1, 2, 64}, 2), whole);
@@ -154,7 +157,7 @@ TEST_P(AttentionTest, ChunksAndThreadsDoNotShow) {
 
 TEST_P(AttentionTest, HasTheBitsOfEveryOtherInstructionSet) {
   for (const AttentionShape& shape : kShapes) {
-    const Sequence sequence(shape, 131, false);
+    const Sequence sequence(shape, 131, Packing::kApart);
     const std::vector<float> here = InChunks(sequence, {100, 31});
     const WithIsa scalar("scalar");
     EXPECT_EQ(InChunks(sequence, {100, 31}), here) << shape.head_size;
@@ -163,7 +166,8 @@ TEST_P(AttentionTest, HasTheBitsOfEveryOtherInstructionSet) {
 
 TEST_P(AttentionTest, NeighboursDoNotShow) {
   const AttentionShape shape = Shape(2, 17, 4);
-  const Sequence left(shape, 37, true, 1), right(shape, 37, true, 2);
+  const Sequence left(shape, 37, Packing::kInterleaved, 1),
+      right(shape, 37, Packing::kInterleaved, 2);
   Pages pages(shape, 6);
   std::vector<float> both = left.values;
   both.insert(both.end(), right.values.begin(), right.values.end());
@@ -190,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::ValuesIn(SupportedIsas())
 // Scores far apart: the later maximum must take over, and the earlier one must not overflow it.
 TEST(PagedAttentionTest, FollowsAMaximumThatMovesByHundreds) {
   const AttentionShape shape = {1, 1, 1.0f, 0};
-  Sequence sequence(shape, 130, false);
+  Sequence sequence(shape, 130, Packing::kApart);
   for (int64_t t = 0; t < 130; ++t) {
     float* row = &sequence.values[static_cast<size_t>(3 * t)];
     row[0] = 1;                                         // q
@@ -233,7 +237,7 @@ TEST(PagedAttentionTest, APageHoldsAWholeNumberOfCacheLines) {
 
 // The comparison that the tests above rest on must be able to fail.
 TEST(AttentionBoundTest, NoticesOneWrongValue) {
-  Sequence sequence(Shape(2, 16, 0), 40, false);
+  Sequence sequence(Shape(2, 16, 0), 40, Packing::kApart);
   std::vector<float> out = InChunks(sequence, {40});
   ASSERT_EQ(FirstWrongOutput(sequence, out), -1);
   sequence.values[static_cast<size_t>(39 * sequence.Width() + 64)] += 1e-2f;  // v of the last token
