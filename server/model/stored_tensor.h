@@ -48,7 +48,7 @@ using TensorMap = absl::flat_hash_map<std::string, StoredTensor>;
 
 // Bounds on what a checkpoint may hold; far beyond any model, and small enough that tables of this
 // size fit in a few tens of MiB.
-inline constexpr size_t kMaxTensors = 65'536;
+inline constexpr size_t kMaxTensors = 32'768;
 inline constexpr size_t kMaxDimensions = 16;
 inline constexpr size_t kMaxTensorName = 512;  // bytes
 

@@ -169,7 +169,7 @@ TEST(SafetensorsTest, NumberOfTensorsIsBounded) {
                            R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})");
   }
   EXPECT_THAT(ReadBytes(MakeSafetensors(header + "}", "")),
-              StatusIs(kInvalid, HasSubstr("more than 65536 tensors")));
+              StatusIs(kInvalid, HasSubstr("more than 32768 tensors")));
 }
 
 TEST(SafetensorsTest, RefusesWhatIsNotJson) {

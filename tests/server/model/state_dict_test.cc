@@ -105,7 +105,7 @@ TEST(StateDictTest, RefusesMoreTensorsThanTheBound) {
     value += pickle::String(std::to_string(i)) + "h\1" + (i % 1000 == 999 ? "u(" : "");
   }
   EXPECT_THAT(Read(value + "u"),
-              StatusIs(kInvalid, HasSubstr("65537 entries, expected 1 to 65536")));
+              StatusIs(kInvalid, HasSubstr("32769 entries, expected 1 to 32768")));
 }
 
 }  // namespace
