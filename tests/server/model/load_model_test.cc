@@ -172,7 +172,7 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   EXPECT_EQ(info.weight_dtype, "float32");
   EXPECT_EQ(info.digest.size(), 64u);
   EXPECT_EQ(info.eos_id, 2);
-  EXPECT_EQ(info.layers.size(), 12u);
+  ASSERT_EQ(info.layers.size(), 12u);
   const LinearInfo& fc1 = info.layers[4];
   EXPECT_EQ(fc1.name, "model.decoder.layers.0.fc1");
   EXPECT_EQ(fc1.kind, "dyad");
@@ -197,6 +197,7 @@ TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {
   options.max_batch_tokens = 33;
   options.max_logit_rows = 7;
   const LoadedModel model = Load(FixtureFolder("neox-dense"), options);
+  ASSERT_NE(model.model, nullptr);
   EXPECT_EQ(model.model->limits().vocab_size, 259);
   EXPECT_EQ(model.model->limits().context_length, 128);
   EXPECT_EQ(model.model->limits().max_batch_tokens, 33);
