@@ -1,7 +1,7 @@
 // Causal attention of a flat batch over a paged KV cache, with rotary embedding where asked.
 //
 // Bits: the result of a query depends on its position and the keys and values up to it; scores are
-// accumulated page by page in position order (online softmax), so chunking, batch and threads do
+// accumulated in position order, 64 keys at a time (online softmax), so chunking, batch and threads do
 // not show.
 #pragma once
 
