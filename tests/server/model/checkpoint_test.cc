@@ -290,12 +290,20 @@ TEST(CheckpointTest, RefusesATensorInTwoShards) {
 
 TEST(CheckpointTest, RefusesATensorInAnotherShardThanTheIndexSays) {
   const ScratchFolder folder;
-  folder.Write("1.safetensors", OneTensor("a"));
-  folder.Write("2.safetensors", OneTensor("b"));
-  folder.Write("model.safetensors.index.json",
-               Index({{"a", "2.safetensors"}, {"b", "1.safetensors"}}));
+  folder.Write("1.bin",
+               MakeTorchFile(pickle::Whole(pickle::StateDict(
+                                 {{.name = "a", .elements = 1}, {.name = "b", .elements = 1}})),
+                             {{"0", "1234"}}));
+  folder.Write("2.bin", OneTorchTensor("c"));
+  const auto write_index = [&folder](const std::string& shard_of_b) {
+    folder.Write("pytorch_model.bin.index.json",
+                 Index({{"a", "1.bin"}, {"b", shard_of_b}, {"c", "2.bin"}}));
+  };
+  write_index("1.bin");
+  EXPECT_OK(Checkpoint::Open(folder.path()));
+  write_index("2.bin");
   EXPECT_THAT(Checkpoint::Open(folder.path()),
-              StatusIs(kInvalid, HasSubstr("tensor 'a' is not in its shard '2.safetensors'")));
+              StatusIs(kInvalid, HasSubstr("tensor 'b' is not in its shard '2.bin'")));
 }
 
 TEST(CheckpointTest, ErrorsOfAShardNameTheShard) {

@@ -168,6 +168,11 @@ TEST(PickleMachineTest, RefusesToTakeWhatIsNotOnTheStack) {
   }
 }
 
+TEST(PickleMachineTest, RefusesToReachBelowAMark) {
+  EXPECT_THAT(Interpret("K\1(q\1t\x86"), StatusIs(kInvalid, HasSubstr("from an empty stack")));
+  EXPECT_THAT(Interpret("K\1(\x85t\x86"), StatusIs(kInvalid, HasSubstr("from a smaller stack")));
+}
+
 TEST(PickleMachineTest, RefusesMemoThatWasNotSet) {
   EXPECT_THAT(Interpret("h\x05"), StatusIs(kInvalid, HasSubstr("refers to memo 5")));
   EXPECT_THAT(Interpret("j" + Little(0xffffffff, 4)),
