@@ -15,8 +15,6 @@ SOURCE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("DYAD_BUILD_DIR", SOURCE / "build" / "release"))
 FIXTURES = BUILD / "fixtures"
 DEMO = SOURCE / "deploy" / "demo_model"
-SHARED = pathlib.Path(os.environ.get("DYAD_SHARED_DIR", SOURCE.parent / "shared"))
-SKIP = 77  # exit status that ctest reads as skipped
 
 sys.path.insert(0, str(BUILD / "python"))
 
