@@ -32,9 +32,12 @@ void RunContraction(const ContractionCall& call, ThreadPool& pool) {
   const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
   if (work < kWorthSharing || pool.threads() == 1) return ContractPanels(call, {0, panels});
   const int64_t tasks = std::min(panels, pool.threads() * kTasksPerThread);
-  pool.Run(tasks, [&](int64_t task) {
-    ContractPanels(call, {task * panels / tasks, (task + 1) * panels / tasks});
-  });
+  // Pairs of panels stay together.
+  const auto bound = [&](int64_t task) {
+    const int64_t index = task * panels / tasks;
+    return task == tasks ? panels : contraction.PairStart(index);
+  };
+  pool.Run(tasks, [&](int64_t task) { ContractPanels(call, {bound(task), bound(task + 1)}); });
 }
 
 }  // namespace
@@ -56,8 +59,8 @@ const float* PackRows(const PackedContraction& contraction, int64_t tokens, Cons
 PackedLinear::Impl::Impl(const LinearSpec& spec)
     : in_features(spec.in_features), out_features(spec.out_features) {
   for (const Contraction& contraction : spec.contractions) {
-    contractions_.push_back(PackWeights(contraction, spec.type));
-    weight_bytes += contractions_.back().weights.bytes();
+    contractions_.push_back(PackWeights(contraction, spec.type, spec.source_type()));
+    weight_bytes += contractions_.back().weight_bytes();
     multiply_adds += contraction.blocks * contraction.outputs * contraction.depth *
                      static_cast<int64_t>(contraction.terms.size());
   }

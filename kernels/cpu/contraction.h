@@ -1,8 +1,10 @@
 // The block contraction of kernels/linear.h on packed operands: what the micro-kernels stream.
 //
 // Weights: panels of 32 outputs, [block][panel][k][32], k over the terms in order; outputs past the
-// end are zeros. Rows of x: row blocks of at most 12 rows, [row block][block][k][row], so that a
-// micro-kernel reads both operands front to back. The layouts do not depend on the instruction set.
+// end are zeros. int8: two panels of a block lie side by side, [k][64], a cache line for each k (an
+// odd last one alone), and beside them are scales, [block][panel][32]. Rows of x: row blocks of at
+// most 12 rows, [row block][block][k][row], so that a micro-kernel reads both operands front to
+// back. The layouts do not depend on the instruction set.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,12 @@ inline RowBlock RowBlockAt(int64_t tokens, int64_t index) {
   return {first, (index + 1) * tokens / blocks - first};
 }
 
+// Where a panel lies among the weights, in elements.
+struct PanelLayout {
+  int64_t offset = 0;  // of k = 0
+  int64_t step = 0;    // from k to k + 1
+};
+
 struct PackedContraction {
   WeightType type = WeightType::kFloat32;
   int64_t blocks = 0;
@@ -39,13 +47,29 @@ struct PackedContraction {
   FeatureView destination;
   Combine combine = Combine::kAssign;
   AlignedBuffer weights;
+  std::vector<float> scales;  // of int8
 
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
   int64_t packed_row_floats() const { return blocks * depth(); }                    // per row of x
+  int64_t weight_bytes() const {
+    return weights.bytes() + static_cast<int64_t>(scales.size() * sizeof(float));
+  }
+
+  // Panels are counted through all blocks. The first of the pair that holds panel `index`, or it.
+  int64_t PairStart(int64_t index) const {
+    return type == WeightType::kInt8 ? index - index % panels() % 2 : index;
+  }
+  PanelLayout PanelAt(int64_t index) const {
+    const int64_t start = PairStart(index);
+    const bool paired = type == WeightType::kInt8 && start % panels() + 1 < panels();
+    return {start * depth() * kPanelOutputs + (index - start) * kPanelOutputs,
+            paired ? 2 * kPanelOutputs : kPanelOutputs};
+  }
 };
 
-PackedContraction PackWeights(const Contraction& contraction, WeightType type);
+// `source`: of the weights that the contraction points to; `type` itself unless that is int8.
+PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source);
 
 // `bias` in panel order, zeros past the end: [block][panel][32].
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
@@ -64,7 +88,7 @@ struct ContractionCall {
   Epilogue epilogue;            // residual has y's columns
 };
 
-// Panels are counted through all blocks: block · panels() + panel.
+// Panels counted through all blocks: block · panels() + panel.
 struct PanelRange {
   int64_t first = 0;
   int64_t last = 0;  // exclusive

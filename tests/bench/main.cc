@@ -30,7 +30,7 @@ ABSL_FLAG(int64_t, out, 3072, "linear: output features");
 ABSL_FLAG(std::vector<std::string>, tokens,
           std::vector<std::string>({"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"}),
           "linear: rows per call");
-ABSL_FLAG(std::string, weight_dtype, "float32", "linear: float32, bfloat16 or float16");
+ABSL_FLAG(std::string, weight_dtype, "float32", "linear: float32, bfloat16, float16 or int8");
 ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference forms");
 
 namespace dyad::bench {
@@ -63,9 +63,11 @@ absl::StatusOr<LayerChoice> ParseLayer() {
     choice.type = WeightType::kBfloat16;
   } else if (dtype == "float16") {
     choice.type = WeightType::kFloat16;
+  } else if (dtype == "int8") {
+    choice.type = WeightType::kInt8;
   } else if (dtype != "float32") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--weight_dtype is '", dtype, "'; it must be float32, bfloat16 or float16"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--weight_dtype is '", dtype, "'; it must be float32, bfloat16, float16 or int8"));
   }
   return choice;
 }
