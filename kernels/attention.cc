@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 
 namespace dyad::kernels {

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"

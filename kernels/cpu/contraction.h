@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/linear.h"
 
 namespace dyad::kernels {

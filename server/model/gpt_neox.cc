@@ -8,6 +8,7 @@
 
 #include "c10/core/InferenceMode.h"
 #include "server/base/status_macros.h"
+#include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
@@ -49,11 +50,12 @@ class GptNeox final : public Network {
   void Prepare(int64_t rows) override {
     const c10::InferenceMode inference;
     rotary_ = RotaryAngles(config_.positions, config_.rotary_size, config_.rotary_base);
-    hidden_ = EmptyRows(rows, config_.hidden_size);
-    normed_ = EmptyRows(rows, config_.hidden_size);
-    attended_ = EmptyRows(rows, config_.hidden_size);
-    qkv_ = EmptyRows(rows, 3 * config_.hidden_size);
-    inner_ = EmptyRows(rows, config_.ffn_size);
+    arena_ = Arena(rows, 6 * config_.hidden_size + config_.ffn_size);
+    for (at::Tensor* tensor : {&hidden_, &normed_, &attended_}) {
+      *tensor = arena_.Take(config_.hidden_size);
+    }
+    qkv_ = arena_.Take(3 * config_.hidden_size);
+    inner_ = arena_.Take(config_.ffn_size);
   }
 
   kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
@@ -73,6 +75,7 @@ class GptNeox final : public Network {
   std::vector<GptNeoxLayer> layers_;
   LayerNorm final_layer_norm_;
   RotaryAngles rotary_;
+  Arena arena_;
   at::Tensor hidden_, normed_, attended_, qkv_, inner_;  // [max rows, …]
 };
 

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/thread_pool.h"
 #include "kernels/vocabulary.h"
 #include "server/engine/model.h"
@@ -52,7 +53,7 @@ class NetworkModel final : public engine::Model {
   std::vector<int32_t> positions_;  // [rows]
   std::vector<kernels::AttentionChunk> chunks_;
   std::vector<float> picked_;                // [logit_rows, head size]
-  std::unique_ptr<float[]> logits_;          // [max_logit_rows, vocab_size]
+  kernels::AlignedBuffer logits_;            // [max_logit_rows, vocab_size]
   std::vector<float> log_sum_exp_;           // [logit_rows]
   std::vector<kernels::TargetRow> targets_;  // [score_rows]
   std::vector<kernels::TargetScore> found_;  // [max_batch_tokens], so that `top` keeps its memory

@@ -9,6 +9,7 @@
 
 #include "c10/core/InferenceMode.h"
 #include "server/base/status_macros.h"
+#include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
@@ -52,13 +53,12 @@ class Opt final : public Network {
 
   void Prepare(int64_t rows) override {
     const c10::InferenceMode inference;
-    embedded_ = EmptyRows(rows, config_.embed_size);
-    hidden_ = EmptyRows(rows, config_.hidden_size);
-    normed_ = EmptyRows(rows, config_.hidden_size);
-    query_ = EmptyRows(rows, config_.hidden_size);
-    key_ = EmptyRows(rows, config_.hidden_size);
-    value_ = EmptyRows(rows, config_.hidden_size);
-    inner_ = EmptyRows(rows, config_.ffn_size);
+    arena_ = Arena(rows, config_.embed_size + 5 * config_.hidden_size + config_.ffn_size);
+    embedded_ = arena_.Take(config_.embed_size);
+    for (at::Tensor* tensor : {&hidden_, &normed_, &query_, &key_, &value_}) {
+      *tensor = arena_.Take(config_.hidden_size);
+    }
+    inner_ = arena_.Take(config_.ffn_size);
   }
 
   kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
@@ -78,6 +78,7 @@ class Opt final : public Network {
   std::optional<Linear> project_in_, project_out_;
   std::vector<OptLayer> layers_;
   std::optional<LayerNorm> final_layer_norm_;
+  Arena arena_;
   at::Tensor embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
