@@ -29,6 +29,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"roof", "", &RunRoof},
     {"linear", "", &RunLinear},
+    {"server", "ADDR", &RunServer},
 };
 
 std::string CommandsText() {
