@@ -51,7 +51,11 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type);
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
 
 // Packs one row block of x; `packed` is the whole batch's buffer, tokens · packed_row_floats().
+// Pieces [0, RowPieces) are the same work in parts, for several threads.
 void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed);
+int64_t RowPieces(const PackedContraction& contraction);
+void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock rows, int64_t piece,
+                  float* packed);
 
 struct ContractionCall {
   const PackedContraction* contraction = nullptr;

@@ -1,7 +1,5 @@
-// Packing of weights, once at load, and of rows, on each call: layouts in
-// kernels/cpu/contraction.h.
+// Packing of weights, once at load: the layout is in kernels/cpu/contraction.h.
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/cpu/contraction.h"
 
@@ -63,26 +61,6 @@ std::vector<float> PackBias(const PackedContraction& contraction, std::span<cons
     }
   }
   return packed;
-}
-
-void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed) {
-  const int64_t depth = contraction.term_depth;
-  float* to = packed + rows.first * contraction.packed_row_floats();
-  for (int64_t b = 0; b < contraction.blocks; ++b) {
-    for (const FeatureView& view : contraction.sources) {
-      const float* from = x.data + rows.first * x.stride + view.offset + b * view.block_stride;
-      if (rows.count == 1 && view.stride == 1) {
-        std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(float));
-      } else {
-        for (int64_t k = 0; k < depth; ++k) {
-          for (int64_t r = 0; r < rows.count; ++r) {
-            to[k * rows.count + r] = from[r * x.stride + k * view.stride];
-          }
-        }
-      }
-      to += depth * rows.count;
-    }
-  }
 }
 
 }  // namespace dyad::kernels

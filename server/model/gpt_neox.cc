@@ -18,6 +18,7 @@
 namespace dyad {
 namespace {
 
+using engine::StepPart;
 using kernels::Activation;
 
 struct GptNeoxLayer {
@@ -55,7 +56,7 @@ class GptNeox final : public Network {
     inner_ = EmptyRows(rows, config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache,
+  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                              kernels::ThreadPool& pool) override;
 
  private:
@@ -75,7 +76,7 @@ class GptNeox final : public Network {
   at::Tensor hidden_, normed_, attended_, qkv_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache,
+kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                                     kernels::ThreadPool& pool) {
   const c10::InferenceMode inference;
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -92,26 +93,35 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
   const bool parallel = config_.residual == Residual::kParallel;
 
   tokens_.embedding.Copy(batch.ids, 0, h);  // [rows, hidden]
+  clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
     const GptNeoxLayer& layer = layers_[i];
     const kernels::KvLayer kv = cache.layer(static_cast<int64_t>(i));
 
-    layer.input_layernorm.Apply(h, a, pool);                       // [rows, hidden]
+    layer.input_layernorm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
     layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
+    clock.Mark(StepPart::kProjections);
     kernels::PagedAttention(shape_.attention, rotary_.table(), batch.chunks, heads, kv,
                             WriteRows(attended), pool);  // [rows, hidden]
+    clock.Mark(StepPart::kAttention);
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's
     // result.
-    if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);   // [rows, hidden]
-    layer.dense.Add(attended, h, pool);                               // [rows, hidden]
+    if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
+    layer.dense.Add(attended, h, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kProjections);
     if (!parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
-    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);    // [rows, ffn]
-    layer.dense_4h_to_h.Add(inner, h, pool);                          // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
+    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);  // [rows, ffn]
+    layer.dense_4h_to_h.Add(inner, h, pool);                        // [rows, hidden]
+    clock.Mark(StepPart::kFeedForward);
   }
 
   final_layer_norm_.Apply(h, h, pool);  // [rows, hidden]
+  clock.Mark(StepPart::kNorm);
   return ReadRows(h);
 }
 

@@ -150,13 +150,17 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
       chunks_.push_back({chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages});
       for (int32_t i = 0; i < chunk.tokens; ++i) positions_.push_back(chunk.first_position + i);
     }
+    clock_.Start();
     const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, chunks_}, cache_, pool_);
+        network_->Forward({batch.ids, positions_, chunks_}, cache_, clock_, pool_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
+    clock_.Mark(engine::StepPart::kHead);
     const size_t logits = batch.logit_rows.size() * static_cast<size_t>(limits_.vocab_size);
-    return engine::StepResult{
-        {logits_.get(), logits}, log_sum_exp_, std::span(scores_).first(batch.score_rows.size())};
+    return engine::StepResult{{logits_.get(), logits},
+                              log_sum_exp_,
+                              std::span(scores_).first(batch.score_rows.size()),
+                              clock_.times()};
   });
 }
 

@@ -13,6 +13,7 @@
 #include "server/engine/model.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
+#include "server/model/step_clock.h"
 
 namespace dyad {
 
@@ -47,6 +48,7 @@ class NetworkModel final : public engine::Model {
   kernels::ThreadPool& pool_;
 
   // Of the current step.
+  StepClock clock_;
   std::vector<int32_t> positions_;  // [rows]
   std::vector<kernels::AttentionChunk> chunks_;
   std::vector<float> picked_;                // [logit_rows, head size]

@@ -29,6 +29,8 @@ struct Command {
 constexpr Command kCommands[] = {
     {"roof", "", &RunRoof},
     {"linear", "", &RunLinear},
+    {"model", "FOLDER", &RunModel},
+    {"make_model", "FOLDER", &RunMakeModel},
     {"server", "ADDR", &RunServer},
 };
 

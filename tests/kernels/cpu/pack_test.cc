@@ -53,29 +53,6 @@ TEST(PackBiasTest, FollowsTheDestinationIntoPanels) {
   EXPECT_EQ(packed[64 + 33], 0);
 }
 
-TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
-  const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
-  const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type);
-  for (const int64_t tokens : {1, 7, 13, 37}) {
-    const SampleRows x(tokens, 6, 4);
-    std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
-    const float* next = packed.data();
-    for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
-      const RowBlock rows = RowBlockAt(tokens, i);
-      PackRowBlock(contraction, x.view(), rows, packed.data());
-      for (int64_t b = 0; b < 2; ++b) {
-        for (int64_t k = 0; k < 6; ++k) {
-          const int64_t feature = k < 3 ? b * 3 + k : (k - 3) * 2 + b;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            ASSERT_EQ(*next++, x.at(rows.first + r, feature)) << tokens;
-          }
-        }
-      }
-    }
-  }
-}
-
 TEST(RowBlockTest, BlocksCoverTheRowsInOrderWithEvenSizes) {
   for (int64_t tokens = 1; tokens < 200; ++tokens) {
     int64_t next = 0;
