@@ -20,5 +20,6 @@ absl::Status RunRoof(Operands operands);
 absl::Status RunLinear(Operands operands);
 absl::Status RunModel(Operands operands);
 absl::Status RunMakeModel(Operands operands);
+absl::Status RunServer(Operands operands);
 
 }  // namespace dyad::bench

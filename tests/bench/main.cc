@@ -8,7 +8,9 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
+#include "absl/flags/usage_config.h"
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/linear.h"
 #include "tests/bench/commands.h"
@@ -27,10 +29,9 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"roof", "", &RunRoof},
-    {"linear", "", &RunLinear},
-    {"model", "FOLDER", &RunModel},
-    {"make_model", "FOLDER", &RunMakeModel},
+    {"roof", "", &RunRoof},         {"linear", "", &RunLinear},
+    {"model", "FOLDER", &RunModel}, {"make_model", "FOLDER", &RunMakeModel},
+    {"server", "ADDR", &RunServer},
 };
 
 std::string CommandsText() {
@@ -68,6 +69,12 @@ absl::Status Run(const std::vector<char*>& arguments) {
 int main(int argc, char** argv) {
   absl::SetProgramUsageMessage(
       absl::StrCat("dyad-bench COMMAND [flags]\n", dyad::bench::CommandsText()));
+  // --help lists the flags of every command; by itself it looks for a file named dyad-bench.
+  absl::FlagsUsageConfig usage;
+  usage.contains_help_flags = [](absl::string_view file) {
+    return absl::StrContains(file, "tests/bench/");
+  };
+  absl::SetFlagsUsageConfig(usage);
   const absl::Status status = dyad::bench::Run(absl::ParseCommandLine(argc, argv));
   if (status.ok()) return 0;
   std::cerr << "dyad-bench: " << status.message() << "\n";
