@@ -56,6 +56,9 @@ namespace {
 
 constexpr int32_t kSequences = 8;
 constexpr int32_t kTokens = 192;  // of each
+constexpr int32_t kMostDecodes = kSequences - 2;
+constexpr int32_t kMostTokens = 120;
+constexpr int32_t kMostTop = 2;
 
 int64_t PageFaults() {
   rusage usage;
@@ -108,31 +111,29 @@ class SteadyStateTest : public ::testing::Test {
     batch_.score_rows.clear();
   }
 
-  // Decodes, a prompt's chunk and a scored text together, of sizes that change from step to step.
-  void MixedStep() {
-    const auto decodes = static_cast<int32_t>(random_() % (kSequences - 1));
+  // Decodes, a prompt's chunk and a scored text together.
+  void MixedStep(int32_t decodes, int32_t tokens, int32_t top_n) {
     for (int32_t s = 0; s < decodes; ++s) {
       AddChunk(s, static_cast<int32_t>(random_() % kTokens), 1, Want::kLogits, 0);
     }
-    const auto tokens = static_cast<int32_t>(1 + random_() % 120);
     AddChunk(kSequences - 2, 0, tokens, Want::kLogits, 0);
-    AddChunk(kSequences - 1, static_cast<int32_t>(random_() % 64), tokens, Want::kScores,
-             static_cast<int32_t>(random_() % 3));
+    AddChunk(kSequences - 1, static_cast<int32_t>(random_() % 64), tokens, Want::kScores, top_n);
     Step();
   }
+  void RandomStep() {
+    MixedStep(static_cast<int32_t>(random_() % (kMostDecodes + 1)),
+              static_cast<int32_t>(1 + random_() % kMostTokens),
+              static_cast<int32_t>(random_() % (kMostTop + 1)));
+  }
 
-  // The largest of everything once, and every page of every sequence.
+  // Every page of every sequence, and the largest step.
   void WarmUp() {
     for (int32_t s = 0; s < kSequences; ++s) {
-      AddChunk(s, 0, kTokens, Want::kScores, 3);
+      AddChunk(s, 0, kTokens, Want::kScores, kMostTop);
       Step();
     }
-    AddChunk(0, 0, 128, Want::kScores, 3);
-    AddChunk(1, 0, 128, Want::kLogits, 0);
-    Step();
-    for (int32_t s = 0; s < kSequences; ++s) AddChunk(s, 100, 1, Want::kLogits, 0);
-    Step();
-    for (int i = 0; i < 80; ++i) MixedStep();
+    for (int i = 0; i < 20; ++i) MixedStep(kMostDecodes, kMostTokens, kMostTop);
+    for (int i = 0; i < 60; ++i) RandomStep();
   }
 
   kernels::ThreadPool pool_;
@@ -146,7 +147,7 @@ TEST_F(SteadyStateTest, StepsTakeNoPageFaultAndNoLargeAllocation) {
   WarmUp();
   const int64_t faults = PageFaults();
   const int64_t allocations = large_allocations;
-  for (int i = 0; i < 120; ++i) MixedStep();
+  for (int i = 0; i < 120; ++i) RandomStep();
   EXPECT_EQ(PageFaults() - faults, 0);
   EXPECT_EQ(large_allocations - allocations, 0);
 }
