@@ -13,8 +13,7 @@ namespace {
 constexpr int64_t kChunkRows = 512;
 // Below this many multiply-adds the calling thread is done before another has woken up.
 constexpr int64_t kWorthSharing = 1 << 17;
-constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
-constexpr int64_t kTasksPerThread = 8;          // evens out threads that are interrupted
+constexpr int64_t kWorthSharingRows = 1 << 12;  // floats to pack
 
 float* FloatScratch(ScratchUse use, int64_t floats) {
   return reinterpret_cast<float*>(ThreadScratch(use, floats * static_cast<int64_t>(sizeof(float))));
@@ -31,13 +30,8 @@ void RunContraction(const ContractionCall& call, ThreadPool& pool) {
   const int64_t panels = contraction.blocks * contraction.panels();
   const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
   if (work < kWorthSharing || pool.threads() == 1) return ContractPanels(call, {0, panels});
-  const int64_t tasks = std::min(panels, pool.threads() * kTasksPerThread);
-  // Pairs of panels stay together.
-  const auto bound = [&](int64_t task) {
-    const int64_t index = task * panels / tasks;
-    return task == tasks ? panels : contraction.PairStart(index);
-  };
-  pool.Run(tasks, [&](int64_t task) { ContractPanels(call, {bound(task), bound(task + 1)}); });
+  pool.Run(contraction.groups(),
+           [&](int64_t group) { ContractPanels(call, contraction.GroupAt(group)); });
 }
 
 }  // namespace
@@ -47,11 +41,14 @@ const float* PackRows(const PackedContraction& contraction, int64_t tokens, Cons
   const int64_t floats = tokens * contraction.packed_row_floats();
   float* packed = FloatScratch(ScratchUse::kRows, floats);
   const int64_t blocks = RowBlockCount(tokens);
-  const auto pack = [&](int64_t i) { PackRowBlock(contraction, x, RowBlockAt(tokens, i), packed); };
   if (pool == nullptr || floats < kWorthSharingRows) {
-    for (int64_t i = 0; i < blocks; ++i) pack(i);
+    for (int64_t i = 0; i < blocks; ++i)
+      PackRowBlock(contraction, x, RowBlockAt(tokens, i), packed);
   } else {
-    pool->Run(blocks, pack);
+    const int64_t pieces = RowPieces(contraction);
+    pool->Run(blocks * pieces, [&](int64_t task) {
+      PackRowPiece(contraction, x, RowBlockAt(tokens, task / pieces), task % pieces, packed);
+    });
   }
   return packed;
 }

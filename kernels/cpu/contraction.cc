@@ -214,11 +214,12 @@ PanelPlace PlaceOf(const ContractionCall& call, int64_t index, int64_t outputs) 
 // index.
 int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
   const PackedContraction& contraction = *call.contraction;
-  const PanelLayout layout = contraction.PanelAt(index);
+  const PanelLayout layout = contraction.LayoutOf(index);
   const Panel<int8_t> panel = {contraction.weights.as<const int8_t>() + layout.offset, layout.step};
   if constexpr (kPairRows > 0) {
-    const bool pair = layout.step == kPairOutputs && contraction.PairStart(index) == index;
-    if (pair && index + 1 < last && call.tokens <= kPairRows) {
+    const PanelRange group = contraction.GroupOf(index);
+    const bool pair = layout.step == kPairOutputs && group.first == index && group.last <= last;
+    if (pair && call.tokens <= kPairRows) {
       ContractPanel<kPairOutputs>(call, panel, PlaceOf(call, index, kPairOutputs));
       return index + 2;
     }
@@ -229,7 +230,7 @@ int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
 
 template <typename Weight>
 Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
-  return {contraction.weights.as<const Weight>() + contraction.PanelAt(index).offset,
+  return {contraction.weights.as<const Weight>() + contraction.LayoutOf(index).offset,
           kPanelOutputs};
 }
 

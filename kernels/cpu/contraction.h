@@ -7,10 +7,11 @@
 // back. The layouts do not depend on the instruction set.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/linear.h"
 
 namespace dyad::kernels {
@@ -31,6 +32,12 @@ inline RowBlock RowBlockAt(int64_t tokens, int64_t index) {
   const int64_t first = index * tokens / blocks;
   return {first, (index + 1) * tokens / blocks - first};
 }
+
+// Panels counted through all blocks: block · panels() + panel.
+struct PanelRange {
+  int64_t first = 0;
+  int64_t last = 0;  // exclusive
+};
 
 // Where a panel lies among the weights, in elements.
 struct PanelLayout {
@@ -56,16 +63,26 @@ struct PackedContraction {
     return weights.bytes() + static_cast<int64_t>(scales.size() * sizeof(float));
   }
 
-  // Panels are counted through all blocks. The first of the pair that holds panel `index`, or it.
-  int64_t PairStart(int64_t index) const {
-    return type == WeightType::kInt8 ? index - index % panels() % 2 : index;
+  // Groups of panels that one thread takes at once: int8's pairs, else a panel each.
+  int64_t groups() const { return blocks * groups_of_block(); }
+  PanelRange GroupAt(int64_t index) const {
+    const int64_t start = index / groups_of_block() * panels();
+    const int64_t first = start + index % groups_of_block() * panels_together();
+    return {first, std::min(first + panels_together(), start + panels())};
   }
-  PanelLayout PanelAt(int64_t index) const {
-    const int64_t start = PairStart(index);
-    const bool paired = type == WeightType::kInt8 && start % panels() + 1 < panels();
-    return {start * depth() * kPanelOutputs + (index - start) * kPanelOutputs,
-            paired ? 2 * kPanelOutputs : kPanelOutputs};
+  // The group that holds a panel.
+  PanelRange GroupOf(int64_t panel) const {
+    return GroupAt(panel / panels() * groups_of_block() + panel % panels() / panels_together());
   }
+  PanelLayout LayoutOf(int64_t panel) const {
+    const PanelRange group = GroupOf(panel);
+    return {(group.first * depth() + panel - group.first) * kPanelOutputs,
+            (group.last - group.first) * kPanelOutputs};
+  }
+
+ private:
+  int64_t panels_together() const { return type == WeightType::kInt8 ? 2 : 1; }
+  int64_t groups_of_block() const { return (panels() + panels_together() - 1) / panels_together(); }
 };
 
 // `source`: of the weights that the contraction points to; `type` itself unless that is int8.
@@ -75,7 +92,11 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type, W
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
 
 // Packs one row block of x; `packed` is the whole batch's buffer, tokens · packed_row_floats().
+// Pieces [0, RowPieces) are the same work in parts, for several threads.
 void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed);
+int64_t RowPieces(const PackedContraction& contraction);
+void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock rows, int64_t piece,
+                  float* packed);
 
 struct ContractionCall {
   const PackedContraction* contraction = nullptr;
@@ -86,12 +107,6 @@ struct ContractionCall {
   int64_t outputs = 0;          // per block; those at or past it are not stored
   const float* bias = nullptr;  // panel order; null: none
   Epilogue epilogue;            // residual has y's columns
-};
-
-// Panels counted through all blocks: block · panels() + panel.
-struct PanelRange {
-  int64_t first = 0;
-  int64_t last = 0;  // exclusive
 };
 
 // Computes the outputs of `panels` for all rows of the call, epilogue included. One thread; several

@@ -1,8 +1,6 @@
-// Packing of weights, once at load, and of rows, on each call: layouts in
-// kernels/cpu/contraction.h.
+// Packing of weights, once at load: the layout is in kernels/cpu/contraction.h.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/cpu/contraction.h"
 #include "kernels/float16.h"
@@ -10,10 +8,6 @@
 
 namespace dyad::kernels {
 namespace {
-
-// Features of a row that are packed before the next row's: a cache line, because rows at strides
-// that are powers of two push each other out of the cache.
-constexpr int64_t kPackedTogether = 16;
 
 // Element k of output n of block b in a term's weights.
 template <typename Source>
@@ -60,7 +54,7 @@ std::vector<float> Int8Scales(const Contraction& from, const PackedContraction& 
 template <typename T, typename Source, typename Convert>
 void PackTyped(const Contraction& from, PackedContraction& to, Convert convert) {
   for (int64_t panel = 0; panel < to.blocks * to.panels(); ++panel) {
-    const PanelLayout layout = to.PanelAt(panel);
+    const PanelLayout layout = to.LayoutOf(panel);
     const int64_t first = panel % to.panels() * kPanelOutputs;
     const int64_t count = std::min(kPanelOutputs, to.outputs - first);
     T* row = to.weights.as<T>() + layout.offset;
@@ -130,30 +124,6 @@ std::vector<float> PackBias(const PackedContraction& contraction, std::span<cons
     }
   }
   return packed;
-}
-
-void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed) {
-  const int64_t depth = contraction.term_depth;
-  float* to = packed + rows.first * contraction.packed_row_floats();
-  for (int64_t b = 0; b < contraction.blocks; ++b) {
-    for (const FeatureView& view : contraction.sources) {
-      const float* from = x.data + rows.first * x.stride + view.offset + b * view.block_stride;
-      if (rows.count == 1 && view.stride == 1) {
-        std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(float));
-      } else if (rows.count == 1) {
-        for (int64_t k = 0; k < depth; ++k) to[k] = from[k * view.stride];
-      } else {
-        for (int64_t k = 0; k < depth; k += kPackedTogether) {
-          const int64_t last = std::min(depth, k + kPackedTogether);
-          for (int64_t r = 0; r < rows.count; ++r) {
-            const float* row = from + r * x.stride;
-            for (int64_t i = k; i < last; ++i) to[i * rows.count + r] = row[i * view.stride];
-          }
-        }
-      }
-      to += depth * rows.count;
-    }
-  }
 }
 
 }  // namespace dyad::kernels

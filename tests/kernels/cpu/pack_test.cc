@@ -91,15 +91,25 @@ TEST(PackWeightsTest, QuantisesEveryTypeAlike) {
   }
 }
 
-TEST(PackedContractionTest, KeepsPairsOfInt8WithinTheirBlock) {
+TEST(PackedContractionTest, GroupsArePairsOfInt8WithinABlockAndElsePanels) {
   PackedContraction contraction;
+  contraction.blocks = 2;
+  contraction.outputs = 65;  // 3 panels
+  const auto groups = [&] {
+    std::vector<std::pair<int64_t, int64_t>> ranges;
+    for (int64_t i = 0; i < contraction.groups(); ++i) {
+      const PanelRange range = contraction.GroupAt(i);
+      ranges.emplace_back(range.first, range.last);
+      for (int64_t panel = range.first; panel < range.last; ++panel) {
+        EXPECT_EQ(contraction.GroupOf(panel).first, range.first);
+      }
+    }
+    return ranges;
+  };
+  using Ranges = std::vector<std::pair<int64_t, int64_t>>;
+  EXPECT_EQ(groups(), (Ranges{{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}}));
   contraction.type = WeightType::kInt8;
-  contraction.outputs = 65;
-  const std::vector<int64_t> starts = {0, 0, 2, 3, 3, 5};
-  for (int64_t i = 0; i < 6; ++i)
-    EXPECT_EQ(contraction.PairStart(i), starts[static_cast<size_t>(i)]);
-  contraction.type = WeightType::kBfloat16;
-  for (int64_t i = 0; i < 6; ++i) EXPECT_EQ(contraction.PairStart(i), i);
+  EXPECT_EQ(groups(), (Ranges{{0, 2}, {2, 3}, {3, 5}, {5, 6}}));
 }
 
 TEST(PackBiasTest, FollowsTheDestinationIntoPanels) {
@@ -111,30 +121,6 @@ TEST(PackBiasTest, FollowsTheDestinationIntoPanels) {
   ASSERT_EQ(packed.size(), 2u * 64);
   EXPECT_EQ(packed[64 + 4], spec.bias[4 * 2 + 1]);
   EXPECT_EQ(packed[64 + 33], 0);
-}
-
-TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
-  const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
-  const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction =
-      PackWeights(spec.contractions[0], spec.type, spec.source_type());
-  for (const int64_t tokens : {1, 7, 13, 37}) {
-    const SampleRows x(tokens, 6, 4);
-    std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
-    const float* next = packed.data();
-    for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
-      const RowBlock rows = RowBlockAt(tokens, i);
-      PackRowBlock(contraction, x.view(), rows, packed.data());
-      for (int64_t b = 0; b < 2; ++b) {
-        for (int64_t k = 0; k < 6; ++k) {
-          const int64_t feature = k < 3 ? b * 3 + k : (k - 3) * 2 + b;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            ASSERT_EQ(*next++, x.at(rows.first + r, feature)) << tokens;
-          }
-        }
-      }
-    }
-  }
 }
 
 TEST(RowBlockTest, BlocksCoverTheRowsInOrderWithEvenSizes) {

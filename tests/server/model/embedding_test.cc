@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "server/model/float16.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/support/status_matchers.h"
 
@@ -38,7 +39,7 @@ TEST(EmbeddingTest, LooksRowsUpInEveryType) {
     Loading loading(checkpoint, LoadPass::kPack, dtype);
     const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
     ASSERT_OK(embedding);
-    const at::Tensor y = EmptyRows(4, 6);
+    const at::Tensor y = testing::EmptyRows(4, 6);
     embedding->Copy(kIds, 2, y);
     for (size_t t = 0; t < kIds.size(); ++t) {
       for (int64_t i = 0; i < 6; ++i) {
@@ -117,7 +118,7 @@ struct TablesTest : ::testing::Test {
     return LoadTokenTables(loading.context, {"model.e", "head"}, kSize, head);
   }
   static std::vector<float> Logits(const TokenTables& tables, Loading& loading) {
-    const at::Tensor x = EmptyRows(1, 6), y = EmptyRows(1, 10);
+    const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
     for (int64_t i = 0; i < 6; ++i) x.data_ptr<float>()[i] = static_cast<float>(i);
     tables.head.Apply(x, y, kernels::Activation::kNone, loading.pool);
     return Values(y);

@@ -11,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "server/model/float16.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/server/model/golden.h"
 #include "tests/support/status_matchers.h"
@@ -96,8 +97,8 @@ TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
   Loading loading(checkpoint);
   const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kNone);
   ASSERT_OK(linear);
-  const at::Tensor x = EmptyRows(3, 2).narrow(0, 0, 1);
-  const at::Tensor y = EmptyRows(1, 2);
+  const at::Tensor x = testing::EmptyRows(3, 2).narrow(0, 0, 1);
+  const at::Tensor y = testing::EmptyRows(1, 2);
   x.data_ptr<float>()[0] = 3;
   x.data_ptr<float>()[1] = 4;
   const float* out = y.data_ptr<float>();
