@@ -99,7 +99,7 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
 
     layer.input_layernorm.Apply(h, a, pool);                       // [rows, hidden]
     layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
-    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.chunks, heads, kv,
+    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
                             WriteRows(attended), pool);  // [rows, hidden]
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's

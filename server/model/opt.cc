@@ -104,7 +104,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache,
     layer.q_proj.Apply(x, q, Activation::kNone, pool);  // [rows, hidden]
     layer.k_proj.Apply(x, k, Activation::kNone, pool);  // [rows, hidden]
     layer.v_proj.Apply(x, v, Activation::kNone, pool);  // [rows, hidden]
-    kernels::PagedAttention(shape_.attention, {}, batch.chunks, qkv, kv, WriteRows(a), pool);
+    kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a), pool);
     layer.out_proj.Add(a, h, pool);                                  // [rows, hidden]
     if (!norm_before) layer.self_attn_layer_norm.Apply(h, h, pool);  // [rows, hidden]
 
