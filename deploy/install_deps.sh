@@ -14,8 +14,9 @@ packages=(
   libarchive-dev libhwy-dev libtorch-dev
   # LibTorch's dense products come from BLAS; this one is the fast one
   libopenblas0-pthread
-  # tests and benchmarks
-  libgtest-dev libgmock-dev libbenchmark-dev python3 python3-grpcio python3-protobuf openssl
+  # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator
+  # library: the server does not load it
+  libgtest-dev libgmock-dev libbenchmark-dev python3 python3-grpcio python3-protobuf python3-torch openssl
 )
 
 missing=()

@@ -3,16 +3,25 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 
 namespace dyad::kernels {
 namespace {
 
-struct BlockOfChunk {
+struct Task {
   int64_t chunk = 0;
-  QueryBlock queries;
+  QueryBlock block;
 };
+
+// How many heads a task takes. A single query does little work with each key, so what counts is how
+// long the pieces are that it reads; more queries want their state in the first cache.
+int64_t HeadsPerTask(int64_t queries, int64_t blocks, int64_t heads, const ThreadPool& pool) {
+  if (queries > 1) return 1;
+  constexpr int64_t kTasksPerThread = 2;
+  const int64_t tasks = pool.threads() == 1 ? 1 : kTasksPerThread * pool.threads();
+  return std::clamp<int64_t>((blocks * heads + tasks - 1) / tasks, 1, std::min(heads, kTaskHeads));
+}
 
 }  // namespace
 
@@ -36,18 +45,23 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
     for (const AttentionChunk& store : work.stores) StoreKeysAndValues(call, store, head);
   });
 
-  auto* blocks = reinterpret_cast<BlockOfChunk*>(
-      ThreadScratch(ScratchUse::kTasks, block_count * static_cast<int64_t>(sizeof(BlockOfChunk))));
-  BlockOfChunk* next = blocks;
+  auto* tasks = reinterpret_cast<Task*>(ThreadScratch(
+      ScratchUse::kTasks, block_count * shape.heads * static_cast<int64_t>(sizeof(Task))));
+  int64_t task_count = 0;
   for (size_t c = 0; c < chunks.size(); ++c) {
     for (int64_t first = 0; first < chunks[c].tokens; first += kQueryRows) {
-      *next++ = {static_cast<int64_t>(c), {first, std::min(kQueryRows, chunks[c].tokens - first)}};
+      const int64_t queries = std::min(kQueryRows, chunks[c].tokens - first);
+      const int64_t step = HeadsPerTask(queries, block_count, shape.heads, pool);
+      for (int64_t head = 0; head < shape.heads; head += step) {
+        const int64_t heads = std::min(step, shape.heads - head);
+        tasks[task_count++] = {static_cast<int64_t>(c), {first, queries, head, heads}};
+      }
     }
   }
   // Later blocks have more keys: starting with them leaves small tasks for the end.
-  pool.Run(block_count * shape.heads, [&](int64_t task) {
-    const BlockOfChunk& block = blocks[block_count - 1 - task / shape.heads];
-    AttendBlock(call, chunks[static_cast<size_t>(block.chunk)], block.queries, task % shape.heads);
+  pool.Run(task_count, [&](int64_t i) {
+    const Task& task = tasks[task_count - 1 - i];
+    AttendBlock(call, chunks[static_cast<size_t>(task.chunk)], task.block);
   });
 }
 

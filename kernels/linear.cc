@@ -13,8 +13,7 @@ namespace {
 constexpr int64_t kChunkRows = 512;
 // Below this many multiply-adds the calling thread is done before another has woken up.
 constexpr int64_t kWorthSharing = 1 << 17;
-constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
-constexpr int64_t kTasksPerThread = 8;          // evens out threads that are interrupted
+constexpr int64_t kWorthSharingRows = 1 << 12;  // floats to pack
 
 float* FloatScratch(ScratchUse use, int64_t floats) {
   return reinterpret_cast<float*>(ThreadScratch(use, floats * static_cast<int64_t>(sizeof(float))));
@@ -31,10 +30,8 @@ void RunContraction(const ContractionCall& call, ThreadPool& pool) {
   const int64_t panels = contraction.blocks * contraction.panels();
   const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
   if (work < kWorthSharing || pool.threads() == 1) return ContractPanels(call, {0, panels});
-  const int64_t tasks = std::min(panels, pool.threads() * kTasksPerThread);
-  pool.Run(tasks, [&](int64_t task) {
-    ContractPanels(call, {task * panels / tasks, (task + 1) * panels / tasks});
-  });
+  pool.Run(contraction.groups(),
+           [&](int64_t group) { ContractPanels(call, contraction.GroupAt(group)); });
 }
 
 }  // namespace
@@ -44,11 +41,14 @@ const float* PackRows(const PackedContraction& contraction, int64_t tokens, Cons
   const int64_t floats = tokens * contraction.packed_row_floats();
   float* packed = FloatScratch(ScratchUse::kRows, floats);
   const int64_t blocks = RowBlockCount(tokens);
-  const auto pack = [&](int64_t i) { PackRowBlock(contraction, x, RowBlockAt(tokens, i), packed); };
   if (pool == nullptr || floats < kWorthSharingRows) {
-    for (int64_t i = 0; i < blocks; ++i) pack(i);
+    for (int64_t i = 0; i < blocks; ++i)
+      PackRowBlock(contraction, x, RowBlockAt(tokens, i), packed);
   } else {
-    pool->Run(blocks, pack);
+    const int64_t pieces = RowPieces(contraction);
+    pool->Run(blocks * pieces, [&](int64_t task) {
+      PackRowPiece(contraction, x, RowBlockAt(tokens, task / pieces), task % pieces, packed);
+    });
   }
   return packed;
 }
@@ -56,8 +56,8 @@ const float* PackRows(const PackedContraction& contraction, int64_t tokens, Cons
 PackedLinear::Impl::Impl(const LinearSpec& spec)
     : in_features(spec.in_features), out_features(spec.out_features) {
   for (const Contraction& contraction : spec.contractions) {
-    contractions_.push_back(PackWeights(contraction, spec.type));
-    weight_bytes += contractions_.back().weights.bytes();
+    contractions_.push_back(PackWeights(contraction, spec.type, spec.source_type()));
+    weight_bytes += contractions_.back().weight_bytes();
     multiply_adds += contraction.blocks * contraction.outputs * contraction.depth *
                      static_cast<int64_t>(contraction.terms.size());
   }

@@ -14,6 +14,8 @@
 // started at 0 (or at y when accumulating), rounded to float32 at each step; after the last
 // contraction come + bias, the activation, + residual. The chain is the same for every number of
 // rows, every thread count and every instruction set. Weights of 16 bits are widened exactly.
+// int8: the chain runs over the whole numbers from 0; chain · scale + y (0 when assigning) follows,
+// rounded once.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +28,10 @@
 
 namespace dyad::kernels {
 
-enum class WeightType { kFloat32, kBfloat16, kFloat16 };
-int64_t WeightBytes(WeightType type);  // of one element
+// kInt8: w ≈ scale · q, one scale for each output of a contraction, all its terms together
+// (kernels/int8.h).
+enum class WeightType { kFloat32, kBfloat16, kFloat16, kInt8 };
+int64_t WeightBytes(WeightType type);  // of one element, without scales
 
 enum class Activation { kNone, kRelu, kGelu /* erf */, kGeluTanh };
 
@@ -39,7 +43,7 @@ struct FeatureView {
 };
 
 // Element w[b, n, k] lies at data[b · block_stride + n · output_stride + k · depth_stride], counted
-// in elements of the spec's weight type.
+// in elements of the spec's source type.
 struct WeightView {
   const void* data = nullptr;
   int64_t block_stride = 0;
@@ -68,9 +72,14 @@ struct Contraction {
 struct LinearSpec {
   int64_t in_features = 0;
   int64_t out_features = 0;
-  WeightType type = WeightType::kFloat32;
+  WeightType type = WeightType::kFloat32;  // as packed
   std::vector<Contraction> contractions;
   std::span<const float> bias;  // [out_features] or empty
+  // Of int8 only, which is quantised while it is packed: the type of the weights pointed to, any
+  // but int8. Weights of the other types point to that type.
+  WeightType quantized_from = WeightType::kFloat32;
+
+  WeightType source_type() const { return type == WeightType::kInt8 ? quantized_from : type; }
 };
 
 // The plans of structures.md: `wl`, `wu` are [blocks, out/blocks, in/blocks], dense is [out, in],
@@ -120,7 +129,7 @@ class PackedLinear {
 
   int64_t in_features() const;
   int64_t out_features() const;
-  int64_t weight_bytes() const;   // packed, padding included
+  int64_t weight_bytes() const;   // packed, padding and scales included
   int64_t multiply_adds() const;  // per token
 
   static constexpr int64_t kOutputTile = 64;

@@ -3,7 +3,18 @@
 
 namespace dyad::kernels {
 
-int64_t WeightBytes(WeightType type) { return type == WeightType::kFloat32 ? 4 : 2; }
+int64_t WeightBytes(WeightType type) {
+  switch (type) {
+    case WeightType::kFloat32:
+      return 4;
+    case WeightType::kBfloat16:
+    case WeightType::kFloat16:
+      return 2;
+    case WeightType::kInt8:
+      return 1;
+  }
+  return 0;
+}
 
 LinearSpec DenseSpec(int64_t in_features, int64_t out_features, WeightType type, const void* weight,
                      std::span<const float> bias) {

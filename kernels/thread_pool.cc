@@ -1,5 +1,5 @@
-// The pool: a generation number that workers wait on, a counter that hands out tasks, and a gate
-// that says how many workers are inside the current run.
+// The pool: a generation number that workers wait on, a share of the tasks for each thread, and a
+// gate that says how many workers are inside the current run.
 #include "kernels/thread_pool.h"
 
 #include <atomic>
@@ -37,8 +37,8 @@ uint32_t AwaitChange(const std::atomic<uint32_t>& value, uint32_t old) {
 
 class ThreadPool::Impl {
  public:
-  explicit Impl(int threads) : threads_(threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
+  explicit Impl(int threads) : threads_(threads), shares_(static_cast<size_t>(threads)) {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { Work(i); });
   }
 
   ~Impl() {
@@ -58,11 +58,14 @@ class ThreadPool::Impl {
     }
     // The gate is closed and nobody is inside: the job is ours to write.
     job_ = &run;
-    tasks_ = tasks;
-    next_.store(0, std::memory_order_relaxed);
+    for (int64_t i = 0; i < threads_; ++i) {
+      Share& share = shares_[static_cast<size_t>(i)];
+      share.next.store(i * tasks / threads_, std::memory_order_relaxed);
+      share.last = (i + 1) * tasks / threads_;
+    }
     gate_.fetch_and(~kClosed, std::memory_order_release);
     Announce();
-    TakeTasks();
+    TakeTasks(0);
     // Workers that wake up only now find the gate closed; those inside finish their last task.
     uint32_t gate = gate_.fetch_or(kClosed, std::memory_order_acq_rel) | kClosed;
     while (gate != kClosed) gate = AwaitChange(gate_, gate);
@@ -71,24 +74,35 @@ class ThreadPool::Impl {
  private:
   static constexpr uint32_t kClosed = 1u << 31;
 
+  // Tasks [next, last) are still to be handed out.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next = 0;
+    int64_t last = 0;
+  };
+
   void Announce() {
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();
   }
 
-  void TakeTasks() {
-    for (int64_t task; (task = next_.fetch_add(1, std::memory_order_relaxed)) < tasks_;) {
-      (*job_)(task);
+  // First its own share, then what others have left.
+  void TakeTasks(int thread) {
+    for (int i = 0; i < threads_; ++i) {
+      Share& share = shares_[static_cast<size_t>((thread + i) % threads_)];
+      while (share.next.load(std::memory_order_relaxed) < share.last) {
+        const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task < share.last) (*job_)(task);
+      }
     }
   }
 
-  void Work() {
+  void Work(int thread) {
     uint32_t seen = 0;
     while (true) {
       seen = AwaitChange(generation_, seen);
       if (stop_.load(std::memory_order_relaxed)) return;
       const bool open = (gate_.fetch_add(1, std::memory_order_acquire) & kClosed) == 0;
-      if (open) TakeTasks();
+      if (open) TakeTasks(thread);
       // The last one out wakes the caller if it fell asleep on a closed gate.
       if (gate_.fetch_sub(1, std::memory_order_release) == kClosed + 1) gate_.notify_all();
     }
@@ -100,9 +114,8 @@ class ThreadPool::Impl {
 
   // Written by Run while the gate is closed and empty; read by workers that found it open.
   const TaskRef* job_ = nullptr;
-  int64_t tasks_ = 0;
+  std::vector<Share> shares_;  // by thread, the caller's first
 
-  alignas(64) std::atomic<int64_t> next_ = 0;         // task to hand out
   alignas(64) std::atomic<uint32_t> gate_ = kClosed;  // workers inside, and whether more may enter
   alignas(64) std::atomic<uint32_t> generation_ = 0;  // changes when there is something to do
   std::atomic<bool> stop_ = false;

@@ -30,9 +30,10 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   // Calls run(0) … run(tasks − 1), each once, on any thread of the pool, and returns when all are
-  // done. Tasks are handed out one by one in ascending order. `run` must not throw nor call Run.
-  // Threads: callers take turns. Cost: about a microsecond when the pool is awake. Allocates
-  // nothing.
+  // done. Each thread goes through an equal, contiguous share in ascending order, so that tasks
+  // over neighbouring memory read it as one stream; who is done takes over from others, one task at
+  // a time. `run` must not throw nor call Run. Threads: callers take turns. Cost: about a
+  // microsecond when the pool is awake. Allocates nothing.
   void Run(int64_t tasks, TaskRef run);
 
   int threads() const;

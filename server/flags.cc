@@ -30,7 +30,7 @@ ABSL_FLAG(std::string, tls_key, "", "PEM private key; watched and reloaded");
 ABSL_FLAG(std::string, tls_ca, "",
           "PEM authorities of clients, which must then present a certificate");
 
-ABSL_FLAG(std::string, weight_dtype, "stored", "stored, float32, float16 or bfloat16");
+ABSL_FLAG(std::string, weight_dtype, "stored", "stored, float32, float16, bfloat16 or int8");
 ABSL_FLAG(int32_t, threads, Options().threads,
           "compute threads; 0: the processors of this process");
 ABSL_FLAG(std::string, cpu_isa, Options().cpu_isa,
@@ -108,7 +108,8 @@ void ReadWords(Options& options, std::vector<std::string>& faults) {
                                            {{"stored", WeightDtype::kAsStored},
                                             {"float32", WeightDtype::kFloat32},
                                             {"float16", WeightDtype::kFloat16},
-                                            {"bfloat16", WeightDtype::kBfloat16}},
+                                            {"bfloat16", WeightDtype::kBfloat16},
+                                            {"int8", WeightDtype::kInt8}},
                                            faults);
   options.engine.prefix_cache = Word<engine::PrefixCache>(
       "prefix_cache", FLAGS_prefix_cache,

@@ -37,7 +37,7 @@ std::vector<float> Values(int64_t count) {
   return values;
 }
 
-// ±1/4 … ±2, which every type holds exactly, as the bytes of `type`.
+// ±1/4 … ±2, which every type of floating point holds exactly, as the bytes of `type`.
 std::vector<std::byte> Weights(WeightType type, int64_t count) {
   std::vector<std::byte> bytes;
   uint32_t state = 777;
@@ -84,10 +84,11 @@ absl::Status CheckLinears(kernels::ThreadPool& pool) {
   constexpr int64_t kBlocks = 4;
   const std::vector<float> bias = Values(kOut);
   for (const WeightType type :
-       {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16}) {
-    const std::vector<std::byte> weights = Weights(type, kIn * kOut);
+       {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16, WeightType::kInt8}) {
+    const WeightType stored = type == WeightType::kInt8 ? WeightType::kFloat32 : type;
+    const std::vector<std::byte> weights = Weights(stored, kIn * kOut);
     const LinearSpec dense = kernels::DenseSpec(kIn, kOut, type, weights.data(), bias);
-    const int64_t half = kIn * kOut / kBlocks * kernels::WeightBytes(type);
+    const int64_t half = kIn * kOut / kBlocks * kernels::WeightBytes(stored);
     const kernels::DyadWeights dyad = {kBlocks, weights.data(), weights.data() + half};
     for (const int64_t tokens : {1, 5}) {
       for (const Activation activation :

@@ -13,7 +13,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"
@@ -39,41 +39,35 @@ void Rotate(const AttentionCall& call, int64_t position, const float* from, floa
   for (int64_t i = 2 * half; i < call.shape.head_size; ++i) to[i * to_stride] = from[i];
 }
 
-// What a block of queries has gathered so far, and room to work in.
+// What a block of queries of one head has gathered so far, and room to work in.
 struct QueryState {
-  float* queries;  // [head_size][rows], rotated
-  float* scores;   // [rows][64]; then the weights e^(score - maximum)
-  float* sums;     // [rows][padded head_size], Σ weight · value
-  int64_t rows;
+  float* queries = nullptr;  // [head_size][rows], rotated
+  float* scores = nullptr;   // [rows][64]; then the weights e^(score - maximum)
+  float* sums = nullptr;     // [rows][padded head_size], Σ weight · value
+  int64_t rows = 0;
   float maximum[kQueryRows];
-  float weight_sum[kQueryRows];
+  float weight_sum[kQueryRows] = {};
 };
 
-// scores[r, key] = scale · q_r · k_key for the pages of one group.
-void Score(const AttentionCall& call, std::span<const int32_t> pages, int64_t head,
-           QueryState& state) {
-  const PageView view = {call.shape, call.kv};
-  std::fill_n(state.scores, state.rows * kSoftmaxKeys, 0.0f);
-  for (size_t p = 0; p < pages.size(); ++p) {
-    ContractRows<kRowsAtOnce, kGroupVectors, 1>(
-        TileOperands<float>{.a = state.queries,
-                            .a_step = state.rows,
-                            .b = view.keys(pages[p], head),
-                            .b_step = kPageTokens,
-                            .depth = call.shape.head_size,
-                            .tile = state.scores + static_cast<int64_t>(p) * kPageTokens,
-                            .tile_stride = kSoftmaxKeys},
-        state.rows);
-  }
-  const Vec scale = Set(call.shape.scale);
-  for (int64_t i = 0; i < state.rows * kSoftmaxKeys; i += kLanes) {
-    Store(hn::Mul(Load(state.scores + i), scale), state.scores + i);
-  }
+// scores[r, key] = q_r · k_key for one page of keys.
+void Score(const AttentionCall& call, const float* keys, float* scores, const QueryState& state) {
+  ContractRows<kRowsAtOnce, kGroupVectors, 1>(TileOperands<float>{.a = state.queries,
+                                                                  .a_step = state.rows,
+                                                                  .b = keys,
+                                                                  .b_step = kPageTokens,
+                                                                  .depth = call.shape.head_size,
+                                                                  .tile = scores,
+                                                                  .tile_stride = kSoftmaxKeys},
+                                              state.rows);
 }
 
 // Turns the scores of row r into weights; only the first `keys` count. Rescales what came before.
 void SoftmaxStep(const AttentionCall& call, int64_t r, int64_t keys, QueryState& state) {
   float* scores = state.scores + r * kSoftmaxKeys;
+  const Vec scale = Set(call.shape.scale);
+  for (int64_t i = 0; i < kSoftmaxKeys; i += kLanes) {
+    Store(hn::Mul(Load(scores + i), scale), scores + i);
+  }
   std::fill(scores + keys, scores + kSoftmaxKeys, -std::numeric_limits<float>::infinity());
   Group largest = LoadGroup(scores);
   for (int64_t i = kGroup; i < kSoftmaxKeys; i += kGroup) MaxInto(largest, LoadGroup(scores + i));
@@ -120,32 +114,48 @@ void AddValues(const AttentionCall& call, const float* values, int64_t first_key
   }
 }
 
+// sums += weights · values of one page: keys [first_key, first_key + 16) of the group. Row r sees
+// the first visible(0) + r keys of the group.
+void AddPage(const AttentionCall& call, const float* values, int64_t first_key, int64_t visible,
+             QueryState& state) {
+  // All rows see the keys up to the first row's own; the few after that go row by row.
+  const int64_t common = std::clamp<int64_t>(visible - first_key, 0, kPageTokens);
+  if (common > 0) AddValues(call, values, first_key, common, 0, state.rows, state);
+  if (common == kPageTokens) return;
+  for (int64_t r = 1; r < state.rows; ++r) {
+    const int64_t keys = std::clamp<int64_t>(visible + r - first_key, 0, kPageTokens) - common;
+    if (keys > 0) AddValues(call, values, first_key + common, keys, r, 1, state);
+  }
+}
+
 // One group of keys: [first_key, first_key + 64) of the sequence; row r sees those up to
-// first_query + r.
-void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t head,
-                 int64_t first_key, int64_t first_query, QueryState& state) {
-  const auto visible = [&](int64_t r) {
-    return std::clamp<int64_t>(first_query + r + 1 - first_key, 0, kSoftmaxKeys);
-  };
-  const int64_t last_visible = visible(state.rows - 1);
-  const int64_t pages = (last_visible + kPageTokens - 1) / kPageTokens;
+// first_query + r. Page by page and head by head, the order in which they lie in memory.
+void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t first_key,
+                 int64_t first_query, int64_t first_head, std::span<QueryState> heads) {
+  const int64_t rows = heads.front().rows;
+  const int64_t visible = first_query + 1 - first_key;  // to the first row; may be negative
+  const int64_t keys = std::min(visible + rows - 1, kSoftmaxKeys);
+  const int64_t pages = (keys + kPageTokens - 1) / kPageTokens;
   const auto of_group =
       chunk.pages.subspan(static_cast<size_t>(first_key / kPageTokens), static_cast<size_t>(pages));
-  Score(call, of_group, head, state);
-  for (int64_t r = 0; r < state.rows; ++r) {
-    if (visible(r) > 0) SoftmaxStep(call, r, visible(r), state);
-  }
   const PageView view = {call.shape, call.kv};
+  for (QueryState& head : heads) std::fill_n(head.scores, rows * kSoftmaxKeys, 0.0f);
   for (int64_t p = 0; p < pages; ++p) {
-    const float* values = view.values(of_group[static_cast<size_t>(p)], head);
-    const int64_t key = p * kPageTokens;
-    // All rows see the keys up to the first row's own; the few after that go row by row.
-    const int64_t common = std::clamp<int64_t>(visible(0) - key, 0, kPageTokens);
-    if (common > 0) AddValues(call, values, key, common, 0, state.rows, state);
-    if (common == kPageTokens) continue;
-    for (int64_t r = 1; r < state.rows; ++r) {
-      const int64_t keys = std::min(visible(r) - key, kPageTokens) - common;
-      if (keys > 0) AddValues(call, values, key + common, keys, r, 1, state);
+    for (size_t h = 0; h < heads.size(); ++h) {
+      Score(call, view.keys(of_group[static_cast<size_t>(p)], first_head + static_cast<int64_t>(h)),
+            heads[h].scores + p * kPageTokens, heads[h]);
+    }
+  }
+  for (QueryState& head : heads) {
+    for (int64_t r = std::max<int64_t>(0, 1 - visible); r < rows; ++r) {
+      SoftmaxStep(call, r, std::min(visible + r, kSoftmaxKeys), head);
+    }
+  }
+  for (int64_t p = 0; p < pages; ++p) {
+    for (size_t h = 0; h < heads.size(); ++h) {
+      AddPage(call,
+              view.values(of_group[static_cast<size_t>(p)], first_head + static_cast<int64_t>(h)),
+              p * kPageTokens, visible, heads[h]);
     }
   }
 }
@@ -171,34 +181,42 @@ void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk&
   }
 }
 
-void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
-                         int64_t head) {
+void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block) {
   const int64_t head_size = call.shape.head_size;
   const int64_t width = PaddedHeadSize(call.shape);
-  auto* room = reinterpret_cast<float*>(
-      ThreadScratch(ScratchUse::kPartials, kQueryRows * (2 * width + kSoftmaxKeys) * 4));
-  QueryState state = {.queries = room + kQueryRows * (width + kSoftmaxKeys),
-                      .scores = room,
-                      .sums = room + kQueryRows * kSoftmaxKeys,
-                      .rows = queries.count,
-                      .maximum = {},
-                      .weight_sum = {}};
-  std::fill_n(state.maximum, kQueryRows, -std::numeric_limits<float>::infinity());
-  std::fill_n(state.sums, queries.count * width, 0.0f);
-  const int64_t first_query = chunk.first_position + queries.first;
-  const int64_t first_row = chunk.first_row + queries.first;
-  for (int64_t r = 0; r < queries.count; ++r) {
-    Rotate(call, first_query + r,
-           call.qkv.q.data + (first_row + r) * call.qkv.q.stride + head * call.qkv.head_stride,
-           state.queries + r, queries.count);
+  const int64_t head_floats = block.count * (2 * width + kSoftmaxKeys);
+  auto* room = reinterpret_cast<float*>(ThreadScratch(
+      ScratchUse::kPartials, kTaskHeads * kQueryRows * (2 * width + kSoftmaxKeys) * 4));
+  QueryState states[kTaskHeads];
+  const std::span<QueryState> heads(states, static_cast<size_t>(block.heads));
+  const int64_t first_query = chunk.first_position + block.first;
+  const int64_t first_row = chunk.first_row + block.first;
+  for (int64_t h = 0; h < block.heads; ++h, room += head_floats) {
+    QueryState& state = heads[static_cast<size_t>(h)];
+    state.rows = block.count;
+    state.scores = room;
+    state.sums = room + block.count * kSoftmaxKeys;
+    state.queries = state.sums + block.count * width;
+    std::fill_n(state.maximum, kQueryRows, -std::numeric_limits<float>::infinity());
+    std::fill_n(state.sums, block.count * width, 0.0f);
+    const int64_t column = (block.first_head + h) * call.qkv.head_stride;
+    for (int64_t r = 0; r < block.count; ++r) {
+      Rotate(call, first_query + r, call.qkv.q.data + (first_row + r) * call.qkv.q.stride + column,
+             state.queries + r, block.count);
+    }
   }
-  for (int64_t key = 0; key < first_query + queries.count; key += kSoftmaxKeys) {
-    AttendGroup(call, chunk, head, key, first_query, state);
+  for (int64_t key = 0; key < first_query + block.count; key += kSoftmaxKeys) {
+    AttendGroup(call, chunk, key, first_query, block.first_head, heads);
   }
-  for (int64_t r = 0; r < queries.count; ++r) {
-    float* out = call.out.data + (first_row + r) * call.out.stride + head * head_size;
-    for (int64_t d = 0; d < head_size; ++d)
-      out[d] = state.sums[r * width + d] / state.weight_sum[r];
+  for (int64_t h = 0; h < block.heads; ++h) {
+    const QueryState& state = heads[static_cast<size_t>(h)];
+    for (int64_t r = 0; r < block.count; ++r) {
+      float* out =
+          call.out.data + (first_row + r) * call.out.stride + (block.first_head + h) * head_size;
+      for (int64_t d = 0; d < head_size; ++d) {
+        out[d] = state.sums[r * width + d] / state.weight_sum[r];
+      }
+    }
   }
 }
 
@@ -216,9 +234,8 @@ void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, 
   HWY_DYNAMIC_DISPATCH(StoreKeysAndValuesOnTarget)(call, chunk, head);
 }
 
-void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
-                 int64_t head) {
-  HWY_DYNAMIC_DISPATCH(AttendBlockOnTarget)(call, chunk, queries, head);
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block) {
+  HWY_DYNAMIC_DISPATCH(AttendBlockOnTarget)(call, chunk, block);
 }
 
 }  // namespace dyad::kernels

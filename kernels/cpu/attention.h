@@ -1,4 +1,5 @@
-// One head's work in attention over pages: storing keys and values, and a block of queries.
+// The work of a task in attention over pages: storing keys and values of a head, or a block of
+// queries.
 //
 // A page of one layer holds, for each head, keys as [head_size][16] (lanes run over keys) and then,
 // for each head, values as [16][padded head_size] (lanes run over dimensions, padding is zeros).
@@ -10,7 +11,8 @@
 
 namespace dyad::kernels {
 
-inline constexpr int64_t kQueryRows = 6;  // queries that share the loads of a page
+inline constexpr int64_t kQueryRows = 6;   // queries that share the loads of a page
+inline constexpr int64_t kTaskHeads = 16;  // heads that one task goes through together at most
 inline constexpr int64_t kSoftmaxPages =
     4;  // pages between two rescalings; at whole multiples of it
 inline constexpr int64_t kSoftmaxKeys = kSoftmaxPages * kPageTokens;
@@ -44,12 +46,15 @@ struct AttentionCall {
 // Stores keys (rotated) and values of one head for every token of the chunk.
 void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, int64_t head);
 
-// Tokens [first, first + count) of a chunk, count in [1, kQueryRows].
+// Tokens [first, first + count) of a chunk, count in [1, kQueryRows], in heads [first_head,
+// first_head + heads), heads in [1, kTaskHeads].
 struct QueryBlock {
   int64_t first = 0;
   int64_t count = 0;
+  int64_t first_head = 0;
+  int64_t heads = 0;
 };
-void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock queries,
-                 int64_t head);
+// Out of a page's memory the block reads the keys of its heads as one piece, and then their values.
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block);
 
 }  // namespace dyad::kernels

@@ -24,21 +24,34 @@ constexpr int kTileVectors = kLanes == 1 ? 8 : static_cast<int>(kPanelOutputs / 
 // into the first cache, which the others find there.
 constexpr int64_t kDepthStep = 128;
 
-// tile [rows, 32] += the products of one row block and one panel.
+// Two panels of int8 at once for as many rows as registers allow: a chain is a fused multiply-add
+// after the other, 4 cycles each, and with two vectors of int8 those are what takes the time.
+constexpr int64_t kPairOutputs = 2 * kPanelOutputs;
+constexpr int kPairRows = kLanes == 16 ? 6 : kLanes == 1 ? 0 : 1;
+
 template <typename Weight>
-void ContractBlock(const float* a, int64_t rows, const Weight* panel, int64_t depth, float* tile) {
-  const int64_t step = rows <= kTileRows ? depth : kDepthStep;
+struct Panel {
+  const Weight* weights;
+  int64_t step;  // from k to k + 1
+};
+
+// tile [rows, kOutputs] += the products of one row block and one panel or a pair of them.
+template <int64_t kOutputs, typename Weight>
+void ContractBlock(const float* a, int64_t rows, Panel<Weight> panel, int64_t depth, float* tile) {
+  constexpr bool kPair = kOutputs == kPairOutputs;
+  constexpr int kRows = kPair ? kPairRows : kTileRows;
+  constexpr int kVectors = kPair ? static_cast<int>(kPairOutputs / kLanes) : kTileVectors;
+  const int64_t step = rows <= kRows ? depth : kDepthStep;
   for (int64_t k = 0; k < depth; k += step) {
-    for (int64_t n = 0; n < kPanelOutputs; n += kTileVectors * kLanes) {
-      ContractRows<kTileRows, kTileVectors, 1>(
-          TileOperands<Weight>{.a = a + k * rows,
-                               .a_step = rows,
-                               .b = panel + k * kPanelOutputs + n,
-                               .b_step = kPanelOutputs,
-                               .depth = std::min(step, depth - k),
-                               .tile = tile + n,
-                               .tile_stride = kPanelOutputs},
-          rows);
+    for (int64_t n = 0; n < kOutputs; n += kVectors * kLanes) {
+      ContractRows<kRows, kVectors, 1>(TileOperands<Weight>{.a = a + k * rows,
+                                                            .a_step = rows,
+                                                            .b = panel.weights + k * panel.step + n,
+                                                            .b_step = panel.step,
+                                                            .depth = std::min(step, depth - k),
+                                                            .tile = tile + n,
+                                                            .tile_stride = kOutputs},
+                                       rows);
     }
   }
 }
@@ -86,97 +99,162 @@ struct PanelColumns {
   int64_t count = 0;
 };
 
+// What a panel, or a pair of them, is multiplied with and where its outputs go.
+struct PanelPlace {
+  int64_t block = 0;
+  PanelColumns columns;
+  const float* bias = nullptr;    // one for each output; null: none
+  const float* scales = nullptr;  // one for each output; null: the weights are no int8
+};
+
+// What the sums are added to: y when accumulating, else 0.
+template <int64_t kOutputs>
 void LoadTile(const ContractionCall& call, PanelColumns columns, RowBlock rows, float* tile) {
-  std::fill_n(tile, rows.count * kPanelOutputs, 0.0f);
+  std::fill_n(tile, rows.count * kOutputs, 0.0f);
   if (call.contraction->combine == Combine::kAssign) return;
   for (int64_t r = 0; r < rows.count; ++r) {
     const float* y = call.y.data + (rows.first + r) * call.y.stride + columns.first;
-    for (int64_t n = 0; n < columns.count; ++n) tile[r * kPanelOutputs + n] = y[n * columns.stride];
+    for (int64_t n = 0; n < columns.count; ++n) tile[r * kOutputs + n] = y[n * columns.stride];
   }
 }
 
+template <int64_t kOutputs>
 void StoreTile(const ContractionCall& call, PanelColumns columns, RowBlock rows, const float* bias,
                const float* tile) {
   const ConstRows& residual = call.epilogue.residual;
-  const bool direct = columns.count == kPanelOutputs && columns.stride == 1;
-  for (int64_t r = 0; r < rows.count; ++r, tile += kPanelOutputs) {
+  const bool direct = columns.count == kOutputs && columns.stride == 1;
+  for (int64_t r = 0; r < rows.count; ++r, tile += kOutputs) {
     float* y = call.y.data + (rows.first + r) * call.y.stride + columns.first;
     const float* added = residual.data == nullptr
                              ? nullptr
                              : residual.data + (rows.first + r) * residual.stride + columns.first;
     if (direct) {
-      Finish(call.epilogue.activation, tile, bias, added, kPanelOutputs, y);
+      Finish(call.epilogue.activation, tile, bias, added, kOutputs, y);
       continue;
     }
-    float result[kPanelOutputs], gathered[kPanelOutputs] = {};
+    float result[kOutputs], gathered[kOutputs] = {};
     if (added != nullptr) {
       for (int64_t n = 0; n < columns.count; ++n) gathered[n] = added[n * columns.stride];
     }
-    Finish(call.epilogue.activation, tile, bias, added == nullptr ? nullptr : gathered,
-           kPanelOutputs, result);
+    Finish(call.epilogue.activation, tile, bias, added == nullptr ? nullptr : gathered, kOutputs,
+           result);
     for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
   }
 }
 
-template <typename Weight>
-void ContractPanel(const ContractionCall& call, const Weight* panel, int64_t block,
-                   PanelColumns columns, const float* bias) {
-  const PackedContraction& contraction = *call.contraction;
-  const int64_t depth = contraction.depth();
-  const int64_t row_blocks = RowBlockCount(call.tokens);
-  alignas(64) float tile[kBlockRows * kPanelOutputs];
-  for (int64_t i = 0; i < row_blocks; ++i) {
-    const RowBlock rows = RowBlockAt(call.tokens, i);
-    const float* a = call.packed_rows + rows.first * contraction.packed_row_floats() +
-                     block * depth * rows.count;
-    LoadTile(call, columns, rows, tile);
-    ContractBlock(a, rows.count, panel, depth, tile);
-    StoreTile(call, columns, rows, bias, tile);
+// tile = tile · scale + what the sums are added to.
+template <int64_t kOutputs>
+void ScaleTile(const ContractionCall& call, const PanelPlace& place, RowBlock rows, float* tile) {
+  alignas(64) float start[kBlockRows * kOutputs];
+  LoadTile<kOutputs>(call, place.columns, rows, start);
+  for (int64_t i = 0; i < rows.count * kOutputs; i += kLanes) {
+    Store(Fma(Load(tile + i), Load(place.scales + i % kOutputs), Load(start + i)), tile + i);
   }
 }
 
-// 16-bit weights widen in registers, once for each row block; from so many row blocks on it is
+template <int64_t kOutputs, typename Weight>
+void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const PanelPlace& place) {
+  const PackedContraction& contraction = *call.contraction;
+  const int64_t depth = contraction.depth();
+  const int64_t row_blocks = RowBlockCount(call.tokens);
+  alignas(64) float tile[kBlockRows * kOutputs];
+  for (int64_t i = 0; i < row_blocks; ++i) {
+    const RowBlock rows = RowBlockAt(call.tokens, i);
+    const float* a = call.packed_rows + rows.first * contraction.packed_row_floats() +
+                     place.block * depth * rows.count;
+    if (place.scales == nullptr) {
+      LoadTile<kOutputs>(call, place.columns, rows, tile);
+    } else {
+      std::fill_n(tile, rows.count * kOutputs, 0.0f);
+    }
+    ContractBlock<kOutputs>(a, rows.count, panel, depth, tile);
+    if (place.scales != nullptr) ScaleTile<kOutputs>(call, place, rows, tile);
+    StoreTile<kOutputs>(call, place.columns, rows, place.bias, tile);
+  }
+}
+
+// Narrow weights widen in registers, once for each row block; from so many row blocks on it is
 // faster to widen the panel once to memory.
 constexpr int64_t kWidenOnceBlocks = 8;
 
 template <typename Weight>
-void ContractTypedPanel(const ContractionCall& call, const Weight* panel, int64_t block,
-                        PanelColumns columns, const float* bias) {
-  if (RowBlockCount(call.tokens) < kWidenOnceBlocks)
-    return ContractPanel(call, panel, block, columns, bias);
-  const int64_t count = call.contraction->depth() * kPanelOutputs;
-  float* wide = reinterpret_cast<float*>(
-      ThreadScratch(ScratchUse::kPanel, count * static_cast<int64_t>(sizeof(float))));
-  for (int64_t i = 0; i < count; i += kLanes) Store(Widen(panel + i), wide + i);
-  ContractPanel(call, wide, block, columns, bias);
+void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel,
+                         const PanelPlace& place) {
+  if (RowBlockCount(call.tokens) < kWidenOnceBlocks) {
+    return ContractPanel<kPanelOutputs>(call, panel, place);
+  }
+  const int64_t depth = call.contraction->depth();
+  float* wide = reinterpret_cast<float*>(ThreadScratch(
+      ScratchUse::kPanel, depth * kPanelOutputs * static_cast<int64_t>(sizeof(float))));
+  for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t n = 0; n < kPanelOutputs; n += kLanes) {
+      Store(Widen(panel.weights + k * panel.step + n), wide + k * kPanelOutputs + n);
+    }
+  }
+  ContractPanel<kPanelOutputs>(call, Panel<float>{wide, kPanelOutputs}, place);
+}
+
+// Of panel `index` and, where `outputs` are a pair's, the one after it.
+PanelPlace PlaceOf(const ContractionCall& call, int64_t index, int64_t outputs) {
+  const PackedContraction& contraction = *call.contraction;
+  const int64_t block = index / contraction.panels();
+  const int64_t first_output = index % contraction.panels() * kPanelOutputs;
+  const FeatureView& view = contraction.destination;
+  const float* scales = contraction.scales.empty() ? nullptr : contraction.scales.data();
+  return {.block = block,
+          .columns = {.first = view.offset + block * view.block_stride +
+                               first_output * view.stride - call.first_feature,
+                      .stride = view.stride,
+                      .count = std::min(outputs, call.outputs - first_output)},
+          .bias = call.bias == nullptr ? nullptr : call.bias + index * kPanelOutputs,
+          .scales = scales == nullptr ? nullptr : scales + index * kPanelOutputs};
+}
+
+// Panel `index`, with the next one where they are a pair before `last` and rows are few. The next
+// index.
+int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
+  const PackedContraction& contraction = *call.contraction;
+  const PanelLayout layout = contraction.LayoutOf(index);
+  const Panel<int8_t> panel = {contraction.weights.as<const int8_t>() + layout.offset, layout.step};
+  if constexpr (kPairRows > 0) {
+    const PanelRange group = contraction.GroupOf(index);
+    const bool pair = layout.step == kPairOutputs && group.first == index && group.last <= last;
+    if (pair && call.tokens <= kPairRows) {
+      ContractPanel<kPairOutputs>(call, panel, PlaceOf(call, index, kPairOutputs));
+      return index + 2;
+    }
+  }
+  ContractNarrowPanel(call, panel, PlaceOf(call, index, kPanelOutputs));
+  return index + 1;
+}
+
+template <typename Weight>
+Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
+  return {contraction.weights.as<const Weight>() + contraction.LayoutOf(index).offset,
+          kPanelOutputs};
 }
 
 }  // namespace
 
 void ContractPanelsOnTarget(const ContractionCall& call, PanelRange panels) {
   const PackedContraction& contraction = *call.contraction;
-  const int64_t panel_weights = contraction.depth() * kPanelOutputs;
+  if (contraction.type == WeightType::kInt8) {
+    for (int64_t i = panels.first; i < panels.last;) i = ContractInt8(call, i, panels.last);
+    return;
+  }
   for (int64_t index = panels.first; index < panels.last; ++index) {
-    const int64_t block = index / contraction.panels();
-    const int64_t first_output = index % contraction.panels() * kPanelOutputs;
-    const FeatureView& view = contraction.destination;
-    const PanelColumns columns = {.first = view.offset + block * view.block_stride +
-                                           first_output * view.stride - call.first_feature,
-                                  .stride = view.stride,
-                                  .count = std::min(kPanelOutputs, call.outputs - first_output)};
-    const float* bias = call.bias == nullptr ? nullptr : call.bias + index * kPanelOutputs;
-    const int64_t offset = index * panel_weights;
+    const PanelPlace place = PlaceOf(call, index, kPanelOutputs);
     switch (contraction.type) {
       case WeightType::kFloat32:
-        ContractPanel(call, contraction.weights.as<const float>() + offset, block, columns, bias);
+        ContractPanel<kPanelOutputs>(call, PanelOf<float>(contraction, index), place);
         break;
       case WeightType::kBfloat16:
-        ContractTypedPanel(call, contraction.weights.as<const hwy::bfloat16_t>() + offset, block,
-                           columns, bias);
+        ContractNarrowPanel(call, PanelOf<hwy::bfloat16_t>(contraction, index), place);
         break;
       case WeightType::kFloat16:
-        ContractTypedPanel(call, contraction.weights.as<const hwy::float16_t>() + offset, block,
-                           columns, bias);
+        ContractNarrowPanel(call, PanelOf<hwy::float16_t>(contraction, index), place);
+        break;
+      case WeightType::kInt8:
         break;
     }
   }

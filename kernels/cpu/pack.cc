@@ -1,39 +1,86 @@
-// Packing of weights, once at load, and of rows, on each call: layouts in
-// kernels/cpu/contraction.h.
+// Packing of weights, once at load: the layout is in kernels/cpu/contraction.h.
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 
 #include "kernels/cpu/contraction.h"
+#include "kernels/float16.h"
+#include "kernels/int8.h"
 
 namespace dyad::kernels {
 namespace {
 
-template <typename T>
-void PackTyped(const Contraction& from, PackedContraction& to) {
-  const int64_t depth = to.depth();
-  T* panel = to.weights.as<T>();
+// Element k of output n of block b in a term's weights.
+template <typename Source>
+const Source* ElementAt(const WeightView& view, int64_t b, int64_t n, int64_t k) {
+  return static_cast<const Source*>(view.data) + b * view.block_stride + n * view.output_stride +
+         k * view.depth_stride;
+}
+
+// Stored weights that int8 is made from.
+struct Float32 {
+  float bits;
+  float value() const { return bits; }
+};
+struct Bfloat16 {
+  uint16_t bits;
+  float value() const { return FromBfloat16(bits); }
+};
+struct Float16 {
+  uint16_t bits;
+  float value() const { return FromFloat16(bits); }
+};
+
+// [block][panel][32], one scale over all terms of an output; zeros past the end.
+template <typename Source>
+std::vector<float> Int8Scales(const Contraction& from, const PackedContraction& to) {
+  const int64_t padded = to.panels() * kPanelOutputs;
+  std::vector<float> scales(static_cast<size_t>(to.blocks * padded), 0.0f);
   for (int64_t b = 0; b < to.blocks; ++b) {
-    for (int64_t p = 0; p < to.panels(); ++p, panel += depth * kPanelOutputs) {
-      const int64_t first = p * kPanelOutputs;
-      const int64_t count = std::min(kPanelOutputs, to.outputs - first);
-      T* row = panel;
+    for (int64_t n = 0; n < to.outputs; ++n) {
+      float largest = 0;
       for (const Term& term : from.terms) {
-        const WeightView& view = term.weight;
-        const T* source = static_cast<const T*>(view.data) + b * view.block_stride;
-        for (int64_t k = 0; k < from.depth; ++k, row += kPanelOutputs) {
-          for (int64_t n = 0; n < count; ++n) {
-            row[n] = source[(first + n) * view.output_stride + k * view.depth_stride];
-          }
-          std::fill(row + count, row + kPanelOutputs, T{0});  // the bits of 0.0 in every type
+        const Source* row = ElementAt<Source>(term.weight, b, n, 0);
+        for (int64_t k = 0; k < from.depth; ++k) {
+          largest = std::max(largest, std::abs(row[k * term.weight.depth_stride].value()));
         }
+      }
+      scales[static_cast<size_t>(b * padded + n)] = Int8Scale(largest);
+    }
+  }
+  return scales;
+}
+
+// convert(weight, output within the padded outputs of all blocks): as it is stored.
+template <typename T, typename Source, typename Convert>
+void PackTyped(const Contraction& from, PackedContraction& to, Convert convert) {
+  for (int64_t panel = 0; panel < to.blocks * to.panels(); ++panel) {
+    const PanelLayout layout = to.LayoutOf(panel);
+    const int64_t first = panel % to.panels() * kPanelOutputs;
+    const int64_t count = std::min(kPanelOutputs, to.outputs - first);
+    T* row = to.weights.as<T>() + layout.offset;
+    for (const Term& term : from.terms) {
+      for (int64_t k = 0; k < from.depth; ++k, row += layout.step) {
+        const Source* source = ElementAt<Source>(term.weight, panel / to.panels(), first, k);
+        for (int64_t n = 0; n < count; ++n) {
+          row[n] = convert(source[n * term.weight.output_stride], panel * kPanelOutputs + n);
+        }
+        std::fill(row + count, row + kPanelOutputs, T{0});  // the bits of 0.0 in every type
       }
     }
   }
 }
 
+template <typename Source>
+void PackInt8(const Contraction& from, PackedContraction& to) {
+  to.scales = Int8Scales<Source>(from, to);
+  PackTyped<int8_t, Source>(from, to, [&](Source weight, int64_t output) {
+    return QuantizeInt8(weight.value(), to.scales[static_cast<size_t>(output)]);
+  });
+}
+
 }  // namespace
 
-PackedContraction PackWeights(const Contraction& contraction, WeightType type) {
+PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source) {
   PackedContraction packed;
   packed.type = type;
   packed.blocks = contraction.blocks;
@@ -44,10 +91,24 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type) {
   packed.combine = contraction.combine;
   packed.weights = AlignedBuffer(packed.blocks * packed.panels() * packed.depth() * kPanelOutputs *
                                  WeightBytes(type));
-  if (type == WeightType::kFloat32) {
-    PackTyped<uint32_t>(contraction, packed);
-  } else {
-    PackTyped<uint16_t>(contraction, packed);
+  const auto bits = [](auto weight, int64_t) { return weight; };
+  switch (type) {
+    case WeightType::kFloat32:
+      PackTyped<uint32_t, uint32_t>(contraction, packed, bits);
+      break;
+    case WeightType::kBfloat16:
+    case WeightType::kFloat16:
+      PackTyped<uint16_t, uint16_t>(contraction, packed, bits);
+      break;
+    case WeightType::kInt8:
+      if (source == WeightType::kBfloat16) {
+        PackInt8<Bfloat16>(contraction, packed);
+      } else if (source == WeightType::kFloat16) {
+        PackInt8<Float16>(contraction, packed);
+      } else {
+        PackInt8<Float32>(contraction, packed);
+      }
+      break;
   }
   return packed;
 }
@@ -63,26 +124,6 @@ std::vector<float> PackBias(const PackedContraction& contraction, std::span<cons
     }
   }
   return packed;
-}
-
-void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed) {
-  const int64_t depth = contraction.term_depth;
-  float* to = packed + rows.first * contraction.packed_row_floats();
-  for (int64_t b = 0; b < contraction.blocks; ++b) {
-    for (const FeatureView& view : contraction.sources) {
-      const float* from = x.data + rows.first * x.stride + view.offset + b * view.block_stride;
-      if (rows.count == 1 && view.stride == 1) {
-        std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(float));
-      } else {
-        for (int64_t k = 0; k < depth; ++k) {
-          for (int64_t r = 0; r < rows.count; ++r) {
-            to[k * rows.count + r] = from[r * x.stride + k * view.stride];
-          }
-        }
-      }
-      to += depth * rows.count;
-    }
-  }
 }
 
 }  // namespace dyad::kernels

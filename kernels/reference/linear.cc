@@ -1,6 +1,7 @@
 // kernels/reference/linear.h.
 #include "kernels/reference/linear.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -37,8 +38,39 @@ double WeightAt(const void* data, WeightType type, int64_t index) {
       return FromBfloat16(static_cast<const uint16_t*>(data)[index]);
     case WeightType::kFloat16:
       return FromFloat16(static_cast<const uint16_t*>(data)[index]);
+    case WeightType::kInt8:
+      break;  // a number of 8 bits has no value without its row's scale
   }
   return 0;
+}
+
+namespace {
+
+// The weights of output n of block b, term after term: [terms · depth].
+std::vector<double> WeightsOf(const LinearSpec& spec, const Contraction& c, int64_t b, int64_t n) {
+  std::vector<double> weights;
+  for (const Term& term : c.terms) {
+    const WeightView& w = term.weight;
+    for (int64_t k = 0; k < c.depth; ++k) {
+      const int64_t index = b * w.block_stride + n * w.output_stride + k * w.depth_stride;
+      weights.push_back(WeightAt(w.data, spec.source_type(), index));
+    }
+  }
+  return spec.type == WeightType::kInt8 ? ThroughInt8(weights) : weights;
+}
+
+}  // namespace
+
+// In the float32 arithmetic that kernels/int8.h defines.
+std::vector<double> ThroughInt8(std::vector<double> row) {
+  float largest = 0;
+  for (const double weight : row) largest = std::max(largest, static_cast<float>(std::abs(weight)));
+  const float scale = largest / 127.0f;
+  for (double& weight : row) {
+    const float ratio = static_cast<float>(weight) / scale;
+    weight = scale < 0x1p-126f ? 0 : static_cast<double>(std::nearbyint(ratio)) * scale;
+  }
+  return row;
 }
 
 double Activate(Activation activation, double x) {
@@ -66,15 +98,15 @@ LinearResult Linear(const LinearSpec& spec, int64_t tokens, ConstRows x, const E
     for (int64_t b = 0; b < c.blocks; ++b) {
       for (int64_t n = 0; n < c.outputs; ++n) {
         const size_t feature = At(c.destination, b, n);
-        result.terms[feature] += c.depth * static_cast<int64_t>(c.terms.size());
+        const std::vector<double> weights = WeightsOf(spec, c, b, n);
+        result.roundings[feature] +=
+            std::ssize(weights) + (spec.type == WeightType::kInt8 ? 1 : 0);  // the scale's
         for (int64_t t = 0; t < tokens; ++t) {
+          auto weight = weights.begin();
           for (const Term& term : c.terms) {
-            const WeightView& w = term.weight;
             for (int64_t k = 0; k < c.depth; ++k) {
-              const int64_t index = b * w.block_stride + n * w.output_stride + k * w.depth_stride;
               const double product =
-                  WeightAt(w.data, spec.type, index) *
-                  x.data[static_cast<size_t>(t * x.stride) + At(term.source, b, k)];
+                  *weight++ * x.data[static_cast<size_t>(t * x.stride) + At(term.source, b, k)];
               result.sum[static_cast<size_t>(t) * out + feature] += product;
               result.magnitude[static_cast<size_t>(t) * out + feature] += std::abs(product);
             }

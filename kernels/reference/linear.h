@@ -13,14 +13,17 @@ struct LinearResult {
   std::vector<double> sum;  // Σ term + bias: what the activation is applied to
   std::vector<double>
       magnitude;  // of the sum: Σ |term| + |bias|, what a rounding error is relative to
-  std::vector<int64_t> terms;  // products in a sum, per output feature
+  std::vector<int64_t> roundings;  // of a sum in the kernels' order, per output feature
 };
 
 LinearResult Linear(const LinearSpec& spec, int64_t tokens, ConstRows x, const Epilogue& epilogue);
 
 double Activate(Activation activation, double x);
 
-// The value of element `index` of weights of `type`.
+// A row of weights as int8 stands for it: scale · q.
+std::vector<double> ThroughInt8(std::vector<double> row);
+
+// The value of element `index` of weights of `type`, which is not int8.
 double WeightAt(const void* data, WeightType type, int64_t index);
 
 }  // namespace dyad::kernels::reference

@@ -5,6 +5,7 @@
 // ids before it: never on the rest of the batch, on chunking, or on the number of threads.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -58,11 +59,21 @@ struct TokenScore {
   bool operator==(const TokenScore&) const = default;
 };
 
+// Parts of a step, for measuring.
+enum class StepPart { kEmbedding, kNorm, kProjections, kAttention, kFeedForward, kHead };
+inline constexpr int kStepParts = 6;
+
+struct StepTimes {
+  std::array<double, kStepParts> seconds = {};
+  double& operator[](StepPart part) { return seconds[static_cast<size_t>(part)]; }
+};
+
 // Valid until the next Step.
 struct StepResult {
   std::span<const float> logits;       // [logit_rows, vocab_size]
   std::span<const float> log_sum_exp;  // [logit_rows]; logit − log_sum_exp has the bits of a score
   std::span<const TokenScore> scores;  // [score_rows]
+  StepTimes times = {};                // where this step's time went; zeros if not measured
 };
 
 struct ModelLimits {
@@ -77,6 +88,7 @@ struct ModelLimits {
 struct StepCost {
   double structured_flops_per_token = 0;        // linear layers without the head
   double dense_equivalent_flops_per_token = 0;  // the same layers if they were dense
+  double head_flops_per_row = 0;                // of rows whose logits or scores are wanted
   double weight_bytes_per_step = 0;  // packed weights streamed once a step, head included
 };
 

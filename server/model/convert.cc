@@ -178,6 +178,8 @@ std::string_view WeightTypeName(WeightType type) {
       return "bfloat16";
     case WeightType::kFloat16:
       return "float16";
+    case WeightType::kInt8:
+      return "int8";
   }
   return "unknown";
 }
@@ -191,6 +193,8 @@ absl::StatusOr<WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDty
       return WeightType::kFloat16;
     case WeightDtype::kBfloat16:
       return WeightType::kBfloat16;
+    case WeightDtype::kInt8:
+      return WeightType::kInt8;
     case WeightDtype::kAsStored:
       break;
   }

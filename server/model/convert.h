@@ -50,6 +50,7 @@ class WeightMatrix {
 };
 
 // Cost: one pass over the tensor on all threads of `pool`. Memory: the result's, nothing beside it.
+// REQUIRES: `type` is not int8, which is made from one of the others.
 // Errors: InvalidArgument: not a floating-point type; an element that is not finite, or overflows
 // `type`.
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::WeightType type,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/linear.h"
@@ -23,8 +24,10 @@ namespace dyad {
 class Embedding {
  public:
   Embedding() = default;
-  Embedding(std::unique_ptr<std::byte[]> rows, kernels::WeightType type, int64_t columns)
-      : rows_(std::move(rows)), type_(type), columns_(columns) {}
+  // `scales`: of int8, one for each row.
+  Embedding(std::unique_ptr<std::byte[]> rows, kernels::WeightType type, int64_t columns,
+            std::vector<float> scales = {})
+      : rows_(std::move(rows)), type_(type), columns_(columns), scales_(std::move(scales)) {}
 
   const std::byte* data() const { return rows_.get(); }  // row-major
 
@@ -40,6 +43,7 @@ class Embedding {
   std::unique_ptr<std::byte[]> rows_;
   kernels::WeightType type_ = kernels::WeightType::kFloat32;
   int64_t columns_ = 0;
+  std::vector<float> scales_;
 };
 
 struct TableSize {
@@ -65,6 +69,7 @@ struct TokenTableNames {
 enum class Head { kTied, kOwn };
 
 // Memory: two copies of a tied embedding, one row-major for look-ups and one packed for the head.
+// As int8 both hold the same numbers and scales.
 absl::StatusOr<TokenTables> LoadTokenTables(LoadContext& context, const TokenTableNames& names,
                                             TableSize size, Head head);
 

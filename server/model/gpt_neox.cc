@@ -8,6 +8,7 @@
 
 #include "c10/core/InferenceMode.h"
 #include "server/base/status_macros.h"
+#include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
@@ -18,6 +19,7 @@
 namespace dyad {
 namespace {
 
+using engine::StepPart;
 using kernels::Activation;
 
 struct GptNeoxLayer {
@@ -48,14 +50,15 @@ class GptNeox final : public Network {
   void Prepare(int64_t rows) override {
     const c10::InferenceMode inference;
     rotary_ = RotaryAngles(config_.positions, config_.rotary_size, config_.rotary_base);
-    hidden_ = EmptyRows(rows, config_.hidden_size);
-    normed_ = EmptyRows(rows, config_.hidden_size);
-    attended_ = EmptyRows(rows, config_.hidden_size);
-    qkv_ = EmptyRows(rows, 3 * config_.hidden_size);
-    inner_ = EmptyRows(rows, config_.ffn_size);
+    arena_ = Arena(rows, 6 * config_.hidden_size + config_.ffn_size);
+    for (at::Tensor* tensor : {&hidden_, &normed_, &attended_}) {
+      *tensor = arena_.Take(config_.hidden_size);
+    }
+    qkv_ = arena_.Take(3 * config_.hidden_size);
+    inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache,
+  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                              kernels::ThreadPool& pool) override;
 
  private:
@@ -72,10 +75,11 @@ class GptNeox final : public Network {
   std::vector<GptNeoxLayer> layers_;
   LayerNorm final_layer_norm_;
   RotaryAngles rotary_;
+  Arena arena_;
   at::Tensor hidden_, normed_, attended_, qkv_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache,
+kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                                     kernels::ThreadPool& pool) {
   const c10::InferenceMode inference;
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -92,26 +96,35 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
   const bool parallel = config_.residual == Residual::kParallel;
 
   tokens_.embedding.Copy(batch.ids, 0, h);  // [rows, hidden]
+  clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
     const GptNeoxLayer& layer = layers_[i];
     const kernels::KvLayer kv = cache.layer(static_cast<int64_t>(i));
 
-    layer.input_layernorm.Apply(h, a, pool);                       // [rows, hidden]
+    layer.input_layernorm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
     layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
+    clock.Mark(StepPart::kProjections);
     kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
                             WriteRows(attended), pool);  // [rows, hidden]
+    clock.Mark(StepPart::kAttention);
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's
     // result.
-    if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);   // [rows, hidden]
-    layer.dense.Add(attended, h, pool);                               // [rows, hidden]
+    if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
+    layer.dense.Add(attended, h, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kProjections);
     if (!parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
-    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);    // [rows, ffn]
-    layer.dense_4h_to_h.Add(inner, h, pool);                          // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
+    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);  // [rows, ffn]
+    layer.dense_4h_to_h.Add(inner, h, pool);                        // [rows, hidden]
+    clock.Mark(StepPart::kFeedForward);
   }
 
   final_layer_norm_.Apply(h, h, pool);  // [rows, hidden]
+  clock.Mark(StepPart::kNorm);
   return ReadRows(h);
 }
 

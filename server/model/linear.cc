@@ -137,11 +137,9 @@ void Count(const FoundLinear& linear, WeightType type, LoadTally& tally) {
 }
 
 // One layer has one type: where wl and wu are stored in two, float32 holds both exactly.
-absl::StatusOr<WeightType> ChooseType(const LoadContext& context, const FoundLinear& linear) {
-  ASSIGN_OR_RETURN(const WeightType type,
-                   ChooseWeightType(linear.weights.front(), context.weight_dtype));
-  ASSIGN_OR_RETURN(const WeightType last,
-                   ChooseWeightType(linear.weights.back(), context.weight_dtype));
+absl::StatusOr<WeightType> ChooseType(const FoundLinear& linear, WeightDtype dtype) {
+  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(linear.weights.front(), dtype));
+  ASSIGN_OR_RETURN(const WeightType last, ChooseWeightType(linear.weights.back(), dtype));
   return type == last ? type : WeightType::kFloat32;
 }
 
@@ -150,17 +148,23 @@ absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, Wei
   if (linear.bias.has_value()) {
     ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.pool));
   }
+  // int8 is made from the weights as they are stored: no copy in between is larger than those.
+  WeightType source = type;
+  if (type == WeightType::kInt8) {
+    ASSIGN_OR_RETURN(source, ChooseType(linear, WeightDtype::kAsStored));
+  }
   std::vector<WeightMatrix> matrices;
   for (const NamedTensor& weight : linear.weights) {
-    ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, type, context.pool));
+    ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, source, context.pool));
     matrices.push_back(std::move(matrix));
   }
   const auto [in, out] = linear.size;
-  const LinearSpec spec =
+  LinearSpec spec =
       linear.structure.kind == LinearKind::kDense
           ? kernels::DenseSpec(in, out, type, matrices[0].data(), bias)
           : kernels::DyadSpec(in, out, type, linear.structure.variant,
                               {linear.blocks, matrices[0].data(), matrices[1].data()}, bias);
+  spec.quantized_from = source;
   Linear result{kernels::PackedLinear(spec)};
   for (const NamedTensor& weight : linear.weights) context.tensors.Release(weight);
   context.tally.linear_bytes += result.packed()->weight_bytes();
@@ -185,7 +189,7 @@ void Linear::Add(const at::Tensor& x, const at::Tensor& y, kernels::ThreadPool& 
 absl::StatusOr<Linear> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
                                   Bias bias) {
   ASSIGN_OR_RETURN(const FoundLinear linear, FindLinear(context, path, size, bias));
-  ASSIGN_OR_RETURN(const WeightType type, ChooseType(context, linear));
+  ASSIGN_OR_RETURN(const WeightType type, ChooseType(linear, context.weight_dtype));
   Count(linear, type, context.tally);
   context.linear_paths.push_back(path);
   if (context.pass == LoadPass::kCheck) return Linear();

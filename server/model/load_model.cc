@@ -105,9 +105,11 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   return model;
 }
 
-engine::StepCost Cost(const LoadTally& tally) {
+engine::StepCost Cost(const LoadedNetwork& loaded) {
+  const LoadTally& tally = loaded.tally;
   return {.structured_flops_per_token = 2 * tally.multiply_adds,
           .dense_equivalent_flops_per_token = 2 * tally.dense_multiply_adds,
+          .head_flops_per_row = 2 * static_cast<double>(loaded.network->head().multiply_adds()),
           .weight_bytes_per_step = static_cast<double>(tally.linear_bytes)};
 }
 
@@ -125,8 +127,9 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
     model.info.kv_cache_bytes = cache.bytes();
     const StepBounds bounds = {options.max_batch_tokens,
                                std::min(options.max_logit_rows, options.max_batch_tokens)};
-    auto network_model = std::make_unique<NetworkModel>(
-        std::move(model.loaded.network), std::move(cache), bounds, Cost(model.loaded.tally), pool);
+    const engine::StepCost cost = Cost(model.loaded);
+    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network),
+                                                        std::move(cache), bounds, cost, pool);
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }

@@ -1,5 +1,5 @@
-// A checkpoint folder -> a model that the engine can run. The only header of this folder that others
-// include; LibTorch is not visible in it. Which files and tensors: server/model/README.md.
+// A checkpoint folder -> a model that the engine can run. The only header of this folder that
+// others include; LibTorch is not visible in it. Which files and tensors: server/model/README.md.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@
 
 namespace dyad {
 
-enum class WeightDtype { kAsStored, kFloat32, kFloat16, kBfloat16 };
+// kInt8: quantised while loading, one scale for each row (README.md).
+enum class WeightDtype { kAsStored, kFloat32, kFloat16, kBfloat16, kInt8 };
 
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
@@ -37,7 +38,7 @@ struct LinearInfo {
 struct ModelInfo {
   std::string architecture;  // "opt", "gpt_neox"
   std::string digest;        // 64 hex digits
-  std::string weight_dtype;  // "float32", "float16", "bfloat16"
+  std::string weight_dtype;  // "float32", "float16", "bfloat16", "int8"
   std::string device;        // "cpu"
   int64_t parameters = 0;
   int64_t dense_equivalent_parameters = 0;
@@ -55,8 +56,9 @@ struct LoadedModel {
 
 // Reads, checks and packs the checkpoint in `folder`. `pool` must outlive the model.
 // Memory: at most the file's bytes twice, plus the KV cache (mapped, touched as it is used).
-// Errors: NotFound (no such folder or file), InvalidArgument or DataLoss (what is wrong: file, tensor
-// or key, found, expected). Nothing is executed from a checkpoint; sizes are checked before memory is taken.
+// Errors: NotFound (no such folder or file), InvalidArgument or DataLoss (what is wrong: file,
+// tensor or key, found, expected). Nothing is executed from a checkpoint; sizes are checked before
+// memory is taken.
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
                                       kernels::ThreadPool& pool);
 

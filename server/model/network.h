@@ -8,6 +8,7 @@
 #include "kernels/linear.h"
 #include "kernels/thread_pool.h"
 #include "server/model/kv_cache.h"
+#include "server/model/step_clock.h"
 
 namespace dyad {
 
@@ -35,7 +36,7 @@ class Network {
   // Allocates the activations of batches of up to `rows`. Once, before Forward.
   virtual void Prepare(int64_t rows) = 0;
   // The states that the head reads: [rows, head size], valid until the next call.
-  virtual kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache,
+  virtual kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                                      kernels::ThreadPool& pool) = 0;
 };
 

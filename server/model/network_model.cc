@@ -33,8 +33,8 @@ NetworkModel::NetworkModel(std::unique_ptr<Network> network, KvCache cache, Step
       limits_(Limits(network_->shape(), cache_, bounds)),
       cost_(cost),
       pool_(pool),
-      logits_(std::make_unique_for_overwrite<float[]>(int64_t{bounds.max_logit_rows} *
-                                                      network_->shape().vocab_size)),
+      logits_(int64_t{bounds.max_logit_rows} * network_->shape().vocab_size *
+              int64_t{sizeof(float)}),
       found_(bounds.max_batch_tokens + bounds.max_logit_rows),
       scores_(found_.size()) {
   network_->Prepare(bounds.max_batch_tokens);
@@ -140,9 +140,9 @@ void NetworkModel::ComputeLogits(const engine::Batch& batch, kernels::ConstRows 
   for (int64_t i = 0; i < count; ++i) {
     std::copy_n(hidden.data + batch.logit_rows[i] * hidden.stride, width, &picked_[i * width]);
   }
-  head.Apply(count, {picked_.data(), width}, {logits_.get(), limits_.vocab_size}, {}, pool_);
-  kernels::LogSumExp({logits_.get(), limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_,
-                     pool_);
+  auto* logits = logits_.as<float>();
+  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, pool_);
+  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_, pool_);
 }
 
 void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden) {
@@ -187,13 +187,17 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
       RETURN_IF_ERROR(CheckStore(store));
       stores_.push_back({store.first_row, store.tokens, store.first_position, store.pages});
     }
+    clock_.Start();
     const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, pool_);
+        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, pool_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
+    clock_.Mark(engine::StepPart::kHead);
     const size_t logits = batch.logit_rows.size() * static_cast<size_t>(limits_.vocab_size);
-    return engine::StepResult{
-        {logits_.get(), logits}, log_sum_exp_, std::span(scores_).first(batch.score_rows.size())};
+    return engine::StepResult{{logits_.as<const float>(), logits},
+                              log_sum_exp_,
+                              std::span(scores_).first(batch.score_rows.size()),
+                              clock_.times()};
   });
 }
 

@@ -8,11 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/aligned_buffer.h"
 #include "kernels/thread_pool.h"
 #include "kernels/vocabulary.h"
 #include "server/engine/model.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
+#include "server/model/step_clock.h"
 
 namespace dyad {
 
@@ -49,10 +51,11 @@ class NetworkModel final : public engine::Model {
   kernels::ThreadPool& pool_;
 
   // Of the current step.
+  StepClock clock_;
   std::vector<int32_t> positions_;  // [rows]
   std::vector<kernels::AttentionChunk> chunks_, stores_;
   std::vector<float> picked_;                // [logit_rows, head size]
-  std::unique_ptr<float[]> logits_;          // [max_logit_rows, vocab_size]
+  kernels::AlignedBuffer logits_;            // [max_logit_rows, vocab_size]
   std::vector<float> log_sum_exp_;           // [logit_rows]
   std::vector<kernels::TargetRow> targets_;  // [score_rows]
   std::vector<kernels::TargetScore> found_;  // [most score_rows so far]: `top` keeps its memory

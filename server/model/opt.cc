@@ -9,6 +9,7 @@
 
 #include "c10/core/InferenceMode.h"
 #include "server/base/status_macros.h"
+#include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
@@ -18,6 +19,7 @@
 namespace dyad {
 namespace {
 
+using engine::StepPart;
 using kernels::Activation;
 
 constexpr int64_t kPositionOffset = 2;  // the first two rows of embed_positions belong to padding
@@ -51,16 +53,15 @@ class Opt final : public Network {
 
   void Prepare(int64_t rows) override {
     const c10::InferenceMode inference;
-    embedded_ = EmptyRows(rows, config_.embed_size);
-    hidden_ = EmptyRows(rows, config_.hidden_size);
-    normed_ = EmptyRows(rows, config_.hidden_size);
-    query_ = EmptyRows(rows, config_.hidden_size);
-    key_ = EmptyRows(rows, config_.hidden_size);
-    value_ = EmptyRows(rows, config_.hidden_size);
-    inner_ = EmptyRows(rows, config_.ffn_size);
+    arena_ = Arena(rows, config_.embed_size + 5 * config_.hidden_size + config_.ffn_size);
+    embedded_ = arena_.Take(config_.embed_size);
+    for (at::Tensor* tensor : {&hidden_, &normed_, &query_, &key_, &value_}) {
+      *tensor = arena_.Take(config_.hidden_size);
+    }
+    inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache,
+  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                              kernels::ThreadPool& pool) override;
 
  private:
@@ -77,10 +78,11 @@ class Opt final : public Network {
   std::optional<Linear> project_in_, project_out_;
   std::vector<OptLayer> layers_;
   std::optional<LayerNorm> final_layer_norm_;
+  Arena arena_;
   at::Tensor embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache,
+kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
                                 kernels::ThreadPool& pool) {
   const c10::InferenceMode inference;
   const auto rows = static_cast<int64_t>(batch.ids.size());
@@ -94,28 +96,36 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache,
   tokens_.embedding.Copy(batch.ids, 0, project_in_ ? embedded : h);           // [rows, embed]
   if (project_in_) project_in_->Apply(embedded, h, Activation::kNone, pool);  // [rows, hidden]
   positions_.Add(batch.positions, kPositionOffset, h);                        // [rows, hidden]
+  clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
     const OptLayer& layer = layers_[i];
     const kernels::KvLayer kv = cache.layer(static_cast<int64_t>(i));
 
     if (norm_before) layer.self_attn_layer_norm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
     const at::Tensor& x = norm_before ? a : h;
     layer.q_proj.Apply(x, q, Activation::kNone, pool);  // [rows, hidden]
     layer.k_proj.Apply(x, k, Activation::kNone, pool);  // [rows, hidden]
     layer.v_proj.Apply(x, v, Activation::kNone, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kProjections);
     kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a), pool);
-    layer.out_proj.Add(a, h, pool);                                  // [rows, hidden]
+    clock.Mark(StepPart::kAttention);
+    layer.out_proj.Add(a, h, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kProjections);
     if (!norm_before) layer.self_attn_layer_norm.Apply(h, h, pool);  // [rows, hidden]
 
-    if (norm_before) layer.final_layer_norm.Apply(h, a, pool);              // [rows, hidden]
+    if (norm_before) layer.final_layer_norm.Apply(h, a, pool);  // [rows, hidden]
+    clock.Mark(StepPart::kNorm);
     layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, pool);  // [rows, ffn]
     layer.fc2.Add(inner, h, pool);                                          // [rows, hidden]
-    if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);             // [rows, hidden]
+    clock.Mark(StepPart::kFeedForward);
+    if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);  // [rows, hidden]
   }
 
   // Here every row goes on; the model picks those that the batch asks results of.
   if (final_layer_norm_) final_layer_norm_->Apply(h, h, pool);  // [rows, hidden]
+  clock.Mark(StepPart::kNorm);
   if (!project_out_) return ReadRows(h);
   project_out_->Apply(h, embedded, Activation::kNone, pool);  // [rows, embed]
   return ReadRows(embedded);

@@ -3,15 +3,9 @@
 #pragma once
 
 #include "ATen/core/Tensor.h"
-#include "ATen/ops/empty.h"
 #include "kernels/linear.h"
 
 namespace dyad {
-
-// Uninitialised, and not touched: memory counts as resident once it is used.
-inline at::Tensor EmptyRows(int64_t rows, int64_t columns) {
-  return at::empty({rows, columns}, at::kFloat);
-}
 
 inline kernels::ConstRows ReadRows(const at::Tensor& x) {
   return {x.data_ptr<float>(), x.stride(0)};

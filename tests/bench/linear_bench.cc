@@ -20,8 +20,9 @@ std::vector<float> RandomFloats(int64_t count) {
   return values;
 }
 
-// Weights of any type; those of 16 bits are ±1/8 … ±1/4 in both formats' bits.
+// Weights of any type, float32 for int8; those of 16 bits are ±1/8 … ±1/4 in both formats' bits.
 std::vector<std::byte> RandomWeights(int64_t count, kernels::WeightType type) {
+  if (type == kernels::WeightType::kInt8) type = kernels::WeightType::kFloat32;
   std::vector<std::byte> bytes(static_cast<size_t>(count * kernels::WeightBytes(type)));
   if (type == kernels::WeightType::kFloat32) {
     const std::vector<float> values = RandomFloats(count);

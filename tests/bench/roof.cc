@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/aligned_buffer.h"
 #include "tests/bench/timing.h"
 #include "tests/bench/torch_layers.h"
 

@@ -22,7 +22,8 @@ const LayerShape kShapes[] = {
     {Kind::kDt, 3, 5, 37},   {Kind::kDt, 4, 31, 64},   {Kind::kIt, 8, 12, 48},
 };
 const LayerShape kFc1 = {Kind::kIt, 4, 192, 768};
-const WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16};
+const WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16,
+                             WeightType::kInt8};
 
 std::vector<float> Outputs(const PackedLinear& layer, int64_t tokens, ConstRows x,
                            int threads = 1) {
@@ -100,13 +101,18 @@ TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong37) {
 }
 
 TEST_P(LinearTest, ThreadsDoNotShow) {
-  for (const LayerShape& shape : {kFc1, LayerShape{Kind::kDt, 4, 192, 192}}) {
-    const SampleLayer sample(shape, WeightType::kFloat32);
-    const PackedLinear layer(sample.Spec());
-    const SampleRows x(14, sample.in, 4);
-    const std::vector<float> one = Outputs(layer, 14, x.view(), 1);
-    EXPECT_EQ(Outputs(layer, 14, x.view(), 2), one);
-    EXPECT_EQ(Outputs(layer, 14, x.view(), 3), one);
+  for (const LayerShape& shape :
+       {kFc1, LayerShape{Kind::kDt, 4, 192, 192}, LayerShape{Kind::kIt, 8, 96, 96}}) {
+    for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+      const SampleLayer sample(shape, type);
+      const PackedLinear layer(sample.Spec());
+      for (const int64_t tokens : {4, 14}) {
+        const SampleRows x(tokens, sample.in, 4);
+        const std::vector<float> one = Outputs(layer, tokens, x.view(), 1);
+        EXPECT_EQ(Outputs(layer, tokens, x.view(), 2), one) << NameOf(shape);
+        EXPECT_EQ(Outputs(layer, tokens, x.view(), 3), one) << NameOf(shape);
+      }
+    }
   }
 }
 
@@ -124,23 +130,44 @@ TEST_P(LinearTest, HasTheBitsOfEveryOtherInstructionSet) {
 }
 
 TEST_P(LinearTest, ARangeOfADenseLayerHasTheBitsOfTheWhole) {
-  const SampleLayer sample({Kind::kDense, 1, 33, 200}, WeightType::kBfloat16);
-  const PackedLinear layer(sample.Spec());
-  const SampleRows x(14, sample.in, 4);
-  const std::vector<float> whole = Outputs(layer, 14, x.view());
-  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 64}, {64, 37}, {128, 72}}) {
-    std::vector<float> part(static_cast<size_t>(14 * count));
-    layer.ApplyRange(14, x.view(), first, count, {part.data(), count});
-    for (int64_t t = 0; t < 14; ++t) {
-      EXPECT_TRUE(std::equal(part.begin() + t * count, part.begin() + (t + 1) * count,
-                             whole.begin() + t * sample.out + first));
+  for (const WeightType type : {WeightType::kBfloat16, WeightType::kInt8}) {
+    const SampleLayer sample({Kind::kDense, 1, 33, 200}, type);
+    const PackedLinear layer(sample.Spec());
+    for (const int64_t tokens : {2, 14}) {
+      const SampleRows x(tokens, sample.in, 4);
+      const std::vector<float> whole = Outputs(layer, tokens, x.view());
+      for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 64}, {64, 37}, {128, 72}}) {
+        std::vector<float> part(static_cast<size_t>(tokens * count));
+        layer.ApplyRange(tokens, x.view(), first, count, {part.data(), count});
+        for (int64_t t = 0; t < tokens; ++t) {
+          EXPECT_TRUE(std::equal(part.begin() + t * count, part.begin() + (t + 1) * count,
+                                 whole.begin() + t * sample.out + first));
+        }
+      }
+    }
+  }
+}
+
+// So many rows that narrow panels are widened to memory first.
+TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong100) {
+  for (const WeightType type : kTypes) {
+    const SampleLayer sample({Kind::kIt, 3, 16, 65}, type);
+    const PackedLinear layer(sample.Spec());
+    const SampleRows x(100, sample.in, 4);
+    const std::vector<float> together = Outputs(layer, 100, x.view());
+    for (const int64_t t : {0, 42, 99}) {
+      const std::vector<float> alone = Outputs(layer, 1, {x.view().data + t * x.stride, x.stride});
+      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + t * sample.out)) << t;
     }
   }
 }
 
 TEST_P(LinearTest, TheResidualMayBeTheOutput) {
-  for (const Kind kind : {Kind::kIt, Kind::kOt}) {
-    const SampleLayer sample({kind, 2, 17, 33}, WeightType::kFloat32);
+  for (const auto& [kind, type] : {std::pair{Kind::kIt, WeightType::kFloat32},
+                                   {Kind::kOt, WeightType::kFloat32},
+                                   {Kind::kIt, WeightType::kInt8},
+                                   {Kind::kOt, WeightType::kInt8}}) {
+    const SampleLayer sample({kind, 2, 17, 33}, type);
     const PackedLinear layer(sample.Spec());
     const SampleRows x(13, sample.in, 4);
     SampleRows apart(13, sample.out, 5), in_place = apart;
@@ -174,6 +201,8 @@ TEST(PackedLinearTest, CountsBytesWithPaddingAndMultiplyAddsWithout) {
   EXPECT_EQ(layer.out_features(), 66);
   EXPECT_EQ(layer.weight_bytes(), 2 * 64 * 6 * 2);
   EXPECT_EQ(layer.multiply_adds(), 2 * 33 * 6);
+  const SampleLayer narrow({Kind::kIt, 2, 3, 33}, WeightType::kInt8);
+  EXPECT_EQ(PackedLinear(narrow.Spec()).weight_bytes(), 2 * 64 * 6 + 2 * 64 * 4);
 }
 
 // Worked by hand from the formulas of kernels/README.md: catches views swapped alike in code and

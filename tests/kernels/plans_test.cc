@@ -73,6 +73,19 @@ TEST(PlansTest, KnowsTheBytesOfAWeight) {
   EXPECT_EQ(WeightBytes(WeightType::kFloat32), 4);
   EXPECT_EQ(WeightBytes(WeightType::kBfloat16), 2);
   EXPECT_EQ(WeightBytes(WeightType::kFloat16), 2);
+  EXPECT_EQ(WeightBytes(WeightType::kInt8), 1);
+}
+
+TEST(PlansTest, OnlyInt8ComesFromAnotherType) {
+  LinearSpec spec;
+  spec.quantized_from = WeightType::kBfloat16;
+  for (const WeightType type :
+       {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16}) {
+    spec.type = type;
+    EXPECT_EQ(spec.source_type(), type);
+  }
+  spec.type = WeightType::kInt8;
+  EXPECT_EQ(spec.source_type(), WeightType::kBfloat16);
 }
 
 }  // namespace

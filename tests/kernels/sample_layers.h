@@ -21,8 +21,9 @@ inline std::vector<float> RandomFloats(int64_t count, uint32_t seed) {
   return values;
 }
 
-// Weights in [-2, 2] of any type, denormals and zeros among those of 16 bits.
+// Weights in [-2, 2] of any type, denormals and zeros among those of 16 bits; float32 for int8.
 inline std::vector<std::byte> RandomWeights(int64_t count, WeightType type, uint32_t seed) {
+  if (type == WeightType::kInt8) type = WeightType::kFloat32;
   std::vector<std::byte> bytes(static_cast<size_t>(count * WeightBytes(type)));
   if (type == WeightType::kFloat32) {
     const std::vector<float> values = RandomFloats(count, seed);
@@ -94,13 +95,13 @@ struct SampleRows {
 };
 
 // The error that is allowed in output `at` of feature `feature`, to first order: each of the
-// products and the bias rounds the running sum once; the activation multiplies that by at most 1.13
-// and adds its own (math-inl.h); the residual rounds once more.
+// products, int8's scale and the bias round the running sum once; the activation multiplies that by
+// at most 1.13 and adds its own (math-inl.h); the residual rounds once more.
 inline double ErrorBound(const reference::LinearResult& expected, Activation activation, size_t at,
                          size_t feature) {
   constexpr double kUnit = 0x1p-24;
   const double sum =
-      static_cast<double>(expected.terms[feature] + 1) * kUnit * expected.magnitude[at];
+      static_cast<double>(expected.roundings[feature] + 1) * kUnit * expected.magnitude[at];
   if (activation == Activation::kNone) return sum + kUnit * std::abs(expected.y[at]);
   const double x = expected.sum[at];
   const double exponent = activation == Activation::kRelu ? 0 : 2 * std::abs(x) * (1 + x * x / 20);

@@ -55,6 +55,19 @@ TEST_F(FlagsTest, FlagsThatScriptsRelyOn) {
   EXPECT_EQ(options->mode, Mode::kCheck);
 }
 
+TEST_F(FlagsTest, WeightsHaveEachTypeByName) {
+  for (const auto& [word, dtype] : {std::pair{"stored", WeightDtype::kAsStored},
+                                    {"float32", WeightDtype::kFloat32},
+                                    {"float16", WeightDtype::kFloat16},
+                                    {"bfloat16", WeightDtype::kBfloat16},
+                                    {"int8", WeightDtype::kInt8}}) {
+    const absl::StatusOr<Options> options =
+        Parse({"--model=a=/x", std::string("--weight_dtype=") + word});
+    ASSERT_OK(options);
+    EXPECT_EQ(options->weight_dtype, dtype) << word;
+  }
+}
+
 TEST_F(FlagsTest, TheRestReachesItsOption) {
   const absl::StatusOr<Options> options = Parse({"--model=a=/x",
                                                  "--listen=0.0.0.0:1",
@@ -119,10 +132,10 @@ TEST_F(FlagsTest, TheRestReachesItsOption) {
 
 TEST_F(FlagsTest, FaultsOfWordsRangesAndArgumentsComeTogether) {
   EXPECT_THAT(
-      Parse({"--prefix_cache=maybe", "--weight_dtype=int8", "--threads=1000", "stray"}),
+      Parse({"--prefix_cache=maybe", "--weight_dtype=int4", "--threads=1000", "stray"}),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("--prefix_cache is \"maybe\"; must be one of on, off"),
-                     HasSubstr("--weight_dtype is \"int8\"; must be one of stored, float32"),
+                     HasSubstr("--weight_dtype is \"int4\"; must be one of stored, float32"),
                      HasSubstr("--threads is 1000"), HasSubstr("\"stray\" is no flag"),
                      HasSubstr("--model is empty"))));
 }

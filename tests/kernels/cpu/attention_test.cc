@@ -62,10 +62,8 @@ TEST(AttendBlockTest, OneTokenGetsItsOwnValue) {
   std::vector<float> out(10);
   const AttentionCall call = {kShape, {}, qkv, {memory.data()}, {out.data(), 10}};
   const std::vector<int32_t> table = {0};
-  for (int64_t head = 0; head < 2; ++head) {
-    StoreKeysAndValues(call, {0, 1, 0, table}, head);
-    AttendBlock(call, {0, 1, 0, table}, {0, 1}, head);
-  }
+  for (int64_t head = 0; head < 2; ++head) StoreKeysAndValues(call, {0, 1, 0, table}, head);
+  AttendBlock(call, {0, 1, 0, table}, {.first = 0, .count = 1, .first_head = 0, .heads = 2});
   EXPECT_EQ(out, std::vector<float>(rows.begin() + 20, rows.end()));
 }
 

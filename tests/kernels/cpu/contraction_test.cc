@@ -82,26 +82,31 @@ TEST_P(EpilogueTest, FinishesEveryColumnAndNoOther) {
 
 // What the vocabulary does: some panels of a layer, into a narrow result.
 TEST_P(EpilogueTest, ARangeOfPanelsLandsAtItsFirstFeature) {
-  const SampleLayer sample({Kind::kDense, 1, 5, 100}, WeightType::kFloat32);
-  const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type);
-  const std::vector<float> bias = PackBias(contraction, spec.bias);
-  const SampleRows x(1, 5, 4);
-  const auto run = [&](int64_t first_feature, PanelRange panels, std::vector<float>& y) {
-    ContractPanels({.contraction = &contraction,
-                    .packed_rows = x.view().data,
-                    .tokens = 1,
-                    .y = {y.data(), 0},
-                    .first_feature = first_feature,
-                    .outputs = 100,
-                    .bias = bias.data(),
-                    .epilogue = {}},
-                   panels);
-  };
-  std::vector<float> whole(100), part(36);
-  run(0, {0, 4}, whole);
-  run(64, {2, 4}, part);
-  EXPECT_EQ(part, std::vector<float>(whole.begin() + 64, whole.end()));
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+    const SampleLayer sample({Kind::kDense, 1, 5, 100}, type);
+    const LinearSpec spec = sample.Spec();
+    const PackedContraction contraction =
+        PackWeights(spec.contractions[0], spec.type, spec.source_type());
+    const std::vector<float> bias = PackBias(contraction, spec.bias);
+    const SampleRows x(1, 5, 4);
+    const auto run = [&](PanelRange panels, std::vector<float>& y) {
+      ContractPanels({.contraction = &contraction,
+                      .packed_rows = x.view().data,
+                      .tokens = 1,
+                      .y = {y.data(), 0},
+                      .first_feature = panels.first * 32,
+                      .outputs = 100,
+                      .bias = bias.data(),
+                      .epilogue = {}},
+                     panels);
+    };
+    std::vector<float> whole(100), part(36), halves(64);
+    run({0, 4}, whole);
+    run({2, 4}, part);
+    EXPECT_EQ(part, std::vector<float>(whole.begin() + 64, whole.end()));
+    run({1, 3}, halves);  // of two pairs of int8's panels
+    EXPECT_EQ(halves, std::vector<float>(whole.begin() + 32, whole.begin() + 96));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, EpilogueTest, testing::ValuesIn(SupportedIsas()),

@@ -11,7 +11,7 @@ namespace {
 TEST(PackWeightsTest, StreamsBlocksPanelsAndTermsInOrderWithZerosPastTheEnd) {
   const SampleLayer sample({Kind::kIt, 2, 3, 33}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
-  const PackedContraction packed = PackWeights(spec.contractions[0], spec.type);
+  const PackedContraction packed = PackWeights(spec.contractions[0], spec.type, spec.source_type());
   EXPECT_EQ(packed.depth(), 6);
   EXPECT_EQ(packed.panels(), 2);
   const auto* weight = packed.weights.as<const float>();
@@ -33,7 +33,7 @@ TEST(PackWeightsTest, StreamsBlocksPanelsAndTermsInOrderWithZerosPastTheEnd) {
 TEST(PackWeightsTest, KeepsTheBitsOf16BitWeights) {
   const SampleLayer sample({Kind::kDense, 1, 2, 40}, WeightType::kFloat16);
   const LinearSpec spec = sample.Spec();
-  const PackedContraction packed = PackWeights(spec.contractions[0], spec.type);
+  const PackedContraction packed = PackWeights(spec.contractions[0], spec.type, spec.source_type());
   EXPECT_EQ(packed.weights.bytes(), 64 * 2 * 2);
   const auto* weight = packed.weights.as<const uint16_t>();
   const auto* from = reinterpret_cast<const uint16_t*>(sample.wl.data());
@@ -43,37 +43,84 @@ TEST(PackWeightsTest, KeepsTheBitsOf16BitWeights) {
   EXPECT_EQ(weight[2 * 32 + 8], 0);
 }
 
+// 3 panels of a block: a pair with its outputs side by side, and a single one.
+TEST(PackWeightsTest, PutsTwoPanelsOfInt8SideBySideWithAScaleForEachOutput) {
+  const SampleLayer sample({Kind::kIt, 2, 3, 65}, WeightType::kInt8);
+  const LinearSpec spec = sample.Spec();
+  const PackedContraction packed = PackWeights(spec.contractions[0], spec.type, spec.source_type());
+  ASSERT_EQ(packed.panels(), 3);
+  EXPECT_EQ(packed.weights.bytes(), 2 * 96 * 6);
+  ASSERT_EQ(packed.scales.size(), 2u * 96);
+  const auto* weights = packed.weights.as<const int8_t>();
+  for (int64_t b = 0; b < 2; ++b) {
+    for (int64_t n = 0; n < 96; ++n) {
+      std::vector<double> row;  // of wl, then of wu: one scale for both
+      for (int64_t k = 0; n < 65 && k < 6; ++k) {
+        const void* half = k < 3 ? sample.wl.data() : sample.wu.data();
+        row.push_back(reference::WeightAt(half, WeightType::kFloat32, (b * 65 + n) * 3 + k % 3));
+      }
+      const std::vector<double> expected = reference::ThroughInt8(row);
+      const double scale = packed.scales[static_cast<size_t>(b * 96 + n)];
+      for (size_t k = 0; k < 6; ++k) {
+        const int64_t pair = n < 64 ? n + static_cast<int64_t>(k) * 64
+                                    : 64 * 6 + n - 64 + static_cast<int64_t>(k) * 32;
+        EXPECT_EQ(weights[b * 96 * 6 + pair] * scale, n < 65 ? expected[k] : 0) << n << " " << k;
+      }
+    }
+  }
+}
+
+// bfloat16 and float16 hold these exactly.
+TEST(PackWeightsTest, QuantisesEveryTypeAlike) {
+  const std::vector<float> wide = {1.5f, -0.25f, 0.75f, 0.5f, 3.0f, -2.0f};
+  const std::vector<uint16_t> brain = {0x3fc0, 0xbe80, 0x3f40, 0x3f00, 0x4040, 0xc000};
+  const std::vector<uint16_t> half = {0x3e00, 0xb400, 0x3a00, 0x3800, 0x4200, 0xc000};
+  const auto pack = [](const void* weights, WeightType source) {
+    const LinearSpec spec = DenseSpec(3, 2, WeightType::kInt8, weights, {});
+    return PackWeights(spec.contractions[0], WeightType::kInt8, source);
+  };
+  const PackedContraction expected = pack(wide.data(), WeightType::kFloat32);
+  EXPECT_EQ(expected.scales[1], 3.0f / 127);
+  EXPECT_EQ(expected.weights.as<int8_t>()[32], -21);  // -0.25 / (1.5 / 127)
+  for (const auto& [weights, source] :
+       {std::pair{brain.data(), WeightType::kBfloat16}, {half.data(), WeightType::kFloat16}}) {
+    const PackedContraction packed = pack(weights, source);
+    EXPECT_EQ(packed.scales, expected.scales);
+    EXPECT_TRUE(std::equal(packed.weights.as<int8_t>(), packed.weights.as<int8_t>() + 3 * 32,
+                           expected.weights.as<int8_t>()));
+  }
+}
+
+TEST(PackedContractionTest, GroupsArePairsOfInt8WithinABlockAndElsePanels) {
+  PackedContraction contraction;
+  contraction.blocks = 2;
+  contraction.outputs = 65;  // 3 panels
+  const auto groups = [&] {
+    std::vector<std::pair<int64_t, int64_t>> ranges;
+    for (int64_t i = 0; i < contraction.groups(); ++i) {
+      const PanelRange range = contraction.GroupAt(i);
+      ranges.emplace_back(range.first, range.last);
+      for (int64_t panel = range.first; panel < range.last; ++panel) {
+        EXPECT_EQ(contraction.GroupOf(panel).first, range.first);
+      }
+    }
+    return ranges;
+  };
+  using Ranges = std::vector<std::pair<int64_t, int64_t>>;
+  EXPECT_EQ(groups(), (Ranges{{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 6}}));
+  contraction.type = WeightType::kInt8;
+  EXPECT_EQ(groups(), (Ranges{{0, 2}, {2, 3}, {3, 5}, {5, 6}}));
+}
+
 TEST(PackBiasTest, FollowsTheDestinationIntoPanels) {
   const SampleLayer sample({Kind::kOt, 2, 3, 33}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
-  const PackedContraction strided = PackWeights(spec.contractions[1], spec.type);
+  const PackedContraction strided =
+      PackWeights(spec.contractions[1], spec.type, spec.source_type());
   const std::vector<float> packed = PackBias(strided, spec.bias);
   ASSERT_EQ(packed.size(), 2u * 64);
   EXPECT_EQ(packed[64 + 4], spec.bias[4 * 2 + 1]);
   EXPECT_EQ(packed[64 + 33], 0);
-}
-
-TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
-  const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
-  const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type);
-  for (const int64_t tokens : {1, 7, 13, 37}) {
-    const SampleRows x(tokens, 6, 4);
-    std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
-    const float* next = packed.data();
-    for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
-      const RowBlock rows = RowBlockAt(tokens, i);
-      PackRowBlock(contraction, x.view(), rows, packed.data());
-      for (int64_t b = 0; b < 2; ++b) {
-        for (int64_t k = 0; k < 6; ++k) {
-          const int64_t feature = k < 3 ? b * 3 + k : (k - 3) * 2 + b;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            ASSERT_EQ(*next++, x.at(rows.first + r, feature)) << tokens;
-          }
-        }
-      }
-    }
-  }
 }
 
 TEST(RowBlockTest, BlocksCoverTheRowsInOrderWithEvenSizes) {

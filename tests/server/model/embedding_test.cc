@@ -1,6 +1,7 @@
 // Look-ups in every type, and heads that are the embedding or their own.
 #include "server/model/embedding.h"
 
+#include <cmath>
 #include <vector>
 
 #include "ATen/core/Tensor.h"
@@ -8,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "server/model/float16.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/support/status_matchers.h"
 
@@ -37,7 +39,7 @@ TEST(EmbeddingTest, LooksRowsUpInEveryType) {
     Loading loading(checkpoint, LoadPass::kPack, dtype);
     const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
     ASSERT_OK(embedding);
-    const at::Tensor y = EmptyRows(4, 6);
+    const at::Tensor y = testing::EmptyRows(4, 6);
     embedding->Copy(kIds, 2, y);
     for (size_t t = 0; t < kIds.size(); ++t) {
       for (int64_t i = 0; i < 6; ++i) {
@@ -52,6 +54,63 @@ TEST(EmbeddingTest, LooksRowsUpInEveryType) {
   }
 }
 
+// Powers of two times 127 in each row make the scale, and the numbers, exact.
+std::vector<float> Int8Table() {
+  std::vector<float> table;
+  for (int row = 0; row < 10; ++row) {
+    const float scale = std::ldexp(1.0f, row - 5);
+    for (int i = 0; i < 6; ++i)
+      table.push_back(scale * static_cast<float>(i == 5 ? 127 : 7 * i - row));
+  }
+  return table;
+}
+
+TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
+  FakeCheckpoint checkpoint;
+  const std::vector<float> table = Int8Table();
+  checkpoint.Add("model.e", {10, 6}, table);
+  Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
+  const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
+  ASSERT_OK(embedding);
+  const at::Tensor y = EmptyRows(4, 6);
+  embedding->Copy(kIds, 2, y);
+  for (size_t t = 0; t < kIds.size(); ++t) {
+    for (int64_t i = 0; i < 6; ++i) {
+      EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + 2) * 6 + i]);
+    }
+  }
+  EXPECT_EQ(loading.context.tally.weight_bytes, 60 + 40);
+  EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 60);
+  EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
+}
+
+TEST(EmbeddingTest, Int8IsMadeFromEveryStoredType) {
+  const std::vector<float> table = Eighths(60, 1);
+  std::vector<uint16_t> halves, brains;
+  for (const float value : table) {
+    halves.push_back(ToFloat16(value));
+    brains.push_back(ToBfloat16(value));
+  }
+  FakeCheckpoint checkpoint;
+  checkpoint.Add("model.wide", {10, 6}, table);
+  checkpoint.Add("model.half", {10, 6}, halves, StoredType::kFloat16);
+  checkpoint.Add("model.brain", {10, 6}, brains, StoredType::kBfloat16);
+  std::vector<std::vector<float>> found;
+  for (const char* name : {"model.wide", "model.half", "model.brain"}) {
+    Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
+    const auto embedding = LoadEmbedding(loading.context, name, kSize);
+    ASSERT_OK(embedding);
+    const at::Tensor y = EmptyRows(4, 6);
+    embedding->Copy(kIds, 0, y);
+    found.push_back(Values(y));
+    for (size_t i = 0; i < found[0].size(); ++i) {
+      EXPECT_NEAR(found[0][i], table[kIds[i / 6] * 6 + i % 6], 4.0 / 127 / 2 * 1.001);
+    }
+  }
+  EXPECT_EQ(found[1], found[0]);
+  EXPECT_EQ(found[2], found[0]);
+}
+
 struct TablesTest : ::testing::Test {
   TablesTest() { checkpoint.Add("model.e", {10, 6}, Eighths(60, 1)); }
 
@@ -59,7 +118,7 @@ struct TablesTest : ::testing::Test {
     return LoadTokenTables(loading.context, {"model.e", "head"}, kSize, head);
   }
   static std::vector<float> Logits(const TokenTables& tables, Loading& loading) {
-    const at::Tensor x = EmptyRows(1, 6), y = EmptyRows(1, 10);
+    const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
     for (int64_t i = 0; i < 6; ++i) x.data_ptr<float>()[i] = static_cast<float>(i);
     tables.head.Apply(x, y, kernels::Activation::kNone, loading.pool);
     return Values(y);
@@ -80,6 +139,24 @@ TEST_F(TablesTest, ATiedHeadIsTheEmbedding) {
     EXPECT_EQ(logits[row], expected);  // eighths are exact
   }
   EXPECT_EQ(loading.context.tally.parameters, 60);  // counted once
+}
+
+// Random weights: equal only if embedding and head round alike.
+TEST_F(TablesTest, ATiedHeadOfInt8HoldsTheNumbersOfTheEmbedding) {
+  Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
+  const auto tables = Load(loading, Head::kTied);
+  ASSERT_OK(tables);
+  const std::vector<int32_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const at::Tensor rows = EmptyRows(10, 6);
+  tables->embedding.Copy(all, 0, rows);
+  for (int64_t i = 0; i < 6; ++i) {
+    const at::Tensor x = EmptyRows(1, 6), y = EmptyRows(1, 10);
+    for (int64_t j = 0; j < 6; ++j) x.data_ptr<float>()[j] = i == j ? 1.0f : 0.0f;
+    tables->head.Apply(x, y, kernels::Activation::kNone, loading.pool);
+    for (int64_t id = 0; id < 10; ++id) {
+      EXPECT_EQ(y.data_ptr<float>()[id], rows.data_ptr<float>()[id * 6 + i]);
+    }
+  }
 }
 
 TEST_F(TablesTest, AStoredEqualHeadIsTakenAndAnotherRefused) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/reference/linear.h"
 #include "nlohmann/json.hpp"
 #include "server/model/checkpoint.h"
 #include "server/model/float16.h"
@@ -151,6 +152,43 @@ inline MemoryTensors FixtureTensors(
 
 inline bool IsNormOrBias(const std::string& name) {
   return name.ends_with("bias") || name.find("norm") != std::string::npos;
+}
+
+// The weights of row `row` of each tensor, as int8 with one scale stands for them.
+inline void RowThroughInt8(const std::vector<MemoryTensor*>& tensors, int64_t row) {
+  std::vector<double> weights;
+  for (const MemoryTensor* tensor : tensors) {
+    const int64_t columns = tensor->shape.back();
+    const auto* values = reinterpret_cast<const float*>(tensor->bytes.data()) + row * columns;
+    weights.insert(weights.end(), values, values + columns);
+  }
+  weights = kernels::reference::ThroughInt8(std::move(weights));
+  auto next = weights.begin();
+  for (MemoryTensor* tensor : tensors) {
+    const int64_t columns = tensor->shape.back();
+    auto* values = reinterpret_cast<float*>(tensor->bytes.data()) + row * columns;
+    for (int64_t i = 0; i < columns; ++i) values[i] = static_cast<float>(*next++);
+  }
+}
+
+// A fixture in float32 with the weights that int8 stands for: a scale for each row of a matrix or
+// table, and for an output of DYAD-IT one for its rows of wl and wu together.
+inline MemoryTensors FixtureTensorsThroughInt8(const std::string& fixture) {
+  MemoryTensors tensors = FixtureTensors(fixture);
+  const bool two_steps =
+      fixture.find("-ot") != std::string::npos || fixture.find("-dt") != std::string::npos;
+  for (auto& [name, tensor] : tensors) {
+    if (IsNormOrBias(name) || tensor.shape.size() < 2) continue;
+    std::vector<MemoryTensor*> together = {&tensor};
+    if (!two_steps && name.ends_with(".wu")) continue;  // with its wl
+    if (!two_steps && name.ends_with(".wl")) {
+      together.push_back(&tensors.at(name.substr(0, name.size() - 2) + "wu"));
+    }
+    int64_t rows = 1;
+    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) rows *= tensor.shape[i];
+    for (int64_t row = 0; row < rows; ++row) RowThroughInt8(together, row);
+  }
+  return tensors;
 }
 
 }  // namespace dyad::testing

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/support/status_matchers.h"
 
@@ -20,7 +21,7 @@ using ::testing::HasSubstr;
 using testing::Loading;
 
 at::Tensor RandomRows(int64_t rows, int64_t features, uint32_t seed) {
-  const at::Tensor x = EmptyRows(rows, features);
+  const at::Tensor x = testing::EmptyRows(rows, features);
   std::mt19937 random(seed);
   std::normal_distribution<float> normal(3.0f, 2.0f);
   for (int64_t i = 0; i < x.numel(); ++i) x.data_ptr<float>()[i] = normal(random);
@@ -36,7 +37,7 @@ TEST(LayerNormTest, MatchesDoubleAtAwkwardWidths) {
   kernels::ThreadPool pool(2);
   for (const int64_t features : {1, 15, 16, 17, 31, 68, 768}) {
     const at::Tensor x = RandomRows(5, features, 1);
-    const at::Tensor y = EmptyRows(5, features);
+    const at::Tensor y = testing::EmptyRows(5, features);
     std::vector<float> weight, bias;
     for (int64_t i = 0; i < features; ++i) {
       weight.push_back(1.0f + 0.25f * static_cast<float>(i % 5));
@@ -61,7 +62,7 @@ TEST(LayerNormTest, MatchesDoubleAtAwkwardWidths) {
 TEST(LayerNormTest, WithoutWeightIsWeightOneAndBiasZero) {
   kernels::ThreadPool pool(1);
   const at::Tensor x = RandomRows(3, 20, 2);
-  const at::Tensor plain = EmptyRows(3, 20), affine = EmptyRows(3, 20);
+  const at::Tensor plain = testing::EmptyRows(3, 20), affine = testing::EmptyRows(3, 20);
   LayerNorm({}, {}, 1e-5f).Apply(x, plain, pool);
   LayerNorm(std::vector<float>(20, 1.0f), std::vector<float>(20, 0.0f), 1e-5f)
       .Apply(x, affine, pool);
@@ -71,7 +72,7 @@ TEST(LayerNormTest, WithoutWeightIsWeightOneAndBiasZero) {
 TEST(LayerNormTest, BitsOfARowDependOnTheRowAlone) {
   kernels::ThreadPool one(1), two(2);
   const at::Tensor x = RandomRows(67, 76, 3);
-  const at::Tensor together = EmptyRows(67, 76), alone = EmptyRows(1, 76);
+  const at::Tensor together = testing::EmptyRows(67, 76), alone = testing::EmptyRows(1, 76);
   const LayerNorm norm({}, {}, 1e-5f);
   norm.Apply(x, together, two);
   for (int64_t row = 0; row < 67; ++row) {
@@ -84,7 +85,7 @@ TEST(LayerNormTest, BitsOfARowDependOnTheRowAlone) {
 
 TEST(LayerNormTest, ConstantRowsStayFinite) {
   kernels::ThreadPool pool(1);
-  const at::Tensor x = EmptyRows(1, 8);
+  const at::Tensor x = testing::EmptyRows(1, 8);
   x.fill_(7.0f);
   LayerNorm({}, {}, 1e-5f).Apply(x, x, pool);
   EXPECT_EQ(Values(x), std::vector<float>(8, 0.0f));
@@ -100,7 +101,7 @@ TEST(LoadLayerNormTest, TakesWeightAndBias) {
   EXPECT_EQ(loading.context.tally.parameters, 4);
   EXPECT_EQ(loading.context.tally.weight_bytes, 16);
   EXPECT_OK(loading.tensors.RefuseTheRest());
-  const at::Tensor x = EmptyRows(1, 2);
+  const at::Tensor x = testing::EmptyRows(1, 2);
   x.data_ptr<float>()[0] = 10;
   x.data_ptr<float>()[1] = -10;
   norm->Apply(x, x, loading.pool);

@@ -11,6 +11,7 @@
 #include "nlohmann/json.hpp"
 #include "server/model/float16.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/server/model/golden.h"
 #include "tests/support/status_matchers.h"
@@ -96,8 +97,8 @@ TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
   Loading loading(checkpoint);
   const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kNone);
   ASSERT_OK(linear);
-  const at::Tensor x = EmptyRows(3, 2).narrow(0, 0, 1);
-  const at::Tensor y = EmptyRows(1, 2);
+  const at::Tensor x = testing::EmptyRows(3, 2).narrow(0, 0, 1);
+  const at::Tensor y = testing::EmptyRows(1, 2);
   x.data_ptr<float>()[0] = 3;
   x.data_ptr<float>()[1] = 4;
   const float* out = y.data_ptr<float>();
@@ -223,6 +224,33 @@ TEST(LinearTest, MixedTypesMeetInFloat32) {
   ASSERT_OK(b);
   EXPECT_EQ(first.context.tally.elements.at(kernels::WeightType::kFloat32), 64);
   EXPECT_EQ(Call(*a, Eighths(24, 3), first.pool), Call(*b, Eighths(24, 3), second.pool));
+}
+
+// Tensors of two stored types become int8 as their values in float32 do.
+TEST(LinearTest, Int8IsMadeFromWhatIsStored) {
+  const std::vector<float> wl = Eighths(32, 1), wu = Eighths(32, 2);
+  std::vector<uint16_t> halves, brains;
+  for (float v : wl) halves.push_back(ToFloat16(v));
+  for (float v : wu) brains.push_back(ToBfloat16(v));
+  FakeCheckpoint plain, mixed, half;
+  plain.Add("model.fc.wl", {2, 4, 4}, wl);
+  plain.Add("model.fc.wu", {2, 4, 4}, wu);
+  mixed.Add("model.fc.wl", {2, 4, 4}, halves, StoredType::kFloat16);
+  mixed.Add("model.fc.wu", {2, 4, 4}, brains, StoredType::kBfloat16);
+  half.Add("model.fc.wl", {2, 4, 4}, halves, StoredType::kFloat16);
+  std::vector<uint16_t> other;
+  for (float v : wu) other.push_back(ToFloat16(v));
+  half.Add("model.fc.wu", {2, 4, 4}, other, StoredType::kFloat16);
+  std::vector<std::vector<float>> found;
+  for (const FakeCheckpoint* checkpoint : {&plain, &mixed, &half}) {
+    Loading loading(*checkpoint, LoadPass::kPack, WeightDtype::kInt8);
+    const auto linear = LoadLinear(loading.context, "model.fc", {8, 8}, Bias::kNone);
+    ASSERT_OK(linear);
+    EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 64);
+    found.push_back(Call(*linear, Eighths(24, 3), loading.pool));
+  }
+  EXPECT_EQ(found[1], found[0]);
+  EXPECT_EQ(found[2], found[0]);
 }
 
 }  // namespace

@@ -70,8 +70,8 @@ TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
   kernels::ThreadPool pool(2);
   for (const auto& [stored, bytes, dtype] :
        {std::tuple{"F16", 2, WeightDtype::kAsStored}, std::tuple{"BF16", 2, WeightDtype::kFloat16},
-        std::tuple{"F32", 4, WeightDtype::kAsStored},
-        std::tuple{"F32", 4, WeightDtype::kBfloat16}}) {
+        std::tuple{"F32", 4, WeightDtype::kAsStored}, std::tuple{"F32", 4, WeightDtype::kBfloat16},
+        std::tuple{"F32", 4, WeightDtype::kInt8}, std::tuple{"F16", 2, WeightDtype::kInt8}}) {
     ScratchFolder folder;
     OptConfig config;
     config.vocab_size = 100'000, config.ffn_size = 2048;

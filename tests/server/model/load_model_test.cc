@@ -102,10 +102,10 @@ TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
   }
 }
 
-TEST_P(FixtureTest, BitsDependNeitherOnNeighboursNorChunksNorThreads) {
+void ExpectBitsIndependentOfLoad(const std::string& folder, const ModelOptions& options) {
   kernels::ThreadPool single(1);
-  LoadedModel alone = Load(FixtureFolder(GetParam()), SmallOptions(), single);
-  LoadedModel mixed = Load(FixtureFolder(GetParam()), SmallOptions());
+  LoadedModel alone = Load(folder, options, single);
+  LoadedModel mixed = Load(folder, options);
   ASSERT_NE(alone.model, nullptr);
   ASSERT_NE(mixed.model, nullptr);
   std::vector<Sequence> runs(8);
@@ -122,6 +122,41 @@ TEST_P(FixtureTest, BitsDependNeitherOnNeighboursNorChunksNorThreads) {
     Driver(*alone.model, 2).Finish(one_by_one, 1);
     EXPECT_EQ(one_by_one.logprobs, reference.logprobs) << run.ids.size() << " tokens";
   }
+}
+
+TEST_P(FixtureTest, BitsDependNeitherOnNeighboursNorChunksNorThreads) {
+  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), SmallOptions());
+}
+
+TEST_P(FixtureTest, BitsOfInt8DependNeitherOnNeighboursNorChunksNorThreads) {
+  ModelOptions options = SmallOptions();
+  options.weight_dtype = WeightDtype::kInt8;
+  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+}
+
+// Embeddings and head included.
+TEST_P(FixtureTest, Int8WeightsActAsTheDequantisedOnesInFloat32) {
+  const Golden golden(GetParam());
+  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
+  ScratchFolder dequantised;
+  std::filesystem::copy(FixturesDir() / GetParam() / "config.json", dequantised / "config.json");
+  dequantised.Write("model.safetensors",
+                    testing::SafetensorsBytes(testing::FixtureTensorsThroughInt8(GetParam())));
+  ModelOptions options = SmallOptions();
+  options.weight_dtype = WeightDtype::kFloat32;
+  LoadedModel wide = Load(dequantised.path(), options);
+  options.weight_dtype = WeightDtype::kInt8;
+  LoadedModel narrow = Load(FixtureFolder(GetParam()), options);
+  ASSERT_NE(wide.model, nullptr);
+  ASSERT_NE(narrow.model, nullptr);
+  EXPECT_EQ(narrow.info.weight_dtype, "int8");
+  EXPECT_LT(narrow.info.weight_bytes, wide.info.weight_bytes / 2);
+  const auto logprobs = LogprobsOf(narrow, ids);
+  EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4);
+  const double from_float32 = Distance(logprobs, golden.LogSoftmax("case3.logits"));
+  EXPECT_LE(from_float32, 0.2);  // random weights; README.md has a trained model's
+  RecordProperty("int8_from_float32", std::to_string(from_float32));
+  std::printf("int8 moves logprobs by at most %.4f\n", from_float32);
 }
 
 struct Rounding {

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "server/model/layer_norm.h"
 #include "server/model/tensor_rows.h"
+#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
 #include "tests/server/model/random_network.h"
 #include "tests/support/status_matchers.h"
@@ -94,7 +95,7 @@ TEST(OptTest, TheFinalNormMayBeRemoved) {
   const auto norm =
       LoadLayerNorm(loading.context, "model.decoder.final_layer_norm", 24, 1e-5f, Affine::kPresent);
   ASSERT_OK(norm);
-  const at::Tensor x = EmptyRows(std::ssize(kIds), 24);
+  const at::Tensor x = testing::EmptyRows(std::ssize(kIds), 24);
   std::copy(raw.begin(), raw.end(), x.data_ptr<float>());
   norm->Apply(x, x, loading.pool);
   EXPECT_EQ(std::vector<float>(x.data_ptr<float>(), x.data_ptr<float>() + x.numel()), normed);

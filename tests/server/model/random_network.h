@@ -109,7 +109,9 @@ inline std::vector<float> HiddenStates(Network& network, const std::vector<int32
   for (size_t i = 0; i < ids.size(); ++i) positions.push_back(static_cast<int32_t>(i));
   const kernels::AttentionChunk chunk = {0, std::ssize(ids), 0, pages};
   network.Prepare(64);
-  const kernels::ConstRows rows = network.Forward({ids, positions, {{&chunk, 1}, {}}}, *cache, pool);
+  StepClock clock;
+  const kernels::ConstRows rows =
+      network.Forward({ids, positions, {{&chunk, 1}, {}}}, *cache, clock, pool);
   std::vector<float> result;
   for (int64_t t = 0; t < std::ssize(ids); ++t) {
     const float* row = rows.data + t * rows.stride;

@@ -1,0 +1,129 @@
+// dyad-bench linear: one layer over numbers of tokens, for instance
+//   --kind=dyad --blocks=4 --in=768 --out=3072 --tokens=1,8,64 --weight_dtype=bfloat16
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/flags/flag.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "tests/bench/commands.h"
+#include "tests/bench/linear_bench.h"
+#include "tests/bench/roof.h"
+#include "tests/bench/roof_report.h"
+
+ABSL_FLAG(std::string, kind, "dyad", "linear: dense, or dyad (as dyad_it), dyad_ot, dyad_dt");
+ABSL_FLAG(int64_t, blocks, 4, "linear: blocks of a dyad layer");
+ABSL_FLAG(int64_t, in, 768, "linear: input features");
+ABSL_FLAG(int64_t, out, 3072, "linear: output features");
+ABSL_FLAG(std::vector<std::string>, tokens,
+          std::vector<std::string>({"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"}),
+          "linear: rows per call");
+ABSL_FLAG(std::string, weight_dtype, "float32", "linear: float32, bfloat16, float16 or int8");
+ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference forms");
+
+namespace dyad::bench {
+namespace {
+
+using kernels::DyadVariant;
+using kernels::WeightType;
+
+absl::StatusOr<LayerChoice> ParseLayer() {
+  LayerChoice choice;
+  choice.in = absl::GetFlag(FLAGS_in);
+  choice.out = absl::GetFlag(FLAGS_out);
+  const std::string kind = absl::GetFlag(FLAGS_kind);
+  if (kind == "dyad" || kind == "dyad_it") choice.variant = DyadVariant::kIt;
+  if (kind == "dyad_ot") choice.variant = DyadVariant::kOt;
+  if (kind == "dyad_dt") choice.variant = DyadVariant::kDt;
+  if (!choice.variant.has_value() && kind != "dense") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--kind is '", kind, "'; it must be dense, dyad, dyad_it, dyad_ot or dyad_dt"));
+  }
+  if (choice.variant.has_value()) choice.blocks = absl::GetFlag(FLAGS_blocks);
+  if (choice.in < 1 || choice.out < 1 || choice.blocks < 1 || choice.in % choice.blocks != 0 ||
+      choice.out % choice.blocks != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--in is ", choice.in, " and --out is ", choice.out,
+                     "; both must be positive multiples of --blocks (", choice.blocks, ")"));
+  }
+  const std::string dtype = absl::GetFlag(FLAGS_weight_dtype);
+  if (dtype == "bfloat16") {
+    choice.type = WeightType::kBfloat16;
+  } else if (dtype == "float16") {
+    choice.type = WeightType::kFloat16;
+  } else if (dtype == "int8") {
+    choice.type = WeightType::kInt8;
+  } else if (dtype != "float32") {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--weight_dtype is '", dtype, "'; it must be float32, bfloat16, float16 or int8"));
+  }
+  return choice;
+}
+
+absl::StatusOr<std::vector<int64_t>> ParseTokens() {
+  std::vector<int64_t> tokens;
+  for (const std::string& text : absl::GetFlag(FLAGS_tokens)) {
+    int64_t rows = 0;
+    if (!absl::SimpleAtoi(text, &rows) || rows < 1 || rows > 1 << 16) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--tokens has '", text, "'; each must be in [1, 65536]"));
+    }
+    tokens.push_back(rows);
+  }
+  return tokens;
+}
+
+nlohmann::json ToJson(const LinearResult& result) {
+  nlohmann::json json = {{"tokens", result.tokens},
+                         {"seconds", result.seconds},
+                         {"flops_per_second", result.flops_per_second},
+                         {"bytes_per_second", result.bytes_per_second},
+                         {"fraction_of_roof", result.fraction_of_roof}};
+  if (result.torch_dense_seconds > 0) json["torch_dense_seconds"] = result.torch_dense_seconds;
+  if (result.torch_reference_seconds > 0) {
+    json["torch_reference_seconds"] = result.torch_reference_seconds;
+  }
+  return json;
+}
+
+}  // namespace
+
+absl::Status RunLinear(Operands) {
+  const absl::StatusOr<LayerChoice> choice = ParseLayer();
+  if (!choice.ok()) return choice.status();
+  const absl::StatusOr<std::vector<int64_t>> tokens = ParseTokens();
+  if (!tokens.ok()) return tokens.status();
+  kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
+  const Roof roof = MeasureRoof(pool);
+  const Compare compare = absl::GetFlag(FLAGS_compare) ? Compare::kWithTorch : Compare::kNo;
+  const std::vector<LinearResult> results = BenchLinear(*choice, *tokens, compare, roof, pool);
+  if (absl::GetFlag(FLAGS_json)) {
+    nlohmann::json json = ToJson(roof);
+    json["layer"] = {{"kind", absl::GetFlag(FLAGS_kind)},
+                     {"blocks", choice->blocks},
+                     {"in", choice->in},
+                     {"out", choice->out},
+                     {"weight_dtype", absl::GetFlag(FLAGS_weight_dtype)}};
+    for (const LinearResult& result : results) json["results"].push_back(ToJson(result));
+    std::cout << json.dump() << "\n";
+    return absl::OkStatus();
+  }
+  PrintRoof(roof);
+  std::printf("%6s %10s %9s %7s %6s   %s\n", "tokens", "us", "GFLOP/s", "GB/s", "roof",
+              "speed-up over LibTorch dense, over its reference form");
+  for (const LinearResult& result : results) {
+    std::printf("%6ld %10.1f %9.1f %7.2f %5.0f%%", static_cast<long>(result.tokens),
+                result.seconds * 1e6, result.flops_per_second * 1e-9,
+                result.bytes_per_second * 1e-9, result.fraction_of_roof * 100);
+    std::printf("   %6.2f %6.2f\n", result.torch_dense_seconds / result.seconds,
+                result.torch_reference_seconds / result.seconds);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace dyad::bench

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""dyad-bench server against a real server: what it counts adds up. How fast is not looked at."""
+import json
+import subprocess
+
+from support.server import BUILD, DEMO, Server
+
+FLAGS = ("--prompt_tokens=12", "--new_tokens=6", "--connections=2")
+
+
+def bench(address, *flags, check=True):
+    result = subprocess.run([BUILD / "bin" / "dyad-bench", "server", address, *flags],
+                            capture_output=True, text=True, timeout=120)
+    if check:
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+def bench_json(address, *flags):
+    return json.loads(bench(address, "--json", *flags).stdout)
+
+
+def check_times(times, count):
+    assert times["count"] == count, times
+    assert 0 < times["p50"] <= times["p90"] <= times["p99"] <= times["max"], times
+    assert 0 < times["mean"] <= times["max"], times
+
+
+def check_rates(report, **tokens):
+    requests = report["requests"]
+    assert abs(report["requests_per_second"] * report["seconds"] - requests["succeeded"]) < 1e-6
+    for name, count in tokens.items():
+        assert abs(report[name] * report["seconds"] - count) < 1e-6 * count, (name, report)
+
+
+def check_generate(server):
+    report = bench_json(server.address, *FLAGS, "--clients=3", "--requests=20")
+    assert report["loop"] == "closed" and report["in_flight"] == 3, report
+    assert report["requests"] == {"sent": 20, "succeeded": 20, "late": 0, "errors": {}}, report
+    check_rates(report, tokens_in_per_second=20 * 12, tokens_out_per_second=20 * 6)
+    check_times(report["ttft_seconds"], 20)
+    check_times(report["request_seconds"], 20)
+    # Tokens that come in one piece with the first have no gap before them.
+    assert 0 < report["token_seconds"]["count"] <= 20 * 5, report
+    assert report["goodput"]["requests"] == 20, report
+    generated = server.metric_sum("dyad_generated_tokens_total")
+    assert generated == 20 * 6, generated
+
+
+def check_open_loop(server):
+    report = bench_json(server.address, *FLAGS, "--rate=100", "--requests=25", "--seed=7",
+                        "--ttft_limit_ms=0.001")
+    assert report["loop"] == "open" and report["rate"] == 100, report
+    assert report["requests"]["sent"] == report["requests"]["succeeded"] == 25, report
+    assert report["goodput"]["requests"] == 0, report  # nobody answers within a microsecond
+    by_time = bench_json(server.address, *FLAGS, "--rate=50", "--duration_s=0.5", "--seed=8")
+    assert 5 < by_time["requests"]["sent"] < 60, by_time
+    assert by_time["seconds"] < 60, by_time
+
+
+def check_score(server):
+    report = bench_json(server.address, "--task=score", "--prompt_tokens=20", "--items=4",
+                        "--clients=2", "--requests=10", "--seed=9")
+    assert report["task"] == "score" and report["requests"]["succeeded"] == 10, report
+    assert report["scored_tokens"] == 10 * 4 * 19, report
+    check_rates(report, tokens_in_per_second=10 * 4 * 20, scored_tokens_per_second=10 * 4 * 19)
+    check_times(report["request_seconds"], 10)
+    assert "ttft_seconds" not in report, report
+
+
+def check_table_and_errors(server):
+    table = bench(server.address, *FLAGS, "--requests=5").stdout
+    for words in ("5 requests in", "5 succeeded", "tokens a second:", "goodput", "99 %",
+                  "to the first token", "between tokens", "whole request"):
+        assert words in table, table
+    for flags, message in ((["--rate=-1"], "--rate is -1; it must be in"),
+                           (["--task=chat"], "--task is 'chat'; it must be generate or score"),
+                           (["--items=0"], "--items is 0; it must be in [1, 1024]"),
+                           (["--prompt_tokens=510", "--new_tokens=10"], "512 tokens of model demo"),
+                           (["--served_model=other"], "other")):
+        result = bench(server.address, *flags, check=False)
+        assert result.returncode == 1 and message in result.stderr, result.stderr
+    result = bench("127.0.0.1:1", check=False)
+    assert result.returncode == 1 and result.stderr.startswith("dyad-bench: "), result.stderr
+
+
+def check_refused_requests():
+    """A queue of one sequence: some requests are refused, at once, and are counted as that."""
+    with Server({"demo": DEMO}, "--kv_cache_bytes=33554432", "--max_queued_requests=1",
+                "--max_running_sequences=1") as server:
+        report = bench_json(server.address, "--prompt_tokens=12", "--new_tokens=100",
+                            "--clients=16", "--requests=64")
+        errors = report["requests"]["errors"]
+        assert set(errors) == {"RESOURCE_EXHAUSTED"}, report
+        assert report["requests"]["succeeded"] + errors["RESOURCE_EXHAUSTED"] == 64, report
+        check_times(report["request_seconds"], report["requests"]["succeeded"])
+
+
+def main():
+    with Server({"demo": DEMO}, "--kv_cache_bytes=33554432") as server:
+        check_generate(server)
+        check_open_loop(server)
+        check_score(server)
+        check_table_and_errors(server)
+    check_refused_requests()
+    print("bench: counts of closed and open loops, scoring, refusals")
+
+
+if __name__ == "__main__":
+    main()

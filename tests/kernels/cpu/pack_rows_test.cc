@@ -1,0 +1,53 @@
+// Packed rows, element by element.
+#include <gtest/gtest.h>
+
+#include "kernels/cpu/contraction.h"
+#include "tests/kernels/sample_layers.h"
+
+namespace dyad::kernels {
+namespace {
+
+TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
+  const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
+  const LinearSpec spec = sample.Spec();
+  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type);
+  for (const int64_t tokens : {1, 7, 13, 37}) {
+    const SampleRows x(tokens, 6, 4);
+    std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
+    const float* next = packed.data();
+    for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
+      const RowBlock rows = RowBlockAt(tokens, i);
+      PackRowBlock(contraction, x.view(), rows, packed.data());
+      for (int64_t b = 0; b < 2; ++b) {
+        for (int64_t k = 0; k < 6; ++k) {
+          const int64_t feature = k < 3 ? b * 3 + k : (k - 3) * 2 + b;
+          for (int64_t r = 0; r < rows.count; ++r) {
+            ASSERT_EQ(*next++, x.at(rows.first + r, feature)) << tokens;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Pieces are the same work in parts, in any order.
+TEST(PackRowPieceTest, PiecesTogetherAreTheBlock) {
+  const SampleLayer sample({Kind::kIt, 2, 300, 4}, WeightType::kFloat32);
+  const LinearSpec spec = sample.Spec();
+  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type);
+  const int64_t pieces = RowPieces(contraction);
+  EXPECT_EQ(pieces, 2 * 2 * 2);  // blocks, terms, parts of at most 256 features
+  const SampleRows x(13, 600, 3);
+  const auto floats = static_cast<size_t>(13 * contraction.packed_row_floats());
+  std::vector<float> whole(floats), parts(floats);
+  for (int64_t i = 0; i < RowBlockCount(13); ++i) {
+    PackRowBlock(contraction, x.view(), RowBlockAt(13, i), whole.data());
+    for (int64_t piece = pieces - 1; piece >= 0; --piece) {
+      PackRowPiece(contraction, x.view(), RowBlockAt(13, i), piece, parts.data());
+    }
+  }
+  EXPECT_EQ(parts, whole);
+}
+
+}  // namespace
+}  // namespace dyad::kernels
