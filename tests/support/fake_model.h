@@ -95,7 +95,7 @@ class FakeModel final : public engine::Model {
         slots_(size_t{static_cast<uint32_t>(options_.kv_pages)} * engine::kPageTokens) {}
 
   const engine::ModelLimits& limits() const override { return limits_; }
-  engine::StepCost cost() const override { return {100, 400, 1000}; }
+  engine::StepCost cost() const override { return {100, 400, 10, 1000}; }
   int64_t steps() const { return steps_; }  // any thread
   int64_t rows() const { return rows_; }    // rows computed in all; any thread
   // Tokens of rows that went into pages of other sequences, too, in all; any thread.

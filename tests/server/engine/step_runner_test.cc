@@ -5,77 +5,23 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/engine/counting_metrics.h"
-#include "tests/server/engine/recording_sink.h"
-#include "tests/support/fake_model.h"
-#include "tests/support/hand_clock.h"
+#include "tests/server/engine/step_bench.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::engine {
 namespace {
 
-using ::dyad::testing::CountingMetrics;
-using ::dyad::testing::FakeModel;
+using Bench = ::dyad::testing::StepBench;
 using ::dyad::testing::FakeModelOptions;
-using ::dyad::testing::HandClock;
+using ::dyad::testing::Generate;
 using ::dyad::testing::RecordingSink;
+using ::dyad::testing::Score;
 using ::dyad::testing::Spelling;
 using ::dyad::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// A runner on its fake model. Each step takes the model a second of the hand's clock.
-class Bench {
- public:
-  explicit Bench(FakeModelOptions model_options = {}, EngineOptions options = {})
-      : model(WithStepTime(std::move(model_options))),
-        runner(model, options, metrics, [this] { return clock.Now(); }) {}
-
-  void Add(Request request, RecordingSink& sink) {
-    runner.Add(std::make_unique<Sequence>(Submission{std::move(request), &sink}, clock.Now()));
-  }
-  void Step() {
-    runner.PlanStep();
-    runner.FinishStep();
-    runner.NotifyEnded();
-  }
-  void RunAll() {
-    for (int steps = 0; runner.HasWork(); ++steps) {
-      ASSERT_LT(steps, 1000);
-      Step();
-    }
-  }
-
-  HandClock clock;
-  CountingMetrics metrics;
-  FakeModel model;
-  StepRunner runner;
-
- private:
-  FakeModelOptions WithStepTime(FakeModelOptions options) {
-    options.before_step = [this, before = options.before_step](int64_t step) {
-      clock.Advance(absl::Seconds(1));
-      return before ? before(step) : absl::OkStatus();
-    };
-    return options;
-  }
-};
-
-Request Generate(std::vector<int32_t> ids, int32_t max_new_tokens) {
-  Request request;
-  request.ids = std::move(ids);
-  request.max_new_tokens = max_new_tokens;
-  return request;
-}
-
-Request Score(std::vector<int32_t> ids, int32_t score_from) {
-  Request request;
-  request.ids = std::move(ids);
-  request.score_from = score_from;
-  return request;
-}
 
 FakeModelOptions Spells(std::vector<int32_t> prompt, std::vector<int32_t> continuation) {
   FakeModelOptions options;
@@ -181,88 +127,6 @@ TEST(StepRunnerTest, BitsDoNotDependOnTheBudgetNorOnTheCache) {
       }
     }
   }
-}
-
-TEST(StepRunnerTest, ChoicesOfOneRequestShareItsPrompt) {
-  Bench bench;
-  RecordingSink sinks[4];
-  Request request = Generate(std::vector<int32_t>(40, 3), 4);
-  request.sampling.temperature = 2;
-  for (RecordingSink& sink : sinks) {
-    bench.Add(request, sink);
-    ++request.sampling.choice;
-  }
-  bench.RunAll();
-  EXPECT_EQ(bench.model.rows(), 40 + 4 * 3);
-  EXPECT_EQ(bench.model.stored_again(), 3 * 8);
-  EXPECT_NE(sinks[0].Ids(), sinks[1].Ids());
-  EXPECT_EQ(bench.metrics.hit, 3 * 40);
-  EXPECT_EQ(sinks[0].outcome->cached_tokens, 0);
-  EXPECT_EQ(sinks[3].outcome->cached_tokens, 40);
-}
-
-// Every next token of every other sequence has to come out of shared rows.
-TEST(StepRunnerTest, SharedRowsAnswerEachSequenceWhatItAsked) {
-  for (const PrefixCache cache : {PrefixCache::kOff, PrefixCache::kOn}) {
-    EngineOptions options;
-    options.prefix_cache = cache;
-    Bench bench({}, options);
-    std::vector<int32_t> text;
-    for (int32_t i = 0; i < 40; ++i) text.push_back((i * 7) % 32);
-    std::vector<Request> requests;
-    for (int32_t i = 0; i < 12; ++i) {
-      Request request = Score(text, i % 3);
-      request.ids.resize(20 + i);
-      request.ids.back() = 13 + i / 2;  // two of each: equal targets with unequal wishes
-      request.top_n = (i * 5) % 4;
-      request.max_new_tokens = i % 2;
-      requests.push_back(request);
-    }
-    std::vector<RecordingSink> sinks(requests.size());
-    int64_t tokens = 0;
-    for (size_t i = 0; i < requests.size(); ++i) {
-      bench.Add(requests[i], sinks[i]);
-      tokens += static_cast<int64_t>(requests[i].ids.size()) - (i % 2 == 0 ? 1 : 0);
-    }
-    bench.RunAll();
-    for (size_t i = 0; i < requests.size(); ++i) {
-      const Request& request = requests[i];
-      EXPECT_EQ(sinks[i].scores,
-                bench.model.ExpectedScores(request.ids, *request.score_from, request.top_n));
-      EXPECT_EQ(sinks[i].Ids(), bench.model.ExpectedGreedy(request.ids, request.max_new_tokens));
-    }
-    EXPECT_EQ(bench.model.steps(), 1);
-    EXPECT_EQ(bench.metrics.last_finished.prompt_tokens, 31);
-    // The common text up to the longest one's last id but one, and each one's own last id if it
-    // runs.
-    EXPECT_EQ(bench.model.rows(), cache == PrefixCache::kOn ? 30 + 6 : tokens);
-    EXPECT_EQ(bench.metrics.step_tokens, bench.model.rows());
-    EXPECT_EQ(bench.metrics.hit, tokens - bench.model.rows());
-  }
-}
-
-TEST(StepRunnerTest, ASequenceWhoseRowsAreAllSharedTakesPartInTheStep) {
-  Bench bench;
-  RecordingSink a;
-  RecordingSink b;
-  bench.Add(Score({1, 2, 3, 4}, 0), a);
-  bench.Add(Score({1, 2, 3, 5}, 0), b);
-  bench.Step();
-  EXPECT_EQ(bench.metrics.last_step.tokens, 3);
-  EXPECT_EQ(bench.metrics.last_step.sequences, 2);
-  EXPECT_EQ(b.scores, bench.model.ExpectedScores(std::vector<int32_t>{1, 2, 3, 5}, 0, 0));
-}
-
-TEST(StepRunnerTest, AFailedStepEndsThoseWhoseRowsWereAllShared) {
-  FakeModelOptions model_options;
-  model_options.before_step = [](int64_t) { return absl::InternalError("device lost"); };
-  Bench bench(model_options);
-  RecordingSink a;
-  RecordingSink b;
-  bench.Add(Score({1, 2, 3, 4}, 0), a);
-  bench.Add(Score({1, 2, 3, 5}, 0), b);
-  bench.Step();
-  EXPECT_TRUE(absl::IsInternal(b.outcome->status));
 }
 
 TEST(StepRunnerTest, ACancelTakesEffectInTheNextStepRunningOrWaiting) {
