@@ -5,6 +5,7 @@
 // not show.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -29,8 +30,13 @@ struct RotaryTable {
   std::span<const float> sin;
 };
 
-// Floats that one page of one layer takes: 2 · heads · 16 · head_size (rounded up for alignment).
-int64_t KvPageFloats(const AttentionShape& shape);
+// What keys and values are kept as. kBfloat16: keys (rotated, in float32) and values are rounded to
+// nearest, ties to even, where they are stored, and widened where they are read; all else is float32.
+enum class KvType { kFloat32, kBfloat16 };
+
+// Bytes that one page of one layer takes: of 2 · heads · 16 · head_size elements (rounded up for
+// alignment).
+int64_t KvPageBytes(const AttentionShape& shape, KvType type);
 
 // Tokens of one sequence within the batch; as engine::Chunk.
 struct AttentionChunk {
@@ -40,9 +46,10 @@ struct AttentionChunk {
   std::span<const int32_t> pages;
 };
 
-// One layer's KV memory: page p lies at data + p · KvPageFloats(shape). 64-byte aligned.
+// One layer's KV memory: page p lies at data + p · KvPageBytes(shape, type). 64-byte aligned.
 struct KvLayer {
-  float* data = nullptr;
+  std::byte* data = nullptr;
+  KvType type = KvType::kFloat32;
 };
 
 // Stores k and v of every row of the chunks in their pages (k rotated), then computes
