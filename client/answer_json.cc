@@ -116,6 +116,7 @@ Json ModelAnswer(const v1::Model& model) {
                {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
                {"has_tokenizer", model.has_tokenizer()},
                {"weight_bytes", model.weight_bytes()},
+               {"kv_dtype", model.kv_dtype()},
                {"kv_cache_bytes", model.kv_cache_bytes()}};
   if (model.layers_size() == 0) return json;
   Json& layers = json["layers"] = Json::array();

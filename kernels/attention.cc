@@ -25,8 +25,11 @@ int64_t HeadsPerTask(int64_t queries, int64_t blocks, int64_t heads, const Threa
 
 }  // namespace
 
-int64_t KvPageFloats(const AttentionShape& shape) {
-  return shape.heads * kPageTokens * (shape.head_size + PaddedHeadSize(shape));
+int64_t KvPageBytes(const AttentionShape& shape, KvType type) {
+  constexpr int64_t kCacheLine = 64;
+  const int64_t elements = shape.heads * kPageTokens * (shape.head_size + PaddedHeadSize(shape));
+  const int64_t bytes = elements * (type == KvType::kBfloat16 ? 2 : 4);
+  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,

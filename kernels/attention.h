@@ -5,6 +5,7 @@
 // do not show.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -29,8 +30,14 @@ struct RotaryTable {
   std::span<const float> sin;
 };
 
-// Floats that one page of one layer takes: 2 · heads · 16 · head_size (rounded up for alignment).
-int64_t KvPageFloats(const AttentionShape& shape);
+// What keys and values are kept as. kBfloat16: keys (rotated, in float32) and values are rounded to
+// nearest, ties to even, where they are stored, and widened where they are read; all else is
+// float32.
+enum class KvType { kFloat32, kBfloat16 };
+
+// Bytes that one page of one layer takes: of 2 · heads · 16 · head_size elements (rounded up for
+// alignment).
+int64_t KvPageBytes(const AttentionShape& shape, KvType type);
 
 // Tokens of one sequence within the batch; as engine::Chunk.
 struct AttentionChunk {
@@ -48,9 +55,10 @@ struct AttentionWork {
   std::span<const AttentionChunk> stores;
 };
 
-// One layer's KV memory: page p lies at data + p · KvPageFloats(shape). 64-byte aligned.
+// One layer's KV memory: page p lies at data + p · KvPageBytes(shape, type). 64-byte aligned.
 struct KvLayer {
-  float* data = nullptr;
+  std::byte* data = nullptr;
+  KvType type = KvType::kFloat32;
 };
 
 // Stores k and v of every row of the chunks and of the stores in their pages (k rotated), then

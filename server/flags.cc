@@ -35,6 +35,7 @@ ABSL_FLAG(int32_t, threads, Options().threads,
           "compute threads; 0: the processors of this process");
 ABSL_FLAG(std::string, cpu_isa, Options().cpu_isa,
           "instruction set of the kernels; empty: the best");
+ABSL_FLAG(std::string, kv_dtype, "float32", "of keys and values in memory: float32 or bfloat16");
 ABSL_FLAG(int64_t, kv_cache_bytes, Options().kv_cache_bytes,
           "KV cache per model; 0: by kv_cache_fraction");
 ABSL_FLAG(double, kv_cache_fraction, Options().kv_cache_fraction,
@@ -111,6 +112,9 @@ void ReadWords(Options& options, std::vector<std::string>& faults) {
                                             {"bfloat16", WeightDtype::kBfloat16},
                                             {"int8", WeightDtype::kInt8}},
                                            faults);
+  options.kv_dtype = Word<kernels::KvType>(
+      "kv_dtype", FLAGS_kv_dtype,
+      {{"float32", kernels::KvType::kFloat32}, {"bfloat16", kernels::KvType::kBfloat16}}, faults);
   options.engine.prefix_cache = Word<engine::PrefixCache>(
       "prefix_cache", FLAGS_prefix_cache,
       {{"on", engine::PrefixCache::kOn}, {"off", engine::PrefixCache::kOff}}, faults);

@@ -53,6 +53,7 @@ absl::Status ForceIsa(const std::string& name) {
 ModelOptions OptionsOfModel(const Options& options) {
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
+  model.kv_dtype = options.kv_dtype;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_logit_rows = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
@@ -105,6 +106,7 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
              {"parameters", info.parameters},
              {"dense_equivalent_parameters", info.dense_equivalent_parameters},
              {"weight_bytes", info.weight_bytes},
+             {"kv_dtype", info.kv_dtype},
              {"kv_cache_bytes", info.kv_cache_bytes},
              {"kv_cache_tokens", kv_tokens},
              {"context_length", int64_t{limits.context_length}},

@@ -45,6 +45,9 @@ struct Options {
   // reports.
   std::string cpu_isa;
 
+  // --kv_dtype: of keys and values in memory. bfloat16 holds twice the tokens in the same bytes;
+  // scores then differ from float32's, and still do not depend on load.
+  kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // --kv_cache_bytes: memory for keys and values, per model, at least 64 KiB; 0: by the fraction.
   int64_t kv_cache_bytes = 0;
   // --kv_cache_fraction: of the memory available at start, beyond the weights, shared by the models

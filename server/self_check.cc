@@ -105,18 +105,17 @@ absl::Status CheckLinears(kernels::ThreadPool& pool) {
   return absl::OkStatus();
 }
 
-// Memory for `floats` floats, aligned as the kernels want it.
-struct AlignedFloats {
-  explicit AlignedFloats(int64_t floats) : values(static_cast<size_t>(floats) + 16) {}
-  float* data() {
-    const auto address = std::bit_cast<uintptr_t>(values.data());
-    return values.data() + (64 - address % 64) % 64 / sizeof(float);
+// Memory of `bytes` bytes, aligned as the kernels want it.
+struct AlignedBytes {
+  explicit AlignedBytes(int64_t bytes) : values(static_cast<size_t>(bytes) + 64) {}
+  std::byte* data() {
+    return values.data() + (64 - std::bit_cast<uintptr_t>(values.data()) % 64) % 64;
   }
-  std::vector<float> values;
+  std::vector<std::byte> values;
 };
 
 // A sequence of 19 tokens on two pages, one page out of order, half of each head rotating.
-absl::Status CheckAttention(kernels::ThreadPool& pool) {
+absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
   constexpr int64_t kTokens = 19;
   kernels::AttentionShape shape;
   shape.heads = 2;
@@ -139,13 +138,13 @@ absl::Status CheckAttention(kernels::ThreadPool& pool) {
   qkv.k = {values.data() + width, 3 * width};
   qkv.v = {values.data() + 2 * width, 3 * width};
   qkv.head_stride = shape.head_size;
-  AlignedFloats kv(2 * kernels::KvPageFloats(shape));
+  AlignedBytes kv(2 * kernels::KvPageBytes(shape, type));
   std::vector<float> out(static_cast<size_t>(kTokens * width));
   const std::vector<int32_t> pages = {1, 0};
   const std::vector<kernels::AttentionChunk> chunks = {{0, kTokens, 0, pages}};
-  kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data()}, {out.data(), width},
-                          pool);
-  const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv);
+  kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data(), type},
+                          {out.data(), width}, pool);
+  const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv, type);
   for (size_t i = 0; i < out.size(); ++i) {
     RETURN_IF_ERROR(Compare("attention", out[i], expected.out[i], expected.magnitude[i]));
   }
@@ -178,7 +177,8 @@ absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
 
 absl::Status CheckKernels(kernels::ThreadPool& pool) {
   RETURN_IF_ERROR(CheckLinears(pool));
-  RETURN_IF_ERROR(CheckAttention(pool));
+  RETURN_IF_ERROR(CheckAttention(kernels::KvType::kFloat32, pool));
+  RETURN_IF_ERROR(CheckAttention(kernels::KvType::kBfloat16, pool));
   return CheckVocabulary(pool);
 }
 

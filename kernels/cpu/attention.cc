@@ -17,6 +17,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"
+#include "kernels/float16.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
@@ -25,18 +26,22 @@ namespace {
 constexpr int kRowsAtOnce = kLanes == 1 ? 1 : static_cast<int>(kQueryRows);
 constexpr int kValueVectors = kLanes >= 16 ? 4 : 2;  // of a value row, at once
 
+void Put(float value, float* to) { *to = value; }
+void Put(float value, hwy::bfloat16_t* to) { to->bits = ToBfloat16(value); }
+
 // GPT-NeoX rotation of the leading dimensions, pairs (i, i + rotary_size / 2); the rest is copied.
-void Rotate(const AttentionCall& call, int64_t position, const float* from, float* to,
+template <typename To>
+void Rotate(const AttentionCall& call, int64_t position, const float* from, To* to,
             int64_t to_stride) {
   const int64_t half = call.shape.rotary_size / 2;
   const float* cos = call.rotary.cos.data() + position * half;
   const float* sin = call.rotary.sin.data() + position * half;
   for (int64_t i = 0; i < half; ++i) {
     const float a = from[i], b = from[i + half];
-    to[i * to_stride] = std::fma(-b, sin[i], a * cos[i]);
-    to[(i + half) * to_stride] = std::fma(a, sin[i], b * cos[i]);
+    Put(std::fma(-b, sin[i], a * cos[i]), to + i * to_stride);
+    Put(std::fma(a, sin[i], b * cos[i]), to + (i + half) * to_stride);
   }
-  for (int64_t i = 2 * half; i < call.shape.head_size; ++i) to[i * to_stride] = from[i];
+  for (int64_t i = 2 * half; i < call.shape.head_size; ++i) Put(from[i], to + i * to_stride);
 }
 
 // What a block of queries of one head has gathered so far, and room to work in.
@@ -50,14 +55,15 @@ struct QueryState {
 };
 
 // scores[r, key] = q_r · k_key for one page of keys.
-void Score(const AttentionCall& call, const float* keys, float* scores, const QueryState& state) {
-  ContractRows<kRowsAtOnce, kGroupVectors, 1>(TileOperands<float>{.a = state.queries,
-                                                                  .a_step = state.rows,
-                                                                  .b = keys,
-                                                                  .b_step = kPageTokens,
-                                                                  .depth = call.shape.head_size,
-                                                                  .tile = scores,
-                                                                  .tile_stride = kSoftmaxKeys},
+template <typename Kv>
+void Score(const AttentionCall& call, const Kv* keys, float* scores, const QueryState& state) {
+  ContractRows<kRowsAtOnce, kGroupVectors, 1>(TileOperands<Kv>{.a = state.queries,
+                                                               .a_step = state.rows,
+                                                               .b = keys,
+                                                               .b_step = kPageTokens,
+                                                               .depth = call.shape.head_size,
+                                                               .tile = scores,
+                                                               .tile_stride = kSoftmaxKeys},
                                               state.rows);
 }
 
@@ -91,16 +97,17 @@ void SoftmaxStep(const AttentionCall& call, int64_t r, int64_t keys, QueryState&
 // sums[r] += Σ_key weights[r, key] · values[key] for rows [first_row, first_row + rows) and `keys`
 // keys of the group from first_key on, all in one page. Keys that a row must not see may hold
 // anything, so they are left out rather than multiplied by a zero weight.
-void AddValues(const AttentionCall& call, const float* values, int64_t first_key, int64_t keys,
+template <typename Kv>
+void AddValues(const AttentionCall& call, const Kv* values, int64_t first_key, int64_t keys,
                int64_t first_row, int64_t rows, QueryState& state) {
   const int64_t width = PaddedHeadSize(call.shape);
-  TileOperands<float> operands = {.a = state.scores + first_row * kSoftmaxKeys + first_key,
-                                  .a_step = 1,
-                                  .b = values + first_key % kPageTokens * width,
-                                  .b_step = width,
-                                  .depth = keys,
-                                  .tile = state.sums + first_row * width,
-                                  .tile_stride = width};
+  TileOperands<Kv> operands = {.a = state.scores + first_row * kSoftmaxKeys + first_key,
+                               .a_step = 1,
+                               .b = values + first_key % kPageTokens * width,
+                               .b_step = width,
+                               .depth = keys,
+                               .tile = state.sums + first_row * width,
+                               .tile_stride = width};
   int64_t done = 0;
   for (; done + kValueVectors * kLanes <= width; done += kValueVectors * kLanes) {
     ContractRows<kRowsAtOnce, kValueVectors, kSoftmaxKeys>(operands, rows);
@@ -116,7 +123,8 @@ void AddValues(const AttentionCall& call, const float* values, int64_t first_key
 
 // sums += weights · values of one page: keys [first_key, first_key + 16) of the group. Row r sees
 // the first visible(0) + r keys of the group.
-void AddPage(const AttentionCall& call, const float* values, int64_t first_key, int64_t visible,
+template <typename Kv>
+void AddPage(const AttentionCall& call, const Kv* values, int64_t first_key, int64_t visible,
              QueryState& state) {
   // All rows see the keys up to the first row's own; the few after that go row by row.
   const int64_t common = std::clamp<int64_t>(visible - first_key, 0, kPageTokens);
@@ -130,6 +138,7 @@ void AddPage(const AttentionCall& call, const float* values, int64_t first_key, 
 
 // One group of keys: [first_key, first_key + 64) of the sequence; row r sees those up to
 // first_query + r. Page by page and head by head, the order in which they lie in memory.
+template <typename Kv>
 void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t first_key,
                  int64_t first_query, int64_t first_head, std::span<QueryState> heads) {
   const int64_t rows = heads.front().rows;
@@ -138,7 +147,7 @@ void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t
   const int64_t pages = (keys + kPageTokens - 1) / kPageTokens;
   const auto of_group =
       chunk.pages.subspan(static_cast<size_t>(first_key / kPageTokens), static_cast<size_t>(pages));
-  const PageView view = {call.shape, call.kv};
+  const PageView<Kv> view = {call.shape, call.kv};
   for (QueryState& head : heads) std::fill_n(head.scores, rows * kSoftmaxKeys, 0.0f);
   for (int64_t p = 0; p < pages; ++p) {
     for (size_t h = 0; h < heads.size(); ++h) {
@@ -160,11 +169,9 @@ void AttendGroup(const AttentionCall& call, const AttentionChunk& chunk, int64_t
   }
 }
 
-}  // namespace
-
-void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk& chunk,
-                                int64_t head) {
-  const PageView view = {call.shape, call.kv};
+template <typename Kv>
+void StoreAs(const AttentionCall& call, const AttentionChunk& chunk, int64_t head) {
+  const PageView<Kv> view = {call.shape, call.kv};
   const int64_t width = PaddedHeadSize(call.shape);
   const int64_t column = head * call.qkv.head_stride;
   for (int64_t t = 0; t < chunk.tokens; ++t) {
@@ -175,9 +182,20 @@ void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk&
     Rotate(call, position, call.qkv.k.data + row * call.qkv.k.stride + column,
            view.keys(page, head) + slot, kPageTokens);
     const float* v = call.qkv.v.data + row * call.qkv.v.stride + column;
-    float* value = view.values(page, head) + slot * width;
-    std::copy_n(v, call.shape.head_size, value);
-    std::fill(value + call.shape.head_size, value + width, 0.0f);
+    Kv* value = view.values(page, head) + slot * width;
+    for (int64_t d = 0; d < width; ++d) Put(d < call.shape.head_size ? v[d] : 0.0f, value + d);
+  }
+}
+
+}  // namespace
+
+void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk& chunk,
+                                int64_t head) {
+  switch (call.kv.type) {
+    case KvType::kFloat32:
+      return StoreAs<float>(call, chunk, head);
+    case KvType::kBfloat16:
+      return StoreAs<hwy::bfloat16_t>(call, chunk, head);
   }
 }
 
@@ -206,7 +224,11 @@ void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk,
     }
   }
   for (int64_t key = 0; key < first_query + block.count; key += kSoftmaxKeys) {
-    AttendGroup(call, chunk, key, first_query, block.first_head, heads);
+    if (call.kv.type == KvType::kBfloat16) {
+      AttendGroup<hwy::bfloat16_t>(call, chunk, key, first_query, block.first_head, heads);
+    } else {
+      AttendGroup<float>(call, chunk, key, first_query, block.first_head, heads);
+    }
   }
   for (int64_t h = 0; h < block.heads; ++h) {
     const QueryState& state = heads[static_cast<size_t>(h)];

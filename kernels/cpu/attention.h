@@ -17,21 +17,23 @@ inline constexpr int64_t kSoftmaxPages =
     4;  // pages between two rescalings; at whole multiples of it
 inline constexpr int64_t kSoftmaxKeys = kSoftmaxPages * kPageTokens;
 
-// Floats of a value row of one head.
+// Elements of a value row of one head.
 inline int64_t PaddedHeadSize(const AttentionShape& shape) {
   return (shape.head_size + 15) / 16 * 16;
 }
 
+// T: what the layer's KvType says.
+template <typename T>
 struct PageView {
   const AttentionShape& shape;
   KvLayer kv;
 
-  float* keys(int64_t page, int64_t head) const {
-    return kv.data + page * KvPageFloats(shape) + head * shape.head_size * kPageTokens;
+  T* keys(int64_t page, int64_t head) const {
+    return reinterpret_cast<T*>(kv.data + page * KvPageBytes(shape, kv.type)) +
+           head * shape.head_size * kPageTokens;
   }
-  float* values(int64_t page, int64_t head) const {
-    return kv.data + page * KvPageFloats(shape) + shape.heads * shape.head_size * kPageTokens +
-           head * PaddedHeadSize(shape) * kPageTokens;
+  T* values(int64_t page, int64_t head) const {
+    return keys(page, shape.heads) + head * PaddedHeadSize(shape) * kPageTokens;
   }
 };
 

@@ -14,13 +14,10 @@
 namespace dyad {
 
 absl::StatusOr<KvCache> KvCache::Map(int64_t bytes, int64_t layers,
-                                     const kernels::AttentionShape& shape) {
-  // Each layer begins on a cache line.
-  constexpr int64_t kLineFloats = 64 / sizeof(float);
-  const int64_t page_floats = kernels::KvPageFloats(shape);
-  const int64_t page_bytes = layers *
-                             ((page_floats + kLineFloats - 1) / kLineFloats * kLineFloats) *
-                             int64_t{sizeof(float)};
+                                     const kernels::AttentionShape& shape, kernels::KvType type) {
+  // Whole cache lines, so that each layer begins on one.
+  const int64_t layer_page_bytes = kernels::KvPageBytes(shape, type);
+  const int64_t page_bytes = layers * layer_page_bytes;
   const int64_t pages = std::min<int64_t>(bytes / page_bytes, std::numeric_limits<int32_t>::max());
   if (pages < 1) {
     return absl::InvalidArgumentError(
@@ -29,7 +26,8 @@ absl::StatusOr<KvCache> KvCache::Map(int64_t bytes, int64_t layers,
   KvCache cache;
   cache.layers_ = layers;
   cache.pages_ = static_cast<int32_t>(pages);
-  cache.layer_floats_ = (pages * page_floats + kLineFloats - 1) / kLineFloats * kLineFloats;
+  cache.type_ = type;
+  cache.layer_bytes_ = pages * layer_page_bytes;
   void* data = mmap(nullptr, cache.bytes(), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED) {
@@ -38,20 +36,19 @@ absl::StatusOr<KvCache> KvCache::Map(int64_t bytes, int64_t layers,
                                              " bytes failed: ", std::strerror(errno)));
   }
   madvise(data, cache.bytes(), MADV_HUGEPAGE);  // fewer TLB misses; only advice
-  cache.data_ = static_cast<float*>(data);
+  cache.data_ = static_cast<std::byte*>(data);
   return cache;
 }
 
 KvCache::KvCache(KvCache&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
+      type_(other.type_),
       layers_(other.layers_),
-      layer_floats_(other.layer_floats_),
+      layer_bytes_(other.layer_bytes_),
       pages_(other.pages_) {}
 
 KvCache::~KvCache() {
   if (data_ != nullptr) munmap(data_, bytes());
 }
-
-int64_t KvCache::bytes() const { return layers_ * layer_floats_ * int64_t{sizeof(float)}; }
 
 }  // namespace dyad

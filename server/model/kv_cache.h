@@ -13,21 +13,23 @@ class KvCache {
   // As many pages as fit `bytes` over all layers. Reserves addresses, not memory.
   // Errors: InvalidArgument: not one page fits; ResourceExhausted: no such range of addresses.
   static absl::StatusOr<KvCache> Map(int64_t bytes, int64_t layers,
-                                     const kernels::AttentionShape& shape);
+                                     const kernels::AttentionShape& shape,
+                                     kernels::KvType type = kernels::KvType::kFloat32);
   KvCache(KvCache&& other) noexcept;
   KvCache& operator=(KvCache&&) = delete;
   ~KvCache();
 
-  kernels::KvLayer layer(int64_t index) const { return {data_ + index * layer_floats_}; }
+  kernels::KvLayer layer(int64_t index) const { return {data_ + index * layer_bytes_, type_}; }
   int32_t pages() const { return pages_; }
-  int64_t bytes() const;  // mapped
+  int64_t bytes() const { return layers_ * layer_bytes_; }  // mapped
 
  private:
   KvCache() = default;
 
-  float* data_ = nullptr;
+  std::byte* data_ = nullptr;
+  kernels::KvType type_ = kernels::KvType::kFloat32;
   int64_t layers_ = 0;
-  int64_t layer_floats_ = 0;
+  int64_t layer_bytes_ = 0;
   int32_t pages_ = 0;
 };
 

@@ -58,11 +58,13 @@ std::string MainType(const LoadTally& tally) {
   return std::string(most == tally.elements.end() ? "float32" : WeightTypeName(most->first));
 }
 
-ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, std::string digest) {
+ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
+                   std::string digest) {
   const bool opt = std::holds_alternative<OptConfig>(config.network);
   return {.architecture = opt ? "opt" : "gpt_neox",
           .digest = std::move(digest),
           .weight_dtype = MainType(tally),
+          .kv_dtype = kv_dtype == kernels::KvType::kBfloat16 ? "bfloat16" : "float32",
           .device = "cpu",
           .parameters = tally.parameters,
           .dense_equivalent_parameters = tally.dense_equivalent_parameters,
@@ -101,7 +103,7 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   ReadModel model;
   ASSIGN_OR_RETURN(model.loaded, LoadNetwork(config, *checkpoint, options, LoadPass::kPack, pool));
   ASSIGN_OR_RETURN(std::string digest_text, digest.get());
-  model.info = Describe(config, model.loaded.tally, std::move(digest_text));
+  model.info = Describe(config, model.loaded.tally, options.kv_dtype, std::move(digest_text));
   return model;
 }
 
@@ -122,8 +124,8 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
   return CatchExceptions(folder, [&]() -> absl::StatusOr<LoadedModel> {
     ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, pool));
     const NetworkShape& shape = model.loaded.network->shape();
-    ASSIGN_OR_RETURN(KvCache cache,
-                     KvCache::Map(options.kv_cache_bytes, shape.layers, shape.attention));
+    ASSIGN_OR_RETURN(KvCache cache, KvCache::Map(options.kv_cache_bytes, shape.layers,
+                                                 shape.attention, options.kv_dtype));
     model.info.kv_cache_bytes = cache.bytes();
     const StepBounds bounds = {options.max_batch_tokens,
                                std::min(options.max_logit_rows, options.max_batch_tokens)};

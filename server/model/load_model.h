@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/attention.h"
 #include "kernels/thread_pool.h"
 #include "server/engine/model.h"
 
@@ -19,6 +20,7 @@ enum class WeightDtype { kAsStored, kFloat32, kFloat16, kBfloat16, kInt8 };
 
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
+  kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
   int32_t max_batch_tokens = 512;             // [1, 65536]
   int32_t max_logit_rows = 256;               // [1, 4096]
@@ -39,6 +41,7 @@ struct ModelInfo {
   std::string architecture;  // "opt", "gpt_neox"
   std::string digest;        // 64 hex digits
   std::string weight_dtype;  // "float32", "float16", "bfloat16", "int8"
+  std::string kv_dtype;      // "float32", "bfloat16"
   std::string device;        // "cpu"
   int64_t parameters = 0;
   int64_t dense_equivalent_parameters = 0;

@@ -15,6 +15,7 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   proto.set_parameters(model.info.parameters);
   proto.set_dense_equivalent_parameters(model.info.dense_equivalent_parameters);
   proto.set_weight_dtype(model.info.weight_dtype);
+  proto.set_kv_dtype(model.info.kv_dtype);
   proto.set_device(model.info.device);
   proto.set_context_length(model.limits.context_length);
   proto.set_vocab_size(model.limits.vocab_size);

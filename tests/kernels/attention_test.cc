@@ -61,25 +61,25 @@ struct Sequence {
   QkvRows qkv;
 };
 
-// KV memory full of NaN: whatever is read before it was written shows.
+// KV memory full of NaN of either type: whatever is read before it was written shows.
 struct Pages {
-  Pages(const AttentionShape& shape, int64_t count)
-      : memory(static_cast<size_t>(count * KvPageFloats(shape) + 16), NAN) {
+  Pages(const AttentionShape& shape, int64_t count, KvType type = KvType::kFloat32)
+      : memory(static_cast<size_t>(count * KvPageBytes(shape, type) + 64), std::byte{0xff}) {
     void* start = memory.data();
-    size_t space = memory.size() * sizeof(float);
-    layer.data = static_cast<float*>(std::align(64, 64, start, space));
+    size_t space = memory.size();
+    layer = {static_cast<std::byte*>(std::align(64, 64, start, space)), type};
   }
-  std::vector<float> memory;
+  std::vector<std::byte> memory;
   KvLayer layer;
 };
 
 // Attention of a whole sequence, fed in chunks of the given sizes through pages in falling order.
 std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>& sizes,
-                            int threads = 1) {
+                            int threads = 1, KvType type = KvType::kFloat32) {
   const int64_t count = (sequence.tokens + kPageTokens - 1) / kPageTokens;
   std::vector<int32_t> table(static_cast<size_t>(count));
   std::iota(table.rbegin(), table.rend(), 0);
-  Pages pages(sequence.shape, count);
+  Pages pages(sequence.shape, count, type);
   ThreadPool pool(threads);
   std::vector<float> out(static_cast<size_t>(sequence.tokens * sequence.OutWidth()), NAN);
   int64_t first = 0;
@@ -107,9 +107,10 @@ double AttentionBound(const AttentionShape& shape, const reference::AttentionRes
   return (of_sum + 4 * of_score) * expected.magnitude[at] + 1e-37;
 }
 
-int64_t FirstWrongOutput(const Sequence& sequence, const std::vector<float>& out) {
+int64_t FirstWrongOutput(const Sequence& sequence, const std::vector<float>& out,
+                         KvType type = KvType::kFloat32) {
   const auto expected =
-      reference::Attention(sequence.shape, sequence.rotary(), sequence.tokens, sequence.qkv);
+      reference::Attention(sequence.shape, sequence.rotary(), sequence.tokens, sequence.qkv, type);
   for (size_t at = 0; at < out.size(); ++at) {
     const int64_t position = static_cast<int64_t>(at) / sequence.OutWidth();
     const double error = std::abs(out[at] - expected.out[at]);
@@ -128,6 +129,8 @@ const AttentionShape kShapes[] = {Shape(1, 1, 0),   Shape(3, 7, 2),   Shape(2, 1
                                   Shape(2, 16, 16), Shape(5, 17, 4),  Shape(2, 33, 10),
                                   Shape(2, 64, 0),  Shape(2, 64, 16), Shape(1, 80, 20)};
 
+constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16};
+
 class AttentionTest : public testing::TestWithParam<std::string_view> {
  protected:
   WithIsa isa_{GetParam()};
@@ -138,8 +141,10 @@ TEST_P(AttentionTest, StaysWithinTheBoundAtAwkwardSizes) {
     for (const int64_t tokens : {1, 2, 15, 16, 17, 63, 64, 65, 131}) {
       for (const Packing packing : {Packing::kApart, Packing::kInterleaved}) {
         const Sequence sequence(shape, tokens, packing);
-        EXPECT_EQ(FirstWrongOutput(sequence, InChunks(sequence, {tokens})), -1)
-            << shape.head_size << " rotary " << shape.rotary_size << " tokens " << tokens;
+        for (const KvType type : kTypes) {
+          EXPECT_EQ(FirstWrongOutput(sequence, InChunks(sequence, {tokens}, 1, type), type), -1)
+              << shape.head_size << " rotary " << shape.rotary_size << " tokens " << tokens;
+        }
       }
     }
   }
@@ -148,19 +153,23 @@ TEST_P(AttentionTest, StaysWithinTheBoundAtAwkwardSizes) {
 TEST_P(AttentionTest, ChunksAndThreadsDoNotShow) {
   for (const AttentionShape& shape : kShapes) {
     const Sequence sequence(shape, 131, Packing::kInterleaved);
-    const std::vector<float> whole = InChunks(sequence, {131});
-    EXPECT_EQ(InChunks(sequence, std::vector<int64_t>(131, 1)), whole);
-    EXPECT_EQ(InChunks(sequence, {1, 5, 58, 1, 2, 64}, 2), whole);
-    EXPECT_EQ(InChunks(sequence, {63, 67, 1}, 3), whole);
+    for (const KvType type : kTypes) {
+      const std::vector<float> whole = InChunks(sequence, {131}, 1, type);
+      EXPECT_EQ(InChunks(sequence, std::vector<int64_t>(131, 1), 1, type), whole);
+      EXPECT_EQ(InChunks(sequence, {1, 5, 58, 1, 2, 64}, 2, type), whole);
+      EXPECT_EQ(InChunks(sequence, {63, 67, 1}, 3, type), whole);
+    }
   }
 }
 
 TEST_P(AttentionTest, HasTheBitsOfEveryOtherInstructionSet) {
   for (const AttentionShape& shape : kShapes) {
     const Sequence sequence(shape, 131, Packing::kApart);
-    const std::vector<float> here = InChunks(sequence, {100, 31});
-    const WithIsa scalar("scalar");
-    EXPECT_EQ(InChunks(sequence, {100, 31}), here) << shape.head_size;
+    for (const KvType type : kTypes) {
+      const std::vector<float> here = InChunks(sequence, {100, 31}, 1, type);
+      const WithIsa scalar("scalar");
+      EXPECT_EQ(InChunks(sequence, {100, 31}, 1, type), here) << shape.head_size;
+    }
   }
 }
 
@@ -263,8 +272,22 @@ TEST(PagedAttentionTest, TwoTokensByHand) {
 }
 
 TEST(PagedAttentionTest, APageHoldsAWholeNumberOfCacheLines) {
-  for (const AttentionShape& shape : kShapes) EXPECT_EQ(KvPageFloats(shape) % 16, 0);
-  EXPECT_EQ(KvPageFloats(Shape(12, 64, 0)), 2 * 12 * 16 * 64);
+  for (const AttentionShape& shape : kShapes) {
+    for (const KvType type : kTypes) EXPECT_EQ(KvPageBytes(shape, type) % 64, 0);
+  }
+  EXPECT_EQ(KvPageBytes(Shape(12, 64, 0), KvType::kFloat32), 2 * 12 * 16 * 64 * 4);
+  EXPECT_EQ(KvPageBytes(Shape(12, 64, 0), KvType::kBfloat16), 2 * 12 * 16 * 64 * 2);
+  EXPECT_EQ(KvPageBytes(Shape(1, 1, 0), KvType::kBfloat16), 576);  // 544 rounded up
+}
+
+// 1 + 2^-8 lies between two numbers of bfloat16, and the even one is 1.
+TEST(PagedAttentionTest, Bfloat16RoundsValuesWhereTheyAreStored) {
+  const AttentionShape shape = {1, 1, 1.0f, 0};
+  Sequence sequence(shape, 1, Packing::kApart);
+  sequence.values = {1.0f, 1.0f, 1.00390625f};
+  EXPECT_EQ(InChunks(sequence, {1}, 1, KvType::kBfloat16), std::vector<float>{1.0f});
+  sequence.values = {1.0f, 1.0f, 1.01171875f};
+  EXPECT_EQ(InChunks(sequence, {1}, 1, KvType::kBfloat16), std::vector<float>{1.015625f});
 }
 
 // The comparison that the tests above rest on must be able to fail.
@@ -276,6 +299,13 @@ TEST(AttentionBoundTest, NoticesOneWrongValue) {
   EXPECT_EQ(FirstWrongOutput(sequence, out), 39 * sequence.OutWidth());
   out[5] = NAN;
   EXPECT_EQ(FirstWrongOutput(sequence, out), 5);
+}
+
+// Nor may keys or values that were not rounded pass for rounded ones.
+TEST(AttentionBoundTest, TellsFloat32FromBfloat16) {
+  const Sequence sequence(Shape(2, 16, 4), 40, Packing::kApart);
+  EXPECT_NE(FirstWrongOutput(sequence, InChunks(sequence, {40}), KvType::kBfloat16), -1);
+  EXPECT_NE(FirstWrongOutput(sequence, InChunks(sequence, {40}, 1, KvType::kBfloat16)), -1);
 }
 
 }  // namespace

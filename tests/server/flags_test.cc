@@ -30,6 +30,7 @@ TEST_F(FlagsTest, WithoutFlagsOptionsAreTheirDefaults) {
   EXPECT_EQ(options->rpc.listen, "127.0.0.1:50051");
   EXPECT_EQ(options->metrics, "127.0.0.1:9464");
   EXPECT_EQ(options->weight_dtype, WeightDtype::kAsStored);
+  EXPECT_EQ(options->kv_dtype, kernels::KvType::kFloat32);
   EXPECT_EQ(options->engine.prefix_cache, engine::PrefixCache::kOn);
   EXPECT_EQ(options->engine.max_batch_tokens, engine::EngineOptions().max_batch_tokens);
   EXPECT_EQ(options->rpc.reflection, Reflection::kOn);
@@ -66,6 +67,19 @@ TEST_F(FlagsTest, WeightsHaveEachTypeByName) {
     ASSERT_OK(options);
     EXPECT_EQ(options->weight_dtype, dtype) << word;
   }
+}
+
+TEST_F(FlagsTest, TheCacheHasEachTypeByName) {
+  for (const auto& [word, type] : {std::pair{"float32", kernels::KvType::kFloat32},
+                                   {"bfloat16", kernels::KvType::kBfloat16}}) {
+    const absl::StatusOr<Options> options =
+        Parse({"--model=a=/x", std::string("--kv_dtype=") + word});
+    ASSERT_OK(options);
+    EXPECT_EQ(options->kv_dtype, type) << word;
+  }
+  EXPECT_THAT(Parse({"--model=a=/x", "--kv_dtype=float16"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("--kv_dtype is \"float16\"; must be one of float32, bfloat16")));
 }
 
 TEST_F(FlagsTest, TheRestReachesItsOption) {

@@ -10,7 +10,8 @@ namespace {
 TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
   const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type, spec.source_type());
+  const PackedContraction contraction =
+      PackWeights(spec.contractions[0], spec.type, spec.source_type());
   for (const int64_t tokens : {1, 7, 13, 37}) {
     const SampleRows x(tokens, 6, 4);
     std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
@@ -34,7 +35,8 @@ TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
 TEST(PackRowPieceTest, PiecesTogetherAreTheBlock) {
   const SampleLayer sample({Kind::kIt, 2, 300, 4}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
-  const PackedContraction contraction = PackWeights(spec.contractions[0], spec.type, spec.source_type());
+  const PackedContraction contraction =
+      PackWeights(spec.contractions[0], spec.type, spec.source_type());
   const int64_t pieces = RowPieces(contraction);
   EXPECT_EQ(pieces, 2 * 2 * 2);  // blocks, terms, parts of at most 256 features
   const SampleRows x(13, 600, 3);

@@ -33,5 +33,13 @@ TEST(ReferenceAttentionTest, TurnsTheFirstHalfWithTheSecond) {
   EXPECT_NEAR(result.out[3], weight / (weight + 1), 1e-12);
 }
 
+TEST(ReferenceAttentionTest, RoundsToEightBitsWithTiesToEven) {
+  EXPECT_EQ(RoundedToBfloat16(0), 0);
+  EXPECT_EQ(RoundedToBfloat16(1 + 1.0 / 256), 1);
+  EXPECT_EQ(RoundedToBfloat16(1 + 3.0 / 256), 1 + 4.0 / 256);
+  EXPECT_EQ(RoundedToBfloat16(-1 - 2.9 / 256), -1 - 2.0 / 256);
+  EXPECT_EQ(RoundedToBfloat16(255.5), 256);
+}
+
 }  // namespace
 }  // namespace dyad::kernels::reference

@@ -14,6 +14,8 @@
 namespace dyad {
 namespace {
 
+using kernels::KvType;
+
 constexpr kernels::AttentionShape kShape = {
     .heads = 4, .head_size = 18, .scale = 1, .rotary_size = 0};
 
@@ -27,25 +29,41 @@ int64_t ResidentBytes() {
 TEST(KvCacheTest, HasThePagesThatFit) {
   const auto cache = KvCache::Map(1 << 20, 3, kShape);
   ASSERT_OK(cache);
-  const int64_t page_bytes = kernels::KvPageFloats(kShape) * int64_t{sizeof(float)} * 3;
+  const int64_t page_bytes = kernels::KvPageBytes(kShape, KvType::kFloat32) * 3;
   EXPECT_LE(cache->bytes(), 1 << 20);
   EXPECT_GE(cache->pages(), (1 << 20) / page_bytes - 1);
   EXPECT_GE(cache->bytes(), cache->pages() * page_bytes);
 }
 
+TEST(KvCacheTest, Bfloat16HasTwiceThePages) {
+  constexpr kernels::AttentionShape kShape64 = {
+      .heads = 12, .head_size = 64, .scale = 1, .rotary_size = 0};
+  const auto wide = KvCache::Map(64 << 20, 12, kShape64);
+  const auto narrow = KvCache::Map(64 << 20, 12, kShape64, KvType::kBfloat16);
+  ASSERT_OK(wide);
+  ASSERT_OK(narrow);
+  EXPECT_EQ(wide->pages(), (64 << 20) / (12 * 2 * 12 * 64 * 16 * 4));
+  EXPECT_GE(narrow->pages(), 2 * wide->pages());
+  EXPECT_LE(narrow->pages(), 2 * wide->pages() + 1);
+  EXPECT_LE(narrow->bytes(), 64 << 20);
+}
+
 TEST(KvCacheTest, LayersAreAlignedAndApart) {
-  auto mapped = KvCache::Map(1 << 20, 3, kShape);
-  ASSERT_OK(mapped);
-  const KvCache cache = *std::move(mapped);  // moving keeps the mapping
-  const int64_t floats = cache.pages() * kernels::KvPageFloats(kShape);
-  for (int64_t layer = 0; layer < 3; ++layer) {
-    float* data = cache.layer(layer).data;
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
-    data[0] = data[floats - 1] = static_cast<float>(layer + 1);
-  }
-  for (int64_t layer = 0; layer < 3; ++layer) {
-    EXPECT_EQ(cache.layer(layer).data[0], static_cast<float>(layer + 1));
-    EXPECT_EQ(cache.layer(layer).data[floats - 1], static_cast<float>(layer + 1));
+  for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
+    auto mapped = KvCache::Map(1 << 20, 3, kShape, type);
+    ASSERT_OK(mapped);
+    const KvCache cache = *std::move(mapped);  // moving keeps the mapping
+    const int64_t bytes = cache.pages() * kernels::KvPageBytes(kShape, type);
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      EXPECT_EQ(cache.layer(layer).type, type);
+      std::byte* data = cache.layer(layer).data;
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
+      data[0] = data[bytes - 1] = static_cast<std::byte>(layer + 1);
+    }
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      EXPECT_EQ(cache.layer(layer).data[0], static_cast<std::byte>(layer + 1));
+      EXPECT_EQ(cache.layer(layer).data[bytes - 1], static_cast<std::byte>(layer + 1));
+    }
   }
 }
 

@@ -134,6 +134,26 @@ TEST_P(FixtureTest, BitsOfInt8DependNeitherOnNeighboursNorChunksNorThreads) {
   ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
 }
 
+TEST_P(FixtureTest, BitsOfABfloat16CacheDependNeitherOnNeighboursNorChunksNorThreads) {
+  ModelOptions options = SmallOptions();
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+}
+
+TEST_P(FixtureTest, ABfloat16CacheMovesLogprobsALittle) {
+  const Golden golden(GetParam());
+  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
+  ModelOptions options = SmallOptions();
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  LoadedModel model = Load(FixtureFolder(GetParam()), options);
+  ASSERT_NE(model.model, nullptr);
+  EXPECT_EQ(model.info.kv_dtype, "bfloat16");
+  const double moved = Distance(LogprobsOf(model, ids), golden.LogSoftmax("case3.logits"));
+  EXPECT_LE(moved, 6e-2);
+  EXPECT_GT(moved, 2e-4) << "as exact as float32: nothing was rounded";
+  std::printf("a bfloat16 cache moves logprobs by at most %.4f\n", moved);
+}
+
 // Embeddings and head included.
 TEST_P(FixtureTest, Int8WeightsActAsTheDequantisedOnesInFloat32) {
   const Golden golden(GetParam());
@@ -225,6 +245,18 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   EXPECT_EQ(cost.structured_flops_per_token, 2.0 * 2 * (4 * 76 * 76 + 2 * 76 * 212 / 2));
   EXPECT_EQ(cost.dense_equivalent_flops_per_token, 2.0 * 2 * (4 * 76 * 76 + 2 * 76 * 212));
   EXPECT_GT(cost.weight_bytes_per_step, 0);
+}
+
+TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
+  ModelOptions options = SmallOptions();
+  const LoadedModel wide = Load(FixtureFolder("opt-dense"), options);
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  const LoadedModel narrow = Load(FixtureFolder("opt-dense"), options);
+  ASSERT_NE(wide.model, nullptr);
+  ASSERT_NE(narrow.model, nullptr);
+  EXPECT_EQ(wide.info.kv_dtype, "float32");
+  EXPECT_GE(narrow.model->limits().kv_pages, 2 * wide.model->limits().kv_pages);
+  EXPECT_LE(narrow.info.kv_cache_bytes, options.kv_cache_bytes);
 }
 
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {

@@ -39,6 +39,7 @@ inline std::string FixtureFolder(const std::string& name) {
 
 inline ModelOptions SmallOptions() {
   return {.weight_dtype = WeightDtype::kAsStored,
+          .kv_dtype = kernels::KvType::kFloat32,
           .kv_cache_bytes = 4 << 20,
           .max_batch_tokens = 128,
           .max_logit_rows = 128};

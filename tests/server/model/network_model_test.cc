@@ -35,8 +35,9 @@ class NetworkModelTest : public ::testing::Test {
     const NetworkShape shape = (*network)->shape();
     auto cache = KvCache::Map(1 << 20, shape.layers, shape.attention);
     EXPECT_OK(cache);
-    model_ = std::make_unique<NetworkModel>(*std::move(network), *std::move(cache),
-                                            StepBounds{24, 8}, engine::StepCost{.weight_bytes_per_step = 3}, pool_);
+    model_ =
+        std::make_unique<NetworkModel>(*std::move(network), *std::move(cache), StepBounds{24, 8},
+                                       engine::StepCost{.weight_bytes_per_step = 3}, pool_);
   }
 
   // Two sequences, 5 and 18 tokens, the second one from position 0 over two pages.
