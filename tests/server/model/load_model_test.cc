@@ -1,5 +1,5 @@
-// Whole folders: golden values of every served fixture, 16-bit weights, load independence, and
-// refusals.
+// Whole folders: golden values of every served fixture, load independence, and refusals. Narrower
+// types are in narrow_types_test.cc.
 #include "server/model/load_model.h"
 
 #include <sys/resource.h>
@@ -11,8 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/model/golden.h"
-#include "tests/server/model/model_runner.h"
+#include "tests/server/model/loaded_model.h"
 
 namespace dyad {
 namespace {
@@ -20,50 +19,24 @@ namespace {
 using ::testing::AllOf;
 using testing::Distance;
 using testing::Driver;
+using testing::ExpectBitsIndependentOfLoad;
 using testing::FixtureFolder;
 using testing::FixturesDir;
 using testing::Golden;
 using ::testing::HasSubstr;
+using testing::Load;
+using testing::LogprobsOf;
 using testing::MemoryTensors;
 using ::testing::Not;
+using testing::Pool;
 using testing::RandomIds;
 using testing::ScratchFolder;
 using testing::Sequence;
 using testing::SmallOptions;
 
-kernels::ThreadPool& Pool() {
-  static auto* pool = new kernels::ThreadPool(2);
-  return *pool;
-}
-
-LoadedModel Load(const std::string& folder, const ModelOptions& options,
-                 kernels::ThreadPool& pool = Pool()) {
-  auto model = LoadModel(folder, options, pool);
-  EXPECT_OK(model);
-  return model.ok() ? *std::move(model) : LoadedModel();
-}
-
-std::vector<std::vector<float>> LogprobsOf(LoadedModel& model, const std::vector<int32_t>& ids,
-                                           int32_t chunk = 128) {
-  Driver driver(*model.model);
-  Sequence run{ids};
-  driver.Finish(run, chunk);
-  return run.logprobs;
-}
-
-std::vector<std::vector<double>> Widened(const std::vector<std::vector<float>>& rows) {
-  std::vector<std::vector<double>> result;
-  for (const auto& row : rows) result.emplace_back(row.begin(), row.end());
-  return result;
-}
-
 class FixtureTest : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Served, FixtureTest, ::testing::ValuesIn(testing::ServedFixtures()),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         testing::TestName);
 
 TEST_P(FixtureTest, GivesTheGoldenLogprobsAndContinuations) {
   const Golden golden(GetParam());
@@ -102,121 +75,8 @@ TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
   }
 }
 
-void ExpectBitsIndependentOfLoad(const std::string& folder, const ModelOptions& options) {
-  kernels::ThreadPool single(1);
-  LoadedModel alone = Load(folder, options, single);
-  LoadedModel mixed = Load(folder, options);
-  ASSERT_NE(alone.model, nullptr);
-  ASSERT_NE(mixed.model, nullptr);
-  std::vector<Sequence> runs(8);
-  for (size_t i = 0; i < runs.size(); ++i) {
-    runs[i].ids = RandomIds(1 + static_cast<int64_t>(i * i), alone.model->limits().vocab_size, i);
-  }
-  Driver(*mixed.model, 7).FinishMixed(runs);
-  for (const Sequence& run : runs) {
-    Sequence reference{run.ids};
-    Driver(*alone.model).Finish(reference, 128);
-    EXPECT_EQ(run.logprobs, reference.logprobs) << run.ids.size() << " tokens";
-    EXPECT_EQ(run.scores, reference.scores) << run.ids.size() << " tokens";
-    Sequence one_by_one{run.ids};
-    Driver(*alone.model, 2).Finish(one_by_one, 1);
-    EXPECT_EQ(one_by_one.logprobs, reference.logprobs) << run.ids.size() << " tokens";
-  }
-}
-
 TEST_P(FixtureTest, BitsDependNeitherOnNeighboursNorChunksNorThreads) {
   ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), SmallOptions());
-}
-
-TEST_P(FixtureTest, BitsOfInt8DependNeitherOnNeighboursNorChunksNorThreads) {
-  ModelOptions options = SmallOptions();
-  options.weight_dtype = WeightDtype::kInt8;
-  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
-}
-
-TEST_P(FixtureTest, BitsOfABfloat16CacheDependNeitherOnNeighboursNorChunksNorThreads) {
-  ModelOptions options = SmallOptions();
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
-}
-
-TEST_P(FixtureTest, ABfloat16CacheMovesLogprobsALittle) {
-  const Golden golden(GetParam());
-  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
-  ModelOptions options = SmallOptions();
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  LoadedModel model = Load(FixtureFolder(GetParam()), options);
-  ASSERT_NE(model.model, nullptr);
-  EXPECT_EQ(model.info.kv_dtype, "bfloat16");
-  const double moved = Distance(LogprobsOf(model, ids), golden.LogSoftmax("case3.logits"));
-  EXPECT_LE(moved, 6e-2);
-  EXPECT_GT(moved, 2e-4) << "as exact as float32: nothing was rounded";
-  std::printf("a bfloat16 cache moves logprobs by at most %.4f\n", moved);
-}
-
-// Embeddings and head included.
-TEST_P(FixtureTest, Int8WeightsActAsTheDequantisedOnesInFloat32) {
-  const Golden golden(GetParam());
-  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
-  ScratchFolder dequantised;
-  std::filesystem::copy(FixturesDir() / GetParam() / "config.json", dequantised / "config.json");
-  dequantised.Write("model.safetensors",
-                    testing::SafetensorsBytes(testing::FixtureTensorsThroughInt8(GetParam())));
-  ModelOptions options = SmallOptions();
-  options.weight_dtype = WeightDtype::kFloat32;
-  LoadedModel wide = Load(dequantised.path(), options);
-  options.weight_dtype = WeightDtype::kInt8;
-  LoadedModel narrow = Load(FixtureFolder(GetParam()), options);
-  ASSERT_NE(wide.model, nullptr);
-  ASSERT_NE(narrow.model, nullptr);
-  EXPECT_EQ(narrow.info.weight_dtype, "int8");
-  EXPECT_LT(narrow.info.weight_bytes, wide.info.weight_bytes / 2);
-  const auto logprobs = LogprobsOf(narrow, ids);
-  EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4);
-  const double from_float32 = Distance(logprobs, golden.LogSoftmax("case3.logits"));
-  EXPECT_LE(from_float32, 0.2);  // random weights; README.md has a trained model's
-  RecordProperty("int8_from_float32", std::to_string(from_float32));
-  std::printf("int8 moves logprobs by at most %.4f\n", from_float32);
-}
-
-struct Rounding {
-  WeightDtype dtype;
-  std::string name;
-  float (*round)(float);
-  double from_float32;  // how far logprobs may move
-};
-
-float ThroughFloat16(float value) { return FromFloat16(ToFloat16(value)); }
-float ThroughBfloat16(float value) { return FromBfloat16(ToBfloat16(value)); }
-
-TEST_P(FixtureTest, SixteenBitWeightsActAsTheRoundedOnesInFloat32) {
-  const Golden golden(GetParam());
-  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
-  for (const Rounding& rounding :
-       {Rounding{WeightDtype::kFloat16, "float16", &ThroughFloat16, 1e-2},
-        Rounding{WeightDtype::kBfloat16, "bfloat16", &ThroughBfloat16, 6e-2}}) {
-    ScratchFolder rounded;
-    std::filesystem::copy(FixturesDir() / GetParam() / "config.json", rounded / "config.json");
-    const MemoryTensors tensors =
-        testing::FixtureTensors(GetParam(), [&](const std::string& name, float value) {
-          return testing::IsNormOrBias(name) ? value : rounding.round(value);
-        });
-    rounded.Write("model.safetensors", testing::SafetensorsBytes(tensors));
-    ModelOptions options = SmallOptions();
-    options.weight_dtype = rounding.dtype;
-    LoadedModel narrow = Load(FixtureFolder(GetParam()), options);
-    options.weight_dtype = WeightDtype::kFloat32;
-    LoadedModel wide = Load(rounded.path(), options);
-    ASSERT_NE(narrow.model, nullptr);
-    ASSERT_NE(wide.model, nullptr);
-    EXPECT_EQ(narrow.info.weight_dtype, rounding.name);
-    EXPECT_EQ(wide.info.weight_dtype, "float32");
-    EXPECT_LT(narrow.info.weight_bytes, wide.info.weight_bytes);
-    const auto logprobs = LogprobsOf(narrow, ids);
-    EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4) << rounding.name;
-    EXPECT_LE(Distance(logprobs, golden.LogSoftmax("case3.logits")), rounding.from_float32)
-        << rounding.name;
-  }
 }
 
 TEST(LoadModelTest, DescribesWhatItFound) {
@@ -245,18 +105,6 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   EXPECT_EQ(cost.structured_flops_per_token, 2.0 * 2 * (4 * 76 * 76 + 2 * 76 * 212 / 2));
   EXPECT_EQ(cost.dense_equivalent_flops_per_token, 2.0 * 2 * (4 * 76 * 76 + 2 * 76 * 212));
   EXPECT_GT(cost.weight_bytes_per_step, 0);
-}
-
-TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
-  ModelOptions options = SmallOptions();
-  const LoadedModel wide = Load(FixtureFolder("opt-dense"), options);
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  const LoadedModel narrow = Load(FixtureFolder("opt-dense"), options);
-  ASSERT_NE(wide.model, nullptr);
-  ASSERT_NE(narrow.model, nullptr);
-  EXPECT_EQ(wide.info.kv_dtype, "float32");
-  EXPECT_GE(narrow.model->limits().kv_pages, 2 * wide.model->limits().kv_pages);
-  EXPECT_LE(narrow.info.kv_cache_bytes, options.kv_cache_bytes);
 }
 
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {
