@@ -33,8 +33,9 @@ int64_t KvPageBytes(const AttentionShape& shape, KvType type) {
 }
 
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
-                    std::span<const AttentionChunk> chunks, const QkvRows& qkv, KvLayer kv,
-                    Rows out, ThreadPool& pool) {
+                    const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
+                    ThreadPool& pool) {
+  const std::span<const AttentionChunk> chunks = work.chunks;
   const AttentionCall call = {shape, rotary, qkv, kv, out};
   int64_t block_count = 0;
   for (const AttentionChunk& chunk : chunks) {
@@ -44,6 +45,7 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
   // By head, so that sequences which share a page never write it from two threads.
   pool.Run(shape.heads, [&](int64_t head) {
     for (const AttentionChunk& chunk : chunks) StoreKeysAndValues(call, chunk, head);
+    for (const AttentionChunk& store : work.stores) StoreKeysAndValues(call, store, head);
   });
 
   auto* tasks = reinterpret_cast<Task*>(ThreadScratch(

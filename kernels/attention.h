@@ -1,8 +1,8 @@
 // Causal attention of a flat batch over a paged KV cache, with rotary embedding where asked.
 //
 // Bits: the result of a query depends on its position and the keys and values up to it; scores are
-// accumulated in position order, 64 keys at a time (online softmax), so chunking, batch and threads do
-// not show.
+// accumulated in position order, 64 keys at a time (online softmax), so chunking, batch and threads
+// do not show.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +31,8 @@ struct RotaryTable {
 };
 
 // What keys and values are kept as. kBfloat16: keys (rotated, in float32) and values are rounded to
-// nearest, ties to even, where they are stored, and widened where they are read; all else is float32.
+// nearest, ties to even, where they are stored, and widened where they are read; all else is
+// float32.
 enum class KvType { kFloat32, kBfloat16 };
 
 // Bytes that one page of one layer takes: of 2 · heads · 16 · head_size elements (rounded up for
@@ -46,14 +47,22 @@ struct AttentionChunk {
   std::span<const int32_t> pages;
 };
 
+// What one step asks of attention.
+struct AttentionWork {
+  std::span<const AttentionChunk> chunks;  // rows that are stored and that attend
+  // Rows of `chunks` that are stored a second time: in pages of other sequences, which begin alike,
+  // at the same positions. Several may name one slot, as they hold the same there.
+  std::span<const AttentionChunk> stores;
+};
+
 // One layer's KV memory: page p lies at data + p · KvPageBytes(shape, type). 64-byte aligned.
 struct KvLayer {
   std::byte* data = nullptr;
   KvType type = KvType::kFloat32;
 };
 
-// Stores k and v of every row of the chunks in their pages (k rotated), then computes
-// out[row] = softmax(scale · q K^T, causal) V for every row and head (q rotated).
+// Stores k and v of every row of the chunks and of the stores in their pages (k rotated), then
+// computes out[row] = softmax(scale · q K^T, causal) V for every row and head (q rotated).
 // Shapes: q, k, v, out [rows, heads · head_size], head h at column h · head_size, except that
 // `head_stride` tells the distance between heads in q, k and v (NeoX packs q, k, v of a head
 // together: 3 · head_size).
@@ -62,7 +71,7 @@ struct QkvRows {
   int64_t head_stride = 0;
 };
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
-                    std::span<const AttentionChunk> chunks, const QkvRows& qkv, KvLayer kv,
-                    Rows out, ThreadPool& pool);
+                    const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
+                    ThreadPool& pool);
 
 }  // namespace dyad::kernels

@@ -53,10 +53,10 @@ const float* PackRows(const PackedContraction& contraction, int64_t tokens, Cons
   return packed;
 }
 
-PackedLinear::Impl::Impl(const LinearSpec& spec)
+PackedLinear::Impl::Impl(const LinearSpec& spec, ThreadPool* pool)
     : in_features(spec.in_features), out_features(spec.out_features) {
   for (const Contraction& contraction : spec.contractions) {
-    contractions_.push_back(PackWeights(contraction, spec.type, spec.source_type()));
+    contractions_.push_back(PackWeights(contraction, spec.type, spec.source_type(), pool));
     weight_bytes += contractions_.back().weight_bytes();
     multiply_adds += contraction.blocks * contraction.outputs * contraction.depth *
                      static_cast<int64_t>(contraction.terms.size());
@@ -136,7 +136,8 @@ void PackedLinear::Impl::ApplyRange(int64_t tokens, ConstRows x, int64_t first, 
   }
 }
 
-PackedLinear::PackedLinear(const LinearSpec& spec) : impl_(std::make_unique<Impl>(spec)) {}
+PackedLinear::PackedLinear(const LinearSpec& spec, ThreadPool* pool)
+    : impl_(std::make_unique<Impl>(spec, pool)) {}
 PackedLinear::~PackedLinear() = default;
 PackedLinear::PackedLinear(PackedLinear&&) noexcept = default;
 PackedLinear& PackedLinear::operator=(PackedLinear&&) noexcept = default;

@@ -113,7 +113,8 @@ struct Epilogue {
 // Weights packed for the micro-kernels; owns its memory, keeps nothing of the spec. Immutable.
 class PackedLinear {
  public:
-  explicit PackedLinear(const LinearSpec& spec);
+  // Packs on `pool`, or on the calling thread. Cost: one pass over the weights.
+  explicit PackedLinear(const LinearSpec& spec, ThreadPool* pool = nullptr);
   ~PackedLinear();
   PackedLinear(PackedLinear&&) noexcept;
   PackedLinear& operator=(PackedLinear&&) noexcept;

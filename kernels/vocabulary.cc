@@ -9,7 +9,7 @@
 namespace dyad::kernels {
 namespace {
 
-constexpr int64_t kChunkTargets = 256;  // scored in one pass over the head
+constexpr int64_t kChunkTargets = 768;  // scored in one pass over the head
 constexpr int64_t kGroupRows = 96;  // rows whose logits of one tile exist at once: 96 KiB a thread
 
 template <typename T>

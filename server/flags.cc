@@ -40,8 +40,10 @@ ABSL_FLAG(int64_t, kv_cache_bytes, Options().kv_cache_bytes,
           "KV cache per model; 0: by kv_cache_fraction");
 ABSL_FLAG(double, kv_cache_fraction, Options().kv_cache_fraction,
           "of the memory available beyond the weights, shared by the models, at most 4 GiB each");
-ABSL_FLAG(int32_t, max_batch_tokens, Options().engine.max_batch_tokens, "tokens of one step");
-ABSL_FLAG(std::string, prefix_cache, "on", "on or off");
+ABSL_FLAG(int32_t, max_batch_tokens, Options().engine.max_batch_tokens,
+          "tokens of one step, shared ones counted once");
+ABSL_FLAG(std::string, prefix_cache, "on",
+          "on or off: equal beginnings share stored pages, and rows of a step");
 ABSL_FLAG(int32_t, max_running_sequences, Options().engine.max_running_sequences,
           "sequences that share steps");
 ABSL_FLAG(int32_t, max_queued_requests, Options().engine.max_queued_requests,

@@ -142,8 +142,8 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
   std::vector<float> out(static_cast<size_t>(kTokens * width));
   const std::vector<int32_t> pages = {1, 0};
   const std::vector<kernels::AttentionChunk> chunks = {{0, kTokens, 0, pages}};
-  kernels::PagedAttention(shape, {cos, sin}, chunks, qkv, {kv.data(), type}, {out.data(), width},
-                          pool);
+  kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data(), type},
+                          {out.data(), width}, pool);
   const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv, type);
   for (size_t i = 0; i < out.size(); ++i) {
     RETURN_IF_ERROR(Compare("attention", out[i], expected.out[i], expected.magnitude[i]));

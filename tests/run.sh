@@ -24,6 +24,6 @@ for stage in "${stages[@]}"; do
   echo "== $stage: test"
   case "$stage" in
     release) ctest --preset release ;;
-    asan | tsan) ctest --preset "$stage" -L "${stage}_tests" ;;
+    asan | tsan) ctest --preset "$stage" -L "${stage}_tests" --parallel 2 ;;
   esac
 done

@@ -36,22 +36,34 @@ struct Panel {
 };
 
 // tile [rows, kOutputs] += the products of one row block and one panel or a pair of them.
+// `part` of `parts` row blocks that this panel is multiplied with, one after the other.
 template <int64_t kOutputs, typename Weight>
-void ContractBlock(const float* a, int64_t rows, Panel<Weight> panel, int64_t depth, float* tile) {
+void ContractBlock(const float* a, int64_t rows, Panel<Weight> panel, int64_t depth, int64_t part,
+                   int64_t parts, float* tile) {
   constexpr bool kPair = kOutputs == kPairOutputs;
   constexpr int kRows = kPair ? kPairRows : kTileRows;
   constexpr int kVectors = kPair ? static_cast<int>(kPairOutputs / kLanes) : kTileVectors;
   const int64_t step = rows <= kRows ? depth : kDepthStep;
+  // One row block: the weights a little further on. Several: each brings its part of the next panel
+  // to the caches, so that memory is never idle while the first one waits for it.
+  constexpr int64_t kDistance = 8192;
+  const int64_t k_bytes = panel.step * static_cast<int64_t>(sizeof(Weight));
+  const int64_t ahead_step = k_bytes / parts;
+  const char* ahead = reinterpret_cast<const char*>(panel.weights) +
+                      (parts == 1 ? kDistance : depth * k_bytes + part * depth * ahead_step);
   for (int64_t k = 0; k < depth; k += step) {
     for (int64_t n = 0; n < kOutputs; n += kVectors * kLanes) {
-      ContractRows<kRows, kVectors, 1>(TileOperands<Weight>{.a = a + k * rows,
-                                                            .a_step = rows,
-                                                            .b = panel.weights + k * panel.step + n,
-                                                            .b_step = panel.step,
-                                                            .depth = std::min(step, depth - k),
-                                                            .tile = tile + n,
-                                                            .tile_stride = kOutputs},
-                                       rows);
+      ContractRows<kRows, kVectors, 1, Ahead::kPrefetch>(
+          TileOperands<Weight>{.a = a + k * rows,
+                               .a_step = rows,
+                               .b = panel.weights + k * panel.step + n,
+                               .b_step = panel.step,
+                               .depth = std::min(step, depth - k),
+                               .tile = tile + n,
+                               .tile_stride = kOutputs,
+                               .ahead = ahead + k * ahead_step,
+                               .ahead_step = ahead_step},
+          rows);
     }
   }
 }
@@ -167,7 +179,7 @@ void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const Panel
     } else {
       std::fill_n(tile, rows.count * kOutputs, 0.0f);
     }
-    ContractBlock<kOutputs>(a, rows.count, panel, depth, tile);
+    ContractBlock<kOutputs>(a, rows.count, panel, depth, i, row_blocks, tile);
     if (place.scales != nullptr) ScaleTile<kOutputs>(call, place, rows, tile);
     StoreTile<kOutputs>(call, place.columns, rows, place.bias, tile);
   }

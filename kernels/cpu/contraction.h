@@ -86,7 +86,8 @@ struct PackedContraction {
 };
 
 // `source`: of the weights that the contraction points to; `type` itself unless that is int8.
-PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source);
+PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source,
+                              ThreadPool* pool = nullptr);
 
 // `bias` in panel order, zeros past the end: [block][panel][32].
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);

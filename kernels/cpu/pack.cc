@@ -52,8 +52,8 @@ std::vector<float> Int8Scales(const Contraction& from, const PackedContraction& 
 
 // convert(weight, output within the padded outputs of all blocks): as it is stored.
 template <typename T, typename Source, typename Convert>
-void PackTyped(const Contraction& from, PackedContraction& to, Convert convert) {
-  for (int64_t panel = 0; panel < to.blocks * to.panels(); ++panel) {
+void PackTyped(const Contraction& from, PackedContraction& to, ThreadPool* pool, Convert convert) {
+  const auto pack = [&](int64_t panel) {
     const PanelLayout layout = to.LayoutOf(panel);
     const int64_t first = panel % to.panels() * kPanelOutputs;
     const int64_t count = std::min(kPanelOutputs, to.outputs - first);
@@ -67,20 +67,24 @@ void PackTyped(const Contraction& from, PackedContraction& to, Convert convert) 
         std::fill(row + count, row + kPanelOutputs, T{0});  // the bits of 0.0 in every type
       }
     }
-  }
+  };
+  const int64_t panels = to.blocks * to.panels();
+  if (pool != nullptr) return pool->Run(panels, pack);
+  for (int64_t panel = 0; panel < panels; ++panel) pack(panel);
 }
 
 template <typename Source>
-void PackInt8(const Contraction& from, PackedContraction& to) {
+void PackInt8(const Contraction& from, PackedContraction& to, ThreadPool* pool) {
   to.scales = Int8Scales<Source>(from, to);
-  PackTyped<int8_t, Source>(from, to, [&](Source weight, int64_t output) {
+  PackTyped<int8_t, Source>(from, to, pool, [&](Source weight, int64_t output) {
     return QuantizeInt8(weight.value(), to.scales[static_cast<size_t>(output)]);
   });
 }
 
 }  // namespace
 
-PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source) {
+PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source,
+                              ThreadPool* pool) {
   PackedContraction packed;
   packed.type = type;
   packed.blocks = contraction.blocks;
@@ -94,19 +98,19 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type, W
   const auto bits = [](auto weight, int64_t) { return weight; };
   switch (type) {
     case WeightType::kFloat32:
-      PackTyped<uint32_t, uint32_t>(contraction, packed, bits);
+      PackTyped<uint32_t, uint32_t>(contraction, packed, pool, bits);
       break;
     case WeightType::kBfloat16:
     case WeightType::kFloat16:
-      PackTyped<uint16_t, uint16_t>(contraction, packed, bits);
+      PackTyped<uint16_t, uint16_t>(contraction, packed, pool, bits);
       break;
     case WeightType::kInt8:
       if (source == WeightType::kBfloat16) {
-        PackInt8<Bfloat16>(contraction, packed);
+        PackInt8<Bfloat16>(contraction, packed, pool);
       } else if (source == WeightType::kFloat16) {
-        PackInt8<Float16>(contraction, packed);
+        PackInt8<Float16>(contraction, packed, pool);
       } else {
-        PackInt8<Float32>(contraction, packed);
+        PackInt8<Float32>(contraction, packed, pool);
       }
       break;
   }

@@ -10,7 +10,7 @@ namespace dyad::kernels {
 
 class PackedLinear::Impl {
  public:
-  explicit Impl(const LinearSpec& spec);
+  Impl(const LinearSpec& spec, ThreadPool* pool);
 
   void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
   void ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count, Rows y) const;

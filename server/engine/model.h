@@ -16,15 +16,15 @@ namespace dyad::engine {
 
 inline constexpr int32_t kPageTokens = 16;  // tokens a KV page holds
 
-// Consecutive tokens of one sequence within a batch.
+// Consecutive tokens of one sequence, in consecutive rows of a batch.
 struct Chunk {
   int32_t first_row = 0;       // of these tokens, in Batch::ids
   int32_t tokens = 0;          // >= 1
   int32_t first_position = 0;  // of these tokens, in the sequence; [0, context_length)
   // pages[p] holds positions [16 p, 16 p + 16); covers every position up to this chunk's last. The
-  // positions before first_position are already stored. A stored position may be run again: it
-  // writes the same bits to its slot, even while other chunks of the batch read or rewrite that
-  // slot.
+  // positions before first_position are stored already, or by this batch. A stored position may be
+  // run again: it writes the same bits to its slot, even while other chunks of the batch read or
+  // rewrite that slot.
   std::span<const int32_t> pages;
 };
 
@@ -35,12 +35,15 @@ struct ScoreRow {
   int32_t top_n = 0;  // [0, 20]
 };
 
-// Rows of `logit_rows` and `score_rows` ascend; a row may be in both.
+// Sequences that begin alike share rows: one chunk computes them, and `stores` say into which pages
+// of other sequences their keys and values go, too. In each layer everything is stored before a
+// row looks back.
 struct Batch {
-  std::vector<int32_t> ids;         // [rows]; each in [0, vocab_size)
-  std::vector<Chunk> chunks;        // together they cover the rows in order
-  std::vector<int32_t> logit_rows;  // rows whose full logits are wanted
-  std::vector<ScoreRow> score_rows;
+  std::vector<int32_t> ids;          // [rows]; each in [0, vocab_size)
+  std::vector<Chunk> chunks;         // together they cover the rows in order
+  std::vector<Chunk> stores;         // rows of chunks, at the positions that they have there
+  std::vector<int32_t> logit_rows;   // rows whose full logits are wanted; ascending
+  std::vector<ScoreRow> score_rows;  // ascending by row, then by target; no two have both alike
 };
 
 struct TopToken {
@@ -78,8 +81,7 @@ struct ModelLimits {
   int32_t context_length = 0;    // tokens a sequence may have
   int32_t kv_pages = 0;          // page ids are [0, kv_pages)
   int32_t max_batch_tokens = 0;  // rows a batch may have
-  int32_t max_logit_rows =
-      0;  // logit_rows a batch may have; score_rows are bounded by the rows alone
+  int32_t max_logit_rows = 0;    // logit_rows a batch may have
 };
 
 // What one step over `rows` tokens costs, for metrics.

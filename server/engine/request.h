@@ -38,7 +38,7 @@ struct Request {
   std::optional<int32_t> score_from;
   int32_t max_new_tokens = 0;  // 0: only score
   // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0
-  // bypass the prefix cache.
+  // do not read stored pages.
   int32_t top_n = 0;
   Sampling sampling;
   std::optional<int32_t> eos_id;  // ends with finish reason EOS; absent: EOS is ignored

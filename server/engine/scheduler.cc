@@ -21,6 +21,17 @@ void InsertByAge(Queue& queue, std::unique_ptr<Sequence> sequence) {
   queue.insert(place, std::move(sequence));
 }
 
+// Rows, and of each sequence the tokens of a page that is not full.
+int32_t MaxTrieNodes(const SchedulerLimits& limits) {
+  if (limits.prefix_cache == PrefixCache::kOff) return 0;
+  return limits.max_batch_tokens + limits.max_running_sequences * (kPageTokens - 1);
+}
+
+// Whether the token at `position` predicts one whose score is still wanted.
+bool PredictsScore(const Sequence& sequence, int32_t position) {
+  return position + 1 >= sequence.next_score() && position + 1 < sequence.prompt_tokens;
+}
+
 // Moves those that ended to `ended`, and keeps the order of the rest.
 template <typename Queue>
 void MoveEnded(Queue& queue, std::vector<std::unique_ptr<Sequence>>& ended) {
@@ -38,7 +49,7 @@ void MoveEnded(Queue& queue, std::vector<std::unique_ptr<Sequence>>& ended) {
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerLimits& limits, PagePool& pool, PrefixTree& tree)
-    : limits_(limits), pool_(pool), tree_(tree) {}
+    : limits_(limits), pool_(pool), tree_(tree), trie_(MaxTrieNodes(limits)) {}
 
 void Scheduler::Add(std::unique_ptr<Sequence> sequence) {
   sequence->order = next_order_++;
@@ -50,8 +61,9 @@ const Plan& Scheduler::Schedule() {
   plan_.chunks.clear();
   plan_.admitted.clear();
   plan_.preempted.clear();
+  plan_.rows.clear();
   plan_.tokens = 0;
-  in_flight_.clear();
+  trie_.Clear();
   budget_ = limits_.max_batch_tokens;
   PlanDecodes();
   PlanPrefills();
@@ -64,14 +76,14 @@ void Scheduler::PlanDecodes() {
   // Preemption shortens running_ from the end, where the youngest stand: never before this index.
   for (size_t i = 0; i < running_.size() && budget_ > 0; ++i) {
     Sequence& sequence = *running_[i];
-    if (Decodes(sequence) && TakePageForNextToken(sequence)) AddToPlan(sequence, 1);
+    if (Decodes(sequence) && TakePageForNextToken(sequence)) AddToPlan(sequence, {});
   }
 }
 
 void Scheduler::PlanPrefills() {
   for (size_t i = 0; i < running_.size() && budget_ > 0; ++i) {
     Sequence& sequence = *running_[i];
-    if (!Decodes(sequence)) AddToPlan(sequence, std::min(budget_, sequence.remaining()));
+    if (!Decodes(sequence)) AddToPlan(sequence, ShareRows(sequence));
   }
 }
 
@@ -101,33 +113,26 @@ void Scheduler::PreemptYoungest() {
 }
 
 void Scheduler::Admit() {
-  auto next = waiting_.begin();
-  while (next != waiting_.end() && budget_ > 0 &&
+  while (!waiting_.empty() && budget_ > 0 &&
          static_cast<int32_t>(running_.size()) < limits_.max_running_sequences) {
-    Sequence& sequence = **next;
+    Sequence& sequence = *waiting_.front();
     FindPrefix(sequence);
-    if (!sequence.postponed && WaitsForPageInFlight(sequence)) {
-      // After this step the page can be shared instead of computed twice. Once only, so that nobody
-      // starves behind a stream of equal prefixes.
-      sequence.postponed = true;
-      ReleasePages(sequence);
-      ++next;
-      continue;
-    }
+    const Shared shared = ShareRows(sequence);
     const int32_t pages = PagesFor(sequence.target());
     const int32_t missing = std::max(0, pages - static_cast<int32_t>(sequence.pages.size()));
     if (missing > 0 && pool_.available() < missing + running_generating_) {
       ReleasePages(sequence);
+      plan_.rows.resize(plan_.rows.size() - shared.tokens);
       return;
     }
     for (int32_t i = 0; i < missing; ++i) sequence.pages.push_back(tree_.Take());
     sequence.running = true;
     if (sequence.generates()) ++running_generating_;
     waiting_tokens_ -= sequence.length();
-    InsertByAge(running_, std::move(*next));
-    next = waiting_.erase(next);
+    InsertByAge(running_, std::move(waiting_.front()));
+    waiting_.pop_front();
     plan_.admitted.push_back(&sequence);
-    AddToPlan(sequence, std::min(budget_, sequence.remaining()));
+    AddToPlan(sequence, shared);
   }
 }
 
@@ -166,22 +171,64 @@ bool Scheduler::TakeKnownScores(Sequence& sequence, const CachedPage& found) {
   return true;
 }
 
-bool Scheduler::WaitsForPageInFlight(const Sequence& sequence) const {
-  if (limits_.prefix_cache == PrefixCache::kOff || in_flight_.empty()) return false;
-  if (sequence.scores_missing() && sequence.request.top_n > 0) return false;
-  if ((sequence.tree_pages + 1) * kPageTokens > sequence.target()) return false;
-  return in_flight_.contains(
-      PrefixTree::KeyHash(sequence.node, sequence.PageIdsAt(sequence.tree_pages)));
+// Finds out which of the next tokens are in the trie already, and shares their pages as far as
+// those will be full. A page that will not be full is the sequence's own: its tokens can be copied
+// there from their rows, so that all of them need one. Whatever predicts a wanted score needs one,
+// too.
+Scheduler::Shared Scheduler::ShareRows(Sequence& sequence) {
+  Shared shared;
+  if (limits_.prefix_cache == PrefixCache::kOff) return shared;
+  const int32_t begin = std::min(sequence.stored, sequence.tree_pages * kPageTokens);
+  TriePrefix prefix = begin == 0 ? kEmptyPrefix
+                                 : PrefixInPage(sequence.pages[(begin - 1) / kPageTokens],
+                                                (begin - 1) % kPageTokens + 1);
+  for (int32_t i = begin; i < sequence.stored; ++i) {
+    prefix = trie_.Add(prefix, sequence.ids[i], {RowNode::kNoRow, sequence.pages[i / kPageTokens]});
+  }
+  shared.end = prefix;
+  const size_t first = plan_.rows.size();
+  bool copyable = true;  // all tokens of this page so far have rows
+  for (int32_t i = sequence.stored; i < sequence.target(); ++i) {
+    const std::optional<TriePrefix> next = trie_.Find(prefix, sequence.ids[i]);
+    if (!next.has_value()) break;
+    prefix = *next;
+    const RowNode& node = trie_.node(prefix);
+    const bool has_row = node.row != RowNode::kNoRow;
+    if (!has_row && PredictsScore(sequence, i)) break;
+    plan_.rows.push_back(node.row);
+    copyable = has_row && (copyable || i % kPageTokens == 0);
+    const bool fills_page = (i + 1) % kPageTokens == 0;
+    if (fills_page) SharePage(sequence, i / kPageTokens, node.page);
+    if (fills_page || copyable) shared = {i + 1 - sequence.stored, prefix};
+  }
+  plan_.rows.resize(first + shared.tokens);
+  return shared;
 }
 
-void Scheduler::AddToPlan(Sequence& sequence, int32_t tokens) {
-  budget_ -= tokens;
-  plan_.tokens += tokens;
-  plan_.chunks.push_back({&sequence, tokens});
-  const bool fills = sequence.stored + tokens >= (sequence.tree_pages + 1) * kPageTokens;
-  if (limits_.prefix_cache == PrefixCache::kOn && fills) {
-    in_flight_.insert(PrefixTree::KeyHash(sequence.node, sequence.PageIdsAt(sequence.tree_pages)));
+// The sequence's page at this index holds nothing yet that `page` will not hold, too.
+void Scheduler::SharePage(Sequence& sequence, int32_t index, int32_t page) {
+  pool_.Hold(page);
+  if (index == static_cast<int32_t>(sequence.pages.size())) {
+    sequence.pages.push_back(page);
+  } else {
+    pool_.Release(std::exchange(sequence.pages[index], page));
   }
+}
+
+// Plans the shared tokens and then as many rows as the sequence needs and the budget allows.
+void Scheduler::AddToPlan(Sequence& sequence, const Shared& shared) {
+  const int32_t fresh = std::min(budget_, sequence.remaining() - shared.tokens);
+  const auto first_token = static_cast<int32_t>(plan_.rows.size()) - shared.tokens;
+  plan_.chunks.push_back({&sequence, shared.tokens + fresh, shared.tokens, first_token});
+  std::optional<TriePrefix> prefix = shared.end;
+  const int32_t begin = sequence.stored + shared.tokens;
+  for (int32_t i = begin; i < begin + fresh; ++i) {
+    const int32_t row = plan_.tokens++;
+    plan_.rows.push_back(row);
+    if (!prefix.has_value()) continue;
+    prefix = trie_.Add(*prefix, sequence.ids[i], {row, sequence.pages[i / kPageTokens]});
+  }
+  budget_ -= fresh;
 }
 
 void Scheduler::Store(Sequence& sequence, int32_t tokens) {

@@ -5,32 +5,35 @@
 //   1. sequences that decode, oldest first, one token each. If pages run short the youngest running
 //      sequence is preempted: it gives its pages back, waits again, and is later recomputed.
 //   2. running sequences that are still in their prompt (or are recomputed), oldest first, as much
-//   as
-//      the budget leaves.
-//   3. unless something was preempted: admissions from the queue, oldest first. The head is
-//   admitted
-//      when all pages for the ids it has so far are available and each running sequence that
-//      generates could still take one more; until then nobody passes it.
+//      as the budget leaves.
+//   3. unless something was preempted: admissions from the queue, first in, first out. The head is
+//      admitted when all pages for the ids it has so far are available and each running sequence
+//      that generates could still take one more.
 // So a sequence takes all pages for its prompt when it is admitted, and only decodes can run short.
+//
+// The budget counts rows. In 2 and 3 a token that an earlier chunk of the step computes after the
+// same ids is no row of its own: its row is shared, and so is its page if the page is full after
+// the step.
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "server/engine/engine.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
+#include "server/engine/row_trie.h"
 #include "server/engine/sequence.h"
 
 namespace dyad::engine {
 
 struct SchedulerLimits {
-  int32_t max_batch_tokens = 512;       // >= 1
+  int32_t max_batch_tokens = 512;       // rows of a step; >= 1
   int32_t max_running_sequences = 256;  // >= 1
   PrefixCache prefix_cache = PrefixCache::kOn;
 };
@@ -39,14 +42,23 @@ struct SchedulerLimits {
 struct PlannedChunk {
   Sequence* sequence = nullptr;
   int32_t tokens = 0;
+  int32_t shared = 0;       // the first of them: rows of chunks before this one
+  int32_t first_token = 0;  // of them, in Plan::rows
 };
 
 struct Plan {
+  // The row of each token of `chunk`. Of a shared one it may be RowNode::kNoRow: an earlier step
+  // stored it in a page that is shared, and nothing is asked of what it predicts.
+  std::span<const int32_t> RowsOf(const PlannedChunk& chunk) const {
+    return std::span(rows).subspan(chunk.first_token, chunk.tokens);
+  }
+
   std::vector<PlannedChunk> chunks;
+  std::vector<int32_t> rows;  // of all chunks' tokens; those that are not shared are 0, 1, 2, …
   std::vector<Sequence*>
       admitted;  // part of chunks; those admitted again after a preemption included
   std::vector<Sequence*> preempted;  // waiting again
-  int32_t tokens = 0;                // sum over chunks
+  int32_t tokens = 0;                // rows of the step: tokens of all chunks less those shared
 };
 
 // Threads: the engine's only. REQUIRES of every sequence: PagesFor(StoredTokens(request)) <=
@@ -78,6 +90,12 @@ class Scheduler {
   int64_t waiting_tokens() const { return waiting_tokens_; }  // ids of those waiting
 
  private:
+  // Tokens of a sequence that others compute, in front of those it computes itself.
+  struct Shared {
+    int32_t tokens = 0;             // the last ones in plan_.rows
+    std::optional<TriePrefix> end;  // all ids up to then; absent: others cannot share its rows
+  };
+
   void PlanDecodes();
   void PlanPrefills();
   void Admit();
@@ -85,8 +103,9 @@ class Scheduler {
   void PreemptYoungest();
   void FindPrefix(Sequence& sequence);
   bool TakeKnownScores(Sequence& sequence, const CachedPage& found);
-  bool WaitsForPageInFlight(const Sequence& sequence) const;
-  void AddToPlan(Sequence& sequence, int32_t tokens);
+  Shared ShareRows(Sequence& sequence);
+  void SharePage(Sequence& sequence, int32_t index, int32_t page);
+  void AddToPlan(Sequence& sequence, const Shared& shared);
   void ReleasePages(Sequence& sequence);
 
   const SchedulerLimits limits_;
@@ -101,7 +120,7 @@ class Scheduler {
   uint64_t next_order_ = 0;
   Plan plan_;
   int32_t budget_ = 0;
-  absl::flat_hash_set<uint64_t> in_flight_;  // KeyHash of the first page that a planned chunk fills
+  RowTrie trie_;  // of the chunks in plan_, decodes excepted
 };
 
 }  // namespace dyad::engine

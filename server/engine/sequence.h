@@ -52,7 +52,6 @@ struct Sequence {
   NodeId node = kRootNode;
   int32_t stored = 0;  // tokens whose keys and values are there
 
-  bool postponed = false;  // has once let others pass, to find their pages in the tree
   bool running = false;
 
   absl::Time submitted;

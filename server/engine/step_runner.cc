@@ -9,24 +9,6 @@ namespace {
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
 
-// Scored tokens whose row lies in the next `tokens` rows of a sequence. The row before a token
-// predicts it.
-struct ScoredRange {
-  int32_t begin = 0;  // index into ids
-  int32_t end = 0;    // >= begin
-};
-
-ScoredRange ScoredBy(const Sequence& sequence, int32_t tokens) {
-  const int32_t begin = std::max(sequence.next_score(), sequence.stored + 1);
-  const int32_t end = std::min(sequence.prompt_tokens, sequence.stored + tokens + 1);
-  return {begin, std::max(begin, end)};
-}
-
-bool DrawsToken(const PlannedChunk& chunk) {
-  const Sequence& sequence = *chunk.sequence;
-  return sequence.generates() && sequence.stored + chunk.tokens == sequence.length();
-}
-
 SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
   return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
           std::clamp(options.max_running_sequences, 1, std::max(1, model.max_logit_rows)),
@@ -90,11 +72,11 @@ void StepRunner::PlanStep() {
 
 void StepRunner::FinishStep() {
   const Plan& plan = *plan_;
-  FillBatch(plan);
+  batch_.Fill(plan);
   StepResult result;
   absl::Status status;
-  if (!batch_.ids.empty()) {
-    absl::StatusOr<StepResult> step = model_.Step(batch_);
+  if (plan.tokens > 0) {
+    absl::StatusOr<StepResult> step = model_.Step(batch_.batch());
     if (step.ok()) {
       result = *step;
     } else {
@@ -130,40 +112,17 @@ void StepRunner::EndAll(const absl::Status& status) {
 
 void StepRunner::NoteAdmissions(const Plan& plan, absl::Time now) {
   for (size_t i = 0; i < plan.preempted.size(); ++i) metrics_.OnPreempted();
-  for (Sequence* sequence : plan.admitted) {
-    if (sequence->scheduled != kNever)
-      continue;  // was preempted: its wait and its hits are counted
-    sequence->scheduled = now;
-    sequence->cached_tokens = sequence->stored;
-    metrics_.OnPrefixCache(sequence->length(), sequence->stored);
+  for (const PlannedChunk& chunk : plan.chunks) {
+    Sequence& sequence = *chunk.sequence;
+    if (sequence.scheduled != kNever) continue;  // its wait and its hits are counted
+    sequence.scheduled = now;
+    sequence.cached_tokens = sequence.stored + chunk.shared;
+    metrics_.OnPrefixCache(sequence.length(), sequence.cached_tokens);
   }
 }
 
-void StepRunner::FillBatch(const Plan& plan) {
-  batch_.ids.clear();
-  batch_.chunks.clear();
-  batch_.logit_rows.clear();
-  batch_.score_rows.clear();
-  for (const PlannedChunk& planned : plan.chunks) {
-    if (planned.tokens == 0) continue;
-    const Sequence& sequence = *planned.sequence;
-    const auto first_row = static_cast<int32_t>(batch_.ids.size());
-    const int32_t last = sequence.stored + planned.tokens;
-    batch_.ids.insert(batch_.ids.end(), sequence.ids.begin() + sequence.stored,
-                      sequence.ids.begin() + last);
-    batch_.chunks.push_back({first_row, planned.tokens, sequence.stored,
-                             std::span(sequence.pages).first(static_cast<size_t>(PagesFor(last)))});
-    const ScoredRange scored = ScoredBy(sequence, planned.tokens);
-    for (int32_t i = scored.begin; i < scored.end; ++i) {
-      batch_.score_rows.push_back(
-          {first_row + i - 1 - sequence.stored, sequence.ids[i], sequence.request.top_n});
-    }
-    if (DrawsToken(planned)) batch_.logit_rows.push_back(first_row + planned.tokens - 1);
-  }
-}
-
-// Ends whoever had rows in the batch. Nothing that the model stores is trusted after that: what the
-// failed step wrote may be in pages that the tree shares.
+// Ends whoever had tokens in the batch. Nothing that the model stores is trusted after that: what
+// the failed step wrote may be in pages that the tree shares.
 void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
   for (const PlannedChunk& chunk : plan.chunks) {
     if (chunk.tokens > 0) scheduler_.End(*chunk.sequence, status);
@@ -171,19 +130,29 @@ void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
   tree_.Clear();
 }
 
+// What others asked for with the same row and target may have more competitors than this sequence
+// wants.
+void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result) {
+  Sequence& sequence = *chunk.sequence;
+  const std::span<const int32_t> rows = plan.RowsOf(chunk);
+  const ScoredRange scored = ScoredBy(chunk);
+  for (int32_t i = scored.begin; i < scored.end; ++i) {
+    const int32_t row = rows[i - 1 - sequence.stored];
+    const TokenScore& found = result.scores[batch_.ScoreIndex(row, sequence.ids[i])];
+    const auto top =
+        std::span(found.top).first(std::min<size_t>(found.top.size(), sequence.request.top_n));
+    sequence.scores.push_back({found.logprob, found.rank, {top.begin(), top.end()}});
+  }
+}
+
 void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time now) {
-  size_t next_score = 0;
-  size_t next_logits = 0;
   const size_t vocab_size = model_.limits().vocab_size;
   for (const PlannedChunk& chunk : plan.chunks) {
     Sequence& sequence = *chunk.sequence;
     if (sequence.outcome.has_value()) continue;
-    const ScoredRange scored = ScoredBy(sequence, chunk.tokens);
     const bool draws = DrawsToken(chunk);
     if (chunk.tokens > 0) {
-      for (int32_t i = scored.begin; i < scored.end; ++i) {
-        sequence.scores.push_back(result.scores[next_score++]);
-      }
+      TakeScores(plan, chunk, result);
       scheduler_.Store(sequence, chunk.tokens);
     }
     if (sequence.remaining() > 0) continue;
@@ -195,7 +164,7 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
     if (!draws) continue;
     const std::span<const int32_t> ids = sequence.ids;
     const size_t prompt = sequence.prompt_tokens;
-    const size_t row = next_logits++;
+    const size_t row = batch_.LogitsIndex(plan.RowsOf(chunk).back());
     DeliverToken(sequence,
                  sampler_.Sample(
                      sequence.request.sampling,
@@ -262,7 +231,8 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   StepStats stats;
   stats.duration = end - begin_;
   stats.tokens = plan.tokens;
-  stats.sequences = plan.tokens > 0 ? static_cast<int32_t>(batch_.chunks.size()) : 0;
+  stats.sequences = static_cast<int32_t>(std::ranges::count_if(
+      plan.chunks, [](const PlannedChunk& chunk) { return chunk.tokens > 0; }));
   const auto& waiting = scheduler_.waiting();
   const auto& running = scheduler_.running();
   stats.waiting = static_cast<int32_t>(waiting.size());

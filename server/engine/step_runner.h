@@ -17,6 +17,7 @@
 #include "server/engine/sampler.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/sequence.h"
+#include "server/engine/step_batch.h"
 #include "server/metrics/metrics.h"
 
 namespace dyad::engine {
@@ -55,7 +56,7 @@ class StepRunner {
  private:
   void EndUnwanted(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
-  void FillBatch(const Plan& plan);
+  void TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   void Deliver(const Plan& plan, const StepResult& result, absl::Time now);
   void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
   void EndChunks(const Plan& plan, const absl::Status& status);
@@ -74,8 +75,8 @@ class StepRunner {
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;
-  bool numbers_changed_ = false;                  // something ended since the last report
-  Batch batch_;                                   // memory is kept
+  bool numbers_changed_ = false;  // something ended since the last report
+  StepBatch batch_;
   std::vector<std::unique_ptr<Sequence>> ended_;  // OnEnd is still to be called
 };
 

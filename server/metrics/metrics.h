@@ -18,7 +18,7 @@ namespace dyad {
 struct StepStats {
   absl::Duration duration;
   int32_t tokens = 0;     // rows of the batch
-  int32_t sequences = 0;  // chunks of the batch
+  int32_t sequences = 0;  // with tokens in the batch, in rows of their own or shared ones
   int32_t waiting = 0;    // after the step
   int32_t running = 0;
   absl::Duration oldest_waiting;  // 0 if none

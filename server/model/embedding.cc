@@ -94,7 +94,7 @@ Linear PackHead(LoadContext& context, const TableRows& table, TableSize size,
                 const std::byte* rows) {
   kernels::LinearSpec spec = kernels::DenseSpec(size.columns, size.rows, table.type, rows, {});
   spec.quantized_from = table.source;
-  Linear head{kernels::PackedLinear(spec)};
+  Linear head{kernels::PackedLinear(spec, &context.pool)};
   context.tally.weight_bytes += head.packed()->weight_bytes();
   context.tally.linear_bytes += head.packed()->weight_bytes();
   return head;

@@ -106,7 +106,7 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
     clock.Mark(StepPart::kNorm);
     layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.chunks, heads, kv,
+    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
                             WriteRows(attended), pool);  // [rows, hidden]
     clock.Mark(StepPart::kAttention);
 

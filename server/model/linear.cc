@@ -165,7 +165,7 @@ absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, Wei
           : kernels::DyadSpec(in, out, type, linear.structure.variant,
                               {linear.blocks, matrices[0].data(), matrices[1].data()}, bias);
   spec.quantized_from = source;
-  Linear result{kernels::PackedLinear(spec)};
+  Linear result{kernels::PackedLinear(spec, &context.pool)};
   for (const NamedTensor& weight : linear.weights) context.tensors.Release(weight);
   context.tally.linear_bytes += result.packed()->weight_bytes();
   context.tally.weight_bytes +=

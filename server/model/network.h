@@ -16,7 +16,7 @@ namespace dyad {
 struct FlatBatch {
   std::span<const int32_t> ids;        // [rows]
   std::span<const int32_t> positions;  // [rows]; in their sequences
-  std::span<const kernels::AttentionChunk> chunks;
+  kernels::AttentionWork attention;    // where their keys and values go, and what they look at
 };
 
 struct NetworkShape {

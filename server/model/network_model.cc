@@ -35,13 +35,13 @@ NetworkModel::NetworkModel(std::unique_ptr<Network> network, KvCache cache, Step
       pool_(pool),
       logits_(int64_t{bounds.max_logit_rows} * network_->shape().vocab_size *
               int64_t{sizeof(float)}),
-      found_(bounds.max_batch_tokens),
-      scores_(bounds.max_batch_tokens) {
+      found_(bounds.max_batch_tokens + bounds.max_logit_rows),
+      scores_(found_.size()) {
   network_->Prepare(bounds.max_batch_tokens);
 }
 
 // The engine guarantees all this; a bug there must not become a wild write here.
-absl::Status NetworkModel::CheckChunks(const engine::Batch& batch) const {
+absl::Status NetworkModel::CheckRows(const engine::Batch& batch) const {
   const auto rows = static_cast<int64_t>(batch.ids.size());
   if (rows > limits_.max_batch_tokens) {
     return Broken("rows", rows, Text("at most ", limits_.max_batch_tokens));
@@ -60,22 +60,44 @@ absl::Status NetworkModel::CheckChunks(const engine::Batch& batch) const {
       return Broken("tokens", chunk.tokens, Text("[1, ", rows - next_row, "]"));
     }
     next_row += chunk.tokens;
-    const int64_t end = int64_t{chunk.first_position} + chunk.tokens;
-    if (chunk.first_position < 0 || end > limits_.context_length) {
-      return Broken("end of a chunk", end, Text("at most ", limits_.context_length));
-    }
-    const int64_t pages = (end + engine::kPageTokens - 1) / engine::kPageTokens;
-    if (static_cast<int64_t>(chunk.pages.size()) < pages) {
-      return Broken("number of pages", static_cast<int64_t>(chunk.pages.size()),
-                    Text("at least ", pages));
-    }
-    for (int32_t page : chunk.pages.first(pages)) {
-      if (page < 0 || page >= limits_.kv_pages) {
-        return Broken("page", page, Text("[0, ", limits_.kv_pages, ")"));
-      }
-    }
+    RETURN_IF_ERROR(CheckChunk(chunk));
   }
   return next_row == rows ? absl::OkStatus() : Broken("rows in chunks", next_row, Text(rows));
+}
+
+absl::Status NetworkModel::CheckChunk(const engine::Chunk& chunk) const {
+  const int64_t end = int64_t{chunk.first_position} + chunk.tokens;
+  if (chunk.first_position < 0 || end > limits_.context_length) {
+    return Broken("end of a chunk", end, Text("at most ", limits_.context_length));
+  }
+  const int64_t pages = (end + engine::kPageTokens - 1) / engine::kPageTokens;
+  if (static_cast<int64_t>(chunk.pages.size()) < pages) {
+    return Broken("number of pages", static_cast<int64_t>(chunk.pages.size()),
+                  Text("at least ", pages));
+  }
+  for (int32_t page : chunk.pages.first(pages)) {
+    if (page < 0 || page >= limits_.kv_pages) {
+      return Broken("page", page, Text("[0, ", limits_.kv_pages, ")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// REQUIRES: positions_ are those of the batch.
+absl::Status NetworkModel::CheckStore(const engine::Chunk& store) const {
+  const auto rows = static_cast<int64_t>(positions_.size());
+  if (store.first_row < 0 || store.tokens < 1 || store.tokens > rows - store.first_row) {
+    return Broken("end of a store", int64_t{store.first_row} + store.tokens,
+                  Text("at most ", rows));
+  }
+  RETURN_IF_ERROR(CheckChunk(store));
+  for (int32_t i = 0; i < store.tokens; ++i) {
+    const int32_t position = positions_[store.first_row + i];
+    if (store.first_position + i != position) {
+      return Broken("position in a store", store.first_position + i, Text(position));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status NetworkModel::CheckWanted(const engine::Batch& batch) const {
@@ -90,10 +112,15 @@ absl::Status NetworkModel::CheckWanted(const engine::Batch& batch) const {
     if (row <= last || row >= rows) return Broken("logit row", row, row_range);
     last = row;
   }
-  last = -1;
+  engine::ScoreRow before = {.row = 0, .target = -1};
   for (const engine::ScoreRow& score : batch.score_rows) {
-    if (score.row <= last || score.row >= rows) return Broken("score row", score.row, row_range);
-    last = score.row;
+    if (score.row < before.row || score.row >= rows) {
+      return Broken("score row", score.row, row_range);
+    }
+    if (score.row == before.row && score.target <= before.target) {
+      return Broken("target", score.target, Text("more than ", before.target));
+    }
+    before = score;
     if (score.target < 0 || score.target >= limits_.vocab_size) {
       return Broken("target", score.target, Text("[0, ", limits_.vocab_size, ")"));
     }
@@ -124,6 +151,11 @@ void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows 
     targets_.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
   }
   if (targets_.empty()) return;
+  // Rows that sequences share may be asked for several targets.
+  if (targets_.size() > found_.size()) {
+    found_.resize(targets_.size());
+    scores_.resize(targets_.size());
+  }
   const std::span<kernels::TargetScore> found = std::span(found_).first(targets_.size());
   kernels::ScoreTargets(network_->head(), hidden, targets_, found, pool_);
   // Copied because the engine's types do not know the kernels'; `top` keeps its memory from step to
@@ -140,19 +172,24 @@ void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows 
 }
 
 absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch) {
-  RETURN_IF_ERROR(CheckChunks(batch));
+  RETURN_IF_ERROR(CheckRows(batch));
   RETURN_IF_ERROR(CheckWanted(batch));
   return CatchExceptions("step", [&]() -> absl::StatusOr<engine::StepResult> {
     if (batch.ids.empty()) return engine::StepResult();
     positions_.clear();
     chunks_.clear();
+    stores_.clear();
     for (const engine::Chunk& chunk : batch.chunks) {
       chunks_.push_back({chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages});
       for (int32_t i = 0; i < chunk.tokens; ++i) positions_.push_back(chunk.first_position + i);
     }
+    for (const engine::Chunk& store : batch.stores) {
+      RETURN_IF_ERROR(CheckStore(store));
+      stores_.push_back({store.first_row, store.tokens, store.first_position, store.pages});
+    }
     clock_.Start();
     const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, chunks_}, cache_, clock_, pool_);
+        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, pool_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
     clock_.Mark(engine::StepPart::kHead);

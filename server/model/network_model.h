@@ -37,7 +37,9 @@ class NetworkModel final : public engine::Model {
   absl::StatusOr<engine::StepResult> Step(const engine::Batch& batch) override;
 
  private:
-  absl::Status CheckChunks(const engine::Batch& batch) const;
+  absl::Status CheckRows(const engine::Batch& batch) const;
+  absl::Status CheckChunk(const engine::Chunk& chunk) const;
+  absl::Status CheckStore(const engine::Chunk& store) const;
   absl::Status CheckWanted(const engine::Batch& batch) const;
   void ComputeLogits(const engine::Batch& batch, kernels::ConstRows hidden);
   void ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden);
@@ -51,12 +53,12 @@ class NetworkModel final : public engine::Model {
   // Of the current step.
   StepClock clock_;
   std::vector<int32_t> positions_;  // [rows]
-  std::vector<kernels::AttentionChunk> chunks_;
+  std::vector<kernels::AttentionChunk> chunks_, stores_;
   std::vector<float> picked_;                // [logit_rows, head size]
   kernels::AlignedBuffer logits_;            // [max_logit_rows, vocab_size]
   std::vector<float> log_sum_exp_;           // [logit_rows]
   std::vector<kernels::TargetRow> targets_;  // [score_rows]
-  std::vector<kernels::TargetScore> found_;  // [max_batch_tokens], so that `top` keeps its memory
+  std::vector<kernels::TargetScore> found_;  // [most score_rows so far]: `top` keeps its memory
   std::vector<engine::TokenScore> scores_;   // as found_
 };
 

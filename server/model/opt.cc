@@ -109,7 +109,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
     layer.k_proj.Apply(x, k, Activation::kNone, pool);  // [rows, hidden]
     layer.v_proj.Apply(x, v, Activation::kNone, pool);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, {}, batch.chunks, qkv, kv, WriteRows(a), pool);
+    kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a), pool);
     clock.Mark(StepPart::kAttention);
     layer.out_proj.Add(a, h, pool);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);

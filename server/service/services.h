@@ -25,7 +25,7 @@ struct RpcRecord {
   int64_t prompt_tokens = 0;     // fed, prefix and context included
   int64_t generated_tokens = 0;  // of all choices
   int64_t scored_tokens = 0;
-  int64_t cached_tokens = 0;  // of prompt_tokens, taken from the prefix cache
+  int64_t cached_tokens = 0;  // of prompt_tokens, found in the prefix cache or the step
   absl::Duration queue;       // of the sequence that took longest, as prefill and decode
   absl::Duration prefill;
   absl::Duration decode;

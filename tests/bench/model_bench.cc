@@ -105,6 +105,7 @@ class ModelBench {
   }
 
   StepNeeds Needs(const Batch& batch) const {
+    const double kv_element_bytes = info_.kv_dtype == "bfloat16" ? 2 : 4;
     const engine::StepCost cost = model_.cost();
     const auto rows = static_cast<double>(batch.ids.size());
     const auto head_rows = static_cast<double>(batch.logit_rows.size() + batch.score_rows.size());
@@ -115,8 +116,9 @@ class ModelBench {
     for (const engine::Chunk& chunk : batch.chunks) {
       const double first = chunk.first_position, count = chunk.tokens;
       needs.bytes += kv_token_bytes * (first + count);
-      // A query multiplies with each key and each value up to its own; float32 is 4 bytes.
-      needs.flops += 2 * kv_token_bytes / 4 * (count * first + count * (count + 1) / 2);
+      // A query multiplies with each key and each value up to its own.
+      needs.flops +=
+          2 * kv_token_bytes / kv_element_bytes * (count * first + count * (count + 1) / 2);
     }
     return needs;
   }

@@ -18,6 +18,7 @@ ABSL_FLAG(std::vector<std::string>, batch,
           "model: sequences that decode side by side, each 1 to 256");
 ABSL_FLAG(int64_t, context, 128, "model: tokens stored before a decode step, 1 to 65536");
 ABSL_FLAG(int64_t, text, 512, "model: tokens of a text to prefill or score, 1 to 65536");
+ABSL_FLAG(std::string, kv_dtype, "float32", "model: of keys and values, float32 or bfloat16");
 ABSL_DECLARE_FLAG(std::string, weight_dtype);
 
 namespace dyad::bench {
@@ -34,6 +35,14 @@ absl::StatusOr<WeightDtype> ParseDtype() {
   if (name == "int8") return WeightDtype::kInt8;
   return absl::InvalidArgumentError(absl::StrCat(
       "--weight_dtype is '", name, "'; it must be float32, bfloat16, float16 or int8"));
+}
+
+absl::StatusOr<kernels::KvType> ParseKvDtype() {
+  const std::string name = absl::GetFlag(FLAGS_kv_dtype);
+  if (name == "float32") return kernels::KvType::kFloat32;
+  if (name == "bfloat16") return kernels::KvType::kBfloat16;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--kv_dtype is '", name, "'; it must be float32 or bfloat16"));
 }
 
 absl::StatusOr<ModelWork> ParseWork() {
@@ -92,8 +101,11 @@ absl::Status RunModel(Operands operands) {
   if (!work.ok()) return work.status();
   const absl::StatusOr<WeightDtype> dtype = ParseDtype();
   if (!dtype.ok()) return dtype.status();
+  const absl::StatusOr<kernels::KvType> kv_dtype = ParseKvDtype();
+  if (!kv_dtype.ok()) return kv_dtype.status();
   ModelOptions options;
   options.weight_dtype = *dtype;
+  options.kv_dtype = *kv_dtype;
   options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work->text_tokens));
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const Roof roof = MeasureRoof(pool);

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <dlfcn.h>
 
 #include <algorithm>
 
@@ -11,6 +12,16 @@
 
 namespace dyad::bench {
 namespace {
+
+// LibTorch's threads and, where its products come from an OpenBLAS with threads of its own
+// (Debian's), those too.
+void SetThreads(int threads) {
+  at::set_num_threads(threads);
+  using SetBlasThreads = void (*)(int);
+  const auto set =
+      reinterpret_cast<SetBlasThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  if (set != nullptr) set(threads);
+}
 
 int64_t CopiesOf(int64_t weight_bytes) { return (kStreamBytes + weight_bytes - 1) / weight_bytes; }
 
@@ -67,7 +78,7 @@ class Dyad final : public TorchLayers {
 }  // namespace
 
 double TorchSgemmRate(int threads) {
-  at::set_num_threads(threads);
+  SetThreads(threads);
   constexpr int64_t kSize = 2048;
   const at::Tensor a = at::randn({kSize, kSize}), b = at::randn({kSize, kSize});
   at::Tensor c = at::empty({kSize, kSize});
@@ -76,12 +87,12 @@ double TorchSgemmRate(int threads) {
 }
 
 std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int64_t tokens, int threads) {
-  at::set_num_threads(threads);
+  SetThreads(threads);
   return std::make_unique<Dense>(shape, tokens);
 }
 
 std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int64_t tokens, int threads) {
-  at::set_num_threads(threads);
+  SetThreads(threads);
   return std::make_unique<Dyad>(shape, tokens);
 }
 

@@ -86,7 +86,7 @@ std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>
   for (const int64_t size : sizes) {
     const AttentionChunk chunk = {
         .first_row = 0, .tokens = size, .first_position = first, .pages = table};
-    PagedAttention(sequence.shape, sequence.rotary(), {&chunk, 1}, sequence.RowsFrom(first),
+    PagedAttention(sequence.shape, sequence.rotary(), {{&chunk, 1}, {}}, sequence.RowsFrom(first),
                    pages.layer, {out.data() + first * sequence.OutWidth(), sequence.OutWidth()},
                    pool);
     first += size;
@@ -189,12 +189,44 @@ TEST_P(AttentionTest, NeighboursDoNotShow) {
                         left.head_stride};
   std::vector<float> out(static_cast<size_t>(74 * left.OutWidth()));
   ThreadPool pool(2);
-  PagedAttention(shape, left.rotary(), chunks, rows, pages.layer, {out.data(), left.OutWidth()},
-                 pool);
+  PagedAttention(shape, left.rotary(), {chunks, {}}, rows, pages.layer,
+                 {out.data(), left.OutWidth()}, pool);
   std::vector<float> expected = InChunks(left, {37});
   const std::vector<float> after = InChunks(right, {37});
   expected.insert(expected.end(), after.begin(), after.end());
   EXPECT_EQ(out, expected);
+}
+
+// Two sequences that begin with the same 21 rows, which only the first one brings: they are stored
+// for the second one, too, in two pieces.
+TEST_P(AttentionTest, RowsStoredForAnotherSequenceGiveItTheBitsOfItsOwn) {
+  for (const AttentionShape& shape : kShapes) {
+    constexpr int64_t kLeft = 37, kShared = 21, kRight = 70;
+    const Sequence left(shape, kLeft, Packing::kInterleaved, 1);
+    Sequence right(shape, kRight, Packing::kInterleaved, 2);
+    const int64_t width = left.Width();
+    std::copy_n(left.values.begin(), kShared * width, right.values.begin());
+    std::vector<float> batch = left.values;
+    batch.insert(batch.end(), right.values.begin() + kShared * width, right.values.end());
+    const QkvRows rows = {{batch.data(), width},
+                          {batch.data() + shape.head_size, width},
+                          {batch.data() + 2 * shape.head_size, width},
+                          left.head_stride};
+    Pages pages(shape, 8);
+    const std::vector<int32_t> table[] = {{4, 0, 2}, {1, 5, 3, 7, 6}};
+    const AttentionChunk chunks[] = {{0, kLeft, 0, table[0]},
+                                     {kLeft, kRight - kShared, kShared, table[1]}};
+    const AttentionChunk stores[] = {{5, kShared - 5, 5, table[1]}, {0, 5, 0, table[1]}};
+    const int64_t out_width = left.OutWidth();
+    std::vector<float> out(static_cast<size_t>((kLeft + kRight - kShared) * out_width));
+    ThreadPool pool(2);
+    PagedAttention(shape, right.rotary(), {chunks, stores}, rows, pages.layer,
+                   {out.data(), out_width}, pool);
+    std::vector<float> expected = InChunks(left, {kLeft});
+    const std::vector<float> alone = InChunks(right, {kRight});
+    expected.insert(expected.end(), alone.begin() + kShared * out_width, alone.end());
+    EXPECT_EQ(out, expected) << shape.head_size;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::ValuesIn(SupportedIsas()),
@@ -230,7 +262,7 @@ TEST(PagedAttentionTest, TwoTokensByHand) {
   const AttentionChunk chunk = {0, 2, 0, table};
   std::vector<float> out(4);
   ThreadPool pool(1);
-  PagedAttention(shape, {cos, sin}, {&chunk, 1},
+  PagedAttention(shape, {cos, sin}, {{&chunk, 1}, {}},
                  {{rows.data(), 6}, {rows.data() + 2, 6}, {rows.data() + 4, 6}, 2}, pages.layer,
                  {out.data(), 2}, pool);
   EXPECT_EQ(out[0], 8);

@@ -95,9 +95,11 @@ class FakeModel final : public engine::Model {
         slots_(size_t{static_cast<uint32_t>(options_.kv_pages)} * engine::kPageTokens) {}
 
   const engine::ModelLimits& limits() const override { return limits_; }
-  engine::StepCost cost() const override { return {100, 400, 1000}; }
+  engine::StepCost cost() const override { return {100, 400, 10, 1000}; }
   int64_t steps() const { return steps_; }  // any thread
   int64_t rows() const { return rows_; }    // rows computed in all; any thread
+  // Tokens of rows that went into pages of other sequences, too, in all; any thread.
+  int64_t stored_again() const { return stored_again_; }
 
   absl::StatusOr<engine::StepResult> Step(const engine::Batch& batch) override {
     const int64_t step = steps_++;
@@ -110,46 +112,27 @@ class FakeModel final : public engine::Model {
     logits_.clear();
     log_sum_exp_.clear();
     scores_.clear();
-    size_t next_logits = 0;
-    size_t next_score = 0;
+    traces_.clear();
+    size_t next_store = 0;
     for (const engine::Chunk& chunk : batch.chunks) {
-      ids_.clear();
-      uint64_t state = kStart;
-      for (int32_t position = 0; position < chunk.first_position; ++position) {
-        const Slot& slot = At(chunk, position);
-        state = Mix(state, slot.id);
-        if (slot.id < 0 || slot.state != state || (slot.step == step && !slot.same_bits)) {
-          return Corrupt(chunk, position);
-        }
-        ids_.push_back(slot.id);
+      // Shared rows stand before the rows of whoever shares them.
+      for (; next_store < batch.stores.size(); ++next_store) {
+        const engine::Chunk& store = batch.stores[next_store];
+        if (store.first_row + store.tokens > chunk.first_row) break;
+        if (absl::Status status = StoreAgain(store, step); !status.ok()) return status;
       }
-      for (int32_t i = 0; i < chunk.tokens; ++i) {
-        const int32_t row = chunk.first_row + i;
-        const int32_t id = batch.ids[row];
-        ids_.push_back(id);
-        state = Mix(state, id);
-        Slot& slot = At(chunk, chunk.first_position + i);
-        // Computing a stored token again changes nothing; anything else may be written once a step.
-        const bool same_bits = slot.id == id && slot.state == state;
-        if (!same_bits && slot.step == step) return Corrupt(chunk, chunk.first_position + i);
-        if (!same_bits || slot.step != step) slot = {id, same_bits, step, state};
-        const bool wants_logits =
-            next_logits < batch.logit_rows.size() && batch.logit_rows[next_logits] == row;
-        const bool wants_score =
-            next_score < batch.score_rows.size() && batch.score_rows[next_score].row == row;
-        if (!wants_logits && !wants_score) continue;
-        FillLogits(ids_, state, row_logits_);
-        const float log_sum_exp = LogSumExp(row_logits_);
-        if (wants_logits) {
-          logits_.insert(logits_.end(), row_logits_.begin(), row_logits_.end());
-          log_sum_exp_.push_back(log_sum_exp);
-          ++next_logits;
-        }
-        if (wants_score) {
-          const engine::ScoreRow& asked = batch.score_rows[next_score++];
-          scores_.push_back(Score(row_logits_, asked.target, asked.top_n));
-        }
-      }
+      if (absl::Status status = RunChunk(batch, chunk, step); !status.ok()) return status;
+    }
+    for (; next_store < batch.stores.size(); ++next_store) {
+      const engine::Chunk& store = batch.stores[next_store];
+      if (absl::Status status = StoreAgain(store, step); !status.ok()) return status;
+    }
+    // A real model stores all of a layer before a row looks back: what is there in the end counts.
+    for (const engine::Chunk& chunk : batch.chunks) {
+      if (absl::Status status = CheckStored(chunk); !status.ok()) return status;
+    }
+    for (const engine::Chunk& store : batch.stores) {
+      if (absl::Status status = CheckStored(store); !status.ok()) return status;
     }
     return engine::StepResult{logits_, log_sum_exp_, scores_};
   }
@@ -211,12 +194,18 @@ class FakeModel final : public engine::Model {
  private:
   static constexpr uint64_t kStart = 0x243f6a8885a308d3;
 
+  // What a row of the batch stores.
+  struct Trace {
+    int32_t position = 0;
+    int32_t id = 0;
+    uint64_t state = 0;
+  };
+
   // What a token leaves behind. `state` stands for deep keys and values, which depend on all ids
   // before.
   struct Slot {
     int32_t id = -1;
-    bool same_bits = false;  // the last write changed nothing
-    int64_t step = -1;       // of the last write
+    int64_t step = -1;  // of the last write that changed something
     uint64_t state = 0;
   };
 
@@ -229,6 +218,80 @@ class FakeModel final : public engine::Model {
   Slot& At(const engine::Chunk& chunk, int32_t position) {
     const int32_t page = chunk.pages[position / engine::kPageTokens];
     return slots_[static_cast<size_t>(page) * engine::kPageTokens + position % engine::kPageTokens];
+  }
+
+  // Reads what is before the chunk, stores its rows, and answers what is asked of them.
+  absl::Status RunChunk(const engine::Batch& batch, const engine::Chunk& chunk, int64_t step) {
+    ids_.clear();
+    uint64_t state = kStart;
+    for (int32_t position = 0; position < chunk.first_position; ++position) {
+      const Slot& slot = At(chunk, position);
+      state = Mix(state, slot.id);
+      if (slot.id < 0 || slot.state != state) return Corrupt(chunk, position);
+      ids_.push_back(slot.id);
+    }
+    for (int32_t i = 0; i < chunk.tokens; ++i) {
+      const int32_t row = chunk.first_row + i;
+      const int32_t id = batch.ids[row];
+      ids_.push_back(id);
+      state = Mix(state, id);
+      traces_.push_back({chunk.first_position + i, id, state});
+      if (absl::Status status = Write(chunk, traces_.back(), step); !status.ok()) return status;
+      Answer(batch, row, state);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status StoreAgain(const engine::Chunk& store, int64_t step) {
+    stored_again_ += store.tokens;
+    for (int32_t i = 0; i < store.tokens; ++i) {
+      const Trace& trace = traces_[store.first_row + i];
+      if (trace.position != store.first_position + i) {
+        return absl::InternalError(absl::StrCat("fake model: row ", store.first_row + i,
+                                                " is stored at position ",
+                                                store.first_position + i));
+      }
+      if (absl::Status status = Write(store, trace, step); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  // Computing a stored token again changes nothing; anything else may be written once a step.
+  absl::Status Write(const engine::Chunk& chunk, const Trace& trace, int64_t step) {
+    Slot& slot = At(chunk, trace.position);
+    const bool same_bits = slot.id == trace.id && slot.state == trace.state;
+    if (!same_bits && slot.step == step) return Corrupt(chunk, trace.position);
+    if (!same_bits) slot = {trace.id, step, trace.state};
+    return absl::OkStatus();
+  }
+
+  absl::Status CheckStored(const engine::Chunk& chunk) {
+    uint64_t state = kStart;
+    for (int32_t position = 0; position < chunk.first_position + chunk.tokens; ++position) {
+      const Slot& slot = At(chunk, position);
+      state = Mix(state, slot.id);
+      if (slot.id < 0 || slot.state != state) return Corrupt(chunk, position);
+    }
+    return absl::OkStatus();
+  }
+
+  void Answer(const engine::Batch& batch, int32_t row, uint64_t state) {
+    const size_t logits = log_sum_exp_.size();
+    const bool wants_logits = logits < batch.logit_rows.size() && batch.logit_rows[logits] == row;
+    const auto wants_score = [&] {
+      return scores_.size() < batch.score_rows.size() &&
+             batch.score_rows[scores_.size()].row == row;
+    };
+    if (!wants_logits && !wants_score()) return;
+    FillLogits(ids_, state, row_logits_);
+    if (wants_logits) {
+      logits_.insert(logits_.end(), row_logits_.begin(), row_logits_.end());
+      log_sum_exp_.push_back(LogSumExp(row_logits_));
+    }
+    while (wants_score()) {
+      const engine::ScoreRow& asked = batch.score_rows[scores_.size()];
+      scores_.push_back(Score(row_logits_, asked.target, asked.top_n));
+    }
   }
 
   void FillLogits(std::span<const int32_t> ids, uint64_t state, std::vector<float>& logits) const {
@@ -260,29 +323,35 @@ class FakeModel final : public engine::Model {
     }
     int32_t next_row = 0;
     for (const engine::Chunk& chunk : batch.chunks) {
-      const int32_t last = chunk.first_position + chunk.tokens - 1;
-      const bool fits =
-          chunk.first_row == next_row && chunk.tokens >= 1 && chunk.first_position >= 0 &&
-          last<limits_.context_length&& static_cast<int32_t>(chunk.pages.size())> last /
-              engine::kPageTokens;
-      if (!fits) return absl::InternalError("fake model: a malformed chunk");
-      for (int32_t page : chunk.pages) {
-        if (page < 0 || page >= limits_.kv_pages) {
-          return absl::InternalError(absl::StrCat("fake model: page ", page));
-        }
+      if (chunk.first_row != next_row || !IsWellFormed(chunk)) {
+        return absl::InternalError("fake model: a malformed chunk");
       }
       next_row += chunk.tokens;
     }
-    const auto by_row = [](const engine::ScoreRow& a, const engine::ScoreRow& b) {
-      return a.row >= b.row;
+    for (const engine::Chunk& store : batch.stores) {
+      if (store.first_row < 0 || store.first_row + store.tokens > rows || !IsWellFormed(store)) {
+        return absl::InternalError("fake model: a malformed store");
+      }
+    }
+    const auto out_of_order = [](const engine::ScoreRow& a, const engine::ScoreRow& b) {
+      return std::pair(a.row, a.target) >= std::pair(b.row, b.target);
     };
     const bool ordered = next_row == rows &&
                          static_cast<int32_t>(batch.logit_rows.size()) <= limits_.max_logit_rows &&
                          std::adjacent_find(batch.logit_rows.begin(), batch.logit_rows.end(),
                                             std::greater_equal<>()) == batch.logit_rows.end() &&
                          std::adjacent_find(batch.score_rows.begin(), batch.score_rows.end(),
-                                            by_row) == batch.score_rows.end();
+                                            out_of_order) == batch.score_rows.end();
     return ordered ? absl::OkStatus() : absl::InternalError("fake model: malformed rows");
+  }
+
+  bool IsWellFormed(const engine::Chunk& chunk) const {
+    const int32_t end = chunk.first_position + chunk.tokens;
+    const auto pages = static_cast<int32_t>(chunk.pages.size());
+    return chunk.tokens >= 1 && chunk.first_position >= 0 && end <= limits_.context_length &&
+           pages * engine::kPageTokens >= end &&
+           std::all_of(chunk.pages.begin(), chunk.pages.end(),
+                       [this](int32_t page) { return page >= 0 && page < limits_.kv_pages; });
   }
 
   static absl::Status Corrupt(const engine::Chunk& chunk, int32_t position) {
@@ -296,7 +365,9 @@ class FakeModel final : public engine::Model {
   std::vector<Slot> slots_;  // [kv_pages, kPageTokens]
   std::atomic<int64_t> steps_{0};
   std::atomic<int64_t> rows_{0};
-  std::vector<int32_t> ids_;
+  std::atomic<int64_t> stored_again_{0};
+  std::vector<int32_t> ids_;   // of the chunk that runs, from its sequence's start
+  std::vector<Trace> traces_;  // [rows so far]
   std::vector<float> row_logits_;
   std::vector<float> logits_;
   std::vector<float> log_sum_exp_;

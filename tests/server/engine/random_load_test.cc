@@ -4,7 +4,9 @@
 //
 // Checked: results equal those of the sequence alone, bit for bit, at any budget, with the cache on
 // and off, through preemption; order of calls (RecordingSink); each ends once and in bounded time;
-// rows stay in the budget; no page leaks; the metrics add up.
+// rows stay in the budget, what is stored twice within a page per sequence; no page leaks; the
+// metrics add up. The fake model reads every page back after each step, so that a shared page or
+// row that is not the sequence's own past fails the step.
 #include <array>
 #include <memory>
 #include <random>
@@ -153,7 +155,8 @@ void CheckResult(const Visitor& visitor) {
 // The seeds together must have met everything that this test is about, or it proves nothing.
 class RandomLoadTest : public ::testing::TestWithParam<int> {
  protected:
-  static void Count(const CountingMetrics& metrics) {
+  static void Count(const CountingMetrics& metrics, const FakeModel& model) {
+    stored_again_ += model.stored_again();
     preempted_ += metrics.preempted;
     hit_tokens_ += metrics.hit;
     for (size_t reason = 0; reason < metrics.reasons.size(); ++reason) {
@@ -164,6 +167,7 @@ class RandomLoadTest : public ::testing::TestWithParam<int> {
   static void TearDownTestSuite() {
     EXPECT_GT(preempted_, 100);
     EXPECT_GT(hit_tokens_, 10'000);
+    EXPECT_GT(stored_again_, 2'000);
     for (size_t reason = 0; reason < ended_.size(); ++reason) {
       if (reason == static_cast<size_t>(EndReason::kUnavailable)) continue;
       EXPECT_GT(ended_[reason], 50) << "end reason " << reason;
@@ -173,6 +177,7 @@ class RandomLoadTest : public ::testing::TestWithParam<int> {
  private:
   static inline int64_t preempted_ = 0;
   static inline int64_t hit_tokens_ = 0;
+  static inline int64_t stored_again_ = 0;
   static inline std::array<int64_t, 8> ended_ = {};
 };
 
@@ -218,9 +223,12 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
       if (visitor->leaves_at == step) visitor->sink.Leave();
     }
     const int64_t rows = model.rows();
+    const int64_t stored_again = model.stored_again();
     runner.PlanStep();
     runner.FinishStep();
     ASSERT_LE(model.rows() - rows, options.max_batch_tokens);
+    ASSERT_LE(model.stored_again() - stored_again,
+              options.max_running_sequences * (kPageTokens - 1));
     const EngineStatus status = runner.Status();
     ASSERT_LE(status.running, options.max_running_sequences);
     // Within one step: nobody who left, and no deadline of the past, is still there.
@@ -242,11 +250,15 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
   if (!failures) {
     EXPECT_EQ(metrics.step_tokens, model.rows());
   }
+  if (options.prefix_cache == PrefixCache::kOff) {
+    EXPECT_EQ(model.stored_again() + metrics.hit, 0);
+  }
+  EXPECT_LE(metrics.hit, metrics.queried);
   for (const auto& visitor : visitors) {
     CheckResult(*visitor);
     tokens += static_cast<int64_t>(visitor->sink.tokens.size());
   }
-  Count(metrics);
+  Count(metrics, model);
   EXPECT_EQ(metrics.generated_tokens, tokens);
   EXPECT_EQ(metrics.first_tokens + metrics.inter_tokens, tokens);
 }

@@ -2,83 +2,18 @@
 #include "server/engine/scheduler.h"
 
 #include <memory>
-#include <numeric>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/engine/recording_sink.h"
+#include "tests/server/engine/scheduler_bench.h"
 
 namespace dyad::engine {
 namespace {
 
+using Bench = ::dyad::testing::SchedulerBench;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// A scheduler with its pages, and a stand-in for what the step runner does with a plan.
-class Bench {
- public:
-  explicit Bench(const SchedulerLimits& limits, int32_t pages)
-      : pool(pages), tree(pool), scheduler(limits, pool, tree) {}
-
-  // A sequence of `length` ids, first, first + 1, …
-  Sequence* Generate(int32_t length, int32_t max_new_tokens, int32_t first = 0) {
-    Request request;
-    request.ids.resize(length);
-    std::iota(request.ids.begin(), request.ids.end(), first);
-    request.max_new_tokens = max_new_tokens;
-    return Add(std::move(request));
-  }
-
-  Sequence* Score(int32_t length, int32_t score_from, int32_t first = 0, int32_t top_n = 0) {
-    Request request;
-    request.ids.resize(length);
-    std::iota(request.ids.begin(), request.ids.end(), first);
-    request.score_from = score_from;
-    request.top_n = top_n;
-    return Add(std::move(request));
-  }
-
-  Sequence* Add(Request request) {
-    auto sequence =
-        std::make_unique<Sequence>(Submission{std::move(request), &sink}, absl::UnixEpoch());
-    Sequence* added = sequence.get();
-    scheduler.Add(std::move(sequence));
-    return added;
-  }
-
-  // Runs one step: stores chunks, makes up scores and tokens, ends what is complete.
-  // Returns the tokens of each planned chunk, and notes who was preempted.
-  std::vector<int32_t> Step() {
-    const Plan& plan = scheduler.Schedule();
-    preempted = plan.preempted;
-    std::vector<int32_t> tokens;
-    for (const PlannedChunk& chunk : plan.chunks) {
-      Sequence& sequence = *chunk.sequence;
-      tokens.push_back(chunk.tokens);
-      EXPECT_GE(static_cast<int32_t>(sequence.pages.size()),
-                PagesFor(sequence.stored + chunk.tokens));
-      while (sequence.scores_missing() && sequence.next_score() <= sequence.stored + chunk.tokens) {
-        sequence.scores.push_back({-1.0f * static_cast<float>(sequence.next_score()), 1, {}});
-      }
-      scheduler.Store(sequence, chunk.tokens);
-      if (sequence.remaining() > 0) continue;
-      if (sequence.generates()) sequence.ids.push_back(7);
-      if (sequence.generated() == sequence.request.max_new_tokens) {
-        scheduler.End(sequence, absl::OkStatus());
-      }
-    }
-    for (auto& sequence : scheduler.TakeEnded()) ended.push_back(std::move(sequence));
-    return tokens;
-  }
-
-  PagePool pool;
-  PrefixTree tree;
-  Scheduler scheduler;
-  dyad::testing::RecordingSink sink;
-  std::vector<std::unique_ptr<Sequence>> ended;
-  std::vector<Sequence*> preempted;  // in the last step
-};
 
 constexpr SchedulerLimits kNoCache = {16, 8, PrefixCache::kOff};
 constexpr SchedulerLimits kCache = {64, 8, PrefixCache::kOn};
@@ -289,27 +224,6 @@ TEST(SchedulerTest, ScoresWithCompetitorsBypassTheCache) {
   bench.Step();
   bench.Score(40, 0, 0, 3);
   EXPECT_THAT(bench.Step(), ElementsAre(39));
-}
-
-TEST(SchedulerTest, EqualPromptsSubmittedTogetherAreComputedOnce) {
-  Bench bench(kCache, 20);
-  for (int i = 0; i < 4; ++i) bench.Generate(40, 2);
-  bench.Generate(5, 2, 100);                      // shares nothing: is not held up
-  EXPECT_THAT(bench.Step(), ElementsAre(40, 5));  // the others wait for the first
-  EXPECT_THAT(bench.Step(), ElementsAre(1, 1, 8, 8, 8));
-}
-
-TEST(SchedulerTest, NobodyIsPostponedTwice) {
-  Bench bench(kCache, 20);
-  bench.Generate(31, 5);
-  Request request;
-  request.ids.resize(35, 7);  // as the first one with what it generates
-  std::iota(request.ids.begin(), request.ids.begin() + 31, 0);
-  request.max_new_tokens = 1;
-  const Sequence* second = bench.Add(std::move(request));
-  EXPECT_THAT(bench.Step(), ElementsAre(31));
-  EXPECT_TRUE(second->postponed);
-  EXPECT_THAT(bench.Step(), ElementsAre(1, 19));  // although the first now fills the next page
 }
 
 TEST(SchedulerTest, IdlePagesAreReclaimedFromTheEndOfAPrefix) {

@@ -5,77 +5,23 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/engine/counting_metrics.h"
-#include "tests/server/engine/recording_sink.h"
-#include "tests/support/fake_model.h"
-#include "tests/support/hand_clock.h"
+#include "tests/server/engine/step_bench.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::engine {
 namespace {
 
-using ::dyad::testing::CountingMetrics;
-using ::dyad::testing::FakeModel;
+using Bench = ::dyad::testing::StepBench;
 using ::dyad::testing::FakeModelOptions;
-using ::dyad::testing::HandClock;
+using ::dyad::testing::Generate;
 using ::dyad::testing::RecordingSink;
+using ::dyad::testing::Score;
 using ::dyad::testing::Spelling;
 using ::dyad::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// A runner on its fake model. Each step takes the model a second of the hand's clock.
-class Bench {
- public:
-  explicit Bench(FakeModelOptions model_options = {}, EngineOptions options = {})
-      : model(WithStepTime(std::move(model_options))),
-        runner(model, options, metrics, [this] { return clock.Now(); }) {}
-
-  void Add(Request request, RecordingSink& sink) {
-    runner.Add(std::make_unique<Sequence>(Submission{std::move(request), &sink}, clock.Now()));
-  }
-  void Step() {
-    runner.PlanStep();
-    runner.FinishStep();
-    runner.NotifyEnded();
-  }
-  void RunAll() {
-    for (int steps = 0; runner.HasWork(); ++steps) {
-      ASSERT_LT(steps, 1000);
-      Step();
-    }
-  }
-
-  HandClock clock;
-  CountingMetrics metrics;
-  FakeModel model;
-  StepRunner runner;
-
- private:
-  FakeModelOptions WithStepTime(FakeModelOptions options) {
-    options.before_step = [this, before = options.before_step](int64_t step) {
-      clock.Advance(absl::Seconds(1));
-      return before ? before(step) : absl::OkStatus();
-    };
-    return options;
-  }
-};
-
-Request Generate(std::vector<int32_t> ids, int32_t max_new_tokens) {
-  Request request;
-  request.ids = std::move(ids);
-  request.max_new_tokens = max_new_tokens;
-  return request;
-}
-
-Request Score(std::vector<int32_t> ids, int32_t score_from) {
-  Request request;
-  request.ids = std::move(ids);
-  request.score_from = score_from;
-  return request;
-}
 
 FakeModelOptions Spells(std::vector<int32_t> prompt, std::vector<int32_t> continuation) {
   FakeModelOptions options;
@@ -181,21 +127,6 @@ TEST(StepRunnerTest, BitsDoNotDependOnTheBudgetNorOnTheCache) {
       }
     }
   }
-}
-
-TEST(StepRunnerTest, ChoicesOfOneRequestShareItsPrompt) {
-  Bench bench;
-  RecordingSink sinks[4];
-  Request request = Generate(std::vector<int32_t>(40, 3), 4);
-  request.sampling.temperature = 2;
-  for (RecordingSink& sink : sinks) {
-    bench.Add(request, sink);
-    ++request.sampling.choice;
-  }
-  bench.RunAll();
-  EXPECT_EQ(bench.model.rows(), 40 + 3 * 8 + 4 * 3);
-  EXPECT_NE(sinks[0].Ids(), sinks[1].Ids());
-  EXPECT_EQ(bench.metrics.hit, 3 * 32);
 }
 
 TEST(StepRunnerTest, ACancelTakesEffectInTheNextStepRunningOrWaiting) {

@@ -72,7 +72,7 @@ TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
   Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
   const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
   ASSERT_OK(embedding);
-  const at::Tensor y = EmptyRows(4, 6);
+  const at::Tensor y = testing::EmptyRows(4, 6);
   embedding->Copy(kIds, 2, y);
   for (size_t t = 0; t < kIds.size(); ++t) {
     for (int64_t i = 0; i < 6; ++i) {
@@ -100,7 +100,7 @@ TEST(EmbeddingTest, Int8IsMadeFromEveryStoredType) {
     Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
     const auto embedding = LoadEmbedding(loading.context, name, kSize);
     ASSERT_OK(embedding);
-    const at::Tensor y = EmptyRows(4, 6);
+    const at::Tensor y = testing::EmptyRows(4, 6);
     embedding->Copy(kIds, 0, y);
     found.push_back(Values(y));
     for (size_t i = 0; i < found[0].size(); ++i) {
@@ -147,10 +147,10 @@ TEST_F(TablesTest, ATiedHeadOfInt8HoldsTheNumbersOfTheEmbedding) {
   const auto tables = Load(loading, Head::kTied);
   ASSERT_OK(tables);
   const std::vector<int32_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-  const at::Tensor rows = EmptyRows(10, 6);
+  const at::Tensor rows = testing::EmptyRows(10, 6);
   tables->embedding.Copy(all, 0, rows);
   for (int64_t i = 0; i < 6; ++i) {
-    const at::Tensor x = EmptyRows(1, 6), y = EmptyRows(1, 10);
+    const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
     for (int64_t j = 0; j < 6; ++j) x.data_ptr<float>()[j] = i == j ? 1.0f : 0.0f;
     tables->head.Apply(x, y, kernels::Activation::kNone, loading.pool);
     for (int64_t id = 0; id < 10; ++id) {

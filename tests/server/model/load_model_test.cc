@@ -1,8 +1,5 @@
-// Whole folders: golden values of every served fixture, load independence, and refusals. Narrower
-// types are in narrow_types_test.cc.
+// Whole folders: golden values of every served fixture, narrow weights and caches, load independence.
 #include "server/model/load_model.h"
-
-#include <sys/resource.h>
 
 #include <cmath>
 #include <filesystem>
@@ -11,32 +8,58 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/model/loaded_model.h"
+#include "tests/server/model/golden.h"
+#include "tests/server/model/model_runner.h"
 
 namespace dyad {
 namespace {
 
-using ::testing::AllOf;
 using testing::Distance;
 using testing::Driver;
-using testing::ExpectBitsIndependentOfLoad;
 using testing::FixtureFolder;
 using testing::FixturesDir;
 using testing::Golden;
 using ::testing::HasSubstr;
-using testing::Load;
-using testing::LogprobsOf;
 using testing::MemoryTensors;
 using ::testing::Not;
-using testing::Pool;
 using testing::RandomIds;
 using testing::ScratchFolder;
 using testing::Sequence;
 using testing::SmallOptions;
 
+kernels::ThreadPool& Pool() {
+  static auto* pool = new kernels::ThreadPool(2);
+  return *pool;
+}
+
+LoadedModel Load(const std::string& folder, const ModelOptions& options,
+                 kernels::ThreadPool& pool = Pool()) {
+  auto model = LoadModel(folder, options, pool);
+  EXPECT_OK(model);
+  return model.ok() ? *std::move(model) : LoadedModel();
+}
+
+std::vector<std::vector<float>> LogprobsOf(LoadedModel& model, const std::vector<int32_t>& ids,
+                                           int32_t chunk = 128) {
+  Driver driver(*model.model);
+  Sequence run{ids};
+  driver.Finish(run, chunk);
+  return run.logprobs;
+}
+
+std::vector<std::vector<double>> Widened(const std::vector<std::vector<float>>& rows) {
+  std::vector<std::vector<double>> result;
+  for (const auto& row : rows) result.emplace_back(row.begin(), row.end());
+  return result;
+}
+
 class FixtureTest : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(Served, FixtureTest, ::testing::ValuesIn(testing::ServedFixtures()),
-                         testing::TestName);
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 TEST_P(FixtureTest, GivesTheGoldenLogprobsAndContinuations) {
   const Golden golden(GetParam());
@@ -75,8 +98,121 @@ TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
   }
 }
 
+void ExpectBitsIndependentOfLoad(const std::string& folder, const ModelOptions& options) {
+  kernels::ThreadPool single(1);
+  LoadedModel alone = Load(folder, options, single);
+  LoadedModel mixed = Load(folder, options);
+  ASSERT_NE(alone.model, nullptr);
+  ASSERT_NE(mixed.model, nullptr);
+  std::vector<Sequence> runs(8);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    runs[i].ids = RandomIds(1 + static_cast<int64_t>(i * i), alone.model->limits().vocab_size, i);
+  }
+  Driver(*mixed.model, 7).FinishMixed(runs);
+  for (const Sequence& run : runs) {
+    Sequence reference{run.ids};
+    Driver(*alone.model).Finish(reference, 128);
+    EXPECT_EQ(run.logprobs, reference.logprobs) << run.ids.size() << " tokens";
+    EXPECT_EQ(run.scores, reference.scores) << run.ids.size() << " tokens";
+    Sequence one_by_one{run.ids};
+    Driver(*alone.model, 2).Finish(one_by_one, 1);
+    EXPECT_EQ(one_by_one.logprobs, reference.logprobs) << run.ids.size() << " tokens";
+  }
+}
+
 TEST_P(FixtureTest, BitsDependNeitherOnNeighboursNorChunksNorThreads) {
   ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), SmallOptions());
+}
+
+TEST_P(FixtureTest, BitsOfInt8DependNeitherOnNeighboursNorChunksNorThreads) {
+  ModelOptions options = SmallOptions();
+  options.weight_dtype = WeightDtype::kInt8;
+  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+}
+
+TEST_P(FixtureTest, BitsOfABfloat16CacheDependNeitherOnNeighboursNorChunksNorThreads) {
+  ModelOptions options = SmallOptions();
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+}
+
+TEST_P(FixtureTest, ABfloat16CacheMovesLogprobsALittle) {
+  const Golden golden(GetParam());
+  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
+  ModelOptions options = SmallOptions();
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  LoadedModel model = Load(FixtureFolder(GetParam()), options);
+  ASSERT_NE(model.model, nullptr);
+  EXPECT_EQ(model.info.kv_dtype, "bfloat16");
+  const double moved = Distance(LogprobsOf(model, ids), golden.LogSoftmax("case3.logits"));
+  EXPECT_LE(moved, 6e-2);
+  EXPECT_GT(moved, 2e-4) << "as exact as float32: nothing was rounded";
+  std::printf("a bfloat16 cache moves logprobs by at most %.4f\n", moved);
+}
+
+// Embeddings and head included.
+TEST_P(FixtureTest, Int8WeightsActAsTheDequantisedOnesInFloat32) {
+  const Golden golden(GetParam());
+  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
+  ScratchFolder dequantised;
+  std::filesystem::copy(FixturesDir() / GetParam() / "config.json", dequantised / "config.json");
+  dequantised.Write("model.safetensors",
+                    testing::SafetensorsBytes(testing::FixtureTensorsThroughInt8(GetParam())));
+  ModelOptions options = SmallOptions();
+  options.weight_dtype = WeightDtype::kFloat32;
+  LoadedModel wide = Load(dequantised.path(), options);
+  options.weight_dtype = WeightDtype::kInt8;
+  LoadedModel narrow = Load(FixtureFolder(GetParam()), options);
+  ASSERT_NE(wide.model, nullptr);
+  ASSERT_NE(narrow.model, nullptr);
+  EXPECT_EQ(narrow.info.weight_dtype, "int8");
+  EXPECT_LT(narrow.info.weight_bytes, wide.info.weight_bytes / 2);
+  const auto logprobs = LogprobsOf(narrow, ids);
+  EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4);
+  const double from_float32 = Distance(logprobs, golden.LogSoftmax("case3.logits"));
+  EXPECT_LE(from_float32, 0.2);  // random weights; README.md has a trained model's
+  RecordProperty("int8_from_float32", std::to_string(from_float32));
+  std::printf("int8 moves logprobs by at most %.4f\n", from_float32);
+}
+
+struct Rounding {
+  WeightDtype dtype;
+  std::string name;
+  float (*round)(float);
+  double from_float32;  // how far logprobs may move
+};
+
+float ThroughFloat16(float value) { return FromFloat16(ToFloat16(value)); }
+float ThroughBfloat16(float value) { return FromBfloat16(ToBfloat16(value)); }
+
+TEST_P(FixtureTest, SixteenBitWeightsActAsTheRoundedOnesInFloat32) {
+  const Golden golden(GetParam());
+  const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
+  for (const Rounding& rounding :
+       {Rounding{WeightDtype::kFloat16, "float16", &ThroughFloat16, 1e-2},
+        Rounding{WeightDtype::kBfloat16, "bfloat16", &ThroughBfloat16, 6e-2}}) {
+    ScratchFolder rounded;
+    std::filesystem::copy(FixturesDir() / GetParam() / "config.json", rounded / "config.json");
+    const MemoryTensors tensors =
+        testing::FixtureTensors(GetParam(), [&](const std::string& name, float value) {
+          return testing::IsNormOrBias(name) ? value : rounding.round(value);
+        });
+    rounded.Write("model.safetensors", testing::SafetensorsBytes(tensors));
+    ModelOptions options = SmallOptions();
+    options.weight_dtype = rounding.dtype;
+    LoadedModel narrow = Load(FixtureFolder(GetParam()), options);
+    options.weight_dtype = WeightDtype::kFloat32;
+    LoadedModel wide = Load(rounded.path(), options);
+    ASSERT_NE(narrow.model, nullptr);
+    ASSERT_NE(wide.model, nullptr);
+    EXPECT_EQ(narrow.info.weight_dtype, rounding.name);
+    EXPECT_EQ(wide.info.weight_dtype, "float32");
+    EXPECT_LT(narrow.info.weight_bytes, wide.info.weight_bytes);
+    const auto logprobs = LogprobsOf(narrow, ids);
+    EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4) << rounding.name;
+    EXPECT_LE(Distance(logprobs, golden.LogSoftmax("case3.logits")), rounding.from_float32)
+        << rounding.name;
+  }
 }
 
 TEST(LoadModelTest, DescribesWhatItFound) {
@@ -107,6 +243,18 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   EXPECT_GT(cost.weight_bytes_per_step, 0);
 }
 
+TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
+  ModelOptions options = SmallOptions();
+  const LoadedModel wide = Load(FixtureFolder("opt-dense"), options);
+  options.kv_dtype = kernels::KvType::kBfloat16;
+  const LoadedModel narrow = Load(FixtureFolder("opt-dense"), options);
+  ASSERT_NE(wide.model, nullptr);
+  ASSERT_NE(narrow.model, nullptr);
+  EXPECT_EQ(wide.info.kv_dtype, "float32");
+  EXPECT_GE(narrow.model->limits().kv_pages, 2 * wide.model->limits().kv_pages);
+  EXPECT_LE(narrow.info.kv_cache_bytes, options.kv_cache_bytes);
+}
+
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {
   ModelOptions options = SmallOptions();
   options.max_batch_tokens = 33;
@@ -133,120 +281,6 @@ TEST(LoadModelTest, OptionsOutsideTheirRangesAreRefused) {
       testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kv_cache_bytes is 100")));
   EXPECT_THAT(LoadModel("/no/such/folder", SmallOptions(), Pool()),
               testing::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/folder")));
-}
-
-TEST(CheckModelTest, TheUndamagedModelsPass) {
-  for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad_base")) {
-    EXPECT_OK(CheckModel(folder.path(), SmallOptions(), Pool()));
-  }
-  for (const std::string& name : testing::ServedFixtures()) {
-    EXPECT_OK(CheckModel(FixtureFolder(name), SmallOptions(), Pool()));
-  }
-  EXPECT_OK(CheckModel(testing::DemoModelDir(), SmallOptions(), Pool()));
-}
-
-int64_t PeakBytes() {
-  rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;
-}
-
-// Every damaged folder, and those of structures that are not served: a message that names a file, a
-// tensor or a key, and no memory taken.
-TEST(CheckModelTest, DamagedFoldersAreRefusedByNameAndWithoutMemory) {
-  const int64_t before = PeakBytes();
-  int count = 0;
-  for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad")) {
-    const auto info = CheckModel(folder.path(), SmallOptions(), Pool());
-    const std::string name = folder.path().filename().string();
-    std::printf("%-28s %s\n", name.c_str(), info.status().ToString().c_str());
-    ASSERT_FALSE(info.ok()) << name;
-    EXPECT_THAT(std::string(info.status().message()),
-                ::testing::ContainsRegex("config\\.json|\\.safetensors|\\.bin|model\\."))
-        << name;
-    EXPECT_NE(info.status().code(), absl::StatusCode::kInternal) << info.status();
-    EXPECT_EQ(info.status().message().find('\n'), absl::string_view::npos);
-    ++count;
-  }
-  EXPECT_GE(count, 40);
-  EXPECT_LT(PeakBytes() - before, 64 << 20);
-}
-
-// A folder with a changed config.json and the tensors of `fixture`.
-absl::Status CheckWith(const std::string& fixture, const nlohmann::json& changes) {
-  ScratchFolder folder;
-  const std::string text = testing::ReadWhole(FixturesDir() / fixture / "config.json");
-  nlohmann::json config = nlohmann::json::parse(text);
-  config.merge_patch(changes);
-  folder.Write("config.json", config.dump());
-  folder.Write("model.safetensors", testing::SafetensorsBytes(testing::FixtureTensors(fixture)));
-  return CheckModel(folder.path(), SmallOptions(), Pool()).status();
-}
-
-TEST(CheckModelTest, StructuredLinearMustAgreeWithTheTensors) {
-  EXPECT_OK(CheckWith("opt-dyad-it4-nokey", nlohmann::json::object()));
-  const auto key = [](const char* path, const nlohmann::json& value) {
-    return nlohmann::json{{"structured_linear", {{path, value}}}};
-  };
-  EXPECT_OK(CheckWith("opt-dyad-it4-nokey",
-                      key("decoder.layers.*.fc1", {{"kind", "dyad"}, {"variant", "dt"}})));
-  EXPECT_THAT(
-      CheckWith("opt-dyad-it4-nokey", key("model.decoder.layers.1.fc1", {{"kind", "dense"}})),
-      testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                        AllOf(HasSubstr("layers.1.fc1 is dense"), HasSubstr("wl, wu"))));
-  EXPECT_THAT(CheckWith("opt-dense", key("model.decoder.layers.*.fc2", {{"kind", "dyad"}})),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                                AllOf(HasSubstr("is dyad"), HasSubstr("bias, weight"))));
-  EXPECT_THAT(CheckWith("opt-dense", key("model.decoder.layers.*.fc9", {{"kind", "dense"}})),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("fc9")));
-  EXPECT_THAT(CheckWith("opt-dyad-it4-nokey", {{"dyad_dim", 2}}),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                                AllOf(HasSubstr("dyad_dim is 2"), HasSubstr("4 blocks"))));
-}
-
-TEST(CheckModelTest, SizesThatOnlyTheConfigClaimsAreRefusedBeforeMemoryIsTaken) {
-  const int64_t before = PeakBytes();
-  for (const nlohmann::json& claim :
-       {nlohmann::json{{"vocab_size", 1 << 24}}, nlohmann::json{{"num_hidden_layers", 1024}},
-        nlohmann::json{{"ffn_dim", 1 << 18}},
-        nlohmann::json{{"max_position_embeddings", 1 << 17}}}) {
-    EXPECT_THAT(CheckWith("opt-dense", claim),
-                testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("expected")))
-        << claim;
-  }
-  EXPECT_LT(PeakBytes() - before, 32 << 20);
-}
-
-TEST(CheckModelTest, ConversionMustNotOverflow) {
-  ScratchFolder folder;
-  std::filesystem::copy(FixturesDir() / "opt-dense" / "config.json", folder / "config.json");
-  const std::string victim = "decoder.layers.1.fc2.weight";
-  MemoryTensors tensors = testing::FixtureTensors(
-      "opt-dense", [&](const std::string& name, float v) { return name == victim ? 7e4f : v; });
-  ASSERT_TRUE(tensors.contains(victim));
-  folder.Write("model.safetensors", testing::SafetensorsBytes(tensors));
-  ModelOptions options = SmallOptions();
-  EXPECT_OK(CheckModel(folder.path(), options, Pool()));
-  options.weight_dtype = WeightDtype::kBfloat16;
-  EXPECT_OK(CheckModel(folder.path(), options, Pool()));
-  options.weight_dtype = WeightDtype::kFloat16;
-  EXPECT_THAT(CheckModel(folder.path(), options, Pool()),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                                AllOf(HasSubstr(victim), HasSubstr("overflows float16"))));
-}
-
-TEST(CheckModelTest, AStoredHeadMustEqualTheTiedEmbedding) {
-  const std::string folder = FixtureFolder("opt-dyad-it4");
-  EXPECT_OK(CheckModel(folder, SmallOptions(), Pool()));  // has an equal lm_head.weight
-  ScratchFolder other;
-  std::filesystem::copy(FixturesDir() / "opt-dyad-it4" / "config.json", other / "config.json");
-  const MemoryTensors tensors = testing::FixtureTensors(
-      "opt-dyad-it4",
-      [](const std::string& name, float v) { return name == "lm_head.weight" ? v + 1 : v; });
-  other.Write("model.safetensors", testing::SafetensorsBytes(tensors));
-  EXPECT_THAT(CheckModel(other.path(), SmallOptions(), Pool()),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                                AllOf(HasSubstr("lm_head.weight"), HasSubstr("tie"))));
 }
 
 }  // namespace

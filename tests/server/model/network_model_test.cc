@@ -82,6 +82,58 @@ TEST_F(NetworkModelTest, ResultsDoNotDependOnWhatTheStepBeforeAsked) {
   EXPECT_EQ(std::vector<engine::TokenScore>(again->scores.begin(), again->scores.end()), scores);
 }
 
+// The second sequence begins as the first one does, with 4 of its rows.
+TEST_F(NetworkModelTest, ASequenceThatSharesRowsGetsTheBitsOfItsOwn) {
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 20; ++i) ids.push_back((i * 7) % 50);
+  engine::Batch alone;
+  alone.ids = ids;
+  alone.chunks.push_back({0, 20, 0, second_pages_});
+  alone.logit_rows = {19};
+  alone.score_rows = {{3, 11, 2}, {19, 7, 0}};
+  const auto expected = model_->Step(alone);
+  ASSERT_OK(expected);
+  const std::vector<float> logits(expected->logits.begin(), expected->logits.end());
+  const std::vector<engine::TokenScore> scores(expected->scores.begin(), expected->scores.end());
+
+  const std::vector<int32_t> other_pages = {3, 4};
+  engine::Batch shared;
+  shared.ids = {ids.begin(), ids.begin() + 5};
+  shared.ids.insert(shared.ids.end(), ids.begin() + 4, ids.end());
+  shared.ids[4] = 40;
+  shared.chunks.push_back({0, 5, 0, first_pages_});
+  shared.chunks.push_back({5, 16, 4, other_pages});
+  shared.stores.push_back({2, 2, 2, other_pages});
+  shared.stores.push_back({0, 2, 0, other_pages});
+  shared.logit_rows = {20};
+  shared.score_rows = {{3, 11, 2}, {3, 40, 0}, {20, 7, 0}};
+  const auto result = model_->Step(shared);
+  ASSERT_OK(result);
+  EXPECT_EQ(std::vector<float>(result->logits.begin(), result->logits.end()), logits);
+  ASSERT_EQ(result->scores.size(), 3u);
+  EXPECT_EQ(result->scores[0], scores[0]);
+  EXPECT_EQ(result->scores[2], scores[1]);
+}
+
+TEST_F(NetworkModelTest, MoreTargetsThanRowsAreScored) {
+  engine::Batch batch = GoodBatch();
+  batch.score_rows.clear();
+  for (int32_t row = 0; row < 23; ++row) {
+    for (int32_t target = 0; target < 50; ++target) batch.score_rows.push_back({row, target, 1});
+  }
+  const auto result = model_->Step(batch);
+  ASSERT_OK(result);
+  ASSERT_EQ(result->scores.size(), 23u * 50);
+  for (size_t row = 0; row < 23; ++row) {
+    int64_t ranks = 0;
+    for (size_t target = 0; target < 50; ++target) {
+      ranks += result->scores[row * 50 + target].rank;
+    }
+    EXPECT_EQ(ranks, 50 * 51 / 2);
+  }
+  EXPECT_EQ(result->scores[4 * 50 + 3].logprob, result->logits[3] - result->log_sum_exp[0]);
+}
+
 TEST_F(NetworkModelTest, ABatchMayBeEmptyOrAskForNothing) {
   const auto empty = model_->Step({});
   ASSERT_OK(empty);
@@ -125,8 +177,28 @@ TEST_F(NetworkModelTest, BrokenBatchesAreInternalErrorsAndDoNoHarm) {
       {"number of logit_rows is 9",
        [](engine::Batch& b) { b.logit_rows = {0, 1, 2, 3, 4, 5, 6, 7, 8}; }},
       {"score row is -1", [](engine::Batch& b) { b.score_rows[0].row = -1; }},
-      {"score row is 0", [](engine::Batch& b) { b.score_rows[1].row = 0; }},
+      {"score row is 4", [](engine::Batch& b) { b.score_rows[0].row = 5; }},
+      {"target is 7; expected more than 7",
+       [](engine::Batch& b) {
+         b.score_rows[1] = {0, 7, 1};
+       }},
       {"target is 50", [](engine::Batch& b) { b.score_rows[0].target = 50; }},
+      {"end of a store is 24",
+       [this](engine::Batch& b) {
+         b.stores = {{20, 4, 15, second_pages_}};
+       }},
+      {"end of a store is -1",
+       [this](engine::Batch& b) {
+         b.stores = {{-2, 1, 0, second_pages_}};
+       }},
+      {"position in a store is 1; expected 0",
+       [this](engine::Batch& b) {
+         b.stores = {{5, 2, 1, second_pages_}};
+       }},
+      {"number of pages is 1",
+       [this](engine::Batch& b) {
+         b.stores = {{5, 17, 0, first_pages_}};
+       }},
       {"top_n is 21", [](engine::Batch& b) { b.score_rows[0].top_n = 21; }},
   };
   for (const auto& [message, damage] : breaks) {

@@ -111,7 +111,7 @@ inline std::vector<float> HiddenStates(Network& network, const std::vector<int32
   network.Prepare(64);
   StepClock clock;
   const kernels::ConstRows rows =
-      network.Forward({ids, positions, {&chunk, 1}}, *cache, clock, pool);
+      network.Forward({ids, positions, {{&chunk, 1}, {}}}, *cache, clock, pool);
   std::vector<float> result;
   for (int64_t t = 0; t < std::ssize(ids); ++t) {
     const float* row = rows.data + t * rows.stride;

@@ -82,11 +82,13 @@ class SteadyStateTest : public ::testing::Test {
     // Room for the largest batch, so that the batch itself does not count.
     batch_.ids.reserve(256);
     batch_.chunks.reserve(kSequences);
+    batch_.stores.reserve(kSequences);
     batch_.logit_rows.reserve(kSequences);
-    batch_.score_rows.reserve(256);
+    batch_.score_rows.reserve(2 * 256);
   }
 
-  // Appends `tokens` tokens of a sequence, scores all but the first or wants logits of the last.
+  // Appends `tokens` tokens of a sequence; scores two targets after each, as if another sequence
+  // shared them, and stores them for that one; or wants logits of the last.
   enum class Want { kScores, kLogits };
   void AddChunk(int32_t sequence, int32_t position, int32_t tokens, Want want, int32_t top_n) {
     constexpr size_t kPagesEach = kTokens / engine::kPageTokens;
@@ -96,8 +98,13 @@ class SteadyStateTest : public ::testing::Test {
     for (int32_t i = 0; i < tokens; ++i) {
       batch_.ids.push_back(static_cast<int32_t>(random_() % 1000));
       if (want == Want::kScores) {
-        batch_.score_rows.push_back({first + i, static_cast<int32_t>(random_() % 1000), top_n});
+        const auto target = static_cast<int32_t>(random_() % 1000);
+        batch_.score_rows.push_back({first + i, target, top_n});
+        batch_.score_rows.push_back({first + i, target + 1, 0});
       }
+    }
+    if (want == Want::kScores) {
+      batch_.stores.push_back({first, tokens, position, std::span(pages_).first(kPagesEach)});
     }
     if (want == Want::kLogits) batch_.logit_rows.push_back(first + tokens - 1);
   }
@@ -107,6 +114,7 @@ class SteadyStateTest : public ::testing::Test {
     ASSERT_TRUE(result.ok());
     batch_.ids.clear();
     batch_.chunks.clear();
+    batch_.stores.clear();
     batch_.logit_rows.clear();
     batch_.score_rows.clear();
   }

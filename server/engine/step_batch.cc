@@ -1,0 +1,102 @@
+// Chunk by chunk; wishes are merged at the end.
+#include "server/engine/step_batch.h"
+
+#include <algorithm>
+#include <span>
+#include <tuple>
+
+namespace dyad::engine {
+namespace {
+
+bool SameTarget(const ScoreRow& a, const ScoreRow& b) {
+  return a.row == b.row && a.target == b.target;
+}
+
+std::span<const int32_t> PagesUpTo(const Sequence& sequence, int32_t end) {
+  return std::span(sequence.pages).first(static_cast<size_t>(PagesFor(end)));
+}
+
+}  // namespace
+
+// The token before a token predicts it.
+ScoredRange ScoredBy(const PlannedChunk& chunk) {
+  const Sequence& sequence = *chunk.sequence;
+  const int32_t begin = std::max(sequence.next_score(), sequence.stored + 1);
+  const int32_t end = std::min(sequence.prompt_tokens, sequence.stored + chunk.tokens + 1);
+  return {begin, std::max(begin, end)};
+}
+
+bool DrawsToken(const PlannedChunk& chunk) {
+  const Sequence& sequence = *chunk.sequence;
+  return sequence.generates() && sequence.stored + chunk.tokens == sequence.length();
+}
+
+void StepBatch::Fill(const Plan& plan) {
+  batch_.ids.clear();
+  batch_.chunks.clear();
+  batch_.stores.clear();
+  batch_.logit_rows.clear();
+  batch_.score_rows.clear();
+  for (const PlannedChunk& chunk : plan.chunks) {
+    if (chunk.tokens == 0) continue;
+    const Sequence& sequence = *chunk.sequence;
+    const std::span<const int32_t> rows = plan.RowsOf(chunk);
+    const int32_t begin = sequence.stored + chunk.shared;
+    const int32_t end = sequence.stored + chunk.tokens;
+    AddStores(plan, chunk);
+    if (begin < end) {
+      batch_.chunks.push_back(
+          {static_cast<int32_t>(batch_.ids.size()), end - begin, begin, PagesUpTo(sequence, end)});
+      batch_.ids.insert(batch_.ids.end(), sequence.ids.begin() + begin, sequence.ids.begin() + end);
+    }
+    const ScoredRange scored = ScoredBy(chunk);
+    for (int32_t i = scored.begin; i < scored.end; ++i) {
+      batch_.score_rows.push_back(
+          {rows[i - 1 - sequence.stored], sequence.ids[i], sequence.request.top_n});
+    }
+    if (DrawsToken(chunk)) batch_.logit_rows.push_back(rows.back());
+  }
+  MergeWishes();
+}
+
+// Shared tokens in a page that is not full, hence not shared: at most 15, in rows of one or several
+// chunks. Those in full pages are stored by whoever computes them.
+void StepBatch::AddStores(const Plan& plan, const PlannedChunk& chunk) {
+  const Sequence& sequence = *chunk.sequence;
+  const std::span<const int32_t> rows = plan.RowsOf(chunk);
+  const int32_t end = sequence.stored + chunk.shared;
+  int32_t begin = std::max(sequence.stored, end / kPageTokens * kPageTokens);
+  for (int32_t i = begin; i < end; ++i) {
+    const int32_t row = rows[i - sequence.stored];
+    if (i + 1 < end && rows[i + 1 - sequence.stored] == row + 1) continue;
+    batch_.stores.push_back({row - (i - begin), i + 1 - begin, begin, PagesUpTo(sequence, i + 1)});
+    begin = i + 1;
+  }
+}
+
+void StepBatch::MergeWishes() {
+  std::vector<int32_t>& logits = batch_.logit_rows;
+  std::sort(logits.begin(), logits.end());
+  logits.erase(std::unique(logits.begin(), logits.end()), logits.end());
+  std::vector<ScoreRow>& scores = batch_.score_rows;
+  std::sort(scores.begin(), scores.end(), [](const ScoreRow& a, const ScoreRow& b) {
+    return std::tie(a.row, a.target, b.top_n) < std::tie(b.row, b.target, a.top_n);
+  });
+  scores.erase(std::unique(scores.begin(), scores.end(), SameTarget), scores.end());
+}
+
+size_t StepBatch::LogitsIndex(int32_t row) const {
+  const std::vector<int32_t>& rows = batch_.logit_rows;
+  return std::lower_bound(rows.begin(), rows.end(), row) - rows.begin();
+}
+
+size_t StepBatch::ScoreIndex(int32_t row, int32_t target) const {
+  const std::vector<ScoreRow>& scores = batch_.score_rows;
+  const auto before = [](const ScoreRow& a, const ScoreRow& b) {
+    return std::tie(a.row, a.target) < std::tie(b.row, b.target);
+  };
+  return std::lower_bound(scores.begin(), scores.end(), ScoreRow{row, target, 0}, before) -
+         scores.begin();
+}
+
+}  // namespace dyad::engine
