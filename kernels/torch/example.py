@@ -53,7 +53,7 @@ def main():
     parser.add_argument("--out_features", type=int, default=3072)
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=1, help="rows of x")
-    parser.add_argument("--weight_dtype", default="float32", help="float32, bfloat16 or float16")
+    parser.add_argument("--weight_dtype", default="float32", help="float32, bfloat16, float16 or int8")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--megabytes", type=int, default=256,
                         help="weights to cycle through, so that they come from memory as in a model")

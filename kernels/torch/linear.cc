@@ -47,6 +47,7 @@ constexpr Named<PackedAs> kWeightTypes[] = {
     {"float32", {WeightType::kFloat32, at::kFloat}},
     {"bfloat16", {WeightType::kBfloat16, at::kBFloat16}},
     {"float16", {WeightType::kFloat16, at::kHalf}},
+    {"int8", {WeightType::kInt8, at::kFloat}},  // quantised while packing, from float32
 };
 constexpr Named<Activation> kActivations[] = {
     {"none", Activation::kNone},

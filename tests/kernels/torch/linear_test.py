@@ -23,7 +23,7 @@ LIBRARY = pathlib.Path(os.environ.get("DYAD_BUILD_DIR", SOURCE / "build/release"
 torch.ops.load_library(str(LIBRARY))
 Linear = torch.classes.dyad.Linear
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "int8": None}
 ACTIVATIONS = {
     "none": lambda x: x,
     "relu": torch.relu,
@@ -57,6 +57,11 @@ class Layer:
         return Linear("dyad", self.tensors, json.dumps({"variant": self.kind}), self.dtype)
 
     def rounded(self, name):
+        if self.dtype == "int8":
+            # One scale for a row; of "it" for the rows of both tensors, which are one output.
+            rows = [self.tensors[n] for n in (("wl", "wu") if self.kind == "it" else (name,))]
+            scale = torch.stack([row.abs().amax(-1, keepdim=True) for row in rows]).amax(0) / 127
+            return (self.tensors[name] / scale).round() * scale
         return self.tensors[name].to(DTYPES[self.dtype]).float()
 
     def parts(self):
@@ -86,7 +91,9 @@ class Layer:
         size = sum(wide.abs() @ m.double().abs().T for m in matrices) + self.bias.double().abs()
         terms = sum((m != 0).sum(1) for m in matrices)
         expected = ACTIVATIONS[activation](total)
-        bound = (terms + 1) * UNIT * size
+        # int8: one rounding for each scale, at most two, and one in the matrix given here.
+        extra = 3 if self.dtype == "int8" else 0
+        bound = (terms + 1 + extra) * UNIT * size
         if activation != "none":  # as tests/kernels/sample_layers.h derives it
             exponent = 0 if activation == "relu" else 2 * total.abs() * (1 + total**2 / 20)
             bound = 1.13 * bound + (8 + 6 * exponent) * UNIT * expected.abs() + 1e-37
@@ -118,7 +125,12 @@ class FormulaTest(unittest.TestCase):
             layer = Layer(kind, size, dtype, bias)
             with self.subTest(kind=kind, size=size, dtype=dtype, bias=bias):
                 # Where both parts have an element, the sum is rounded to float32 once.
-                self.assertTrue(torch.equal(layer.make().dense(), sum(layer.parts())))
+                dense, parts = layer.make().dense(), layer.parts()
+                if dtype == "int8":  # each part given here is a rounded product
+                    limit = 2 * UNIT * sum(part.abs() for part in parts)
+                    self.assertTrue(((dense - sum(parts)).abs() <= limit).all())
+                else:
+                    self.assertTrue(torch.equal(dense, sum(parts)))
 
     def test_by_hand(self):
         """Catches wl and wu swapped, in the layer and in the formula above alike."""
