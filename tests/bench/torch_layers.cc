@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -13,9 +14,17 @@
 namespace dyad::bench {
 namespace {
 
+// LibTorch allocates each result. Memory that it frees stays mapped, so that page faults, which are
+// dear on virtual machines, do not count against it.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 // LibTorch's threads and, where its products come from an OpenBLAS with threads of its own
 // (Debian's), those too.
 void SetThreads(int threads) {
+  KeepFreedMemory();
   at::set_num_threads(threads);
   using SetBlasThreads = void (*)(int);
   const auto set =
