@@ -11,6 +11,12 @@
 namespace dyad::client {
 namespace {
 
+// As the retries of calls: a server that is back is found again within one of them. gRPC's own
+// values, 1 s to 120 s, would use up every attempt at a call on one failure to connect.
+constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 5000;
+constexpr int kAttempts = 5;
+// Who asks for health wants to hear soon that nobody is there.
+constexpr int kHealthAttempts = 3;
 // A scored text of 2,048 tokens with its top-20 lists stays below a tenth of this.
 constexpr int kMaxMessageBytes = 64 << 20;
 
@@ -44,20 +50,23 @@ std::string ServiceConfigJson(Readiness readiness) {
        {"GenerationService", "ScoringService", "TokenizerService", "ModelService"}) {
     services.push_back({{"service", absl::StrCat("dyad.v1.", name)}});
   }
-  const nlohmann::json retried = {
-      {"name", services},
-      {"retryPolicy",
-       {{"maxAttempts", 5},
-        {"initialBackoff", "0.1s"},
-        {"maxBackoff", "5s"},
-        {"backoffMultiplier", 3},
-        {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}};
+  const auto retried = [](nlohmann::json names, int attempts) {
+    return nlohmann::json{{"name", std::move(names)},
+                          {"retryPolicy",
+                           {{"maxAttempts", attempts},
+                            {"initialBackoff", "0.1s"},
+                            {"maxBackoff", "5s"},
+                            {"backoffMultiplier", 3},
+                            {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}};
+  };
   // The stream of pairs is opened again by client/pair_stream.cc, which also knows what to send
   // again: the longer name wins, and gives it no policy.
   const nlohmann::json not_retried = {
       {"name", {{{"service", "dyad.v1.ScoringService"}, {"method", "ScoreMinimalPairs"}}}}};
   nlohmann::json config = {{"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}},
-                           {"methodConfig", {retried, not_retried}},
+                           {"methodConfig",
+                            {retried(services, kAttempts), not_retried,
+                             retried({{{"service", "grpc.health.v1.Health"}}}, kHealthAttempts)}},
                            // Many failures in a row mean that the server is gone, and retries would
                            // only add to its load.
                            {"retryThrottling", {{"maxTokens", 100}, {"tokenRatio", 0.5}}}};
@@ -73,6 +82,8 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
   arguments.SetServiceConfigJSON(ServiceConfigJson(options.readiness));
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
   // gRPC would share one connection among equal channels of a process; one HTTP/2 connection
   // carries only so many calls at once, and --streams is to mean that many clients.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);

@@ -1,6 +1,8 @@
 // Service config, TLS options, and retries as gRPC carries them out.
 #include "client/connection.h"
 
+#include <chrono>
+
 #include "client/client.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -56,7 +58,11 @@ TEST(ConnectionTest, UnavailableAndExhaustedAreTriedAgain) {
 TEST(ConnectionTest, ThePairStreamIsNotTriedAgainByGrpc) {
   FakeServer server;
   server.traffic.SetFaults({.fail_first = 1});
-  const auto stub = v1::ScoringService::NewStub(*Connect({.server = server.address()}));
+  const auto channel = *Connect({.server = server.address()});
+  // Only the call's own failure is to count.
+  ASSERT_TRUE(
+      channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10)));
+  const auto stub = v1::ScoringService::NewStub(channel);
   grpc::ClientContext context;
   const auto stream = stub->ScoreMinimalPairs(&context);
   stream->WritesDone();

@@ -27,7 +27,7 @@ class PairRunTest : public ::testing::Test {
  protected:
   absl::StatusOr<PairRunResult> Run(PairRunOptions options, std::vector<std::string> lines) {
     options.connection.server = server_.address();
-    options.stream.first_backoff = absl::Milliseconds(1);
+    options.stream.first_backoff = absl::Milliseconds(20);
     options.output = folder_.Path("out");
     size_t next = 0;
     answered_.clear();

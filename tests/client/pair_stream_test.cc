@@ -68,13 +68,13 @@ TEST_F(PairStreamTest, ResultsMayComeInAnyOrder) {
 
 TEST_F(PairStreamTest, ABrokenStreamIsOpenedAgainWithWhatHadNoResult) {
   server_.traffic.SetFaults({.break_stream_after = 100, .stream_breaks = 5});
-  EXPECT_OK(Score(2000, {.first_backoff = absl::Milliseconds(1)}));
+  EXPECT_OK(Score(2000, {.first_backoff = absl::Milliseconds(20)}));
   EXPECT_GE(server_.traffic.calls(), 6);
 }
 
 TEST_F(PairStreamTest, GivesUpWhenNothingGetsBetter) {
   server_.traffic.SetFaults({.fail_first = 1000});
-  EXPECT_THAT(Score(10, {.max_reopenings = 1, .first_backoff = absl::Milliseconds(1)}),
+  EXPECT_THAT(Score(10, {.max_reopenings = 1, .first_backoff = absl::Milliseconds(20)}),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("on purpose")));
 }
 

@@ -19,6 +19,7 @@
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "tests/support/connected_channel.h"
 #include "tests/support/paths.h"
 
 namespace dyad {
@@ -179,7 +180,7 @@ TEST_F(DyadServerTest, RunningWorkEndsAfterSigtermAndNewWorkIsRefused) {
   Process process(Serve({}));
   const std::string address = process.Address();
   ASSERT_NE(address, "") << process.Stderr();
-  const auto channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+  const auto channel = testing::ConnectedChannel(address);
   for (const char* name : {"", "liveness", "readiness", "demo"}) {
     EXPECT_EQ(Readiness(channel, name), HealthCheckResponse::SERVING) << name;
   }
@@ -216,8 +217,7 @@ TEST_F(DyadServerTest, WorkThatOutlastsTheDrainEndsUnavailable) {
   Process process(Serve({"--drain_timeout=0s"}));
   const std::string address = process.Address();
   ASSERT_NE(address, "") << process.Stderr();
-  const auto stub = v1::GenerationService::NewStub(
-      grpc::CreateChannel(address, grpc::InsecureChannelCredentials()));
+  const auto stub = v1::GenerationService::NewStub(testing::ConnectedChannel(address));
   grpc::ClientContext context;
   const auto stream = stub->GenerateStream(&context, LongRequest());
   v1::GenerateStreamResponse piece;

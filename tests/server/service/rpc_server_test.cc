@@ -10,6 +10,7 @@
 #include "absl/synchronization/notification.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/support/connected_channel.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -58,8 +59,7 @@ class RpcServerTest : public ::testing::Test {
         options_, [this](grpc::ServerBuilder& builder) { builder.RegisterService(&service_); });
     ASSERT_OK(server);
     server_ = *std::move(server);
-    channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
-                                   grpc::InsecureChannelCredentials());
+    channel_ = testing::ConnectedChannel(absl::StrCat("127.0.0.1:", server_->port()));
   }
 
   static void SetDeadline(grpc::ClientContext& context) {

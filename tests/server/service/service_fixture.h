@@ -27,6 +27,7 @@
 #include "server/service/services.h"
 #include "tests/server/engine/counting_metrics.h"
 #include "tests/server/service/byte_tokenizer.h"
+#include "tests/support/connected_channel.h"
 #include "tests/support/fake_model.h"
 
 namespace dyad::testing {
@@ -101,7 +102,7 @@ class Stack {
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     services.Register(builder);
     server = builder.BuildAndStart();
-    channel = grpc::CreateChannel(address, grpc::InsecureChannelCredentials());
+    channel = ConnectedChannel(address);
     generation = v1::GenerationService::NewStub(channel);
     scoring = v1::ScoringService::NewStub(channel);
     tokens = v1::TokenizerService::NewStub(channel);
@@ -118,7 +119,7 @@ class Stack {
     arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16384);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    return ConnectedChannel(address, arguments);
   }
 
   // Whether the engine comes to rest with every page free.
