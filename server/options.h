@@ -53,9 +53,9 @@ struct Options {
   // --kv_cache_fraction: of the memory available at start, beyond the weights, shared by the models
   // and at most 4 GiB each; (0, 0.9].
   double kv_cache_fraction = 0.4;
-  // --max_batch_tokens (1 … 65536): token budget of a step, in which a
-  // token that sequences share counts once. Larger: more throughput for prompts and
-  // scoring, longer steps for those who stream. --max_running_sequences (1 … 4096),
+  // --max_batch_tokens (1 … 65536): token budget of a step, in which a token that sequences
+  // share counts once. Larger: more throughput for prompts and scoring, longer steps for those who
+  // stream. --max_running_sequences (1 … 4096),
   // --max_queued_requests, --max_queued_tokens (>= 1): past these the caller is told to retry
   // later.
   // --prefix_cache=on|off: off, nothing is shared between sequences, neither pages nor rows of a

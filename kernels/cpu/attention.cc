@@ -122,7 +122,7 @@ void AddValues(const AttentionCall& call, const Kv* values, int64_t first_key, i
 }
 
 // sums += weights · values of one page: keys [first_key, first_key + 16) of the group. Row r sees
-// the first visible(0) + r keys of the group.
+// the first `visible` + r keys of the group.
 template <typename Kv>
 void AddPage(const AttentionCall& call, const Kv* values, int64_t first_key, int64_t visible,
              QueryState& state) {

@@ -44,13 +44,14 @@ struct TileOperands {
   int64_t depth;
   float* tile;
   int64_t tile_stride;          // from row to row
-  const char* ahead = nullptr;  // what to prefetch during the first k; null: nothing
+  const char* ahead = nullptr;  // Ahead::kPrefetch: what is on its way during the first k
   int64_t ahead_step = 0;       // bytes from k to k + 1
 };
 
+enum class Ahead { kNothing, kPrefetch };
+
 // Continues the chains of kRows rows and kVectors vectors of outputs. The accumulators and one k of
 // b stay in registers: kRows · kVectors + kVectors.
-enum class Ahead { kNothing, kPrefetch };
 template <int kRows, int kVectors, int kRowStride, Ahead kAhead, typename Weight>
 HWY_INLINE void ContractTile(const TileOperands<Weight>& operands) {
   const float* HWY_RESTRICT a = operands.a;

@@ -10,13 +10,17 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "kernels/float16.h"
 #include "server/base/status_macros.h"
-#include "server/model/float16.h"
 #include "server/model/message_text.h"
 
 namespace dyad {
 namespace {
 
+using kernels::FromBfloat16;
+using kernels::FromFloat16;
+using kernels::ToBfloat16;
+using kernels::ToFloat16;
 using kernels::WeightType;
 
 constexpr int64_t kPiece =
@@ -182,6 +186,10 @@ std::string_view WeightTypeName(WeightType type) {
       return "int8";
   }
   return "unknown";
+}
+
+WeightDtype SourceDtype(WeightDtype dtype) {
+  return dtype == WeightDtype::kInt8 ? WeightDtype::kAsStored : dtype;
 }
 
 absl::StatusOr<WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype) {

@@ -31,6 +31,10 @@ std::string_view WeightTypeName(kernels::WeightType type);
 // float32. Errors: InvalidArgument (integers are no weights).
 absl::StatusOr<kernels::WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype);
 
+// What a matrix of `dtype` is read as: int8 is made from the weights as they are stored, so that no
+// copy in between is larger than those; the others are read as what they are kept in.
+WeightDtype SourceDtype(WeightDtype dtype);
+
 // Elements in row-major order: a copy, or the mapped file itself where type, order and alignment
 // already fit. The checkpoint must outlive it then.
 class WeightMatrix {

@@ -6,16 +6,18 @@
 #include <optional>
 #include <utility>
 
+#include "kernels/float16.h"
 #include "kernels/int8.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/float16.h"
 #include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {
 namespace {
 
+using kernels::FromBfloat16;
+using kernels::FromFloat16;
 using kernels::WeightType;
 
 // Looks the tensor up and counts it.
@@ -38,10 +40,7 @@ struct TableRows {
 absl::StatusOr<TableRows> ReadRows(LoadContext& context, const NamedTensor& table) {
   TableRows rows;
   ASSIGN_OR_RETURN(rows.type, ChooseWeightType(table, context.weight_dtype));
-  rows.source = rows.type;
-  if (rows.type == WeightType::kInt8) {
-    ASSIGN_OR_RETURN(rows.source, ChooseWeightType(table, WeightDtype::kAsStored));
-  }
+  ASSIGN_OR_RETURN(rows.source, ChooseWeightType(table, SourceDtype(context.weight_dtype)));
   ASSIGN_OR_RETURN(rows.matrix, ReadWeights(table, rows.source, context.pool));
   return rows;
 }

@@ -148,11 +148,7 @@ absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, Wei
   if (linear.bias.has_value()) {
     ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.pool));
   }
-  // int8 is made from the weights as they are stored: no copy in between is larger than those.
-  WeightType source = type;
-  if (type == WeightType::kInt8) {
-    ASSIGN_OR_RETURN(source, ChooseType(linear, WeightDtype::kAsStored));
-  }
+  ASSIGN_OR_RETURN(const WeightType source, ChooseType(linear, SourceDtype(context.weight_dtype)));
   std::vector<WeightMatrix> matrices;
   for (const NamedTensor& weight : linear.weights) {
     ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, source, context.pool));

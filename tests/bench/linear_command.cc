@@ -8,10 +8,11 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/base/status_macros.h"
 #include "tests/bench/commands.h"
+#include "tests/bench/flag_values.h"
 #include "tests/bench/linear_bench.h"
 #include "tests/bench/roof.h"
 #include "tests/bench/roof_report.h"
@@ -51,31 +52,13 @@ absl::StatusOr<LayerChoice> ParseLayer() {
         absl::StrCat("--in is ", choice.in, " and --out is ", choice.out,
                      "; both must be positive multiples of --blocks (", choice.blocks, ")"));
   }
-  const std::string dtype = absl::GetFlag(FLAGS_weight_dtype);
-  if (dtype == "bfloat16") {
-    choice.type = WeightType::kBfloat16;
-  } else if (dtype == "float16") {
-    choice.type = WeightType::kFloat16;
-  } else if (dtype == "int8") {
-    choice.type = WeightType::kInt8;
-  } else if (dtype != "float32") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--weight_dtype is '", dtype, "'; it must be float32, bfloat16, float16 or int8"));
-  }
+  ASSIGN_OR_RETURN(choice.type,
+                   ChooseWord<WeightType>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
+                                          {{"float32", WeightType::kFloat32},
+                                           {"bfloat16", WeightType::kBfloat16},
+                                           {"float16", WeightType::kFloat16},
+                                           {"int8", WeightType::kInt8}}));
   return choice;
-}
-
-absl::StatusOr<std::vector<int64_t>> ParseTokens() {
-  std::vector<int64_t> tokens;
-  for (const std::string& text : absl::GetFlag(FLAGS_tokens)) {
-    int64_t rows = 0;
-    if (!absl::SimpleAtoi(text, &rows) || rows < 1 || rows > 1 << 16) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--tokens has '", text, "'; each must be in [1, 65536]"));
-    }
-    tokens.push_back(rows);
-  }
-  return tokens;
 }
 
 nlohmann::json ToJson(const LinearResult& result) {
@@ -94,20 +77,19 @@ nlohmann::json ToJson(const LinearResult& result) {
 }  // namespace
 
 absl::Status RunLinear(Operands) {
-  const absl::StatusOr<LayerChoice> choice = ParseLayer();
-  if (!choice.ok()) return choice.status();
-  const absl::StatusOr<std::vector<int64_t>> tokens = ParseTokens();
-  if (!tokens.ok()) return tokens.status();
+  ASSIGN_OR_RETURN(const LayerChoice choice, ParseLayer());
+  ASSIGN_OR_RETURN(const std::vector<int64_t> tokens,
+                   ParseCounts("tokens", absl::GetFlag(FLAGS_tokens), 65536));
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const Roof roof = MeasureRoof(pool);
   const Compare compare = absl::GetFlag(FLAGS_compare) ? Compare::kWithTorch : Compare::kNo;
-  const std::vector<LinearResult> results = BenchLinear(*choice, *tokens, compare, roof, pool);
+  const std::vector<LinearResult> results = BenchLinear(choice, tokens, compare, roof, pool);
   if (absl::GetFlag(FLAGS_json)) {
     nlohmann::json json = ToJson(roof);
     json["layer"] = {{"kind", absl::GetFlag(FLAGS_kind)},
-                     {"blocks", choice->blocks},
-                     {"in", choice->in},
-                     {"out", choice->out},
+                     {"blocks", choice.blocks},
+                     {"in", choice.in},
+                     {"out", choice.out},
                      {"weight_dtype", absl::GetFlag(FLAGS_weight_dtype)}};
     for (const LinearResult& result : results) json["results"].push_back(ToJson(result));
     std::cout << json.dump() << "\n";

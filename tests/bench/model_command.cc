@@ -1,4 +1,5 @@
 // dyad-bench model FOLDER: tests/bench/model_bench.h.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <string>
@@ -6,10 +7,10 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/base/status_macros.h"
 #include "tests/bench/commands.h"
+#include "tests/bench/flag_values.h"
 #include "tests/bench/model_bench.h"
 #include "tests/bench/roof_report.h"
 
@@ -27,44 +28,30 @@ namespace {
 constexpr const char* kPartNames[engine::kStepParts] = {"embedding", "norm",         "projections",
                                                         "attention", "feed_forward", "head"};
 
-absl::StatusOr<WeightDtype> ParseDtype() {
-  const std::string name = absl::GetFlag(FLAGS_weight_dtype);
-  if (name == "float32") return WeightDtype::kFloat32;
-  if (name == "bfloat16") return WeightDtype::kBfloat16;
-  if (name == "float16") return WeightDtype::kFloat16;
-  if (name == "int8") return WeightDtype::kInt8;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "--weight_dtype is '", name, "'; it must be float32, bfloat16, float16 or int8"));
-}
-
-absl::StatusOr<kernels::KvType> ParseKvDtype() {
-  const std::string name = absl::GetFlag(FLAGS_kv_dtype);
-  if (name == "float32") return kernels::KvType::kFloat32;
-  if (name == "bfloat16") return kernels::KvType::kBfloat16;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--kv_dtype is '", name, "'; it must be float32 or bfloat16"));
-}
-
 absl::StatusOr<ModelWork> ParseWork() {
+  RETURN_IF_ERROR(CheckRange("context", FLAGS_context, {1, 65536}));
+  RETURN_IF_ERROR(CheckRange("text", FLAGS_text, {1, 65536}));
   ModelWork work;
-  work.batches.clear();
-  for (const std::string& text : absl::GetFlag(FLAGS_batch)) {
-    int64_t sequences = 0;
-    if (!absl::SimpleAtoi(text, &sequences) || sequences < 1 || sequences > 256) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--batch has '", text, "'; each must be in [1, 256]"));
-    }
-    work.batches.push_back(sequences);
-  }
+  ASSIGN_OR_RETURN(work.batches, ParseCounts("batch", absl::GetFlag(FLAGS_batch), 256));
   work.decode_context = absl::GetFlag(FLAGS_context);
   work.text_tokens = absl::GetFlag(FLAGS_text);
-  for (const int64_t tokens : {work.decode_context, work.text_tokens}) {
-    if (tokens < 1 || tokens > 65536) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--context or --text is ", tokens, "; it must be in [1, 65536]"));
-    }
-  }
   return work;
+}
+
+absl::StatusOr<ModelOptions> ParseOptions(const ModelWork& work) {
+  ModelOptions options;
+  ASSIGN_OR_RETURN(options.weight_dtype,
+                   ChooseWord<WeightDtype>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
+                                           {{"float32", WeightDtype::kFloat32},
+                                            {"bfloat16", WeightDtype::kBfloat16},
+                                            {"float16", WeightDtype::kFloat16},
+                                            {"int8", WeightDtype::kInt8}}));
+  ASSIGN_OR_RETURN(options.kv_dtype,
+                   ChooseWord<kernels::KvType>("kv_dtype", absl::GetFlag(FLAGS_kv_dtype),
+                                               {{"float32", kernels::KvType::kFloat32},
+                                                {"bfloat16", kernels::KvType::kBfloat16}}));
+  options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work.text_tokens));
+  return options;
 }
 
 nlohmann::json ToJson(const ModelResult& result) {
@@ -97,28 +84,20 @@ void PrintTable(const std::vector<ModelResult>& results) {
 }  // namespace
 
 absl::Status RunModel(Operands operands) {
-  const absl::StatusOr<ModelWork> work = ParseWork();
-  if (!work.ok()) return work.status();
-  const absl::StatusOr<WeightDtype> dtype = ParseDtype();
-  if (!dtype.ok()) return dtype.status();
-  const absl::StatusOr<kernels::KvType> kv_dtype = ParseKvDtype();
-  if (!kv_dtype.ok()) return kv_dtype.status();
-  ModelOptions options;
-  options.weight_dtype = *dtype;
-  options.kv_dtype = *kv_dtype;
-  options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work->text_tokens));
+  ASSIGN_OR_RETURN(const ModelWork work, ParseWork());
+  ASSIGN_OR_RETURN(const ModelOptions options, ParseOptions(work));
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const Roof roof = MeasureRoof(pool);
-  const auto results = BenchModel(operands[0], options, *work, roof, pool);
-  if (!results.ok()) return results.status();
+  ASSIGN_OR_RETURN(const std::vector<ModelResult> results,
+                   BenchModel(operands[0], options, work, roof, pool));
   if (absl::GetFlag(FLAGS_json)) {
     nlohmann::json json = ToJson(roof);
-    for (const ModelResult& result : *results) json["results"].push_back(ToJson(result));
+    for (const ModelResult& result : results) json["results"].push_back(ToJson(result));
     std::cout << json.dump() << "\n";
     return absl::OkStatus();
   }
   PrintRoof(roof);
-  PrintTable(*results);
+  PrintTable(results);
   return absl::OkStatus();
 }
 

@@ -12,6 +12,7 @@
 #include "nlohmann/json.hpp"
 #include "server/base/status_macros.h"
 #include "tests/bench/commands.h"
+#include "tests/bench/flag_values.h"
 #include "tests/bench/server_bench.h"
 
 ABSL_FLAG(std::string, task, "generate", "server: generate or score");
@@ -43,21 +44,7 @@ ABSL_FLAG(uint64_t, seed, 1, "server: of the random ids and arrivals, any 64 bit
 namespace dyad::bench {
 namespace {
 
-struct Range {
-  double least = 0, most = 0;
-};
-
-template <typename Flag>
-absl::Status CheckRange(std::string_view name, const Flag& flag, Range range) {
-  const auto value = absl::GetFlag(flag);
-  const auto number = static_cast<double>(value);
-  if (number >= range.least && number <= range.most) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("--", std::string(name), " is ", value,
-                                                 "; it must be in [", range.least, ", ", range.most,
-                                                 "]"));
-}
-
-// The same, for flags whose 0 stands for none.
+// CheckRange for flags whose 0 stands for none.
 template <typename Flag>
 absl::Status CheckOptional(std::string_view name, const Flag& flag, Range range) {
   return absl::GetFlag(flag) == 0 ? absl::OkStatus() : CheckRange(name, flag, range);
@@ -76,14 +63,6 @@ absl::Status CheckFlags() {
   RETURN_IF_ERROR(CheckRange("items", FLAGS_items, {1, 1024}));
   RETURN_IF_ERROR(CheckOptional("ttft_limit_ms", FLAGS_ttft_limit_ms, {1e-3, 1e6}));
   return CheckOptional("token_limit_ms", FLAGS_token_limit_ms, {1e-3, 1e6});
-}
-
-absl::StatusOr<Task> ParseTask() {
-  const std::string task = absl::GetFlag(FLAGS_task);
-  if (task == "generate") return Task::kGenerate;
-  if (task == "score") return Task::kScore;
-  return absl::InvalidArgumentError(
-      absl::StrCat("--task is '", task, "'; it must be generate or score"));
 }
 
 LoadOptions OptionsOf(std::string address, Task task, const v1::Model& model) {
@@ -199,7 +178,9 @@ void Print(const LoadOptions& options, const LoadResult& result) {
 }  // namespace
 
 absl::Status RunServer(Operands operands) {
-  ASSIGN_OR_RETURN(const Task task, ParseTask());
+  ASSIGN_OR_RETURN(const Task task,
+                   ChooseWord<Task>("task", absl::GetFlag(FLAGS_task),
+                                    {{"generate", Task::kGenerate}, {"score", Task::kScore}}));
   RETURN_IF_ERROR(CheckFlags());
   const std::string address = operands[0];
   ASSIGN_OR_RETURN(const v1::Model model, FindModel(address, absl::GetFlag(FLAGS_served_model)));

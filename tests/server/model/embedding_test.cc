@@ -7,7 +7,7 @@
 #include "ATen/core/Tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/model/float16.h"
+#include "kernels/float16.h"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
@@ -16,6 +16,8 @@
 namespace dyad {
 namespace {
 
+using kernels::ToBfloat16;
+using kernels::ToFloat16;
 using ::testing::AllOf;
 using testing::Eighths;
 using testing::FakeCheckpoint;
@@ -30,6 +32,14 @@ std::vector<float> Values(const at::Tensor& x) {
   return {x.data_ptr<float>(), x.data_ptr<float>() + x.numel()};
 }
 
+void ExpectRowsOf(const std::vector<float>& table, int64_t offset, const at::Tensor& y) {
+  for (size_t t = 0; t < kIds.size(); ++t) {
+    for (int64_t i = 0; i < 6; ++i) {
+      EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + offset) * 6 + i]);
+    }
+  }
+}
+
 TEST(EmbeddingTest, LooksRowsUpInEveryType) {
   FakeCheckpoint checkpoint;
   const std::vector<float> table = Eighths(60, 1);
@@ -41,11 +51,7 @@ TEST(EmbeddingTest, LooksRowsUpInEveryType) {
     ASSERT_OK(embedding);
     const at::Tensor y = testing::EmptyRows(4, 6);
     embedding->Copy(kIds, 2, y);
-    for (size_t t = 0; t < kIds.size(); ++t) {
-      for (int64_t i = 0; i < 6; ++i) {
-        EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + 2) * 6 + i]);
-      }
-    }
+    ExpectRowsOf(table, 2, y);
     embedding->Add(kIds, 1, y);
     EXPECT_EQ(y.data_ptr<float>()[0], table[5 * 6] + table[4 * 6]);
     EXPECT_EQ(loading.context.tally.parameters, 60);
@@ -74,11 +80,7 @@ TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
   ASSERT_OK(embedding);
   const at::Tensor y = testing::EmptyRows(4, 6);
   embedding->Copy(kIds, 2, y);
-  for (size_t t = 0; t < kIds.size(); ++t) {
-    for (int64_t i = 0; i < 6; ++i) {
-      EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + 2) * 6 + i]);
-    }
-  }
+  ExpectRowsOf(table, 2, y);
   EXPECT_EQ(loading.context.tally.weight_bytes, 60 + 40);
   EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 60);
   EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));

@@ -11,10 +11,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/float16.h"
 #include "kernels/reference/linear.h"
 #include "nlohmann/json.hpp"
 #include "server/model/checkpoint.h"
-#include "server/model/float16.h"
 #include "tests/server/model/built_files.h"
 #include "tests/server/model/model_runner.h"
 
@@ -141,7 +141,7 @@ inline MemoryTensors FixtureTensors(
       } else {
         uint16_t half;
         std::memcpy(&half, address, sizeof(half));
-        values[i] = FromFloat16(half);
+        values[i] = kernels::FromFloat16(half);
       }
       values[i] = change(name, values[i]);
     }

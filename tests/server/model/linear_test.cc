@@ -8,8 +8,8 @@
 #include "ATen/core/Tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/float16.h"
 #include "nlohmann/json.hpp"
-#include "server/model/float16.h"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
 #include "tests/server/model/fake_checkpoint.h"
@@ -20,6 +20,8 @@ namespace dyad {
 namespace {
 
 using kernels::Activation;
+using kernels::ToBfloat16;
+using kernels::ToFloat16;
 using ::testing::AllOf;
 using testing::Eighths;
 using ::testing::ElementsAre;

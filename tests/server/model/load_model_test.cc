@@ -1,19 +1,25 @@
-// Whole folders: golden values of every served fixture, narrow weights and caches, load independence.
+// Whole folders: golden values of every served fixture, narrow weights and caches, load
+// independence.
 #include "server/model/load_model.h"
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/float16.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"
+#include "tests/server/model/shared_pool.h"
 
 namespace dyad {
 namespace {
 
+using kernels::FromBfloat16;
+using kernels::FromFloat16;
+using kernels::ToBfloat16;
+using kernels::ToFloat16;
 using testing::Distance;
 using testing::Driver;
 using testing::FixtureFolder;
@@ -21,19 +27,14 @@ using testing::FixturesDir;
 using testing::Golden;
 using ::testing::HasSubstr;
 using testing::MemoryTensors;
-using ::testing::Not;
 using testing::RandomIds;
 using testing::ScratchFolder;
 using testing::Sequence;
+using testing::SharedPool;
 using testing::SmallOptions;
 
-kernels::ThreadPool& Pool() {
-  static auto* pool = new kernels::ThreadPool(2);
-  return *pool;
-}
-
 LoadedModel Load(const std::string& folder, const ModelOptions& options,
-                 kernels::ThreadPool& pool = Pool()) {
+                 kernels::ThreadPool& pool = SharedPool()) {
   auto model = LoadModel(folder, options, pool);
   EXPECT_OK(model);
   return model.ok() ? *std::move(model) : LoadedModel();
@@ -272,14 +273,14 @@ TEST(LoadModelTest, OptionsOutsideTheirRangesAreRefused) {
   ModelOptions options = SmallOptions();
   options.max_batch_tokens = 0;
   EXPECT_THAT(
-      LoadModel(FixtureFolder("opt-dense"), options, Pool()),
+      LoadModel(FixtureFolder("opt-dense"), options, SharedPool()),
       testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_batch_tokens is 0")));
   options = SmallOptions();
   options.kv_cache_bytes = 100;
   EXPECT_THAT(
-      LoadModel(FixtureFolder("opt-dense"), options, Pool()),
+      LoadModel(FixtureFolder("opt-dense"), options, SharedPool()),
       testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kv_cache_bytes is 100")));
-  EXPECT_THAT(LoadModel("/no/such/folder", SmallOptions(), Pool()),
+  EXPECT_THAT(LoadModel("/no/such/folder", SmallOptions(), SharedPool()),
               testing::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/folder")));
 }
 
