@@ -11,7 +11,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/client.h"
+#include "client/connection.h"
 #include "server/base/mutex.h"
+#include "server/base/status_macros.h"
 
 namespace dyad::bench {
 namespace {
@@ -166,7 +168,8 @@ class Load {
 }  // namespace
 
 absl::StatusOr<v1::Model> FindModel(const std::string& address, const std::string& model) {
-  return Client(ConnectOnce(address), kFindTimeout).GetModel(model);
+  ASSIGN_OR_RETURN(auto channel, client::Connect({.server = address}));
+  return Client(std::move(channel), kFindTimeout).GetModel(model);
 }
 
 LoadResult RunLoad(const LoadOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -37,11 +38,13 @@ class PairStreamTest : public ::testing::Test {
   // Scores `count` pairs and checks that each has its own result once.
   absl::StatusOr<PairStreamInfo> Score(int64_t count, const PairStreamOptions& options) {
     std::map<int64_t, double> margins;
-    const auto info =
-        ScorePairs(*Connect({.server = server_.address()}), options, Pairs(count),
-                   [&](const v1::PairScore& score) {
-                     EXPECT_TRUE(margins.emplace(score.index(), score.margin()).second);
-                   });
+    const auto channel = *Connect({.server = server_.address()});
+    // Connecting is not to count as an opening of the stream.
+    EXPECT_TRUE(
+        channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10)));
+    const auto info = ScorePairs(channel, options, Pairs(count), [&](const v1::PairScore& score) {
+      EXPECT_TRUE(margins.emplace(score.index(), score.margin()).second);
+    });
     if (!info.ok()) return info;
     EXPECT_EQ(margins.size(), static_cast<size_t>(count));
     for (const auto& [index, margin] : margins) {
