@@ -13,6 +13,13 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(int64_t bytes);
+  // For what is kept: buffers that are taken one after another lie side by side in pieces of
+  // 32 MiB or more, so that small ones are on huge pages, too, and none wastes the end of one. A
+  // piece is freed with the last buffer in it. Any thread.
+  static AlignedBuffer Kept(int64_t bytes);
+
+  AlignedBuffer(AlignedBuffer&&) noexcept = default;
+  AlignedBuffer& operator=(AlignedBuffer&&) noexcept = default;
 
   template <typename T>
   T* as() const {
@@ -21,10 +28,7 @@ class AlignedBuffer {
   int64_t bytes() const { return bytes_; }
 
  private:
-  struct Free {
-    void operator()(std::byte* data) const;
-  };
-  std::unique_ptr<std::byte[], Free> data_;
+  std::shared_ptr<std::byte> data_;
   int64_t bytes_ = 0;
 };
 

@@ -93,8 +93,8 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type, W
   for (const Term& term : contraction.terms) packed.sources.push_back(term.source);
   packed.destination = contraction.destination;
   packed.combine = contraction.combine;
-  packed.weights = AlignedBuffer(packed.blocks * packed.panels() * packed.depth() * kPanelOutputs *
-                                 WeightBytes(type));
+  packed.weights = AlignedBuffer::Kept(packed.blocks * packed.panels() * packed.depth() *
+                                       kPanelOutputs * WeightBytes(type));
   const auto bits = [](auto weight, int64_t) { return weight; };
   switch (type) {
     case WeightType::kFloat32:

@@ -1,8 +1,10 @@
 // One linear layer over numbers of tokens: tests/bench/linear_bench.h.
 #include "tests/bench/linear_bench.h"
 
+#include <chrono>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "tests/bench/timing.h"
 #include "tests/bench/torch_layers.h"
@@ -59,6 +61,44 @@ std::vector<PackedLinear> PackLayers(const LayerChoice& choice) {
   return layers;
 }
 
+// One layer after another on rows of its own.
+class OurLayers {
+ public:
+  explicit OurLayers(const LayerChoice& choice) : choice_(choice), layers_(PackLayers(choice)) {}
+
+  void SetTokens(int64_t tokens) {
+    tokens_ = tokens;
+    x_ = RandomFloats(tokens * choice_.in);
+    y_.resize(static_cast<size_t>(tokens * choice_.out));
+  }
+  void Forward(int64_t call, kernels::ThreadPool& pool) {
+    layers_[static_cast<size_t>(call) % layers_.size()].Apply(tokens_, {x_.data(), choice_.in},
+                                                              {y_.data(), choice_.out}, {}, pool);
+  }
+
+ private:
+  LayerChoice choice_;
+  std::vector<PackedLinear> layers_;
+  int64_t tokens_ = 0;
+  std::vector<float> x_, y_;
+};
+
+// LibTorch's threads stay awake for a while after their work and would take ours the cores.
+constexpr auto kTorchRest = std::chrono::milliseconds(60);
+
+double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::ThreadPool& pool) {
+  ours.SetTokens(tokens);
+  torch.SetTokens(tokens);
+  const auto forward = [&](int64_t call) { ours.Forward(call, pool); };
+  Batches our_batches(forward);
+  const auto pairs = TimePairs([&](int64_t call) { torch.Forward(call); },
+                               [&] {
+                                 std::this_thread::sleep_for(kTorchRest);
+                                 return our_batches.Run();
+                               });
+  return Median(pairs, [](const Pair& pair) { return pair.seconds / pair.reference; });
+}
+
 }  // namespace
 
 std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vector<int64_t>& tokens,
@@ -67,32 +107,31 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
   std::vector<LinearResult> results;
   const auto count = static_cast<double>(WeightCount(choice));
   const double bytes = count * static_cast<double>(kernels::WeightBytes(choice.type));
-  {
-    const std::vector<PackedLinear> layers = PackLayers(choice);
-    for (const int64_t rows : tokens) {
-      const std::vector<float> x = RandomFloats(rows * choice.in);
-      std::vector<float> y(static_cast<size_t>(rows * choice.out));
-      const double seconds = BestSeconds([&](int64_t call) {
-        layers[static_cast<size_t>(call) % layers.size()].Apply(rows, {x.data(), choice.in},
-                                                                {y.data(), choice.out}, {}, pool);
-      });
-      const double flops = 2 * count * static_cast<double>(rows);
-      results.push_back({.tokens = rows,
-                         .seconds = seconds,
-                         .flops_per_second = flops / seconds,
-                         .bytes_per_second = bytes / seconds,
-                         .fraction_of_roof = roof.Seconds(bytes, flops) / seconds});
-    }
+  OurLayers ours(choice);
+  StreamingRead read(kStreamBytes, pool);
+  for (const int64_t rows : tokens) {
+    ours.SetTokens(rows);
+    const double flops = 2 * count * static_cast<double>(rows);
+    const auto pairs = TimePairs([&](int64_t call) { ours.Forward(call, pool); },
+                                 [&] { return read.BytesPerSecond(); });
+    const double seconds = BestSeconds(pairs);
+    results.push_back(
+        {.tokens = rows,
+         .seconds = seconds,
+         .flops_per_second = flops / seconds,
+         .bytes_per_second = bytes / seconds,
+         .fraction_of_roof = Median(pairs, [&](const Pair& pair) {
+           return Roof{pair.reference, roof.flops_per_second}.Seconds(bytes, flops) / pair.seconds;
+         })});
   }
   if (compare == Compare::kNo) return results;
-  // After all of ours: LibTorch's threads stay awake for a while and would take the cores.
+  const TorchShape shape = {choice.in, choice.out, choice.blocks};
+  const auto dense = TorchDense(shape, pool.threads());
+  const auto reference = choice.variant.has_value() ? TorchDyad(shape, pool.threads()) : nullptr;
   for (LinearResult& result : results) {
-    const TorchShape shape = {choice.in, choice.out, choice.blocks};
-    const auto dense = TorchDense(shape, result.tokens, pool.threads());
-    result.torch_dense_seconds = BestSeconds([&](int64_t call) { dense->Forward(call); });
-    if (!choice.variant.has_value()) continue;
-    const auto reference = TorchDyad(shape, result.tokens, pool.threads());
-    result.torch_reference_seconds = BestSeconds([&](int64_t call) { reference->Forward(call); });
+    result.over_torch_dense = SpeedUp(ours, *dense, result.tokens, pool);
+    if (reference == nullptr) continue;
+    result.over_torch_reference = SpeedUp(ours, *reference, result.tokens, pool);
   }
   return results;
 }

@@ -21,12 +21,12 @@ struct LayerChoice {
 
 struct LinearResult {
   int64_t tokens = 0;
-  double seconds = 0;              // ours, per call
-  double flops_per_second = 0;     // multiplications and additions that the structure needs
-  double bytes_per_second = 0;     // of weights, each read once
-  double fraction_of_roof = 0;     // 1: no machine code could be faster
-  double torch_dense_seconds = 0;  // of a float32 layer; 0: not measured
-  double torch_reference_seconds = 0;
+  double seconds = 0;           // ours, per call, at best
+  double flops_per_second = 0;  // multiplications and additions that the structure needs
+  double bytes_per_second = 0;  // of weights, each read once
+  double fraction_of_roof = 0;  // 1: no machine code could be faster
+  double over_torch_dense = 0;  // speed-up over a float32 layer; 0: not measured
+  double over_torch_reference = 0;
 };
 
 enum class Compare { kNo, kWithTorch };

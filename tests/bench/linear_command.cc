@@ -67,10 +67,8 @@ nlohmann::json ToJson(const LinearResult& result) {
                          {"flops_per_second", result.flops_per_second},
                          {"bytes_per_second", result.bytes_per_second},
                          {"fraction_of_roof", result.fraction_of_roof}};
-  if (result.torch_dense_seconds > 0) json["torch_dense_seconds"] = result.torch_dense_seconds;
-  if (result.torch_reference_seconds > 0) {
-    json["torch_reference_seconds"] = result.torch_reference_seconds;
-  }
+  if (result.over_torch_dense > 0) json["over_torch_dense"] = result.over_torch_dense;
+  if (result.over_torch_reference > 0) json["over_torch_reference"] = result.over_torch_reference;
   return json;
 }
 
@@ -102,8 +100,7 @@ absl::Status RunLinear(Operands) {
     std::printf("%6ld %10.1f %9.1f %7.2f %5.0f%%", static_cast<long>(result.tokens),
                 result.seconds * 1e6, result.flops_per_second * 1e-9,
                 result.bytes_per_second * 1e-9, result.fraction_of_roof * 100);
-    std::printf("   %6.2f %6.2f\n", result.torch_dense_seconds / result.seconds,
-                result.torch_reference_seconds / result.seconds);
+    std::printf("   %6.2f %6.2f\n", result.over_torch_dense, result.over_torch_reference);
   }
   return absl::OkStatus();
 }

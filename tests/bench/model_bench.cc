@@ -56,10 +56,10 @@ struct StepNeeds {
 
 class ModelBench {
  public:
-  ModelBench(const LoadedModel& loaded, const Roof& roof)
-      : model_(*loaded.model), info_(loaded.info), roof_(roof) {}
+  ModelBench(const LoadedModel& loaded, const Roof& roof, kernels::ThreadPool& pool)
+      : model_(*loaded.model), info_(loaded.info), roof_(roof), read_(kStreamBytes, pool) {}
 
-  absl::StatusOr<ModelResult> Decode(int64_t sequences, int64_t context) const {
+  absl::StatusOr<ModelResult> Decode(int64_t sequences, int64_t context) {
     const Sequences all(sequences, context + 1, model_.limits().vocab_size);
     for (int64_t i = 0; i < sequences; ++i) {
       const absl::Status stored = Store(all, i, context);
@@ -74,7 +74,7 @@ class ModelBench {
                 batch);
   }
 
-  absl::StatusOr<ModelResult> Prefill(int64_t tokens) const {
+  absl::StatusOr<ModelResult> Prefill(int64_t tokens) {
     const Sequences one(1, tokens, model_.limits().vocab_size);
     Batch batch;
     one.AddChunk(0, 0, tokens, batch);
@@ -82,7 +82,7 @@ class ModelBench {
     return Time({.work = "prefill", .sequences = 1, .tokens = tokens}, batch);
   }
 
-  absl::StatusOr<ModelResult> Score(int64_t tokens) const {
+  absl::StatusOr<ModelResult> Score(int64_t tokens) {
     const Sequences one(1, tokens + 1, model_.limits().vocab_size);
     Batch batch;
     one.AddChunk(0, 0, tokens, batch);
@@ -123,7 +123,7 @@ class ModelBench {
     return needs;
   }
 
-  absl::StatusOr<ModelResult> Time(ModelResult result, const Batch& batch) const {
+  absl::StatusOr<ModelResult> Time(ModelResult result, const Batch& batch) {
     absl::Status status;
     double best = 0;
     const auto step = [&](int64_t) {
@@ -139,17 +139,22 @@ class ModelBench {
         result.times = done->times;
       }
     };
-    result.seconds = BestSeconds(step);
+    const auto pairs = TimePairs(step, [&] { return read_.BytesPerSecond(); });
     if (!status.ok()) return status;
     const StepNeeds needs = Needs(batch);
+    result.seconds = BestSeconds(pairs);
     result.tokens_per_second = static_cast<double>(result.tokens) / result.seconds;
-    result.fraction_of_roof = roof_.Seconds(needs.bytes, needs.flops) / result.seconds;
+    result.fraction_of_roof = Median(pairs, [&](const Pair& pair) {
+      return Roof{pair.reference, roof_.flops_per_second}.Seconds(needs.bytes, needs.flops) /
+             pair.seconds;
+    });
     return result;
   }
 
   engine::Model& model_;
   const ModelInfo& info_;
   const Roof& roof_;
+  StreamingRead read_;
 };
 
 }  // namespace
@@ -166,7 +171,7 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                    " tokens; the model's context has ",
                                                    loaded->model->limits().context_length));
   }
-  const ModelBench bench(*loaded, roof);
+  ModelBench bench(*loaded, roof, pool);
   std::vector<ModelResult> results;
   for (const int64_t batch : work.batches) {
     absl::StatusOr<ModelResult> decode = bench.Decode(batch, work.decode_context);

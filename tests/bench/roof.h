@@ -2,15 +2,17 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
+#include "kernels/aligned_buffer.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::bench {
 
 struct Roof {
-  double read_bytes_per_second = 0;  // streaming over kStreamBytes
+  double read_bytes_per_second = 0;  // streaming over kStreamBytes, at best
   double flops_per_second = 0;       // LibTorch's sgemm
 
   // The least time for work that reads `bytes` of weights and does `flops`.
@@ -27,8 +29,21 @@ struct ReadRate {
   double bytes_per_second = 0;
 };
 
-// Reads a working set of `bytes`, split over the pool's threads, again and again.
-ReadRate MeasureRead(int64_t bytes, kernels::ThreadPool& pool);
+// Reads a working set of `bytes`, split over the pool's threads.
+class StreamingRead {
+ public:
+  StreamingRead(int64_t bytes, kernels::ThreadPool& pool);
+  // Reads all of it once, small ones more often.
+  void Run();
+  double BytesPerSecond();  // of one Run
+
+ private:
+  kernels::AlignedBuffer buffer_;
+  kernels::ThreadPool& pool_;
+  int64_t rounds_;
+  std::atomic<uint64_t> total_ = 0;  // used, so that reading cannot be left out
+};
+
 std::vector<ReadRate> MeasureReadBySize(kernels::ThreadPool& pool);
 
 Roof MeasureRoof(kernels::ThreadPool& pool);

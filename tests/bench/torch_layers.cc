@@ -36,34 +36,35 @@ int64_t CopiesOf(int64_t weight_bytes) { return (kStreamBytes + weight_bytes - 1
 
 class Dense final : public TorchLayers {
  public:
-  Dense(const TorchShape& shape, int64_t tokens)
-      : x_(at::randn({tokens, shape.in})), bias_(at::randn({shape.out})) {
+  explicit Dense(const TorchShape& shape) : shape_(shape), bias_(at::randn({shape.out})) {
     for (int64_t i = 0; i < CopiesOf(shape.in * shape.out * 4); ++i) {
       weights_.push_back(at::randn({shape.out, shape.in}));
     }
   }
+  void SetTokens(int64_t tokens) override { x_ = at::randn({tokens, shape_.in}); }
   void Forward(int64_t call) override {
     const at::NoGradGuard no_grad;
     y_ = at::linear(x_, weights_[static_cast<size_t>(call) % weights_.size()], bias_);
   }
 
  private:
+  TorchShape shape_;
   at::Tensor x_, bias_, y_;
   std::vector<at::Tensor> weights_;
 };
 
 class Dyad final : public TorchLayers {
  public:
-  Dyad(const TorchShape& shape, int64_t tokens)
-      : shape_(shape),
-        tokens_(tokens),
-        x_(at::randn({shape.in, tokens})),
-        bias_(at::randn({shape.out, 1})) {
+  explicit Dyad(const TorchShape& shape) : shape_(shape), bias_(at::randn({shape.out, 1})) {
     const int64_t in = shape.in / shape.blocks, out = shape.out / shape.blocks;
     for (int64_t i = 0; i < CopiesOf(2 * in * shape.out * 4); ++i) {
       near_.push_back(at::randn({shape.blocks, out, in}));
       far_.push_back(at::randn({shape.blocks, out, in}));
     }
+  }
+  void SetTokens(int64_t tokens) override {
+    tokens_ = tokens;
+    x_ = at::randn({shape_.in, tokens});
   }
   void Forward(int64_t call) override {
     const at::NoGradGuard no_grad;
@@ -79,7 +80,7 @@ class Dyad final : public TorchLayers {
 
  private:
   TorchShape shape_;
-  int64_t tokens_;
+  int64_t tokens_ = 0;
   at::Tensor x_, bias_, y_;
   std::vector<at::Tensor> near_, far_;
 };
@@ -95,14 +96,14 @@ double TorchSgemmRate(int threads) {
   return 2.0 * kSize * kSize * kSize / seconds;
 }
 
-std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int64_t tokens, int threads) {
+std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int threads) {
   SetThreads(threads);
-  return std::make_unique<Dense>(shape, tokens);
+  return std::make_unique<Dense>(shape);
 }
 
-std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int64_t tokens, int threads) {
+std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int threads) {
   SetThreads(threads);
-  return std::make_unique<Dyad>(shape, tokens);
+  return std::make_unique<Dyad>(shape);
 }
 
 }  // namespace dyad::bench

@@ -21,14 +21,15 @@ struct TorchShape {
 class TorchLayers {
  public:
   virtual ~TorchLayers() = default;
-  virtual void Forward(int64_t call) = 0;  // runs layer call modulo their number on `tokens` rows
+  virtual void SetTokens(int64_t tokens) = 0;  // first of all
+  virtual void Forward(int64_t call) = 0;      // runs layer `call` modulo their number
 };
 
 // y = x Wᵀ + b, rows are tokens.
-std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int64_t tokens, int threads);
+std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int threads);
 
 // wl.bmm(x1) + wu.bmm(x2) on [features, tokens], as the reference implementation of DYAD-IT
 // computes it.
-std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int64_t tokens, int threads);
+std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int threads);
 
 }  // namespace dyad::bench

@@ -35,6 +35,23 @@ TEST(AlignedBufferTest, MovesItsMemory) {
   EXPECT_EQ(to.bytes(), 100);
 }
 
+TEST(AlignedBufferTest, KeptOnesLieSideBySideOnHugePages) {
+  const AlignedBuffer first = AlignedBuffer::Kept(100);
+  AlignedBuffer second = AlignedBuffer::Kept(3 << 20);
+  const AlignedBuffer third = AlignedBuffer::Kept(7);
+  EXPECT_EQ(AddressOf(first.as<float>()) % 64, 0u);
+  EXPECT_EQ(AddressOf(second.as<float>()), AddressOf(first.as<float>()) + 128);
+  EXPECT_EQ(AddressOf(third.as<float>()), AddressOf(second.as<float>()) + (3 << 20));
+  EXPECT_EQ(second.bytes(), 3 << 20);
+  second = AlignedBuffer();  // the others keep the memory
+  std::memset(first.as<std::byte>(), 1, 100);
+  std::memset(third.as<std::byte>(), 1, 7);
+  const AlignedBuffer large = AlignedBuffer::Kept(int64_t{40} << 20);
+  EXPECT_EQ(AddressOf(large.as<float>()) % (2 << 20), 0u);
+  std::memset(large.as<std::byte>(), 1, static_cast<size_t>(large.bytes()));
+  EXPECT_EQ(AlignedBuffer::Kept(0).as<float>(), nullptr);
+}
+
 TEST(ThreadScratchTest, StaysUntilMoreIsNeeded) {
   std::byte* first = ThreadScratch(ScratchUse::kRows, 1000);
   EXPECT_EQ(ThreadScratch(ScratchUse::kRows, 10), first);
