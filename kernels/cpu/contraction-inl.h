@@ -23,14 +23,19 @@ HWY_INLINE Vec Widen(const int8_t* p) {
   return hn::ConvertTo(FloatTag(), hn::PromoteTo(IntTag(), quarter));
 }
 
-// While many rows are multiplied with weights, those that are needed next are on their way from
-// memory. With few rows the processor's own prefetch is faster alone.
-constexpr int kPrefetchRows = kLanes == 16 ? 7 : 3;
+// While rows are multiplied with weights, those that are needed next are on their way from memory,
+// by the bytes that a row takes: with few rows the processor's own prefetch is faster alone, with
+// some it is the first cache that they go to, with many the second, whose requests do not stand in
+// the way of the loads.
+template <int kRows, typename Weight>
+constexpr bool kPrefetches = kRows >= (kLanes == 16 ? 3 : 2) || sizeof(Weight) < kRows;
+template <int kRows, typename Weight>
+constexpr int kLocality = 3 * sizeof(Weight) <= 2 * kRows ? 2 : 3;
 
-template <int64_t kBytes>
+template <int64_t kBytes, int kTo>
 HWY_INLINE void PrefetchLines(const char* first) {
 #pragma GCC unroll 16
-  for (int64_t byte = 0; byte < kBytes; byte += 64) hwy::Prefetch(first + byte);
+  for (int64_t byte = 0; byte < kBytes; byte += 64) __builtin_prefetch(first + byte, 0, kTo);
 }
 
 // The operands of one tile: tile[r, n] += Σ_k a[k, r] · b[k, n], k in [0, depth). Steps in
@@ -66,8 +71,8 @@ HWY_INLINE void ContractTile(const TileOperands<Weight>& operands) {
   }
   [[maybe_unused]] const char* ahead = operands.ahead;
   for (int64_t k = 0; k < operands.depth; ++k) {
-    if constexpr (kAhead == Ahead::kPrefetch && kRows >= kPrefetchRows) {
-      PrefetchLines<kVectors * kLanes * int64_t{sizeof(Weight)}>(ahead);
+    if constexpr (kAhead == Ahead::kPrefetch && kPrefetches<kRows, Weight>) {
+      PrefetchLines<kVectors * kLanes * int64_t{sizeof(Weight)}, kLocality<kRows, Weight>>(ahead);
       ahead += operands.ahead_step;
     }
     if constexpr (kRows < kVectors) {  // fewer registers if rows are kept

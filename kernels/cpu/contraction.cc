@@ -32,7 +32,9 @@ constexpr int kPairRows = kLanes == 16 ? 6 : kLanes == 1 ? 0 : 1;
 template <typename Weight>
 struct Panel {
   const Weight* weights;
-  int64_t step;  // from k to k + 1
+  int64_t step;        // from k to k + 1
+  const char* packed;  // where it lies among the packed weights; the next one follows
+  int64_t packed_bytes;
 };
 
 // tile [rows, kOutputs] += the products of one row block and one panel or a pair of them.
@@ -46,11 +48,10 @@ void ContractBlock(const float* a, int64_t rows, Panel<Weight> panel, int64_t de
   const int64_t step = rows <= kRows ? depth : kDepthStep;
   // One row block: the weights a little further on. Several: each brings its part of the next panel
   // to the caches, so that memory is never idle while the first one waits for it.
-  constexpr int64_t kDistance = 8192;
-  const int64_t k_bytes = panel.step * static_cast<int64_t>(sizeof(Weight));
-  const int64_t ahead_step = k_bytes / parts;
-  const char* ahead = reinterpret_cast<const char*>(panel.weights) +
-                      (parts == 1 ? kDistance : depth * k_bytes + part * depth * ahead_step);
+  constexpr int64_t kDistance = kLanes == 16 ? 16384 : 8192;
+  const int64_t ahead_step = panel.packed_bytes / depth / parts;
+  const char* ahead =
+      panel.packed + (parts == 1 ? kDistance : panel.packed_bytes + part * depth * ahead_step);
   for (int64_t k = 0; k < depth; k += step) {
     for (int64_t n = 0; n < kOutputs; n += kVectors * kLanes) {
       ContractRows<kRows, kVectors, 1, Ahead::kPrefetch>(
@@ -187,7 +188,7 @@ void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const Panel
 
 // Narrow weights widen in registers, once for each row block; from so many row blocks on it is
 // faster to widen the panel once to memory.
-constexpr int64_t kWidenOnceBlocks = 8;
+constexpr int64_t kWidenOnceBlocks = 3;
 
 template <typename Weight>
 void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel,
@@ -203,7 +204,8 @@ void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel,
       Store(Widen(panel.weights + k * panel.step + n), wide + k * kPanelOutputs + n);
     }
   }
-  ContractPanel<kPanelOutputs>(call, Panel<float>{wide, kPanelOutputs}, place);
+  ContractPanel<kPanelOutputs>(
+      call, Panel<float>{wide, kPanelOutputs, panel.packed, panel.packed_bytes}, place);
 }
 
 // Of panel `index` and, where `outputs` are a pair's, the one after it.
@@ -222,12 +224,20 @@ PanelPlace PlaceOf(const ContractionCall& call, int64_t index, int64_t outputs) 
           .scales = scales == nullptr ? nullptr : scales + index * kPanelOutputs};
 }
 
+template <typename Weight>
+Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
+  const PanelLayout layout = contraction.LayoutOf(index);
+  const auto* weights = contraction.weights.as<const Weight>() + layout.offset;
+  return {weights, layout.step, reinterpret_cast<const char*>(weights),
+          contraction.depth() * layout.step * static_cast<int64_t>(sizeof(Weight))};
+}
+
 // Panel `index`, with the next one where they are a pair before `last` and rows are few. The next
 // index.
 int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
   const PackedContraction& contraction = *call.contraction;
   const PanelLayout layout = contraction.LayoutOf(index);
-  const Panel<int8_t> panel = {contraction.weights.as<const int8_t>() + layout.offset, layout.step};
+  const auto panel = PanelOf<int8_t>(contraction, index);
   if constexpr (kPairRows > 0) {
     const PanelRange group = contraction.GroupOf(index);
     const bool pair = layout.step == kPairOutputs && group.first == index && group.last <= last;
@@ -238,12 +248,6 @@ int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
   }
   ContractNarrowPanel(call, panel, PlaceOf(call, index, kPanelOutputs));
   return index + 1;
-}
-
-template <typename Weight>
-Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
-  return {contraction.weights.as<const Weight>() + contraction.LayoutOf(index).offset,
-          kPanelOutputs};
 }
 
 }  // namespace

@@ -7,55 +7,146 @@
 namespace dyad::kernels {
 namespace {
 
-constexpr int64_t kPieceDepth = 256;  // about a microsecond for a full row block
+constexpr int64_t kPieceFloats = 256;  // of a row; about a microsecond for a full row block
+constexpr int64_t kSquare = 4;
 
-// to[k, r] = from[r, k]: strides of the source in elements. The number of rows is known to the
-// compiler, so that the loop over them is straight code.
+// Four floats, which every processor of 64 bits shuffles in registers.
+using Four = float __attribute__((vector_size(16)));
+Four LoadFour(const float* from) {
+  Four four;
+  std::memcpy(&four, from, sizeof(four));
+  return four;
+}
+void StoreFour(Four four, float* to) { std::memcpy(to, &four, sizeof(four)); }
+
+// Where features go: feature j of four neighbours to to[j · step].
+struct Target {
+  float* to;
+  int64_t step;
+};
+
+// to[j · step + r] = from[r · row_stride + j], r and j in [0, 4).
+inline void TransposeSquare(const float* from, int64_t row_stride, Target target) {
+  const Four a = LoadFour(from), b = LoadFour(from + row_stride);
+  const Four c = LoadFour(from + 2 * row_stride), d = LoadFour(from + 3 * row_stride);
+  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  StoreFour(__builtin_shufflevector(ab01, cd01, 0, 1, 4, 5), target.to);
+  StoreFour(__builtin_shufflevector(ab01, cd01, 2, 3, 6, 7), target.to + target.step);
+  StoreFour(__builtin_shufflevector(ab23, cd23, 0, 1, 4, 5), target.to + 2 * target.step);
+  StoreFour(__builtin_shufflevector(ab23, cd23, 2, 3, 6, 7), target.to + 3 * target.step);
+}
+
+// `count` times four neighbouring features of at least four rows, each four `from_step` floats
+// after the last and `to_step` packed. A few times for the same rows before the next ones: rows may
+// be a power of two apart, and the first cache holds only so many of their lines.
+struct Squares {
+  const float* from;
+  int64_t from_step;
+  Target target;
+  int64_t to_step;
+  int64_t count;
+};
+void TransposeSquares(const Squares& squares, int64_t row_stride, int64_t rows) {
+  constexpr int64_t kTogether = 4;  // a cache line of neighbours
+  for (int64_t first = 0; first < squares.count; first += kTogether) {
+    const int64_t last = std::min(first + kTogether, squares.count);
+    for (int64_t r = 0; r < rows; r += kSquare) {
+      const int64_t row = std::min(r, rows - kSquare);  // the last ones overlap
+      for (int64_t i = first; i < last; ++i) {
+        TransposeSquare(squares.from + row * row_stride + i * squares.from_step, row_stride,
+                        {squares.target.to + i * squares.to_step + row, squares.target.step});
+      }
+    }
+  }
+}
+
+// to[k, r] = from[r, k]: strides of the source in elements. Fewer rows than a square has are known
+// to the compiler, so that the loop over them is straight code.
 template <int kRows>
-void Interleave(const float* from, int64_t row_stride, int64_t stride, int64_t depth, float* to) {
+void InterleaveExactly(const float* from, int64_t row_stride, int64_t stride, int64_t depth,
+                       float* to) {
   for (int64_t k = 0; k < depth; ++k, from += stride, to += kRows) {
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) to[r] = from[r * row_stride];
+    for (int64_t r = 0; r < kRows; ++r) to[r] = from[r * row_stride];
+  }
+}
+void Interleave(const float* from, int64_t row_stride, int64_t stride, int64_t rows, int64_t depth,
+                float* to) {
+  switch (rows) {
+    case 1:
+      return stride == 1 ? void(std::copy_n(from, depth, to))
+                         : InterleaveExactly<1>(from, row_stride, stride, depth, to);
+    case 2:
+      return InterleaveExactly<2>(from, row_stride, stride, depth, to);
+    case 3:
+      return InterleaveExactly<3>(from, row_stride, stride, depth, to);
+    default:
+      for (int64_t k = 0; k < depth; ++k, from += stride) {
+        for (int64_t r = 0; r < rows; ++r) *to++ = from[r * row_stride];
+      }
   }
 }
 
-template <int kMostRows>
-void InterleaveRows(int64_t rows, const float* from, int64_t row_stride, int64_t stride,
-                    int64_t depth, float* to) {
-  if (rows == kMostRows) {
-    Interleave<kMostRows>(from, row_stride, stride, depth, to);
-  } else if constexpr (kMostRows > 1) {
-    InterleaveRows<kMostRows - 1>(rows, from, row_stride, stride, depth, to);
-  }
+// Blocks that a piece takes together: those of a strided view lie side by side in x.
+int64_t BlocksTogether(const PackedContraction& contraction, const FeatureView& view) {
+  const bool side_by_side = view.block_stride == 1 && view.stride != 1;
+  return side_by_side && contraction.blocks % kSquare == 0 ? kSquare : 1;
 }
 
-int64_t PiecesOfTerm(const PackedContraction& contraction) {
-  return (contraction.term_depth + kPieceDepth - 1) / kPieceDepth;
+// The pieces of a term: [group of blocks][part of the depth].
+struct TermPieces {
+  int64_t together = 1;  // blocks
+  int64_t depth = 0;     // k of a piece
+  int64_t of_group = 0;
+  int64_t count = 0;
+};
+TermPieces PiecesOf(const PackedContraction& contraction, const FeatureView& view) {
+  const int64_t together = BlocksTogether(contraction, view);
+  const int64_t depth = kPieceFloats / together;
+  const int64_t of_group = (contraction.term_depth + depth - 1) / depth;
+  return {together, depth, of_group, contraction.blocks / together * of_group};
 }
 
 }  // namespace
 
 int64_t RowPieces(const PackedContraction& contraction) {
-  return contraction.blocks * static_cast<int64_t>(contraction.sources.size()) *
-         PiecesOfTerm(contraction);
+  int64_t pieces = 0;
+  for (const FeatureView& view : contraction.sources) pieces += PiecesOf(contraction, view).count;
+  return pieces;
 }
 
 void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock rows, int64_t piece,
                   float* packed) {
-  const int64_t per_term = PiecesOfTerm(contraction);
-  const auto terms = static_cast<int64_t>(contraction.sources.size());
-  const int64_t first_k = piece % per_term * kPieceDepth;
-  const int64_t depth = std::min(kPieceDepth, contraction.term_depth - first_k);
-  const int64_t view_index = piece / per_term;  // block · terms + term
-  const FeatureView& view = contraction.sources[static_cast<size_t>(view_index % terms)];
-  const float* from = x.data + rows.first * x.stride + view.offset +
-                      view_index / terms * view.block_stride + first_k * view.stride;
-  float* to = packed + rows.first * contraction.packed_row_floats() +
-              (view_index * contraction.term_depth + first_k) * rows.count;
-  if (rows.count == 1 && view.stride == 1) {
-    std::memcpy(to, from, static_cast<size_t>(depth) * sizeof(float));
-  } else {
-    InterleaveRows<kBlockRows>(rows.count, from, x.stride, view.stride, depth, to);
+  size_t term = 0;
+  TermPieces pieces = PiecesOf(contraction, contraction.sources[term]);
+  while (piece >= pieces.count) {
+    piece -= pieces.count;
+    pieces = PiecesOf(contraction, contraction.sources[++term]);
+  }
+  const FeatureView& view = contraction.sources[term];
+  const int64_t block = piece / pieces.of_group * pieces.together;
+  const int64_t first_k = piece % pieces.of_group * pieces.depth;
+  const int64_t depth = std::min(pieces.depth, contraction.term_depth - first_k);
+  const int64_t block_floats = contraction.depth() * rows.count;
+  const float* from = x.data + rows.first * x.stride + view.offset + block * view.block_stride +
+                      first_k * view.stride;
+  float* to = packed + rows.first * contraction.packed_row_floats() + block * block_floats +
+              (static_cast<int64_t>(term) * contraction.term_depth + first_k) * rows.count;
+  if (rows.count >= kSquare && pieces.together == kSquare) {
+    return TransposeSquares({from, view.stride, {to, block_floats}, rows.count, depth}, x.stride,
+                            rows.count);
+  }
+  int64_t done = 0;
+  if (rows.count >= kSquare && view.stride == 1) {
+    done = depth / kSquare * kSquare;
+    TransposeSquares({from, kSquare, {to, rows.count}, kSquare * rows.count, done / kSquare},
+                     x.stride, rows.count);
+  }
+  for (int64_t b = 0; b < pieces.together; ++b) {
+    Interleave(from + b * view.block_stride + done * view.stride, x.stride, view.stride, rows.count,
+               depth - done, to + b * block_floats + done * rows.count);
   }
 }
 
