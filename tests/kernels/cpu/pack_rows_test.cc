@@ -7,26 +7,40 @@
 namespace dyad::kernels {
 namespace {
 
-TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
-  const SampleLayer sample({Kind::kIt, 2, 3, 4}, WeightType::kFloat32);
+struct Sizes {
+  int64_t blocks;
+  int64_t depth;  // of a term
+};
+
+void ExpectRowsSideBySide(Sizes sizes, int64_t tokens) {
+  const auto [blocks, depth] = sizes;
+  const SampleLayer sample({Kind::kIt, blocks, depth, 4}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
   const PackedContraction contraction =
       PackWeights(spec.contractions[0], spec.type, spec.source_type());
-  for (const int64_t tokens : {1, 7, 13, 37}) {
-    const SampleRows x(tokens, 6, 4);
-    std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
-    const float* next = packed.data();
-    for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
-      const RowBlock rows = RowBlockAt(tokens, i);
-      PackRowBlock(contraction, x.view(), rows, packed.data());
-      for (int64_t b = 0; b < 2; ++b) {
-        for (int64_t k = 0; k < 6; ++k) {
-          const int64_t feature = k < 3 ? b * 3 + k : (k - 3) * 2 + b;
-          for (int64_t r = 0; r < rows.count; ++r) {
-            ASSERT_EQ(*next++, x.at(rows.first + r, feature)) << tokens;
-          }
+  const SampleRows x(tokens, blocks * depth, 4);
+  std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
+  const float* next = packed.data();
+  for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
+    const RowBlock rows = RowBlockAt(tokens, i);
+    PackRowBlock(contraction, x.view(), rows, packed.data());
+    for (int64_t b = 0; b < blocks; ++b) {
+      for (int64_t k = 0; k < 2 * depth; ++k) {
+        const int64_t feature = k < depth ? b * depth + k : (k - depth) * blocks + b;
+        for (int64_t r = 0; r < rows.count; ++r) {
+          ASSERT_EQ(*next++, x.at(rows.first + r, feature))
+              << blocks << " blocks of " << depth << ", " << tokens << " tokens, k " << k;
         }
       }
+    }
+  }
+}
+
+TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
+  for (const Sizes sizes :
+       {Sizes{1, 1}, {2, 3}, {3, 21}, {4, 1}, {4, 65}, {5, 16}, {8, 70}, {12, 300}}) {
+    for (const int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 37}) {
+      ExpectRowsSideBySide(sizes, tokens);
     }
   }
 }
