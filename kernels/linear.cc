@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kChunkRows = 512;
 // Below this many multiply-adds the calling thread is done before another has woken up.
 constexpr int64_t kWorthSharing = 1 << 17;
-constexpr int64_t kWorthSharingRows = 1 << 12;  // floats to pack
+constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
 
 float* FloatScratch(ScratchUse use, int64_t floats) {
   return reinterpret_cast<float*>(ThreadScratch(use, floats * static_cast<int64_t>(sizeof(float))));

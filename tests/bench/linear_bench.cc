@@ -120,9 +120,14 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
          .seconds = seconds,
          .flops_per_second = flops / seconds,
          .bytes_per_second = bytes / seconds,
-         .fraction_of_roof = Median(pairs, [&](const Pair& pair) {
-           return Roof{pair.reference, roof.flops_per_second}.Seconds(bytes, flops) / pair.seconds;
-         })});
+         .fraction_of_roof = Median(pairs,
+                                    [&](const Pair& pair) {
+                                      return Roof{pair.reference, roof.flops_per_second}.Seconds(
+                                                 bytes, flops) /
+                                             pair.seconds;
+                                    }),
+         .streamed_bytes =
+             Median(pairs, [](const Pair& pair) { return pair.seconds * pair.reference; })});
   }
   if (compare == Compare::kNo) return results;
   const TorchShape shape = {choice.in, choice.out, choice.blocks};

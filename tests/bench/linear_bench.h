@@ -25,6 +25,9 @@ struct LinearResult {
   double flops_per_second = 0;  // multiplications and additions that the structure needs
   double bytes_per_second = 0;  // of weights, each read once
   double fraction_of_roof = 0;  // 1: no machine code could be faster
+  // What the streaming read does in the time of a call: by this, calls of different runs compare
+  // whose time is that of reading weights.
+  double streamed_bytes = 0;
   double over_torch_dense = 0;  // speed-up over a float32 layer; 0: not measured
   double over_torch_reference = 0;
 };

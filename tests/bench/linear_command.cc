@@ -66,7 +66,8 @@ nlohmann::json ToJson(const LinearResult& result) {
                          {"seconds", result.seconds},
                          {"flops_per_second", result.flops_per_second},
                          {"bytes_per_second", result.bytes_per_second},
-                         {"fraction_of_roof", result.fraction_of_roof}};
+                         {"fraction_of_roof", result.fraction_of_roof},
+                         {"streamed_bytes", result.streamed_bytes}};
   if (result.over_torch_dense > 0) json["over_torch_dense"] = result.over_torch_dense;
   if (result.over_torch_reference > 0) json["over_torch_reference"] = result.over_torch_reference;
   return json;
