@@ -21,5 +21,6 @@ absl::Status RunLinear(Operands operands);
 absl::Status RunModel(Operands operands);
 absl::Status RunMakeModel(Operands operands);
 absl::Status RunServer(Operands operands);
+absl::Status RunEngine(Operands operands);
 
 }  // namespace dyad::bench

@@ -24,7 +24,8 @@ ABSL_FLAG(int64_t, out, 3072, "linear: output features");
 ABSL_FLAG(std::vector<std::string>, tokens,
           std::vector<std::string>({"1", "2", "4", "8", "16", "32", "64", "128", "256", "512"}),
           "linear: rows per call");
-ABSL_FLAG(std::string, weight_dtype, "float32", "linear: float32, bfloat16, float16 or int8");
+ABSL_FLAG(std::string, weight_dtype, "float32",
+          "linear, model, engine: float32, bfloat16, float16 or int8");
 ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference forms");
 
 namespace dyad::bench {

@@ -31,7 +31,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"roof", "", &RunRoof},         {"linear", "", &RunLinear},
     {"model", "FOLDER", &RunModel}, {"make_model", "FOLDER", &RunMakeModel},
-    {"server", "ADDR", &RunServer},
+    {"server", "ADDR", &RunServer}, {"engine", "FOLDER", &RunEngine},
 };
 
 std::string CommandsText() {

@@ -12,6 +12,7 @@
 #include "tests/bench/commands.h"
 #include "tests/bench/flag_values.h"
 #include "tests/bench/model_bench.h"
+#include "tests/bench/model_flags.h"
 #include "tests/bench/roof_report.h"
 
 ABSL_FLAG(std::vector<std::string>, batch,
@@ -19,8 +20,6 @@ ABSL_FLAG(std::vector<std::string>, batch,
           "model: sequences that decode side by side, each 1 to 256");
 ABSL_FLAG(int64_t, context, 128, "model: tokens stored before a decode step, 1 to 65536");
 ABSL_FLAG(int64_t, text, 512, "model: tokens of a text to prefill or score, 1 to 65536");
-ABSL_FLAG(std::string, kv_dtype, "float32", "model: of keys and values, float32 or bfloat16");
-ABSL_DECLARE_FLAG(std::string, weight_dtype);
 
 namespace dyad::bench {
 namespace {
@@ -36,22 +35,6 @@ absl::StatusOr<ModelWork> ParseWork() {
   work.decode_context = absl::GetFlag(FLAGS_context);
   work.text_tokens = absl::GetFlag(FLAGS_text);
   return work;
-}
-
-absl::StatusOr<ModelOptions> ParseOptions(const ModelWork& work) {
-  ModelOptions options;
-  ASSIGN_OR_RETURN(options.weight_dtype,
-                   ChooseWord<WeightDtype>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
-                                           {{"float32", WeightDtype::kFloat32},
-                                            {"bfloat16", WeightDtype::kBfloat16},
-                                            {"float16", WeightDtype::kFloat16},
-                                            {"int8", WeightDtype::kInt8}}));
-  ASSIGN_OR_RETURN(options.kv_dtype,
-                   ChooseWord<kernels::KvType>("kv_dtype", absl::GetFlag(FLAGS_kv_dtype),
-                                               {{"float32", kernels::KvType::kFloat32},
-                                                {"bfloat16", kernels::KvType::kBfloat16}}));
-  options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work.text_tokens));
-  return options;
 }
 
 nlohmann::json ToJson(const ModelResult& result) {
@@ -85,7 +68,8 @@ void PrintTable(const std::vector<ModelResult>& results) {
 
 absl::Status RunModel(Operands operands) {
   ASSIGN_OR_RETURN(const ModelWork work, ParseWork());
-  ASSIGN_OR_RETURN(const ModelOptions options, ParseOptions(work));
+  ASSIGN_OR_RETURN(ModelOptions options, ModelFromFlags());
+  options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work.text_tokens));
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const Roof roof = MeasureRoof(pool);
   ASSIGN_OR_RETURN(const std::vector<ModelResult> results,

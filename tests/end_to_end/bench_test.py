@@ -96,6 +96,18 @@ def check_refused_requests():
         check_times(report["request_seconds"], report["requests"]["succeeded"])
 
 
+def check_engine():
+    """The same load without a server."""
+    result = subprocess.run([BUILD / "bin" / "dyad-bench", "engine", DEMO, "--json", "--clients=3", "--requests=20",
+                             "--prompt_tokens=12", "--new_tokens=6"],
+                            capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["requests"] == {"sent": 20, "succeeded": 20, "late": 0, "errors": {}}, report
+    check_rates(report, tokens_in_per_second=20 * 12, tokens_out_per_second=20 * 6)
+    check_times(report["ttft_seconds"], 20)
+
+
 def main():
     with Server({"demo": DEMO}, "--kv_cache_bytes=33554432") as server:
         check_generate(server)
@@ -103,7 +115,8 @@ def main():
         check_score(server)
         check_table_and_errors(server)
     check_refused_requests()
-    print("bench: counts of closed and open loops, scoring, refusals")
+    check_engine()
+    print("bench: counts of closed and open loops, scoring, refusals, engine in process")
 
 
 if __name__ == "__main__":

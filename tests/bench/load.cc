@@ -1,43 +1,26 @@
 // Threads that each take the next arrival, wait until it is due, and run the request.
-#include "tests/bench/server_bench.h"
+#include "tests/bench/load.h"
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <random>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "client/client.h"
-#include "client/connection.h"
 #include "server/base/mutex.h"
-#include "server/base/status_macros.h"
 
 namespace dyad::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using client::Client;
-
 constexpr double kLate = 1e-3;  // seconds
-constexpr absl::Duration kFindTimeout = absl::Seconds(10);
 
-// Unlike client::Connect: no retries, which would hide errors and count their waits as the
-// server's.
-std::shared_ptr<grpc::Channel> ConnectOnce(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a channel is a connection
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
-v1::TokenIds RandomIds(const LoadOptions& options, std::mt19937_64& random) {
+Ids RandomIds(const LoadOptions& options, std::mt19937_64& random) {
   std::uniform_int_distribution<int32_t> id(0, options.vocab_size - 1);
-  v1::TokenIds ids;
-  for (int32_t i = 0; i < options.prompt_tokens; ++i) ids.add_ids(id(random));
+  Ids ids(static_cast<size_t>(options.prompt_tokens));
+  for (int32_t& drawn : ids) drawn = id(random);
   return ids;
 }
 
@@ -59,7 +42,7 @@ class Load {
   explicit Load(const LoadOptions& options) : options_(options), arrivals_(options.arrivals) {}
 
   // Runs requests until the load is over. Threads: any number.
-  void Run(const Client& client) {
+  void Run(Target& target) {
     while (const auto arrival = arrivals_.Next(Now())) {
       std::this_thread::sleep_until(start_ + std::chrono::duration_cast<Clock::duration>(
                                                  std::chrono::duration<double>(arrival->due)));
@@ -70,8 +53,8 @@ class Load {
       const uint64_t base = options_.arrivals.seed;
       std::seed_seq seed = {base & 0xffffffff, base >> 32, static_cast<uint64_t>(arrival->number)};
       std::mt19937_64 random(seed);
-      outcome.status = options_.task == Task::kGenerate ? Generate(client, random, outcome)
-                                                        : Score(client, random, outcome);
+      outcome.status = options_.task == Task::kGenerate ? Generate(target, random, outcome)
+                                                        : Score(target, random, outcome);
       outcome.end = Now();
       Record(outcome);
     }
@@ -85,50 +68,39 @@ class Load {
  private:
   double Now() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
-  absl::Status Generate(const Client& client, std::mt19937_64& random, Outcome& outcome) const {
-    v1::GenerateRequest request;
-    request.set_model(options_.model);
-    *request.mutable_ids() = RandomIds(options_, random);
-    request.set_max_new_tokens(options_.new_tokens);
-    request.set_ignore_eos(true);
+  absl::Status Generate(Target& target, std::mt19937_64& random, Outcome& outcome) const {
     outcome.gaps.reserve(static_cast<size_t>(options_.new_tokens));
-    const auto end = client.GenerateStream(request, [&](const v1::Choice& piece) {
-      const int64_t tokens = piece.ids_size();
-      if (tokens == 0) return client::Reader::kGoOn;
-      const double now = Now();
-      if (outcome.tokens_out == 0) {
-        outcome.first_token = now;  // tokens that come with the first have no gap to tell of
-      } else {
-        outcome.gaps.push_back({(now - outcome.last_token) / static_cast<double>(tokens), tokens});
-      }
-      outcome.last_token = now;
-      outcome.tokens_out += tokens;
-      return client::Reader::kGoOn;
-    });
-    if (!end.ok()) return end.status();
+    const auto answer =
+        target.Generate(RandomIds(options_, random), options_.new_tokens, [&](int64_t tokens) {
+          const double now = Now();
+          if (outcome.tokens_out == 0) {
+            outcome.first_token = now;  // tokens that come with the first have no gap to tell of
+          } else {
+            outcome.gaps.push_back(
+                {(now - outcome.last_token) / static_cast<double>(tokens), tokens});
+          }
+          outcome.last_token = now;
+          outcome.tokens_out += tokens;
+        });
+    if (!answer.ok()) return answer.status();
     if (outcome.tokens_out != options_.new_tokens) {
       return absl::InternalError(
           absl::StrCat("the answer has ", outcome.tokens_out,
                        " tokens; expected new_tokens = ", options_.new_tokens));
     }
     outcome.tokens_in = options_.prompt_tokens;
-    outcome.cached_tokens = end->usage().cached_tokens();
+    outcome.cached_tokens = answer->cached_tokens;
     return absl::OkStatus();
   }
 
-  absl::Status Score(const Client& client, std::mt19937_64& random, Outcome& outcome) const {
-    v1::ScoreRequest request;
-    request.set_model(options_.model);
-    for (int32_t i = 0; i < options_.items; ++i) {
-      *request.add_items()->mutable_ids() = RandomIds(options_, random);
-    }
-    const auto answer = client.Score(request);
+  absl::Status Score(Target& target, std::mt19937_64& random, Outcome& outcome) const {
+    std::vector<Ids> texts;
+    for (int32_t i = 0; i < options_.items; ++i) texts.push_back(RandomIds(options_, random));
+    const auto answer = target.Score(texts);
     if (!answer.ok()) return answer.status();
-    for (const v1::TextScore& score : answer->scores()) {
-      outcome.scored_tokens += score.scored_tokens();
-    }
+    outcome.scored_tokens = answer->scored_tokens;
     outcome.tokens_in = int64_t{options_.items} * options_.prompt_tokens;
-    outcome.cached_tokens = answer->usage().cached_tokens();
+    outcome.cached_tokens = answer->cached_tokens;
     return absl::OkStatus();
   }
 
@@ -167,26 +139,12 @@ class Load {
 
 }  // namespace
 
-absl::StatusOr<v1::Model> FindModel(const std::string& address, const std::string& model) {
-  ASSIGN_OR_RETURN(auto channel, client::Connect({.server = address}));
-  return Client(std::move(channel), kFindTimeout).GetModel(model);
-}
-
-LoadResult RunLoad(const LoadOptions& options) {
-  // Connected before the clock starts; a failure shows in the requests.
-  std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (int i = 0; i < options.connections; ++i) {
-    channels.push_back(ConnectOnce(options.address));
-    channels.back()->GetState(/*try_to_connect=*/true);
-  }
-  for (const auto& channel : channels) {
-    channel->WaitForConnected(absl::ToChronoTime(absl::Now() + kFindTimeout));
-  }
+LoadResult RunLoad(const LoadOptions& options, std::span<const std::unique_ptr<Target>> targets) {
   Load load(options);
   std::vector<std::thread> threads;
   for (int i = 0; i < options.in_flight; ++i) {
-    threads.emplace_back([&, channel = channels[static_cast<size_t>(i) % channels.size()]] {
-      load.Run(Client(channel, options.timeout));
+    threads.emplace_back([&, target = targets[static_cast<size_t>(i) % targets.size()].get()] {
+      load.Run(*target);
     });
   }
   for (std::thread& thread : threads) thread.join();

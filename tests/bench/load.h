@@ -1,15 +1,17 @@
-// Puts load on a running server over gRPC and measures what its clients see.
+// Puts load on whoever answers requests, and measures what clients see.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "dyad/v1/model.pb.h"
 #include "tests/bench/arrivals.h"
 #include "tests/bench/percentiles.h"
 
@@ -17,19 +19,34 @@ namespace dyad::bench {
 
 enum class Task { kGenerate, kScore };
 
+using Ids = std::vector<int32_t>;
+
+struct Answer {
+  int64_t scored_tokens = 0;  // of Score
+  int64_t cached_tokens = 0;  // taken from the prefix cache
+};
+
+// Who answers: a server over gRPC, or an engine in this process. Each call waits for its answer.
+// Threads: any number.
+class Target {
+ public:
+  virtual ~Target() = default;
+  // Greedy, EOS ignored. `on_tokens` is told of tokens as they come, by their number; on any
+  // thread, one call at a time, none after the return.
+  virtual absl::StatusOr<Answer> Generate(const Ids& prompt, int32_t new_tokens,
+                                          const std::function<void(int64_t)>& on_tokens) = 0;
+  virtual absl::StatusOr<Answer> Score(const std::vector<Ids>& texts) = 0;
+};
+
 // Prompts and texts are random ids, another for each request, drawn from `arrivals.seed`.
 struct LoadOptions {
-  std::string address;  // HOST:PORT, plaintext
-  std::string model;    // empty: the only one
   Task task = Task::kGenerate;
   int32_t vocab_size = 0;     // ids are in [0, vocab_size)
   int32_t prompt_tokens = 1;  // of a prompt, or of a text to score
   int32_t new_tokens = 1;     // generate: exactly so many
   int32_t items = 1;          // score: texts of a request
   ArrivalOptions arrivals;
-  int in_flight = 1;    // requests at once at most, each on a thread of its own
-  int connections = 1;  // shared by the threads
-  absl::Duration timeout = absl::InfiniteDuration();  // of a request
+  int in_flight = 1;  // requests at once at most, each on a thread of its own
   // A generated answer is good if its first token and the mean gap of the others kept to these.
   double ttft_limit = std::numeric_limits<double>::infinity();   // seconds
   double token_limit = std::numeric_limits<double>::infinity();  // seconds
@@ -48,16 +65,14 @@ struct LoadResult {
   int64_t tokens_in = 0;
   int64_t tokens_out = 0;     // generate
   int64_t scored_tokens = 0;  // score
-  int64_t cached_tokens = 0;  // of tokens_in, taken from the server's prefix cache
+  int64_t cached_tokens = 0;  // of tokens_in, taken from the prefix cache
   Percentiles ttft;           // generate: until the first token
   Percentiles token;    // generate: between tokens; a piece of k tokens counts as k gaps of a k-th
   Percentiles request;  // until the answer was complete
 };
 
-// What the server says of the model. Errors: its own; Unavailable if there is no server.
-absl::StatusOr<v1::Model> FindModel(const std::string& address, const std::string& model);
-
-// Requests are tried once: an error is an error of the load. Waits for every answer.
-LoadResult RunLoad(const LoadOptions& options);
+// The threads take turns at the targets, at least one of them. Requests are tried once: an error is
+// an error of the load. Waits for every answer.
+LoadResult RunLoad(const LoadOptions& options, std::span<const std::unique_ptr<Target>> targets);
 
 }  // namespace dyad::bench

@@ -1,5 +1,5 @@
 // Loads on a fake server whose answers can be counted by hand: it says a prompt's ids backwards.
-#include "tests/bench/server_bench.h"
+#include "tests/bench/server_target.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,25 +13,31 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 
-class ServerBenchTest : public ::testing::Test {
+class ServerTargetTest : public ::testing::Test {
  protected:
   LoadOptions Options(Task task) const {
     LoadOptions options;
-    options.address = server_.address();
     options.task = task;
     options.vocab_size = 100;  // the fake's ids are ASCII
     options.prompt_tokens = 8;
     options.new_tokens = 5;
     options.arrivals.requests = 12;
     options.in_flight = 3;
-    options.connections = 2;
     return options;
+  }
+
+  LoadResult RunLoad(const LoadOptions& options,
+                     absl::Duration timeout = absl::InfiniteDuration()) const {
+    return bench::RunLoad(
+        options,
+        ServerTargets(
+            {.address = server_.address(), .model = {}, .connections = 2, .timeout = timeout}));
   }
 
   testing::FakeServer server_;
 };
 
-TEST_F(ServerBenchTest, ClosedLoopKeepsEachClientAtOneRequest) {
+TEST_F(ServerTargetTest, ClosedLoopKeepsEachClientAtOneRequest) {
   server_.traffic.SetFaults({.longest_delay_ms = 5});
   const LoadResult result = RunLoad(Options(Task::kGenerate));
   EXPECT_EQ(result.sent, 12);
@@ -49,7 +55,7 @@ TEST_F(ServerBenchTest, ClosedLoopKeepsEachClientAtOneRequest) {
   EXPECT_LE(server_.traffic.most_at_once(), 3);
 }
 
-TEST_F(ServerBenchTest, ScoringCountsWhatTheServerScored) {
+TEST_F(ServerTargetTest, ScoringCountsWhatTheServerScored) {
   LoadOptions options = Options(Task::kScore);
   options.items = 2;
   const LoadResult result = RunLoad(options);
@@ -60,7 +66,7 @@ TEST_F(ServerBenchTest, ScoringCountsWhatTheServerScored) {
   EXPECT_EQ(result.ttft.count(), 0);
 }
 
-TEST_F(ServerBenchTest, ErrorsAreCountedByCodeAndNotTriedAgain) {
+TEST_F(ServerTargetTest, ErrorsAreCountedByCodeAndNotTriedAgain) {
   server_.traffic.SetFaults({.fail_first = 4, .code = grpc::StatusCode::RESOURCE_EXHAUSTED});
   const LoadResult result = RunLoad(Options(Task::kGenerate));
   EXPECT_EQ(result.sent, 12);
@@ -72,7 +78,7 @@ TEST_F(ServerBenchTest, ErrorsAreCountedByCodeAndNotTriedAgain) {
   EXPECT_EQ(server_.traffic.calls(), 12);
 }
 
-TEST_F(ServerBenchTest, AnAnswerOfTheWrongLengthIsAnError) {
+TEST_F(ServerTargetTest, AnAnswerOfTheWrongLengthIsAnError) {
   LoadOptions options = Options(Task::kGenerate);
   options.new_tokens = 9;  // the fake has only the prompt's 8 to say
   const LoadResult result = RunLoad(options);
@@ -81,7 +87,7 @@ TEST_F(ServerBenchTest, AnAnswerOfTheWrongLengthIsAnError) {
   EXPECT_EQ(result.first_error.message(), "the answer has 8 tokens; expected new_tokens = 9");
 }
 
-TEST_F(ServerBenchTest, GoodRequestsKeepBothLimits) {
+TEST_F(ServerTargetTest, GoodRequestsKeepBothLimits) {
   LoadOptions options = Options(Task::kGenerate);
   options.ttft_limit = 0;
   EXPECT_EQ(RunLoad(options).good, 0);
@@ -92,7 +98,7 @@ TEST_F(ServerBenchTest, GoodRequestsKeepBothLimits) {
   EXPECT_EQ(RunLoad(options).good, 12);
 }
 
-TEST_F(ServerBenchTest, InTheOpenLoopWaitingForAThreadCounts) {
+TEST_F(ServerTargetTest, InTheOpenLoopWaitingForAThreadCounts) {
   // All are due within a moment, and each takes some milliseconds: with one thread they queue.
   LoadOptions options = Options(Task::kGenerate);
   options.arrivals.rate = 1e5;
@@ -103,15 +109,15 @@ TEST_F(ServerBenchTest, InTheOpenLoopWaitingForAThreadCounts) {
   EXPECT_EQ(server_.traffic.most_at_once(), 1);
 }
 
-TEST_F(ServerBenchTest, ARequestThatTakesTooLongIsAnError) {
+TEST_F(ServerTargetTest, ARequestThatTakesTooLongIsAnError) {
   server_.traffic.SetFaults({.longest_delay_ms = 2000});
   LoadOptions options = Options(Task::kScore);
   options.arrivals.requests = 1;
-  options.timeout = absl::Nanoseconds(1);
-  EXPECT_THAT(RunLoad(options).errors, ElementsAre(Pair("DEADLINE_EXCEEDED", 1)));
+  EXPECT_THAT(RunLoad(options, absl::Nanoseconds(1)).errors,
+              ElementsAre(Pair("DEADLINE_EXCEEDED", 1)));
 }
 
-TEST_F(ServerBenchTest, FindsTheModelOrSaysWhyNot) {
+TEST_F(ServerTargetTest, FindsTheModelOrSaysWhyNot) {
   EXPECT_EQ(FindModel(server_.address(), "")->name(), "fake");
   EXPECT_THAT(FindModel(server_.address(), "other").status(),
               testing::StatusIs(absl::StatusCode::kNotFound, ::testing::_));

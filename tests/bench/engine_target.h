@@ -1,0 +1,14 @@
+// An engine in this process as the target of a load: what a server does without gRPC.
+#pragma once
+
+#include <memory>
+
+#include "server/engine/engine.h"
+#include "tests/bench/load.h"
+
+namespace dyad::bench {
+
+// `engine` must outlive it.
+std::unique_ptr<Target> EngineTarget(engine::Engine& engine);
+
+}  // namespace dyad::bench

@@ -1,0 +1,32 @@
+// Flags of a model: tests/bench/model_flags.h.
+#include "tests/bench/model_flags.h"
+
+#include <string>
+
+#include "absl/flags/declare.h"
+#include "absl/flags/flag.h"
+#include "server/base/status_macros.h"
+#include "tests/bench/flag_values.h"
+
+ABSL_FLAG(std::string, kv_dtype, "float32",
+          "model, engine: of keys and values, float32 or bfloat16");
+ABSL_DECLARE_FLAG(std::string, weight_dtype);
+
+namespace dyad::bench {
+
+absl::StatusOr<ModelOptions> ModelFromFlags() {
+  ModelOptions options;
+  ASSIGN_OR_RETURN(options.weight_dtype,
+                   ChooseWord<WeightDtype>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
+                                           {{"float32", WeightDtype::kFloat32},
+                                            {"bfloat16", WeightDtype::kBfloat16},
+                                            {"float16", WeightDtype::kFloat16},
+                                            {"int8", WeightDtype::kInt8}}));
+  ASSIGN_OR_RETURN(options.kv_dtype,
+                   ChooseWord<kernels::KvType>("kv_dtype", absl::GetFlag(FLAGS_kv_dtype),
+                                               {{"float32", kernels::KvType::kFloat32},
+                                                {"bfloat16", kernels::KvType::kBfloat16}}));
+  return options;
+}
+
+}  // namespace dyad::bench
