@@ -3,6 +3,7 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/cpu/packed_linear.h"
 
@@ -25,33 +26,84 @@ ConstRows RowsFrom(ConstRows rows, int64_t first) {
 }
 Rows RowsFrom(Rows rows, int64_t first) { return {rows.data + first * rows.stride, rows.stride}; }
 
-void RunContraction(const ContractionCall& call, ThreadPool& pool) {
-  const PackedContraction& contraction = *call.contraction;
-  const int64_t panels = contraction.blocks * contraction.panels();
-  const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
-  if (work < kWorthSharing || pool.threads() == 1) return ContractPanels(call, {0, panels});
-  pool.Run(contraction.groups(),
-           [&](int64_t group) { ContractPanels(call, contraction.GroupAt(group)); });
+// Packs all rows of x into the calling thread's scratch, on the pool if there is one and it pays.
+PackedRows PackRows(const PackedContraction& contraction, BlockRange blocks, int64_t tokens,
+                    ConstRows x, ThreadPool* pool) {
+  const int64_t floats = tokens * blocks.count * contraction.depth();
+  float* packed = FloatScratch(ScratchUse::kRows, floats);
+  const int64_t row_blocks = RowBlockCount(tokens);
+  if (pool == nullptr || floats < kWorthSharingRows) {
+    for (int64_t i = 0; i < row_blocks; ++i)
+      PackRowBlock(contraction, blocks, x, RowBlockAt(tokens, i), packed);
+  } else {
+    const int64_t pieces = RowPieces(contraction, blocks);
+    pool->Run(row_blocks * pieces, [&](int64_t task) {
+      PackRowPiece(contraction, blocks, x, RowBlockAt(tokens, task / pieces), task % pieces,
+                   packed);
+    });
+  }
+  return {packed, blocks};
 }
 
-}  // namespace
+// The blocks that are packed together with this one.
+BlockRange BlocksAround(const PackedContraction& contraction, int64_t block) {
+  const int64_t together = contraction.blocks_together();
+  return {block / together * together, together};
+}
 
-const float* PackRows(const PackedContraction& contraction, int64_t tokens, ConstRows x,
-                      ThreadPool* pool) {
-  const int64_t floats = tokens * contraction.packed_row_floats();
-  float* packed = FloatScratch(ScratchUse::kRows, floats);
-  const int64_t blocks = RowBlockCount(tokens);
-  if (pool == nullptr || floats < kWorthSharingRows) {
-    for (int64_t i = 0; i < blocks; ++i)
-      PackRowBlock(contraction, x, RowBlockAt(tokens, i), packed);
-  } else {
-    const int64_t pieces = RowPieces(contraction);
-    pool->Run(blocks * pieces, [&](int64_t task) {
-      PackRowPiece(contraction, x, RowBlockAt(tokens, task / pieces), task % pieces, packed);
-    });
+// Whether each thread packs the rows that it needs: then nothing that was packed goes from one
+// core's cache to another's, which may take longer than packing. If the threads are so many that
+// each would pack almost as much as it multiplies, they share the work.
+bool PacksByThread(const PackedContraction& contraction, int threads) {
+  constexpr int64_t kLeastProducts = 64;  // for each float that is packed
+  const int64_t together = contraction.blocks_together();
+  const int64_t groups = contraction.blocks / together;
+  const int64_t packed = (groups + threads - 1) / threads * together * contraction.depth();
+  const int64_t products =
+      contraction.blocks * contraction.panels() * kPanelOutputs * contraction.depth() / threads;
+  return products >= kLeastProducts * packed;
+}
+
+// Rows of one call for the blocks around `block`, packed by the calling thread if it has not done
+// so for the block before. `call`: a number of its own for each call.
+PackedRows RowsOfThread(uint64_t call, const PackedContraction& contraction, int64_t block,
+                        int64_t tokens, ConstRows x) {
+  thread_local uint64_t packed_call = 0;
+  thread_local PackedRows packed;
+  const BlockRange blocks = BlocksAround(contraction, block);
+  if (packed_call != call || packed.blocks.first != blocks.first) {
+    packed = PackRows(contraction, blocks, tokens, x, nullptr);
+    packed_call = call;
   }
   return packed;
 }
+
+// `call` without its rows.
+void RunContraction(ContractionCall call, ConstRows x, ThreadPool& pool) {
+  const PackedContraction& contraction = *call.contraction;
+  const int64_t panels = contraction.blocks * contraction.panels();
+  const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
+  if (work < kWorthSharing || pool.threads() == 1) {
+    call.rows = PackRows(contraction, contraction.all_blocks(), call.tokens, x, nullptr);
+    return ContractPanels(call, {0, panels});
+  }
+  if (!PacksByThread(contraction, pool.threads())) {
+    call.rows = PackRows(contraction, contraction.all_blocks(), call.tokens, x, &pool);
+    return pool.Run(contraction.groups(),
+                    [&](int64_t group) { ContractPanels(call, contraction.GroupAt(group)); });
+  }
+  static std::atomic<uint64_t> calls = 0;
+  const uint64_t number = calls.fetch_add(1, std::memory_order_relaxed) + 1;
+  pool.Run(contraction.groups(), [&](int64_t group) {
+    const PanelRange range = contraction.GroupAt(group);
+    ContractionCall of_thread = call;
+    of_thread.rows =
+        RowsOfThread(number, contraction, range.first / contraction.panels(), call.tokens, x);
+    ContractPanels(of_thread, range);
+  });
+}
+
+}  // namespace
 
 PackedLinear::Impl::Impl(const LinearSpec& spec, ThreadPool* pool)
     : in_features(spec.in_features), out_features(spec.out_features) {
@@ -87,13 +139,13 @@ void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilog
 void PackedLinear::Impl::ApplyFused(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                                     ThreadPool& pool) const {
   RunContraction({.contraction = &contraction(),
-                  .packed_rows = PackRows(contraction(), tokens, x, &pool),
+                  .rows = {},
                   .tokens = tokens,
                   .y = y,
                   .outputs = contraction().outputs,
                   .bias = panel_bias(),
                   .epilogue = epilogue},
-                 pool);
+                 x, pool);
 }
 
 // Sums gather in scratch, because y may hold the residual until the end.
@@ -102,13 +154,13 @@ void PackedLinear::Impl::ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const
   const Rows sums = {FloatScratch(ScratchUse::kSums, tokens * out_features), out_features};
   for (const PackedContraction& contraction : contractions_) {
     RunContraction({.contraction = &contraction,
-                    .packed_rows = PackRows(contraction, tokens, x, &pool),
+                    .rows = {},
                     .tokens = tokens,
                     .y = sums,
                     .outputs = contraction.outputs,
                     .bias = nullptr,
                     .epilogue = {}},
-                   pool);
+                   x, pool);
   }
   const FinishCall call = {.sum = {sums.data, sums.stride},
                            .y = y,
@@ -125,7 +177,7 @@ void PackedLinear::Impl::ApplyRange(int64_t tokens, ConstRows x, int64_t first, 
   for (int64_t row = 0; row < tokens; row += kChunkRows) {
     const int64_t rows = std::min(kChunkRows, tokens - row);
     ContractPanels({.contraction = &contraction(),
-                    .packed_rows = PackRows(contraction(), rows, RowsFrom(x, row), nullptr),
+                    .rows = PackRows(contraction(), {}, rows, RowsFrom(x, row), nullptr),
                     .tokens = rows,
                     .y = RowsFrom(y, row),
                     .first_feature = first,

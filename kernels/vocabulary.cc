@@ -102,7 +102,7 @@ ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
     for (int64_t b = 0; b < RowBlockCount(rows); ++b) {
-      PackRowBlock(head.contraction(), {gathered.data() + first * width, width},
+      PackRowBlock(head.contraction(), {}, {gathered.data() + first * width, width},
                    RowBlockAt(rows, b), packed.data() + first * width);
     }
   }
@@ -127,7 +127,7 @@ float ScorePass::LogitOf(const TargetRow& target, const float* row) const {
   float logits[kPanelOutputs] = {};
   const int64_t panel = target.target / kPanelOutputs;
   ContractPanels({.contraction = &head_.contraction(),
-                  .packed_rows = row,
+                  .rows = {row, {}},
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
                   .first_feature = panel * kPanelOutputs,
@@ -148,7 +148,7 @@ void ScorePass::ReduceTile(int64_t tile) {
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
     ContractPanels({.contraction = &head_.contraction(),
-                    .packed_rows = packed_ + first * head_.in_features,
+                    .rows = {packed_ + first * head_.in_features, {}},
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,

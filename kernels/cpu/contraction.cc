@@ -173,8 +173,8 @@ void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const Panel
   alignas(64) float tile[kBlockRows * kOutputs];
   for (int64_t i = 0; i < row_blocks; ++i) {
     const RowBlock rows = RowBlockAt(call.tokens, i);
-    const float* a = call.packed_rows + rows.first * contraction.packed_row_floats() +
-                     place.block * depth * rows.count;
+    const float* a = call.rows.data + depth * (rows.first * call.rows.blocks.count +
+                                               rows.count * (place.block - call.rows.blocks.first));
     if (place.scales == nullptr) {
       LoadTile<kOutputs>(call, place.columns, rows, tile);
     } else {

@@ -2,9 +2,10 @@
 //
 // Weights: panels of 32 outputs, [block][panel][k][32], k over the terms in order; outputs past the
 // end are zeros. int8: two panels of a block lie side by side, [k][64], a cache line for each k (an
-// odd last one alone), and beside them are scales, [block][panel][32]. Rows of x: row blocks of at
-// most 12 rows, [row block][block][k][row], so that a micro-kernel reads both operands front to
-// back. The layouts do not depend on the instruction set.
+// odd last one alone), and beside them are scales, [block][panel][32]. Rows of x, as far as some
+// neighbouring blocks need them: row blocks of at most 12 rows, [row block][block][k][row], so that
+// a micro-kernel reads both operands front to back. The layouts do not depend on the instruction
+// set.
 #pragma once
 
 #include <algorithm>
@@ -33,6 +34,12 @@ inline RowBlock RowBlockAt(int64_t tokens, int64_t index) {
   return {first, (index + 1) * tokens / blocks - first};
 }
 
+// Neighbouring blocks of a contraction.
+struct BlockRange {
+  int64_t first = 0;
+  int64_t count = 1;
+};
+
 // Panels counted through all blocks: block · panels() + panel.
 struct PanelRange {
   int64_t first = 0;
@@ -58,7 +65,10 @@ struct PackedContraction {
 
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
-  int64_t packed_row_floats() const { return blocks * depth(); }                    // per row of x
+  BlockRange all_blocks() const { return {0, blocks}; }
+  // Ranges of blocks whose rows are packed begin and end at multiples of this: blocks of a strided
+  // view lie side by side in x, and four of them are packed at once.
+  int64_t blocks_together() const;
   int64_t weight_bytes() const {
     return weights.bytes() + static_cast<int64_t>(scales.size() * sizeof(float));
   }
@@ -92,16 +102,24 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type, W
 // `bias` in panel order, zeros past the end: [block][panel][32].
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
 
-// Packs one row block of x; `packed` is the whole batch's buffer, tokens · packed_row_floats().
-// Pieces [0, RowPieces) are the same work in parts, for several threads.
-void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed);
-int64_t RowPieces(const PackedContraction& contraction);
-void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock rows, int64_t piece,
-                  float* packed);
+// Packs one row block of x for `blocks`; `packed` is the whole batch's buffer,
+// tokens · blocks.count · depth() floats. Pieces [0, RowPieces) are the same work in parts, for
+// several threads.
+void PackRowBlock(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
+                  RowBlock rows, float* packed);
+int64_t RowPieces(const PackedContraction& contraction, BlockRange blocks);
+void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
+                  RowBlock rows, int64_t piece, float* packed);
+
+// A batch as it was packed.
+struct PackedRows {
+  const float* data = nullptr;
+  BlockRange blocks;
+};
 
 struct ContractionCall {
   const PackedContraction* contraction = nullptr;
-  const float* packed_rows = nullptr;
+  PackedRows rows;  // blocks: at least those of the panels
   int64_t tokens = 0;
   Rows y;  // y[t, dst(b, n) - first_feature]
   int64_t first_feature = 0;

@@ -89,7 +89,7 @@ void Interleave(const float* from, int64_t row_stride, int64_t stride, int64_t r
   }
 }
 
-// Blocks that a piece takes together: those of a strided view lie side by side in x.
+// Blocks that a piece takes together.
 int64_t BlocksTogether(const PackedContraction& contraction, const FeatureView& view) {
   const bool side_by_side = view.block_stride == 1 && view.stride != 1;
   return side_by_side && contraction.blocks % kSquare == 0 ? kSquare : 1;
@@ -102,37 +102,47 @@ struct TermPieces {
   int64_t of_group = 0;
   int64_t count = 0;
 };
-TermPieces PiecesOf(const PackedContraction& contraction, const FeatureView& view) {
+TermPieces PiecesOf(const PackedContraction& contraction, BlockRange blocks,
+                    const FeatureView& view) {
   const int64_t together = BlocksTogether(contraction, view);
   const int64_t depth = kPieceFloats / together;
   const int64_t of_group = (contraction.term_depth + depth - 1) / depth;
-  return {together, depth, of_group, contraction.blocks / together * of_group};
+  return {together, depth, of_group, blocks.count / together * of_group};
 }
 
 }  // namespace
 
-int64_t RowPieces(const PackedContraction& contraction) {
+int64_t PackedContraction::blocks_together() const {
+  int64_t together = 1;
+  for (const FeatureView& view : sources)
+    together = std::max(together, BlocksTogether(*this, view));
+  return together;
+}
+
+int64_t RowPieces(const PackedContraction& contraction, BlockRange blocks) {
   int64_t pieces = 0;
-  for (const FeatureView& view : contraction.sources) pieces += PiecesOf(contraction, view).count;
+  for (const FeatureView& view : contraction.sources) {
+    pieces += PiecesOf(contraction, blocks, view).count;
+  }
   return pieces;
 }
 
-void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock rows, int64_t piece,
-                  float* packed) {
+void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
+                  RowBlock rows, int64_t piece, float* packed) {
   size_t term = 0;
-  TermPieces pieces = PiecesOf(contraction, contraction.sources[term]);
+  TermPieces pieces = PiecesOf(contraction, blocks, contraction.sources[term]);
   while (piece >= pieces.count) {
     piece -= pieces.count;
-    pieces = PiecesOf(contraction, contraction.sources[++term]);
+    pieces = PiecesOf(contraction, blocks, contraction.sources[++term]);
   }
   const FeatureView& view = contraction.sources[term];
-  const int64_t block = piece / pieces.of_group * pieces.together;
+  const int64_t block = piece / pieces.of_group * pieces.together;  // of the range
   const int64_t first_k = piece % pieces.of_group * pieces.depth;
   const int64_t depth = std::min(pieces.depth, contraction.term_depth - first_k);
   const int64_t block_floats = contraction.depth() * rows.count;
-  const float* from = x.data + rows.first * x.stride + view.offset + block * view.block_stride +
-                      first_k * view.stride;
-  float* to = packed + rows.first * contraction.packed_row_floats() + block * block_floats +
+  const float* from = x.data + rows.first * x.stride + view.offset +
+                      (blocks.first + block) * view.block_stride + first_k * view.stride;
+  float* to = packed + rows.first * blocks.count * contraction.depth() + block * block_floats +
               (static_cast<int64_t>(term) * contraction.term_depth + first_k) * rows.count;
   if (rows.count >= kSquare && pieces.together == kSquare) {
     return TransposeSquares({from, view.stride, {to, block_floats}, rows.count, depth}, x.stride,
@@ -150,10 +160,11 @@ void PackRowPiece(const PackedContraction& contraction, ConstRows x, RowBlock ro
   }
 }
 
-void PackRowBlock(const PackedContraction& contraction, ConstRows x, RowBlock rows, float* packed) {
-  const int64_t pieces = RowPieces(contraction);
+void PackRowBlock(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
+                  RowBlock rows, float* packed) {
+  const int64_t pieces = RowPieces(contraction, blocks);
   for (int64_t piece = 0; piece < pieces; ++piece) {
-    PackRowPiece(contraction, x, rows, piece, packed);
+    PackRowPiece(contraction, blocks, x, rows, piece, packed);
   }
 }
 

@@ -37,8 +37,4 @@ class PackedLinear::Impl {
   std::vector<float> bias_;        // of another, by feature
 };
 
-// Packs all rows of x into the calling thread's scratch for rows, on the pool if that pays.
-const float* PackRows(const PackedContraction& contraction, int64_t tokens, ConstRows x,
-                      ThreadPool* pool);
-
 }  // namespace dyad::kernels

@@ -91,7 +91,7 @@ TEST_P(EpilogueTest, ARangeOfPanelsLandsAtItsFirstFeature) {
     const SampleRows x(1, 5, 4);
     const auto run = [&](PanelRange panels, std::vector<float>& y) {
       ContractPanels({.contraction = &contraction,
-                      .packed_rows = x.view().data,
+                      .rows = {x.view().data, {}},
                       .tokens = 1,
                       .y = {y.data(), 0},
                       .first_feature = panels.first * 32,

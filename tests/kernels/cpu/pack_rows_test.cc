@@ -1,6 +1,8 @@
 // Packed rows, element by element.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kernels/cpu/contraction.h"
 #include "tests/kernels/sample_layers.h"
 
@@ -19,11 +21,11 @@ void ExpectRowsSideBySide(Sizes sizes, int64_t tokens) {
   const PackedContraction contraction =
       PackWeights(spec.contractions[0], spec.type, spec.source_type());
   const SampleRows x(tokens, blocks * depth, 4);
-  std::vector<float> packed(static_cast<size_t>(tokens * contraction.packed_row_floats()));
+  std::vector<float> packed(static_cast<size_t>(tokens * blocks * contraction.depth()));
   const float* next = packed.data();
   for (int64_t i = 0; i < RowBlockCount(tokens); ++i) {
     const RowBlock rows = RowBlockAt(tokens, i);
-    PackRowBlock(contraction, x.view(), rows, packed.data());
+    PackRowBlock(contraction, contraction.all_blocks(), x.view(), rows, packed.data());
     for (int64_t b = 0; b < blocks; ++b) {
       for (int64_t k = 0; k < 2 * depth; ++k) {
         const int64_t feature = k < depth ? b * depth + k : (k - depth) * blocks + b;
@@ -45,21 +47,43 @@ TEST(PackRowBlockTest, PutsRowsSideBySideForEachFeatureOfEachView) {
   }
 }
 
+// Some blocks alone have the same rows as among all.
+TEST(PackRowBlockTest, PacksARangeOfBlocksAlone) {
+  const SampleLayer sample({Kind::kIt, 8, 9, 4}, WeightType::kFloat32);
+  const LinearSpec spec = sample.Spec();
+  const PackedContraction contraction =
+      PackWeights(spec.contractions[0], spec.type, spec.source_type());
+  EXPECT_EQ(contraction.blocks_together(), 4);
+  const SampleRows x(17, 72, 4);
+  const int64_t row_floats = contraction.depth();
+  std::vector<float> all(static_cast<size_t>(17 * 8 * row_floats));
+  std::vector<float> half(static_cast<size_t>(17 * 4 * row_floats));
+  for (int64_t i = 0; i < RowBlockCount(17); ++i) {
+    const RowBlock rows = RowBlockAt(17, i);
+    PackRowBlock(contraction, contraction.all_blocks(), x.view(), rows, all.data());
+    PackRowBlock(contraction, {4, 4}, x.view(), rows, half.data());
+    const float* expected = all.data() + (rows.first * 8 + rows.count * 4) * row_floats;
+    const float* packed = half.data() + rows.first * 4 * row_floats;
+    EXPECT_TRUE(std::equal(packed, packed + rows.count * 4 * row_floats, expected)) << i;
+  }
+}
+
 // Pieces are the same work in parts, in any order.
 TEST(PackRowPieceTest, PiecesTogetherAreTheBlock) {
   const SampleLayer sample({Kind::kIt, 2, 300, 4}, WeightType::kFloat32);
   const LinearSpec spec = sample.Spec();
   const PackedContraction contraction =
       PackWeights(spec.contractions[0], spec.type, spec.source_type());
-  const int64_t pieces = RowPieces(contraction);
+  const int64_t pieces = RowPieces(contraction, contraction.all_blocks());
   EXPECT_EQ(pieces, 2 * 2 * 2);  // blocks, terms, parts of at most 256 features
   const SampleRows x(13, 600, 3);
-  const auto floats = static_cast<size_t>(13 * contraction.packed_row_floats());
+  const auto floats = static_cast<size_t>(13 * 2 * contraction.depth());
   std::vector<float> whole(floats), parts(floats);
   for (int64_t i = 0; i < RowBlockCount(13); ++i) {
-    PackRowBlock(contraction, x.view(), RowBlockAt(13, i), whole.data());
+    PackRowBlock(contraction, contraction.all_blocks(), x.view(), RowBlockAt(13, i), whole.data());
     for (int64_t piece = pieces - 1; piece >= 0; --piece) {
-      PackRowPiece(contraction, x.view(), RowBlockAt(13, i), piece, parts.data());
+      PackRowPiece(contraction, contraction.all_blocks(), x.view(), RowBlockAt(13, i), piece,
+                   parts.data());
     }
   }
   EXPECT_EQ(parts, whole);
