@@ -37,7 +37,7 @@ ABSL_FLAG(std::string, cpu_isa, Options().cpu_isa,
           "instruction set of the kernels; empty: the best");
 ABSL_FLAG(std::string, kv_dtype, "float32", "of keys and values in memory: float32 or bfloat16");
 ABSL_FLAG(int64_t, kv_cache_bytes, Options().kv_cache_bytes,
-          "KV cache per model; 0: by kv_cache_fraction");
+          "KV cache per model, all of it resident soon after the start; 0: by kv_cache_fraction");
 ABSL_FLAG(double, kv_cache_fraction, Options().kv_cache_fraction,
           "of the memory available beyond the weights, shared by the models, at most 4 GiB each");
 ABSL_FLAG(int32_t, max_batch_tokens, Options().engine.max_batch_tokens,

@@ -54,6 +54,7 @@ ModelOptions OptionsOfModel(const Options& options) {
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
+  model.kv_population = KvPopulation::kInBackground;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_logit_rows = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;

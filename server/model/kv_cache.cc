@@ -1,7 +1,9 @@
-// mmap without reserve: the operating system gives zeroed pages when they are first written.
+// mmap without reserve: the operating system gives zeroed pages when they are first written, or
+// asked for.
 #include "server/model/kv_cache.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,6 +40,16 @@ absl::StatusOr<KvCache> KvCache::Map(int64_t bytes, int64_t layers,
   madvise(data, cache.bytes(), MADV_HUGEPAGE);  // fewer TLB misses; only advice
   cache.data_ = static_cast<std::byte*>(data);
   return cache;
+}
+
+bool KvCache::Populate(int64_t layer, int32_t first, int32_t last) const {
+  const int64_t layer_page_bytes = layer_bytes_ / pages_;
+  const auto base = reinterpret_cast<uintptr_t>(data_ + layer * layer_bytes_);
+  const uintptr_t begin = base + first * layer_page_bytes;
+  const uintptr_t end = base + last * layer_page_bytes;
+  // The mapping begins on a page of the system, so this stays within it.
+  const uintptr_t aligned = begin & ~(static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)) - 1);
+  return madvise(reinterpret_cast<void*>(aligned), end - aligned, MADV_POPULATE_WRITE) == 0;
 }
 
 KvCache::KvCache(KvCache&& other) noexcept

@@ -1,4 +1,5 @@
-// The memory behind the KV pages: one mapping for all layers, touched as pages are used.
+// The memory behind the KV pages: one mapping for all layers, resident as pages are used, or ahead
+// of it.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,14 @@ class KvCache {
   KvCache& operator=(KvCache&&) = delete;
   ~KvCache();
 
+  // Makes the keys and values of pages [first, last) in one layer resident, in huge pages where the
+  // system gives them, and up to a huge page around them. Contents stay, and pages may be in use
+  // meanwhile; what is resident already costs microseconds. False: the system cannot (Linux before
+  // 5.14), or has no memory. Threads: any. REQUIRES: 0 <= first <= last <= pages().
+  bool Populate(int64_t layer, int32_t first, int32_t last) const;
+
   kernels::KvLayer layer(int64_t index) const { return {data_ + index * layer_bytes_, type_}; }
+  int64_t layers() const { return layers_; }
   int32_t pages() const { return pages_; }
   int64_t bytes() const { return layers_ * layer_bytes_; }  // mapped
 

@@ -132,6 +132,7 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
     const engine::StepCost cost = Cost(model.loaded);
     auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network),
                                                         std::move(cache), bounds, cost, pool);
+    if (options.kv_population == KvPopulation::kInBackground) network_model->PopulateCache();
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }

@@ -18,12 +18,17 @@ namespace dyad {
 // kInt8: quantised while loading, one scale for each row (README.md).
 enum class WeightDtype { kAsStored, kFloat32, kFloat16, kBfloat16, kInt8 };
 
+// When the KV cache takes its memory. kAsUsed: as pages are written, on the time of the steps that
+// write them. kInBackground: all of it soon after loading, by a thread of its own.
+enum class KvPopulation { kAsUsed, kInBackground };
+
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
-  int32_t max_batch_tokens = 512;             // [1, 65536]
-  int32_t max_logit_rows = 256;               // [1, 4096]
+  KvPopulation kv_population = KvPopulation::kAsUsed;
+  int32_t max_batch_tokens = 512;  // [1, 65536]
+  int32_t max_logit_rows = 256;    // [1, 4096]
 };
 
 // One linear layer as it was found, in the order of the network.
@@ -58,7 +63,7 @@ struct LoadedModel {
 };
 
 // Reads, checks and packs the checkpoint in `folder`. `pool` must outlive the model.
-// Memory: at most the file's bytes twice, plus the KV cache (mapped, touched as it is used).
+// Memory: at most the file's bytes twice, plus the KV cache, as kv_population says.
 // Errors: NotFound (no such folder or file), InvalidArgument or DataLoss (what is wrong: file,
 // tensor or key, found, expected). Nothing is executed from a checkpoint; sizes are checked before
 // memory is taken.

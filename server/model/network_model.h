@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "kernels/vocabulary.h"
 #include "server/engine/model.h"
 #include "server/model/kv_cache.h"
+#include "server/model/kv_population.h"
 #include "server/model/network.h"
 #include "server/model/step_clock.h"
 
@@ -30,6 +32,9 @@ class NetworkModel final : public engine::Model {
   // `pool` must outlive it. May throw what LibTorch throws when there is no memory.
   NetworkModel(std::unique_ptr<Network> network, KvCache cache, StepBounds bounds,
                engine::StepCost cost, kernels::ThreadPool& pool);
+
+  // Makes the KV cache resident in the background, until all is or this ends.
+  void PopulateCache() { populating_ = PopulateInBackground(cache_); }
 
   const engine::ModelLimits& limits() const override { return limits_; }
   engine::StepCost cost() const override { return cost_; }
@@ -60,6 +65,8 @@ class NetworkModel final : public engine::Model {
   std::vector<kernels::TargetRow> targets_;  // [score_rows]
   std::vector<kernels::TargetScore> found_;  // [most score_rows so far]: `top` keeps its memory
   std::vector<engine::TokenScore> scores_;   // as found_
+
+  std::jthread populating_;  // the cache; ends before it
 };
 
 }  // namespace dyad

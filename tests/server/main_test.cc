@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -67,6 +68,13 @@ class Process {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   void Terminate() const { kill(pid_, SIGTERM); }
+
+  int64_t ResidentBytes() const {
+    std::ifstream file(absl::StrCat("/proc/", pid_, "/statm"));
+    int64_t total = 0, resident = 0;
+    file >> total >> resident;
+    return resident * sysconf(_SC_PAGESIZE);
+  }
 
   std::string Stderr() const {
     std::stringstream text;
@@ -174,6 +182,20 @@ TEST_F(DyadServerTest, TakenPortIsRefused) {
   Process second(Serve({"--listen=" + address}));
   EXPECT_EQ(second.Wait(), 1);
   EXPECT_THAT(second.LastLine(), HasSubstr("dyad-server: cannot listen on " + address));
+}
+
+// More than all the rest of the server takes.
+TEST_F(DyadServerTest, TheKvCacheBecomesResidentWithoutARequest) {
+  constexpr int64_t kBytes = int64_t{448} << 20;
+  Process process(Serve({absl::StrCat("--kv_cache_bytes=", kBytes)}));
+  ASSERT_NE(process.Address(), "") << process.Stderr();
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (process.ResidentBytes() < kBytes && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_GE(process.ResidentBytes(), kBytes);
+  process.Terminate();
+  EXPECT_EQ(process.Wait(), 0) << process.Stderr();
 }
 
 TEST_F(DyadServerTest, RunningWorkEndsAfterSigtermAndNewWorkIsRefused) {

@@ -16,6 +16,18 @@ TEST(PagePoolTest, GivesEachPageOnce) {
   for (int32_t page : taken) EXPECT_EQ(pool.holders(page), 1);
 }
 
+// The model makes memory ready in this order.
+TEST(PagePoolTest, FreshPagesComeInAscendingOrder) {
+  PagePool pool(6);
+  for (int32_t page : {0, 1, 2}) EXPECT_EQ(pool.Take(), page);
+  pool.Keep(1);
+  pool.Release(1);
+  pool.Release(0);
+  EXPECT_EQ(pool.Take(), 0);  // used before, so it is ready
+  for (int32_t page : {3, 4, 5}) EXPECT_EQ(pool.Take(), page);
+  EXPECT_EQ(pool.Take(), 1);
+}
+
 TEST(PagePoolTest, FreesAPageWithItsLastHolder) {
   PagePool pool(1);
   const int32_t page = pool.Take();

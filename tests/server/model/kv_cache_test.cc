@@ -1,4 +1,4 @@
-// Pages by bytes, no memory until they are touched.
+// Pages by bytes, no memory until they are touched or asked for.
 #include "server/model/kv_cache.h"
 
 #include <sys/resource.h>
@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/server/model/resident.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -73,6 +74,42 @@ TEST(KvCacheTest, TakesNoMemoryUntilItIsTouched) {
   ASSERT_OK(cache);
   EXPECT_GT(cache->bytes(), int64_t{63} << 30);
   EXPECT_LT(ResidentBytes() - before, 8 << 20);
+}
+
+TEST(KvCacheTest, PopulateTakesTheMemoryOfItsPagesAndKeepsTheirContents) {
+  constexpr int64_t kHugePage = 2 << 20;
+  const auto cache = KvCache::Map(int64_t{128} << 20, 2, kShape);
+  ASSERT_OK(cache);
+  const int64_t page_bytes = kernels::KvPageBytes(kShape, KvType::kFloat32);
+  const int32_t first = cache->pages() / 4;
+  const int32_t last = cache->pages() / 2;
+  std::byte* begin = cache->layer(1).data + first * page_bytes;
+  std::byte* end = cache->layer(1).data + last * page_bytes;
+  *begin = std::byte{1};
+  end[-1] = std::byte{2};
+  if (!cache->Populate(1, first, last)) GTEST_SKIP() << "the system cannot populate";
+  EXPECT_GE(testing::ResidentBytes(begin, end - begin), end - begin);
+  EXPECT_EQ(*begin, std::byte{1});
+  EXPECT_EQ(end[-1], std::byte{2});
+  EXPECT_TRUE(cache->Populate(1, first, last));
+  // Neither the pages before nor those after, nor the other layer.
+  EXPECT_EQ(
+      testing::ResidentBytes(cache->layer(1).data + kHugePage, first * page_bytes - 2 * kHugePage),
+      0);
+  EXPECT_EQ(testing::ResidentBytes(end + kHugePage, page_bytes), 0);
+  EXPECT_EQ(testing::ResidentBytes(cache->layer(0).data, last * page_bytes), 0);
+}
+
+TEST(KvCacheTest, EveryPageCanBePopulatedThoughLayersBeginAnywhere) {
+  const auto cache = KvCache::Map((1 << 20) - 4096, 3, kShape);
+  ASSERT_OK(cache);
+  if (!cache->Populate(0, 0, 1)) GTEST_SKIP() << "the system cannot populate";
+  EXPECT_EQ(cache->layers(), 3);
+  for (int64_t layer = 0; layer < 3; ++layer) {
+    EXPECT_TRUE(cache->Populate(layer, 0, cache->pages()));
+    EXPECT_TRUE(cache->Populate(layer, 0, 0));
+  }
+  EXPECT_GE(testing::ResidentBytes(cache->layer(0).data, cache->bytes()), cache->bytes());
 }
 
 TEST(KvCacheTest, LessThanOnePageIsRefused) {

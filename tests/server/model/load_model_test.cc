@@ -2,9 +2,14 @@
 // independence.
 #include "server/model/load_model.h"
 
+#include <unistd.h>
+
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <string>
+#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -254,6 +259,27 @@ TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
   EXPECT_EQ(wide.info.kv_dtype, "float32");
   EXPECT_GE(narrow.model->limits().kv_pages, 2 * wide.model->limits().kv_pages);
   EXPECT_LE(narrow.info.kv_cache_bytes, options.kv_cache_bytes);
+}
+
+// That it is not otherwise: load_memory_test.cc.
+TEST(LoadModelTest, TheCacheBecomesResidentInTheBackgroundIfAsked) {
+  const auto resident = [] {
+    std::ifstream file("/proc/self/statm");
+    int64_t total = 0, pages = 0;
+    file >> total >> pages;
+    return pages * sysconf(_SC_PAGESIZE);
+  };
+  ModelOptions options = SmallOptions();
+  options.kv_cache_bytes = 32 << 20;
+  options.kv_population = KvPopulation::kInBackground;
+  const int64_t before = resident();
+  const LoadedModel model = Load(FixtureFolder("opt-dense"), options);
+  ASSERT_NE(model.model, nullptr);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+  while (resident() - before < 30 << 20 && std::chrono::steady_clock::now() < limit) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_GE(resident() - before, 30 << 20);
 }
 
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {
