@@ -1,55 +1,91 @@
 #!/usr/bin/env python3
-"""Scores have the same bits alone and under load.
+"""Scores have the same bits alone and under load, and on every instruction set.
 
 Alone: one thread, one request at a time, no prefix cache. Under load: two threads, many requests at once
 beside generation streams that come and go, with the prefix cache on or off, step budgets from small to large and so
 little KV memory that sequences are preempted. dyadctl prints floats so that they read back exactly.
 
-Option: --sentences N (default 2000).
+The weights as stored (bfloat16) meet every load; each other type of weights or of the KV cache meets the harshest,
+with a hundred sentences at most. Instruction sets are compared with float32 weights.
+
+Options: --sentences N (default 2000); --weight_dtype, --kv_dtype: only this type, under every load.
 """
 import argparse
 import random
+import re
+import subprocess
 
-from support.server import DEMO, Server
+from support.server import BUILD, DEMO, Server
 from support.traffic import Streams, sentence
 
 PAGE_BYTES = 16 * 2 * 6 * 256 * 4  # of the demonstration model: tokens, K and V, layers, hidden, float32
 
+PREEMPTION = ("24 pages, so preemption", ["--threads=2", "--max_batch_tokens=256", "--prefix_cache=on"], 24)
 LOADS = [
-    ("large budget, cache on", ["--threads=2", "--max_batch_tokens=512", "--prefix_cache=on"]),
-    ("budget of 37 tokens, cache off", ["--threads=2", "--max_batch_tokens=37", "--prefix_cache=off"]),
-    ("24 pages, so preemption", ["--threads=2", "--max_batch_tokens=256", "--prefix_cache=on",
-                                 f"--kv_cache_bytes={24 * PAGE_BYTES}"]),
+    ("large budget, cache on", ["--threads=2", "--max_batch_tokens=512", "--prefix_cache=on"], 340),
+    ("budget of 37 tokens, cache off", ["--threads=2", "--max_batch_tokens=37", "--prefix_cache=off"], 340),
+    PREEMPTION,
 ]
+OTHER_TYPES = ["--weight_dtype=float32", "--weight_dtype=float16", "--weight_dtype=int8", "--kv_dtype=bfloat16"]
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--sentences", type=int, default=2000)
-    count = parser.parse_args().sentences
-    rng = random.Random(7)
-    lines = [{"text": sentence(rng)} for _ in range(count)]
-    with Server({"demo": DEMO}, "--threads=1", "--prefix_cache=off", "--kv_cache_bytes=67108864") as server:
+def check_loads(types, lines, loads):
+    """Returns how many preemptions there were, and how many tokens came from the prefix cache."""
+    page_bytes = PAGE_BYTES // 2 if "--kv_dtype=bfloat16" in types else PAGE_BYTES
+    rng = random.Random(8)
+    count = len(lines)
+    with Server({"demo": DEMO}, *types, "--threads=1", "--prefix_cache=off", "--kv_cache_bytes=67108864") as server:
         alone = server.batch("score", lines, "--concurrency", "1")
     assert len(alone) == count and all("sum" in row for row in alone)
     preempted = hits = 0
-    for name, flags in LOADS:
-        if not any("kv_cache" in flag for flag in flags):
-            flags = [*flags, "--kv_cache_bytes=67108864"]
+    for name, flags, pages in loads:
         order = list(range(count))
         rng.shuffle(order)
-        with Server({"demo": DEMO}, *flags) as server, \
+        with Server({"demo": DEMO}, *types, *flags, f"--kv_cache_bytes={pages * page_bytes}") as server, \
                 Streams(server.address, 12, seed=11, max_tokens=150) as streams:
             loaded = server.batch("score", [lines[i] for i in order], "--concurrency", "48")
             streams.stop.set()
             preempted += server.metric_sum("dyad_preemptions_total")
             hits += server.metric_sum("dyad_prefix_cache_hit_tokens_total")
-        different = sum(alone[i] != row for i, row in zip(order, loaded))
-        print(f"{name}: {different} of {count} sentences differ; {streams.finished} streams ended, "
+        different = sum(alone[i] != row for i, row in zip(order, loaded, strict=True))
+        print(f"{' '.join([*types, name])}: {different} of {count} sentences differ; {streams.finished} streams ended, "
               f"{streams.cancelled} were cancelled beside them")
         assert different == 0
         assert not streams.errors, streams.errors[:3]
         assert streams.finished > 0
+    return preempted, hits
+
+
+def check_instruction_sets(lines):
+    refusal = subprocess.run([BUILD / "bin" / "dyad-server", f"--model=demo={DEMO}", "--check", "--cpu_isa=?"],
+                             capture_output=True, text=True).stderr
+    names = re.search(r"this machine runs (.*)", refusal).group(1).split(", ")
+    assert "scalar" in names, refusal
+    expected = None
+    for name in names:
+        with Server({"demo": DEMO}, "--weight_dtype=float32", f"--cpu_isa={name}", "--threads=2") as server:
+            scores = server.batch("score", lines)
+        assert len(scores) == len(lines) and all("sum" in row for row in scores)
+        expected = expected or scores
+        different = sum(a != b for a, b in zip(expected, scores, strict=True))
+        print(f"--cpu_isa={name}: {different} of {len(lines)} sentences differ from {names[0]}")
+        assert different == 0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sentences", type=int, default=2000)
+    parser.add_argument("--weight_dtype")
+    parser.add_argument("--kv_dtype")
+    options = parser.parse_args()
+    rng = random.Random(7)
+    lines = [{"text": sentence(rng)} for _ in range(options.sentences)]
+    types = [f"--{name}={getattr(options, name)}" for name in ("weight_dtype", "kv_dtype") if getattr(options, name)]
+    reached = [check_loads(types, lines, LOADS)]
+    if not types:
+        reached += [check_loads([flag], lines[:100], [PREEMPTION]) for flag in OTHER_TYPES]
+        check_instruction_sets(lines[:20])
+    preempted, hits = map(sum, zip(*reached))
     print(f"{preempted:.0f} preemptions, {hits:.0f} tokens from the prefix cache")
     assert preempted > 0 and hits > 0, "the loads did not reach what they are for"
 
