@@ -11,7 +11,7 @@ namespace dyad::kernels {
 namespace {
 
 // Rows packed at once; bounds the scratch and keeps packed rows within the last cache.
-constexpr int64_t kChunkRows = 512;
+constexpr int64_t kChunkRows = 256;
 // Below this many multiply-adds the calling thread is done before another has woken up.
 constexpr int64_t kWorthSharing = 1 << 17;
 constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
