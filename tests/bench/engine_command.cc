@@ -25,7 +25,8 @@ absl::Status RunEngine(Operands operands) {
   ASSIGN_OR_RETURN(options.prefix_cache,
                    ChooseWord<PrefixCache>("prefix_cache", absl::GetFlag(FLAGS_prefix_cache),
                                            {{"on", PrefixCache::kOn}, {"off", PrefixCache::kOff}}));
-  ASSIGN_OR_RETURN(const ModelOptions model_options, ModelFromFlags());
+  ASSIGN_OR_RETURN(ModelOptions model_options, ModelFromFlags());
+  model_options.kv_population = KvPopulation::kInBackground;  // as the server does
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(operands[0], model_options, pool));
   load.vocab_size = loaded.model->limits().vocab_size;
