@@ -3,7 +3,9 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <span>
 
 #include "kernels/cpu/packed_linear.h"
 
@@ -51,55 +53,87 @@ BlockRange BlocksAround(const PackedContraction& contraction, int64_t block) {
   return {block / together * together, together};
 }
 
+int64_t PanelCount(std::span<const ContractionCall> calls) {
+  int64_t panels = 0;
+  for (const ContractionCall& call : calls)
+    panels += call.contraction->blocks * call.contraction->panels();
+  return panels;
+}
+
+int64_t GroupCount(std::span<const ContractionCall> calls) {
+  int64_t groups = 0;
+  for (const ContractionCall& call : calls) groups += call.contraction->groups();
+  return groups;
+}
+
 // Whether each thread packs the rows that it needs: then nothing that was packed goes from one
 // core's cache to another's, which may take longer than packing. If the threads are so many that
 // each would pack almost as much as it multiplies, they share the work.
-bool PacksByThread(const PackedContraction& contraction, int threads) {
+bool PacksByThread(std::span<const ContractionCall> calls, int threads) {
   constexpr int64_t kLeastProducts = 64;  // for each float that is packed
-  const int64_t together = contraction.blocks_together();
-  const int64_t groups = contraction.blocks / together;
-  const int64_t packed = (groups + threads - 1) / threads * together * contraction.depth();
-  const int64_t products =
-      contraction.blocks * contraction.panels() * kPanelOutputs * contraction.depth() / threads;
+  const PackedContraction& front = *calls.front().contraction;
+  const int64_t together = front.blocks_together();
+  const int64_t groups = front.blocks / together;
+  const int64_t packed = (groups + threads - 1) / threads * together * front.depth();
+  const int64_t products = PanelCount(calls) * kPanelOutputs * front.depth() / threads;
   return products >= kLeastProducts * packed;
 }
 
-// Rows of one call for the blocks around `block`, packed by the calling thread if it has not done
-// so for the block before. `call`: a number of its own for each call.
-PackedRows RowsOfThread(uint64_t call, const PackedContraction& contraction, int64_t block,
+// Rows of one run for the blocks around `block`, packed by the calling thread if it has not done
+// so for the block before. `run`: a number of its own for each run.
+PackedRows RowsOfThread(uint64_t run, const PackedContraction& contraction, int64_t block,
                         int64_t tokens, ConstRows x) {
-  thread_local uint64_t packed_call = 0;
+  thread_local uint64_t packed_run = 0;
   thread_local PackedRows packed;
   const BlockRange blocks = BlocksAround(contraction, block);
-  if (packed_call != call || packed.blocks.first != blocks.first) {
+  if (packed_run != run || packed.blocks.first != blocks.first) {
     packed = PackRows(contraction, blocks, tokens, x, nullptr);
-    packed_call = call;
+    packed_run = run;
   }
   return packed;
 }
 
-// `call` without its rows.
-void RunContraction(ContractionCall call, ConstRows x, ThreadPool& pool) {
-  const PackedContraction& contraction = *call.contraction;
-  const int64_t panels = contraction.blocks * contraction.panels();
-  const int64_t work = call.tokens * panels * kPanelOutputs * contraction.depth();
+void ContractWith(ContractionCall call, PackedRows rows, PanelRange panels) {
+  call.rows = rows;
+  ContractPanels(call, panels);
+}
+
+// Calls as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
+void RunContractions(std::span<const ContractionCall> calls, ConstRows x, ThreadPool& pool) {
+  const PackedContraction& front = *calls.front().contraction;
+  const int64_t tokens = calls.front().tokens;
+  const int64_t work = tokens * PanelCount(calls) * kPanelOutputs * front.depth();
   if (work < kWorthSharing || pool.threads() == 1) {
-    call.rows = PackRows(contraction, contraction.all_blocks(), call.tokens, x, nullptr);
-    return ContractPanels(call, {0, panels});
+    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, nullptr);
+    for (const ContractionCall& call : calls)
+      ContractWith(call, rows, {0, call.contraction->blocks * call.contraction->panels()});
+    return;
   }
-  if (!PacksByThread(contraction, pool.threads())) {
-    call.rows = PackRows(contraction, contraction.all_blocks(), call.tokens, x, &pool);
-    return pool.Run(contraction.groups(),
-                    [&](int64_t group) { ContractPanels(call, contraction.GroupAt(group)); });
+  // Threads take groups of panels, counted through all calls.
+  const auto run_groups = [&](const auto& rows_for) {
+    pool.Run(GroupCount(calls), [&](int64_t group) {
+      auto call = calls.begin();
+      for (; group >= call->contraction->groups(); ++call) group -= call->contraction->groups();
+      const PanelRange panels = call->contraction->GroupAt(group);
+      ContractWith(*call, rows_for(panels.first / call->contraction->panels()), panels);
+    });
+  };
+  if (!PacksByThread(calls, pool.threads())) {
+    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, &pool);
+    return run_groups([&](int64_t) { return rows; });
   }
-  static std::atomic<uint64_t> calls = 0;
-  const uint64_t number = calls.fetch_add(1, std::memory_order_relaxed) + 1;
-  pool.Run(contraction.groups(), [&](int64_t group) {
-    const PanelRange range = contraction.GroupAt(group);
-    ContractionCall of_thread = call;
-    of_thread.rows =
-        RowsOfThread(number, contraction, range.first / contraction.panels(), call.tokens, x);
-    ContractPanels(of_thread, range);
+  static std::atomic<uint64_t> runs = 0;
+  const uint64_t number = runs.fetch_add(1, std::memory_order_relaxed) + 1;
+  run_groups([&](int64_t block) { return RowsOfThread(number, front, block, tokens, x); });
+}
+
+// Whether one packing of x serves all these layers.
+bool ShareRows(std::span<const LinearOutput> outputs) {
+  const PackedContraction& front = outputs.front().layer->impl().contraction();
+  return std::all_of(outputs.begin(), outputs.end(), [&](const LinearOutput& output) {
+    const PackedContraction& other = output.layer->impl().contraction();
+    return output.layer->impl().fused() && other.blocks == front.blocks &&
+           other.term_depth == front.term_depth && other.sources == front.sources;
   });
 }
 
@@ -129,23 +163,23 @@ void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilog
     const int64_t count = std::min(kChunkRows, tokens - first);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
     if (fused_) {
-      ApplyFused(count, RowsFrom(x, first), RowsFrom(y, first), rest, pool);
+      const ContractionCall call = FusedCall(count, RowsFrom(y, first), rest);
+      RunContractions({&call, 1}, RowsFrom(x, first), pool);
     } else {
       ApplyInSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, pool);
     }
   }
 }
 
-void PackedLinear::Impl::ApplyFused(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                                    ThreadPool& pool) const {
-  RunContraction({.contraction = &contraction(),
-                  .rows = {},
-                  .tokens = tokens,
-                  .y = y,
-                  .outputs = contraction().outputs,
-                  .bias = panel_bias(),
-                  .epilogue = epilogue},
-                 x, pool);
+ContractionCall PackedLinear::Impl::FusedCall(int64_t tokens, Rows y,
+                                              const Epilogue& epilogue) const {
+  return {.contraction = &contraction(),
+          .rows = {},
+          .tokens = tokens,
+          .y = y,
+          .outputs = contraction().outputs,
+          .bias = panel_bias(),
+          .epilogue = epilogue};
 }
 
 // Sums gather in scratch, because y may hold the residual until the end.
@@ -153,14 +187,14 @@ void PackedLinear::Impl::ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const
                                       ThreadPool& pool) const {
   const Rows sums = {FloatScratch(ScratchUse::kSums, tokens * out_features), out_features};
   for (const PackedContraction& contraction : contractions_) {
-    RunContraction({.contraction = &contraction,
-                    .rows = {},
-                    .tokens = tokens,
-                    .y = sums,
-                    .outputs = contraction.outputs,
-                    .bias = nullptr,
-                    .epilogue = {}},
-                   x, pool);
+    const ContractionCall call = {.contraction = &contraction,
+                                  .rows = {},
+                                  .tokens = tokens,
+                                  .y = sums,
+                                  .outputs = contraction.outputs,
+                                  .bias = nullptr,
+                                  .epilogue = {}};
+    RunContractions({&call, 1}, x, pool);
   }
   const FinishCall call = {.sum = {sums.data, sums.stride},
                            .y = y,
@@ -202,6 +236,23 @@ void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& ep
 void PackedLinear::ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count,
                               Rows y) const {
   impl_->ApplyRange(tokens, x, first, count, y);
+}
+
+void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
+                   ThreadPool& pool) {
+  if (!ShareRows(outputs)) {
+    for (const auto& [layer, y] : outputs) layer->Apply(tokens, x, y, {}, pool);
+    return;
+  }
+  std::array<ContractionCall, kMostTogether> calls;
+  for (int64_t first = 0; first < tokens; first += kChunkRows) {
+    const int64_t count = std::min(kChunkRows, tokens - first);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const auto& [layer, y] = outputs[i];
+      calls[i] = layer->impl().FusedCall(count, RowsFrom(y, first), {});
+    }
+    RunContractions({calls.data(), outputs.size()}, RowsFrom(x, first), pool);
+  }
 }
 
 int64_t PackedLinear::in_features() const { return impl_->in_features; }

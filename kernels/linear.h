@@ -40,6 +40,8 @@ struct FeatureView {
   int64_t offset = 0;
   int64_t block_stride = 0;
   int64_t stride = 1;
+
+  bool operator==(const FeatureView&) const = default;
 };
 
 // Element w[b, n, k] lies at data[b · block_stride + n · output_stride + k · depth_stride], counted
@@ -142,6 +144,19 @@ class PackedLinear {
  private:
   std::unique_ptr<Impl> impl_;
 };
+
+// One of several layers that read the same rows.
+struct LinearOutput {
+  const PackedLinear* layer = nullptr;
+  Rows y;
+};
+
+// y_i[t, :] = x[t, :] W_iᵀ + bias_i for 1 to kMostTogether layers of equal in_features. Same bits
+// as one layer after the other; rows are packed once and threads woken once, where every layer is
+// dense, or DYAD-IT of the same blocks.
+inline constexpr size_t kMostTogether = 3;
+void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
+                   ThreadPool& pool);
 
 // Instruction sets that this machine runs, best first; "scalar" is always there.
 std::vector<std::string_view> SupportedIsas();

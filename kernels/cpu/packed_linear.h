@@ -15,10 +15,12 @@ class PackedLinear::Impl {
   void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
   void ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count, Rows y) const;
 
-  // The contraction of a layer that has just one which covers every output, and its bias in panel
-  // order.
+  // The contraction of a fused layer: it has just one, which covers every output. And its bias in
+  // panel order, and the call for rows that are packed later.
   const PackedContraction& contraction() const { return contractions_.front(); }
+  bool fused() const { return fused_; }
   const float* panel_bias() const { return panel_bias_.empty() ? nullptr : panel_bias_.data(); }
+  ContractionCall FusedCall(int64_t tokens, Rows y, const Epilogue& epilogue) const;
 
   int64_t in_features = 0;
   int64_t out_features = 0;
@@ -26,8 +28,6 @@ class PackedLinear::Impl {
   int64_t multiply_adds = 0;
 
  private:
-  void ApplyFused(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                  ThreadPool& pool) const;
   void ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                     ThreadPool& pool) const;
 

@@ -182,6 +182,14 @@ void Linear::Add(const at::Tensor& x, const at::Tensor& y, kernels::ThreadPool& 
                  {.activation = kernels::Activation::kNone, .residual = ReadRows(y)}, pool);
 }
 
+void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& results,
+                   kernels::ThreadPool& pool) {
+  std::array<kernels::LinearOutput, 3> outputs;
+  for (size_t i = 0; i < results.size(); ++i)
+    outputs[i] = {results[i].layer.packed(), WriteRows(results[i].y)};
+  kernels::ApplyTogether(x.size(0), ReadRows(x), outputs, pool);
+}
+
 absl::StatusOr<Linear> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
                                   Bias bias) {
   ASSIGN_OR_RETURN(const FoundLinear linear, FindLinear(context, path, size, bias));

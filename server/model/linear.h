@@ -5,6 +5,7 @@
 //   DYAD   PATH.wl, PATH.wu [blocks, out/blocks, in/blocks], PATH.bias [out, 1] (or [out])
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -44,6 +45,14 @@ class Linear {
  private:
   std::unique_ptr<kernels::PackedLinear> packed_;
 };
+
+// y_i = x W_iᵀ + bias_i of three layers that read the same x, in one go.
+struct LinearResult {
+  const Linear& layer;
+  const at::Tensor& y;
+};
+void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& results,
+                   kernels::ThreadPool& pool);
 
 // Takes the tensors of the layer at `path`, and writes the layer into the tally.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong

@@ -104,10 +104,8 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
 
     if (norm_before) layer.self_attn_layer_norm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    const at::Tensor& x = norm_before ? a : h;
-    layer.q_proj.Apply(x, q, Activation::kNone, pool);  // [rows, hidden]
-    layer.k_proj.Apply(x, k, Activation::kNone, pool);  // [rows, hidden]
-    layer.v_proj.Apply(x, v, Activation::kNone, pool);  // [rows, hidden]
+    ApplyTogether(norm_before ? a : h, {{{layer.q_proj, q}, {layer.k_proj, k}, {layer.v_proj, v}}},
+                  pool);  // [rows, hidden] each
     clock.Mark(StepPart::kProjections);
     kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a), pool);
     clock.Mark(StepPart::kAttention);

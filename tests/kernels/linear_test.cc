@@ -148,6 +148,40 @@ TEST_P(LinearTest, ARangeOfADenseLayerHasTheBitsOfTheWhole) {
   }
 }
 
+std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLinear*>& layers,
+                                                int64_t tokens, ConstRows x, int threads) {
+  std::vector<std::vector<float>> values;
+  std::vector<LinearOutput> outputs;
+  for (const PackedLinear* layer : layers) {
+    values.emplace_back(static_cast<size_t>(tokens * layer->out_features()));
+    outputs.push_back({layer, {values.back().data(), layer->out_features()}});
+  }
+  ThreadPool pool(threads);
+  ApplyTogether(tokens, x, outputs, pool);
+  return values;
+}
+
+// Two that share packed rows, and others that do not share them with these.
+TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
+  for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+    const SampleLayer dense({Kind::kDense, 1, 192, 200}, type);
+    const SampleLayer square({Kind::kDense, 1, 192, 192}, WeightType::kBfloat16);
+    const SampleLayer it({Kind::kIt, 4, 48, 70}, type), ot({Kind::kOt, 4, 48, 48}, type);
+    const PackedLinear a(dense.Spec()), b(square.Spec()), c(it.Spec()), d(ot.Spec());
+    for (const std::vector<const PackedLinear*>& layers :
+         {std::vector<const PackedLinear*>{&a}, {&a, &b, &a}, {&c, &c, &c}, {&a, &c}, {&a, &d}}) {
+      for (const int64_t tokens : {1, 13, 300}) {
+        const SampleRows x(tokens, 192, 4);
+        for (const int threads : {1, 2, 3}) {
+          const auto together = TogetherOutputs(layers, tokens, x.view(), threads);
+          for (size_t i = 0; i < layers.size(); ++i)
+            EXPECT_EQ(together[i], Outputs(*layers[i], tokens, x.view())) << i;
+        }
+      }
+    }
+  }
+}
+
 // So many rows that narrow panels are widened to memory first.
 TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong100) {
   for (const WeightType type : kTypes) {
