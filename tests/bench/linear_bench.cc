@@ -83,8 +83,9 @@ class OurLayers {
   std::vector<float> x_, y_;
 };
 
-// LibTorch's threads stay awake for a while after their work and would take ours the cores.
-constexpr auto kTorchRest = std::chrono::milliseconds(60);
+// The threads of OpenBLAS 0.3.21 stay awake for 0.1 s after their work and would take ours the
+// cores.
+constexpr auto kTorchRest = std::chrono::milliseconds(150);
 
 double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::ThreadPool& pool) {
   ours.SetTokens(tokens);
