@@ -55,8 +55,7 @@ BlockRange BlocksAround(const PackedContraction& contraction, int64_t block) {
 
 int64_t PanelCount(std::span<const ContractionCall> calls) {
   int64_t panels = 0;
-  for (const ContractionCall& call : calls)
-    panels += call.contraction->blocks * call.contraction->panels();
+  for (const ContractionCall& call : calls) panels += call.contraction->all_panels().last;
   return panels;
 }
 
@@ -106,7 +105,7 @@ void RunContractions(std::span<const ContractionCall> calls, ConstRows x, Thread
   if (work < kWorthSharing || pool.threads() == 1) {
     const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, nullptr);
     for (const ContractionCall& call : calls)
-      ContractWith(call, rows, {0, call.contraction->blocks * call.contraction->panels()});
+      ContractWith(call, rows, call.contraction->all_panels());
     return;
   }
   // Threads take groups of panels, counted through all calls.

@@ -65,6 +65,7 @@ struct PackedContraction {
 
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
+  PanelRange all_panels() const { return {0, blocks * panels()}; }
   BlockRange all_blocks() const { return {0, blocks}; }
   // Ranges of blocks whose rows are packed begin and end at multiples of this: blocks of a strided
   // view lie side by side in x, and four of them are packed at once.

@@ -68,7 +68,7 @@ void PackTyped(const Contraction& from, PackedContraction& to, ThreadPool* pool,
       }
     }
   };
-  const int64_t panels = to.blocks * to.panels();
+  const int64_t panels = to.all_panels().last;
   if (pool != nullptr) return pool->Run(panels, pack);
   for (int64_t panel = 0; panel < panels; ++panel) pack(panel);
 }
@@ -93,8 +93,8 @@ PackedContraction PackWeights(const Contraction& contraction, WeightType type, W
   for (const Term& term : contraction.terms) packed.sources.push_back(term.source);
   packed.destination = contraction.destination;
   packed.combine = contraction.combine;
-  packed.weights = AlignedBuffer::Kept(packed.blocks * packed.panels() * packed.depth() *
-                                       kPanelOutputs * WeightBytes(type));
+  packed.weights = AlignedBuffer::Kept(packed.all_panels().last * packed.depth() * kPanelOutputs *
+                                       WeightBytes(type));
   const auto bits = [](auto weight, int64_t) { return weight; };
   switch (type) {
     case WeightType::kFloat32:

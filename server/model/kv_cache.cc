@@ -43,10 +43,9 @@ absl::StatusOr<KvCache> KvCache::Map(int64_t bytes, int64_t layers,
 }
 
 bool KvCache::Populate(int64_t layer, int32_t first, int32_t last) const {
-  const int64_t layer_page_bytes = layer_bytes_ / pages_;
   const auto base = reinterpret_cast<uintptr_t>(data_ + layer * layer_bytes_);
-  const uintptr_t begin = base + first * layer_page_bytes;
-  const uintptr_t end = base + last * layer_page_bytes;
+  const uintptr_t begin = base + first * layer_page_bytes();
+  const uintptr_t end = base + last * layer_page_bytes();
   // The mapping begins on a page of the system, so this stays within it.
   const uintptr_t aligned = begin & ~(static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)) - 1);
   return madvise(reinterpret_cast<void*>(aligned), end - aligned, MADV_POPULATE_WRITE) == 0;

@@ -29,7 +29,8 @@ class KvCache {
   kernels::KvLayer layer(int64_t index) const { return {data_ + index * layer_bytes_, type_}; }
   int64_t layers() const { return layers_; }
   int32_t pages() const { return pages_; }
-  int64_t bytes() const { return layers_ * layer_bytes_; }  // mapped
+  int64_t layer_page_bytes() const { return layer_bytes_ / pages_; }  // of a page in one layer
+  int64_t bytes() const { return layers_ * layer_bytes_; }            // mapped
 
  private:
   KvCache() = default;

@@ -18,8 +18,7 @@ void Populate(const std::stop_token& stop, const KvCache& cache) {
   // A step that wants the processor takes it at once. Where this is refused it runs as others do.
   const sched_param none = {};
   sched_setscheduler(0, SCHED_IDLE, &none);
-  const int64_t layer_page_bytes = cache.bytes() / cache.layers() / cache.pages();
-  const int64_t group = std::max<int64_t>(1, kPieceBytes / layer_page_bytes);
+  const int64_t group = std::max<int64_t>(1, kPieceBytes / cache.layer_page_bytes());
   for (int64_t first = 0; first < cache.pages(); first += group) {
     const int64_t last = std::min<int64_t>(first + group, cache.pages());
     for (int64_t layer = 0; layer < cache.layers(); ++layer) {

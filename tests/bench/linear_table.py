@@ -15,7 +15,7 @@ import subprocess
 
 LAYERS = [("125m fc1", 768, 3072), ("125m fc2", 3072, 768), ("350m fc1", 1024, 4096), ("350m fc2", 4096, 1024)]
 BLOCKS = [4, 8]
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+DTYPES = ["float32", "bfloat16", "float16", "int8"]
 TOKENS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
@@ -27,11 +27,10 @@ def run(program, inputs, outputs, blocks, dtype, compare):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def at_ridge(answer, result, dtype):
+def at_ridge(answer, result):
     """Rates of the whole run: only the ratio of the two times counts, and only roughly."""
-    weights = result["flops_per_second"] * result["seconds"] / 2 / result["tokens"]
-    reading = weights * BYTES[dtype] / answer["read_bytes_per_second"]
-    multiplying = 2 * weights * result["tokens"] / answer["sgemm_flops_per_second"]
+    reading = result["bytes_per_second"] / answer["read_bytes_per_second"]
+    multiplying = result["flops_per_second"] / answer["sgemm_flops_per_second"]
     return 0.5 <= reading / multiplying <= 2
 
 
@@ -50,12 +49,12 @@ def main():
     row("---", ["---"] * len(TOKENS))
     for layer, inputs, outputs in LAYERS:
         for blocks in BLOCKS:
-            for dtype in BYTES:
+            for dtype in DTYPES:
                 compare = dtype == "float32" and not arguments.nocompare
                 answer = run(program, inputs, outputs, blocks, dtype, compare)
                 answers[layer, blocks, dtype] = answer["results"]
                 row(f"{layer}, {blocks}, {dtype}",
-                    [("~" if at_ridge(answer, result, dtype) else "") + f"{100 * result['fraction_of_roof']:.0f}"
+                    [("~" if at_ridge(answer, result) else "") + f"{100 * result['fraction_of_roof']:.0f}"
                      for result in answer["results"]])
     print()
     row("speed-up at tokens", [str(tokens) for tokens in TOKENS])

@@ -21,7 +21,9 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "tests/support/connected_channel.h"
+#include "tests/support/eventually.h"
 #include "tests/support/paths.h"
+#include "tests/support/resident.h"
 
 namespace dyad {
 namespace {
@@ -69,12 +71,7 @@ class Process {
   }
   void Terminate() const { kill(pid_, SIGTERM); }
 
-  int64_t ResidentBytes() const {
-    std::ifstream file(absl::StrCat("/proc/", pid_, "/statm"));
-    int64_t total = 0, resident = 0;
-    file >> total >> resident;
-    return resident * sysconf(_SC_PAGESIZE);
-  }
+  int64_t ResidentBytes() const { return testing::ProcessResidentBytes(pid_); }
 
   std::string Stderr() const {
     std::stringstream text;
@@ -189,11 +186,7 @@ TEST_F(DyadServerTest, TheKvCacheBecomesResidentWithoutARequest) {
   constexpr int64_t kBytes = int64_t{448} << 20;
   Process process(Serve({absl::StrCat("--kv_cache_bytes=", kBytes)}));
   ASSERT_NE(process.Address(), "") << process.Stderr();
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
-  while (process.ResidentBytes() < kBytes && std::chrono::steady_clock::now() < limit) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  EXPECT_GE(process.ResidentBytes(), kBytes);
+  EXPECT_TRUE(testing::Eventually([&] { return process.ResidentBytes() >= kBytes; }));
   process.Terminate();
   EXPECT_EQ(process.Wait(), 0) << process.Stderr();
 }

@@ -1,31 +1,25 @@
 // Pages by bytes, no memory until they are touched or asked for.
 #include "server/model/kv_cache.h"
 
-#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
-#include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/model/resident.h"
+#include "tests/support/resident.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
 
 using kernels::KvType;
+using testing::ProcessResidentBytes;
+using testing::ResidentBytes;
 
 constexpr kernels::AttentionShape kShape = {
     .heads = 4, .head_size = 18, .scale = 1, .rotary_size = 0};
-
-int64_t ResidentBytes() {
-  std::ifstream file("/proc/self/statm");
-  int64_t total = 0, resident = 0;
-  file >> total >> resident;
-  return resident * 4096;
-}
 
 TEST(KvCacheTest, HasThePagesThatFit) {
   const auto cache = KvCache::Map(1 << 20, 3, kShape);
@@ -69,11 +63,11 @@ TEST(KvCacheTest, LayersAreAlignedAndApart) {
 }
 
 TEST(KvCacheTest, TakesNoMemoryUntilItIsTouched) {
-  const int64_t before = ResidentBytes();
+  const int64_t before = ProcessResidentBytes(getpid());
   const auto cache = KvCache::Map(int64_t{64} << 30, 3, kShape);
   ASSERT_OK(cache);
   EXPECT_GT(cache->bytes(), int64_t{63} << 30);
-  EXPECT_LT(ResidentBytes() - before, 8 << 20);
+  EXPECT_LT(ProcessResidentBytes(getpid()) - before, 8 << 20);
 }
 
 TEST(KvCacheTest, PopulateTakesTheMemoryOfItsPagesAndKeepsTheirContents) {
@@ -88,16 +82,14 @@ TEST(KvCacheTest, PopulateTakesTheMemoryOfItsPagesAndKeepsTheirContents) {
   *begin = std::byte{1};
   end[-1] = std::byte{2};
   if (!cache->Populate(1, first, last)) GTEST_SKIP() << "the system cannot populate";
-  EXPECT_GE(testing::ResidentBytes(begin, end - begin), end - begin);
+  EXPECT_GE(ResidentBytes(begin, end - begin), end - begin);
   EXPECT_EQ(*begin, std::byte{1});
   EXPECT_EQ(end[-1], std::byte{2});
   EXPECT_TRUE(cache->Populate(1, first, last));
   // Neither the pages before nor those after, nor the other layer.
-  EXPECT_EQ(
-      testing::ResidentBytes(cache->layer(1).data + kHugePage, first * page_bytes - 2 * kHugePage),
-      0);
-  EXPECT_EQ(testing::ResidentBytes(end + kHugePage, page_bytes), 0);
-  EXPECT_EQ(testing::ResidentBytes(cache->layer(0).data, last * page_bytes), 0);
+  EXPECT_EQ(ResidentBytes(cache->layer(1).data + kHugePage, first * page_bytes - 2 * kHugePage), 0);
+  EXPECT_EQ(ResidentBytes(end + kHugePage, page_bytes), 0);
+  EXPECT_EQ(ResidentBytes(cache->layer(0).data, last * page_bytes), 0);
 }
 
 TEST(KvCacheTest, EveryPageCanBePopulatedThoughLayersBeginAnywhere) {
@@ -109,7 +101,7 @@ TEST(KvCacheTest, EveryPageCanBePopulatedThoughLayersBeginAnywhere) {
     EXPECT_TRUE(cache->Populate(layer, 0, cache->pages()));
     EXPECT_TRUE(cache->Populate(layer, 0, 0));
   }
-  EXPECT_GE(testing::ResidentBytes(cache->layer(0).data, cache->bytes()), cache->bytes());
+  EXPECT_GE(ResidentBytes(cache->layer(0).data, cache->bytes()), cache->bytes());
 }
 
 TEST(KvCacheTest, LessThanOnePageIsRefused) {

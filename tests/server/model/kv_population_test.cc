@@ -8,12 +8,14 @@
 #include <thread>
 
 #include "gtest/gtest.h"
-#include "tests/server/model/resident.h"
+#include "tests/support/eventually.h"
+#include "tests/support/resident.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
 
+using testing::Eventually;
 using testing::ResidentBytes;
 
 constexpr kernels::AttentionShape kShape = {
@@ -30,17 +32,6 @@ const std::byte* Data(const KvCache& cache) { return cache.layer(0).data; }
 
 // Linux before 5.14.
 bool CannotPopulate() { return !Map(1 << 20).Populate(0, 0, 1); }
-
-// Bounded, and long: the thread runs on time that no other program wants.
-template <typename Condition>
-bool Eventually(Condition condition) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > limit) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
 
 // Three groups of pages, the last of them smaller.
 TEST(KvPopulationTest, AllBecomesResidentWithoutAWrite) {

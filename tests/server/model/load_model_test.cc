@@ -4,12 +4,9 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <string>
-#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -17,6 +14,8 @@
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"
 #include "tests/server/model/shared_pool.h"
+#include "tests/support/eventually.h"
+#include "tests/support/resident.h"
 
 namespace dyad {
 namespace {
@@ -263,23 +262,14 @@ TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
 
 // That it is not otherwise: load_memory_test.cc.
 TEST(LoadModelTest, TheCacheBecomesResidentInTheBackgroundIfAsked) {
-  const auto resident = [] {
-    std::ifstream file("/proc/self/statm");
-    int64_t total = 0, pages = 0;
-    file >> total >> pages;
-    return pages * sysconf(_SC_PAGESIZE);
-  };
   ModelOptions options = SmallOptions();
   options.kv_cache_bytes = 32 << 20;
   options.kv_population = KvPopulation::kInBackground;
-  const int64_t before = resident();
+  const int64_t before = testing::ProcessResidentBytes(getpid());
   const LoadedModel model = Load(FixtureFolder("opt-dense"), options);
   ASSERT_NE(model.model, nullptr);
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::minutes(2);
-  while (resident() - before < 30 << 20 && std::chrono::steady_clock::now() < limit) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  EXPECT_GE(resident() - before, 30 << 20);
+  EXPECT_TRUE(testing::Eventually(
+      [&] { return testing::ProcessResidentBytes(getpid()) - before >= 30 << 20; }));
 }
 
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {

@@ -1,11 +1,14 @@
-// How much of a range of memory is resident, by the kernel's own word.
+// How much memory is resident, by the kernel's own word: of a range, of a process.
 #pragma once
 
 #include <sys/mman.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <string>
 #include <vector>
 
 namespace dyad::testing {
@@ -21,6 +24,14 @@ inline int64_t ResidentBytes(const std::byte* data, int64_t bytes) {
   int64_t resident = 0;
   for (const unsigned char state : pages) resident += state & 1;
   return resident * page;
+}
+
+// 0 if there is no such process.
+inline int64_t ProcessResidentBytes(pid_t process) {
+  std::ifstream file("/proc/" + std::to_string(process) + "/statm");
+  int64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace dyad::testing
