@@ -117,8 +117,8 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
 
     if (norm_before) layer.final_layer_norm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, pool);  // [rows, ffn]
-    layer.fc2.Add(inner, h, workspace);                                     // [rows, hidden]
+    layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, workspace);  // [rows, ffn]
+    layer.fc2.Add(inner, h, workspace);                                          // [rows, hidden]
     clock.Mark(StepPart::kFeedForward);
     if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);  // [rows, hidden]
   }
