@@ -8,9 +8,9 @@
 #include "ATen/core/Tensor.h"
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_join.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {

@@ -5,9 +5,9 @@
 #include <span>
 #include <utility>
 
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "c10/core/InferenceMode.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {
