@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels/linear.h"
 #include "kernels/step.h"
@@ -33,6 +34,15 @@ struct RotaryTable {
 // nearest, ties to even, where they are stored, and widened where they are read; all else is
 // float32.
 enum class KvType { kFloat32, kBfloat16 };
+
+// The keys and values of all layers, and what rotates them.
+struct KvSpec {
+  AttentionShape shape;
+  int64_t layers = 0;
+  KvType type = KvType::kFloat32;
+  int32_t pages = 0;
+  std::vector<float> cos, sin;  // as RotaryTable; empty where nothing rotates
+};
 
 // Bytes that one page of one layer takes: of 2 · heads · 16 · head_size elements (rounded up for
 // alignment).

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,8 +37,8 @@ struct Matrix {
   int64_t stride = 0;  // elements from row to row
 
   Matrix FirstRows(int64_t count) const { return {data, first, count, columns, stride}; }
-  Matrix Columns(int64_t begin, int64_t count) const {
-    return {data, first + begin, rows, count, stride};
+  Matrix FromColumn(int64_t column) const {
+    return {data, first + column, rows, columns - column, stride};
   }
 };
 
@@ -107,6 +108,7 @@ struct Qkv {
 struct DeviceInfo {
   std::string name;  // "cpu"
   std::string arithmetic = "exact";
+  int threads = 1;  // of the host that it uses
 };
 
 class Device {
@@ -149,7 +151,7 @@ class Device {
   // y_i = activation(x W_iᵀ + bias_i) + residual for 1 to kMostTogether layers that read the same
   // rows. Shapes: x [rows, in], y_i [rows, out_i]; they do not overlap, but y may be the residual.
   // REQUIRES: a residual only with one layer.
-  virtual void Apply(Matrix x, std::span<const LayerOutput> outputs,
+  virtual void Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
                      const Finishing& finishing) = 0;
 
   // Stores keys (rotated) and values of every row in its slots of `layer`, then

@@ -139,11 +139,11 @@ absl::Status NotFinite(const NamedTensor& tensor, int64_t number, WeightType typ
 
 // Converts all elements to `type` at `bytes`, or only checks them where `bytes` is null.
 absl::Status Convert(const NamedTensor& tensor, WeightType type, std::byte* bytes,
-                     kernels::ThreadPool& pool) {
+                     kernels::Device& device) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   const int64_t elements = tensor.stored->elements();
   std::atomic<int64_t> first_bad = std::numeric_limits<int64_t>::max();
-  pool.Run((elements + kPiece - 1) / kPiece, [&](int64_t piece) {
+  device.RunOnHost((elements + kPiece - 1) / kPiece, [&](int64_t piece) {
     float values[kPiece];
     const int64_t first = piece * kPiece;
     const int64_t count = std::min(kPiece, elements - first);
@@ -220,24 +220,24 @@ std::unique_ptr<std::byte[]> WeightMatrix::TakeCopy(int64_t bytes) && {
 }
 
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, WeightType type,
-                                         kernels::ThreadPool& pool) {
+                                         kernels::Device& device) {
   if (UsableInPlace(*tensor.stored, type)) {
-    RETURN_IF_ERROR(Convert(tensor, type, nullptr, pool));
+    RETURN_IF_ERROR(Convert(tensor, type, nullptr, device));
     return WeightMatrix(tensor.stored->data);
   }
   RETURN_IF_ERROR(RequireFloating(tensor));
   auto bytes = std::make_unique_for_overwrite<std::byte[]>(tensor.stored->elements() *
                                                            kernels::WeightBytes(type));
-  RETURN_IF_ERROR(Convert(tensor, type, bytes.get(), pool));
+  RETURN_IF_ERROR(Convert(tensor, type, bytes.get(), device));
   return WeightMatrix(std::move(bytes));
 }
 
 absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor,
-                                              kernels::ThreadPool& pool) {
+                                              kernels::Device& device) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   std::vector<float> values(tensor.stored->elements());
   RETURN_IF_ERROR(
-      Convert(tensor, WeightType::kFloat32, reinterpret_cast<std::byte*>(values.data()), pool));
+      Convert(tensor, WeightType::kFloat32, reinterpret_cast<std::byte*>(values.data()), device));
   return values;
 }
 

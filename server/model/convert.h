@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/device.h"
 #include "kernels/linear.h"
-#include "kernels/thread_pool.h"
 #include "server/checkpoint/stored_tensor.h"
 #include "server/model/load_model.h"
 
@@ -44,13 +44,13 @@ class WeightMatrix {
   const std::byte* data_ = nullptr;
 };
 
-// Cost: one pass over the tensor on all threads of `pool`. Memory: the result's, nothing beside it.
+// Cost: one pass over the tensor with all that `device` has for work on the host. Memory: the result's, nothing beside it.
 // REQUIRES: `type` is not int8, which is made from one of the others.
 // Errors: InvalidArgument: not a floating-point type; an element that is not finite, or overflows
 // `type`.
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::WeightType type,
-                                         kernels::ThreadPool& pool);
-absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::ThreadPool& pool);
+                                         kernels::Device& device);
+absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::Device& device);
 
 // Do two tensors hold equal values (of whatever types)? REQUIRES: equal shapes, floating-point
 // types.

@@ -5,13 +5,11 @@
 #include <utility>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_join.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/tensor_rows.h"
 
 namespace dyad {
 namespace {
@@ -143,15 +141,15 @@ absl::StatusOr<WeightType> ChooseType(const FoundLinear& linear, WeightDtype dty
   return type == last ? type : WeightType::kFloat32;
 }
 
-absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, WeightType type) {
+absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, const FoundLinear& linear, WeightType type) {
   std::vector<float> bias;
   if (linear.bias.has_value()) {
-    ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.pool));
+    ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.device));
   }
   ASSIGN_OR_RETURN(const WeightType source, ChooseType(linear, SourceDtype(context.weight_dtype)));
   std::vector<WeightMatrix> matrices;
   for (const NamedTensor& weight : linear.weights) {
-    ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, source, context.pool));
+    ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, source, context.device));
     matrices.push_back(std::move(matrix));
   }
   const auto [in, out] = linear.size;
@@ -161,42 +159,23 @@ absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, Wei
           : kernels::DyadSpec(in, out, type, linear.structure.variant,
                               {linear.blocks, matrices[0].data(), matrices[1].data()}, bias);
   spec.quantized_from = source;
-  Linear result{kernels::PackedLinear(spec, &context.pool)};
+  std::unique_ptr<kernels::Layer> result = context.device.Pack(spec);
   for (const NamedTensor& weight : linear.weights) context.tensors.Release(weight);
-  context.tally.linear_bytes += result.packed()->weight_bytes();
+  context.tally.linear_bytes += result->weight_bytes();
   context.tally.weight_bytes +=
-      result.packed()->weight_bytes() + static_cast<int64_t>(bias.size() * sizeof(float));
+      result->weight_bytes() + static_cast<int64_t>(bias.size() * sizeof(float));
   return result;
 }
 
 }  // namespace
 
-void Linear::Apply(const at::Tensor& x, const at::Tensor& y, kernels::Activation activation,
-                   kernels::Workspace& workspace) const {
-  packed_->Apply(x.size(0), ReadRows(x), WriteRows(y), {.activation = activation, .residual = {}},
-                 workspace);
-}
-
-void Linear::Add(const at::Tensor& x, const at::Tensor& y, kernels::Workspace& workspace) const {
-  packed_->Apply(x.size(0), ReadRows(x), WriteRows(y),
-                 {.activation = kernels::Activation::kNone, .residual = ReadRows(y)}, workspace);
-}
-
-void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& results,
-                   kernels::Workspace& workspace) {
-  std::array<kernels::LinearOutput, 3> outputs;
-  for (size_t i = 0; i < results.size(); ++i)
-    outputs[i] = {results[i].layer.packed(), WriteRows(results[i].y)};
-  kernels::ApplyTogether(x.size(0), ReadRows(x), outputs, workspace);
-}
-
-absl::StatusOr<Linear> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
+absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
                                   Bias bias) {
   ASSIGN_OR_RETURN(const FoundLinear linear, FindLinear(context, path, size, bias));
   ASSIGN_OR_RETURN(const WeightType type, ChooseType(linear, context.weight_dtype));
   Count(linear, type, context.tally);
   context.linear_paths.push_back(path);
-  if (context.pass == LoadPass::kCheck) return Linear();
+  if (context.pass == LoadPass::kCheck) return nullptr;
   return Pack(context, linear, type);
 }
 

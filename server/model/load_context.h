@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/device.h"
 #include "kernels/linear.h"
-#include "kernels/thread_pool.h"
 #include "server/checkpoint/tensor_source.h"
 #include "server/model/load_model.h"
 #include "server/model/structured_linear.h"
@@ -46,7 +46,7 @@ struct LoadContext {
   std::optional<int64_t> dyad_dim;
   WeightDtype weight_dtype;
   LoadPass pass;
-  kernels::ThreadPool& pool;
+  kernels::Device& device;
   LoadTally tally;
   std::vector<std::string> linear_paths;  // of the linear layers loaded so far, roots included
 };

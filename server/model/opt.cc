@@ -1,35 +1,36 @@
 // The forward pass of OPT, top to bottom, and where its tensors come from.
 #include "server/model/opt.h"
 
-#include <cmath>
-#include <optional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "c10/core/InferenceMode.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/model/arena.h"
 #include "server/model/embedding.h"
-#include "server/model/layer_norm.h"
 #include "server/model/linear.h"
-#include "server/model/tensor_rows.h"
+#include "server/model/norm.h"
 
 namespace dyad {
 namespace {
 
-using engine::StepPart;
-using kernels::Activation;
+using kernels::Device;
+using kernels::IndexedBy;
+using kernels::Layer;
+using kernels::Lookup;
+using kernels::Matrix;
+using kernels::Norm;
+using kernels::Table;
 
 constexpr int64_t kPositionOffset = 2;  // the first two rows of embed_positions belong to padding
 constexpr float kNormEpsilon = 1e-5f;   // not configurable in OPT
 
 struct OptLayer {
-  LayerNorm self_attn_layer_norm;
-  Linear q_proj, k_proj, v_proj, out_proj;
-  LayerNorm final_layer_norm;
-  Linear fc1, fc2;
+  std::unique_ptr<Norm> self_attn_layer_norm;
+  std::unique_ptr<Layer> q_proj, k_proj, v_proj, out_proj;
+  std::unique_ptr<Norm> final_layer_norm;
+  std::unique_ptr<Layer> fc1, fc2;
 };
 
 // Order, names and options follow transformers' OPTForCausalLM.
@@ -40,94 +41,76 @@ class Opt final : public Network {
         shape_{.vocab_size = config.vocab_size,
                .positions = config.positions,
                .layers = config.layers,
-               .attention = {
-                   .heads = config.heads,
-                   .head_size = config.hidden_size / config.heads,
-                   .scale = 1.0f / std::sqrt(static_cast<float>(config.hidden_size / config.heads)),
-                   .rotary_size = 0}} {}
+               .attention = AttentionOf(config.heads, config.hidden_size)} {}
 
   absl::Status Load(LoadContext& context);
 
   const NetworkShape& shape() const override { return shape_; }
-  const kernels::PackedLinear& head() const override { return *tokens_.head.packed(); }
-
-  void Prepare(int64_t rows) override {
-    const c10::InferenceMode inference;
-    arena_ = Arena(rows, config_.embed_size + 5 * config_.hidden_size + config_.ffn_size);
-    embedded_ = arena_.Take(config_.embed_size);
-    for (at::Tensor* tensor : {&hidden_, &normed_, &query_, &key_, &value_}) {
-      *tensor = arena_.Take(config_.hidden_size);
-    }
-    inner_ = arena_.Take(config_.ffn_size);
-  }
-
-  kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache, StepClock& clock,
-                             kernels::Workspace& workspace) override;
+  const Layer& head() const override { return *tokens_.head; }
+  void Prepare(Device& device, int64_t rows) override;
+  Matrix Forward(Device& device, int64_t rows) override;
 
  private:
   absl::StatusOr<OptLayer> LoadLayer(LoadContext& context, int64_t index) const;
-  absl::StatusOr<LayerNorm> LoadNorm(LoadContext& context, const std::string& path) const {
-    return LoadLayerNorm(context, path, config_.hidden_size, kNormEpsilon,
-                         config_.norm_affine ? Affine::kPresent : Affine::kNone);
+  absl::StatusOr<std::unique_ptr<Norm>> LoadNormAt(LoadContext& context,
+                                                   const std::string& path) const {
+    return LoadNorm(context, path,
+                    {config_.hidden_size, kNormEpsilon,
+                     config_.norm_affine ? Affine::kPresent : Affine::kNone});
   }
 
   const OptConfig config_;
   const NetworkShape shape_;
   TokenTables tokens_;
-  Embedding positions_;
-  std::optional<Linear> project_in_, project_out_;
+  std::unique_ptr<Table> positions_;
+  std::unique_ptr<Layer> project_in_, project_out_;  // may be null
   std::vector<OptLayer> layers_;
-  std::optional<LayerNorm> final_layer_norm_;
-  Arena arena_;
-  at::Tensor embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
+  std::unique_ptr<Norm> final_layer_norm_;                             // may be null
+  Matrix embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows Opt::Forward(const kernels::StepInput& step, const KvCache& cache,
-                                StepClock& clock, kernels::Workspace& workspace) {
-  kernels::ThreadPool& pool = workspace.pool;
-  const c10::InferenceMode inference;
-  const auto rows = static_cast<int64_t>(step.ids.size());
-  const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
-  // Views of the rows in use. `a` holds normed states, then what attention gives.
-  const at::Tensor embedded = first(embedded_), h = first(hidden_), a = first(normed_);
-  const at::Tensor q = first(query_), k = first(key_), v = first(value_), inner = first(inner_);
-  const kernels::QkvRows qkv = {ReadRows(q), ReadRows(k), ReadRows(v), shape_.attention.head_size};
-  const bool norm_before = config_.norm_order == NormOrder::kBeforeBlock;
+void Opt::Prepare(Device& device, int64_t rows) {
+  embedded_ = device.Allocate(rows, config_.embed_size);
+  for (Matrix* matrix : {&hidden_, &normed_, &query_, &key_, &value_}) {
+    *matrix = device.Allocate(rows, config_.hidden_size);
+  }
+  inner_ = device.Allocate(rows, config_.ffn_size);
+}
 
-  tokens_.embedding.Copy(step.ids, 0, project_in_ ? embedded : h);                 // [rows, embed]
-  if (project_in_) project_in_->Apply(embedded, h, Activation::kNone, workspace);  // [rows, hidden]
-  positions_.Add(step.positions, kPositionOffset, h);                              // [rows, hidden]
-  clock.Mark(StepPart::kEmbedding);
+Matrix Opt::Forward(Device& device, int64_t rows) {
+  // The rows in use. `a` holds normed states, then what attention gives.
+  const Matrix embedded = embedded_.FirstRows(rows), h = hidden_.FirstRows(rows);
+  const Matrix a = normed_.FirstRows(rows), inner = inner_.FirstRows(rows);
+  const Matrix q = query_.FirstRows(rows), k = key_.FirstRows(rows), v = value_.FirstRows(rows);
+  const bool norm_before = config_.norm_order == NormOrder::kBeforeBlock;
+  const Matrix read = norm_before ? a : h;  // what attention and feed-forward layers read
+
+  device.Embed(*tokens_.embedding, IndexedBy::kId, 0, Lookup::kCopy,
+               project_in_ ? embedded : h);                                     // [rows, embed]
+  if (project_in_) device.Apply(embedded, {{project_in_.get(), h}}, {});      // [rows, hidden]
+  device.Embed(*positions_, IndexedBy::kPosition, kPositionOffset, Lookup::kAdd, h);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
     const OptLayer& layer = layers_[i];
-    const kernels::KvLayer kv = cache.layer(static_cast<int64_t>(i));
 
-    if (norm_before) layer.self_attn_layer_norm.Apply(h, a, pool);  // [rows, hidden]
-    clock.Mark(StepPart::kNorm);
-    ApplyTogether(norm_before ? a : h, {{{layer.q_proj, q}, {layer.k_proj, k}, {layer.v_proj, v}}},
-                  workspace);  // [rows, hidden] each
-    clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, {}, step, qkv, kv, WriteRows(a), workspace);
-    clock.Mark(StepPart::kAttention);
-    layer.out_proj.Add(a, h, workspace);  // [rows, hidden]
-    clock.Mark(StepPart::kProjections);
-    if (!norm_before) layer.self_attn_layer_norm.Apply(h, h, pool);  // [rows, hidden]
+    if (norm_before) device.Normalize(*layer.self_attn_layer_norm, h, a);  // [rows, hidden]
+    device.Apply(read, {{layer.q_proj.get(), q}, {layer.k_proj.get(), k}, {layer.v_proj.get(), v}},
+                 {});                                                      // [rows, hidden] each
+    device.Attend(static_cast<int64_t>(i), {q, k, v, shape_.attention.head_size}, a);
+    device.Apply(a, {{layer.out_proj.get(), h}}, {.residual = h});       // [rows, hidden]
+    if (!norm_before) device.Normalize(*layer.self_attn_layer_norm, h, h);
 
-    if (norm_before) layer.final_layer_norm.Apply(h, a, pool);  // [rows, hidden]
-    clock.Mark(StepPart::kNorm);
-    layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, workspace);  // [rows, ffn]
-    layer.fc2.Add(inner, h, workspace);                                          // [rows, hidden]
-    clock.Mark(StepPart::kFeedForward);
-    if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);  // [rows, hidden]
+    if (norm_before) device.Normalize(*layer.final_layer_norm, h, a);      // [rows, hidden]
+    device.Apply(read, {{layer.fc1.get(), inner}}, {.activation = config_.activation});
+    device.Apply(inner, {{layer.fc2.get(), h}}, {.residual = h});        // [rows, hidden]
+    if (!norm_before) device.Normalize(*layer.final_layer_norm, h, h);
   }
 
-  // Here every row goes on; the model picks those that the batch asks results of.
-  if (final_layer_norm_) final_layer_norm_->Apply(h, h, pool);  // [rows, hidden]
-  clock.Mark(StepPart::kNorm);
-  if (!project_out_) return ReadRows(h);
-  project_out_->Apply(h, embedded, Activation::kNone, workspace);  // [rows, embed]
-  return ReadRows(embedded);
+  // Here every row goes on; the device picks those that the step asks results of.
+  if (final_layer_norm_) device.Normalize(*final_layer_norm_, h, h);  // [rows, hidden]
+  if (!project_out_) return h;
+  device.Apply(h, {{project_out_.get(), embedded}}, {});            // [rows, embed]
+  return embedded;
 }
 
 absl::StatusOr<OptLayer> Opt::LoadLayer(LoadContext& context, int64_t index) const {
@@ -139,12 +122,12 @@ absl::StatusOr<OptLayer> Opt::LoadLayer(LoadContext& context, int64_t index) con
     return LoadLinear(context, path + name, size, bias);
   };
   OptLayer layer;
-  ASSIGN_OR_RETURN(layer.self_attn_layer_norm, LoadNorm(context, path + "self_attn_layer_norm"));
+  ASSIGN_OR_RETURN(layer.self_attn_layer_norm, LoadNormAt(context, path + "self_attn_layer_norm"));
   ASSIGN_OR_RETURN(layer.q_proj, linear("self_attn.q_proj", {hidden, hidden}));
   ASSIGN_OR_RETURN(layer.k_proj, linear("self_attn.k_proj", {hidden, hidden}));
   ASSIGN_OR_RETURN(layer.v_proj, linear("self_attn.v_proj", {hidden, hidden}));
   ASSIGN_OR_RETURN(layer.out_proj, linear("self_attn.out_proj", {hidden, hidden}));
-  ASSIGN_OR_RETURN(layer.final_layer_norm, LoadNorm(context, path + "final_layer_norm"));
+  ASSIGN_OR_RETURN(layer.final_layer_norm, LoadNormAt(context, path + "final_layer_norm"));
   ASSIGN_OR_RETURN(layer.fc1, linear("fc1", {hidden, ffn}));
   ASSIGN_OR_RETURN(layer.fc2, linear("fc2", {ffn, hidden}));
   return layer;
@@ -168,7 +151,7 @@ absl::Status Opt::Load(LoadContext& context) {
     layers_.push_back(std::move(layer));
   }
   if (config_.final_norm) {
-    ASSIGN_OR_RETURN(final_layer_norm_, LoadNorm(context, "model.decoder.final_layer_norm"));
+    ASSIGN_OR_RETURN(final_layer_norm_, LoadNormAt(context, "model.decoder.final_layer_norm"));
   }
   if (embed != hidden) {
     ASSIGN_OR_RETURN(project_out_, LoadLinear(context, "model.decoder.project_out", {hidden, embed},

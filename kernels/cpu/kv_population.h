@@ -4,9 +4,9 @@
 
 #include <thread>
 
-#include "server/model/kv_cache.h"
+#include "kernels/cpu/kv_cache.h"
 
-namespace dyad {
+namespace dyad::kernels {
 
 // Starts a thread that makes all of `cache` resident, lowest page ids first, as the engine hands
 // them out, in pieces of about 2 MiB. It runs on time that nobody else wants, changes no contents,
@@ -14,4 +14,4 @@ namespace dyad {
 // ends with the jthread returned, after at most the piece in progress. `cache` must outlive it.
 std::jthread PopulateInBackground(const KvCache& cache);
 
-}  // namespace dyad
+}  // namespace dyad::kernels

@@ -1,5 +1,5 @@
-// A thread that walks the pages in groups, each through all layers: server/model/kv_population.h.
-#include "server/model/kv_population.h"
+// A thread that walks the pages in groups, each through all layers: kernels/cpu/kv_population.h.
+#include "kernels/cpu/kv_population.h"
 
 #include <sched.h>
 
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <stop_token>
 
-namespace dyad {
+namespace dyad::kernels {
 namespace {
 
 // Of one layer in one call: a huge page. The system holds a lock of the address space during a
@@ -34,4 +34,4 @@ std::jthread PopulateInBackground(const KvCache& cache) {
   return std::jthread([&cache](const std::stop_token& stop) { Populate(stop, cache); });
 }
 
-}  // namespace dyad
+}  // namespace dyad::kernels

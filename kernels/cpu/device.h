@@ -1,0 +1,59 @@
+// The processors of this machine as a device: kernels/device.h over the kernels of this folder.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels/aligned_buffer.h"
+#include "kernels/cpu/kv_cache.h"
+#include "kernels/device.h"
+#include "kernels/devices.h"
+#include "kernels/thread_pool.h"
+
+namespace dyad::kernels {
+
+class CpuDevice final : public Device {
+ public:
+  // Devices may share threads: their runs take turns.
+  CpuDevice(std::shared_ptr<ThreadPool> threads, KvPopulation population)
+      : threads_(std::move(threads)), population_(population), workspace_(*threads_) {}
+
+  DeviceInfo info() const override;
+
+  void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) override;
+  std::unique_ptr<Layer> Pack(const LinearSpec& spec) override;
+  std::unique_ptr<Table> MakeTable(TableSource source) override;
+  std::unique_ptr<Norm> MakeNorm(NormSource source) override;
+  Matrix Allocate(int64_t rows, int64_t columns) override;
+  int64_t KvPageBytes(const AttentionShape& shape, KvType type) const override;
+  Fault MapKv(KvSpec spec) override;
+
+  void Begin(const StepInput& input) override { input_ = input; }
+  void Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup,
+             Matrix y) override;
+  void Normalize(const Norm& norm, Matrix x, Matrix y) override;
+  void Apply(Matrix x, std::initializer_list<LayerOutput> outputs, const Finishing& finishing) override;
+  void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
+  void Finish(const Layer& head, Matrix hidden) override;
+  StepOutput End() override { return output_; }
+
+  void Write(Matrix matrix, std::span<const float> values) override;
+  std::vector<float> Read(Matrix matrix) override;
+
+ private:
+  const std::shared_ptr<ThreadPool> threads_;
+  const KvPopulation population_;
+  Workspace workspace_;
+  std::vector<AlignedBuffer> activations_;
+  KvSpec kv_;
+  KvCache cache_;
+  std::jthread populating_;  // cache_; ends before it
+
+  StepInput input_;  // of the step in progress
+  StepOutput output_;
+};
+
+}  // namespace dyad::kernels
