@@ -3,16 +3,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
 
 #include "nlohmann/json.hpp"
+#include "server/base/json.h"
+#include "server/base/json_fields.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/model/json_fields.h"
+#include "server/checkpoint/byte_reader.h"
+#include "server/checkpoint/mapped_file.h"
 
 namespace dyad {
 namespace {
@@ -26,7 +28,7 @@ constexpr Range<int64_t> kLayers = {1, 1024};
 constexpr Range<int64_t> kHeads = {1, 1024};
 // GPT-NeoX has no tensor that proves its positions, and a table per position is computed.
 constexpr Range<int64_t> kPositions = {1, int64_t{1} << 17};
-constexpr uintmax_t kMaxConfigBytes = 16 << 20;
+constexpr JsonBounds kBounds = {.max_bytes = 16 << 20, .max_depth = 64};
 
 Activation ReadActivation(JsonFields& fields, std::string_view key, std::string_view otherwise) {
   constexpr struct {
@@ -139,7 +141,7 @@ std::optional<int32_t> ReadTokenId(const nlohmann::json& object, JsonFields& fie
 }  // namespace
 
 absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
-  ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonObject(text, "config.json"));
+  ASSIGN_OR_RETURN(const nlohmann::json json, ParseJsonObject(text, "config.json", kBounds));
   JsonFields fields(json, "config.json");
   const std::string type = fields.String("model_type", "");
   RETURN_IF_ERROR(fields.status());
@@ -171,25 +173,12 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
 }
 
 absl::StatusOr<ModelConfig> ReadConfig(const std::string& folder) {
-  const std::filesystem::path path = std::filesystem::path(folder) / "config.json";
   std::error_code error;
   if (!std::filesystem::is_directory(folder, error)) {
     return absl::NotFoundError(Text(folder, ": no such folder"));
   }
-  if (!std::filesystem::is_regular_file(path, error)) {
-    return absl::NotFoundError(
-        Text("config.json: no such file in ", folder, "; expected a checkpoint folder"));
-  }
-  const uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error || bytes > kMaxConfigBytes) {
-    return absl::InvalidArgumentError(
-        Text("config.json: has ", bytes, " bytes; expected at most ", kMaxConfigBytes));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  if (!file) return absl::DataLossError(Text("config.json: cannot be read in ", folder));
-  return ParseConfig(text.view());
+  ASSIGN_OR_RETURN(const std::unique_ptr<MappedFile> file, MappedFile::Open(folder, "config.json"));
+  return ParseConfig(AsText(file->bytes()));
 }
 
 }  // namespace dyad
