@@ -5,9 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "server/model/config.h"
+#include "server/model/gpt_neox_config.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
+#include "server/model/opt_config.h"
 #include "tests/server/model/loading.h"
 
 namespace dyad::testing {
