@@ -9,14 +9,10 @@
 #include <vector>
 
 #include "kernels/linear.h"
+#include "kernels/step.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
-
-struct TopEntry {
-  int32_t id = 0;
-  float logprob = 0;
-};
 
 struct TargetScore {
   float logprob = 0;  // logit[target] − log Σ exp(logit)

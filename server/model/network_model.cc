@@ -20,6 +20,10 @@ engine::ModelLimits Limits(const NetworkShape& shape, const KvCache& cache, Step
           .max_logit_rows = bounds.max_logit_rows};
 }
 
+kernels::StepArrays::Tokens TokensOf(const engine::Chunk& chunk) {
+  return {chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages};
+}
+
 absl::Status Broken(std::string_view what, int64_t value, std::string_view expected) {
   return absl::InternalError(Text("batch: ", what, " is ", value, "; expected ", expected));
 }
@@ -83,16 +87,16 @@ absl::Status NetworkModel::CheckChunk(const engine::Chunk& chunk) const {
   return absl::OkStatus();
 }
 
-// REQUIRES: positions_ are those of the batch.
+// REQUIRES: step_ has the positions of the batch.
 absl::Status NetworkModel::CheckStore(const engine::Chunk& store) const {
-  const auto rows = static_cast<int64_t>(positions_.size());
+  const auto rows = static_cast<int64_t>(step_.positions.size());
   if (store.first_row < 0 || store.tokens < 1 || store.tokens > rows - store.first_row) {
     return Broken("end of a store", int64_t{store.first_row} + store.tokens,
                   Text("at most ", rows));
   }
   RETURN_IF_ERROR(CheckChunk(store));
   for (int32_t i = 0; i < store.tokens; ++i) {
-    const int32_t position = positions_[store.first_row + i];
+    const int32_t position = step_.positions[store.first_row + i];
     if (store.first_position + i != position) {
       return Broken("position in a store", store.first_position + i, Text(position));
     }
@@ -177,20 +181,15 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
   RETURN_IF_ERROR(CheckWanted(batch));
   return CatchExceptions("step", [&]() -> absl::StatusOr<engine::StepResult> {
     if (batch.ids.empty()) return engine::StepResult();
-    positions_.clear();
-    chunks_.clear();
-    stores_.clear();
-    for (const engine::Chunk& chunk : batch.chunks) {
-      chunks_.push_back({chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages});
-      for (int32_t i = 0; i < chunk.tokens; ++i) positions_.push_back(chunk.first_position + i);
-    }
+    step_.Clear();
+    step_.ids = batch.ids;
+    for (const engine::Chunk& chunk : batch.chunks) step_.AddChunk(TokensOf(chunk));
     for (const engine::Chunk& store : batch.stores) {
       RETURN_IF_ERROR(CheckStore(store));
-      stores_.push_back({store.first_row, store.tokens, store.first_position, store.pages});
+      step_.AddStore(TokensOf(store));
     }
     clock_.Start();
-    const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, workspace_);
+    const kernels::ConstRows hidden = network_->Forward(step_.view(), cache_, clock_, workspace_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
     clock_.Mark(engine::StepPart::kHead);
