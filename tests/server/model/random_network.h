@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "kernels/step_arrays.h"
-#include "server/model/config.h"
+#include "server/model/gpt_neox_config.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
+#include "server/model/opt_config.h"
 #include "tests/server/model/loading.h"
 
 namespace dyad::testing {
