@@ -68,8 +68,7 @@ std::unique_ptr<Norm> CpuDevice::MakeNorm(NormSource source) {
 
 // Side by side on huge pages; memory counts as resident once it is used.
 Matrix CpuDevice::Allocate(int64_t rows, int64_t columns) {
-  activations_.push_back(
-      AlignedBuffer::Kept(rows * columns * static_cast<int64_t>(sizeof(float))));
+  activations_.push_back(AlignedBuffer::Kept(rows * columns * static_cast<int64_t>(sizeof(float))));
   return {activations_.back().as<float>(), 0, rows, columns, columns};
 }
 
@@ -88,8 +87,7 @@ Fault CpuDevice::MapKv(KvSpec spec) {
 
 void CpuDevice::Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup,
                       Matrix y) {
-  const std::span<const int32_t> indices =
-      index == IndexedBy::kId ? input_.ids : input_.positions;
+  const std::span<const int32_t> indices = index == IndexedBy::kId ? input_.ids : input_.positions;
   static_cast<const CpuTable&>(table).LookUp(indices, offset, lookup, WriteRows(y));
 }
 
@@ -98,7 +96,8 @@ void CpuDevice::Normalize(const Norm& norm, Matrix x, Matrix y) {
                 WriteRows(y), *threads_);
 }
 
-void CpuDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs, const Finishing& finishing) {
+void CpuDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
+                      const Finishing& finishing) {
   const Epilogue epilogue = {finishing.activation, ReadRows(finishing.residual)};
   if (outputs.size() == 1 || epilogue.activation != Activation::kNone) {
     for (const auto& [layer, y] : outputs) {

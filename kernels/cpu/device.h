@@ -32,10 +32,10 @@ class CpuDevice final : public Device {
   Fault MapKv(KvSpec spec) override;
 
   void Begin(const StepInput& input) override { input_ = input; }
-  void Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup,
-             Matrix y) override;
+  void Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup, Matrix y) override;
   void Normalize(const Norm& norm, Matrix x, Matrix y) override;
-  void Apply(Matrix x, std::initializer_list<LayerOutput> outputs, const Finishing& finishing) override;
+  void Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
+             const Finishing& finishing) override;
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
   void Finish(const Layer& head, Matrix hidden) override;
   StepOutput End() override { return output_; }

@@ -19,7 +19,8 @@ struct NormWeights {
   float epsilon = 1e-5f;
 };
 
-// y[t] = (x[t] − mean) / √(variance + ε) · weight + bias. Shapes: x, y [rows, features]; y may be x.
+// y[t] = (x[t] − mean) / √(variance + ε) · weight + bias. Shapes: x, y [rows, features]; y may be
+// x.
 void NormalizeRows(const NormWeights& weights, int64_t rows, int64_t features, ConstRows x, Rows y,
                    ThreadPool& pool);
 

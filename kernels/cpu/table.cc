@@ -28,9 +28,9 @@ struct QuantizedRows {
 QuantizedRows Quantize(const TableSource& source, ThreadPool& pool) {
   constexpr int64_t kTaskRows = 64;
   const int64_t columns = source.columns;
-  QuantizedRows result = {std::make_unique_for_overwrite<std::byte[]>(
-                              static_cast<size_t>(source.rows * columns)),
-                          std::vector<float>(static_cast<size_t>(source.rows))};
+  QuantizedRows result = {
+      std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(source.rows * columns)),
+      std::vector<float>(static_cast<size_t>(source.rows))};
   const int64_t row_bytes = columns * WeightBytes(source.stored);
   pool.Run((source.rows + kTaskRows - 1) / kTaskRows, [&](int64_t task) {
     const int64_t last = std::min(source.rows, (task + 1) * kTaskRows);
@@ -90,8 +90,9 @@ void CpuTable::LookUp(std::span<const int32_t> ids, int64_t offset, Lookup looku
     const auto* halves = reinterpret_cast<const uint16_t*>(values);
     switch (type_) {
       case WeightType::kFloat32:
-        Take(reinterpret_cast<const float*>(values), columns_, lookup, [](float v) { return v; },
-             to);
+        Take(
+            reinterpret_cast<const float*>(values), columns_, lookup, [](float v) { return v; },
+            to);
         break;
       case WeightType::kBfloat16:
         Take(halves, columns_, lookup, FromBfloat16, to);

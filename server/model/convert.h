@@ -44,8 +44,8 @@ class WeightMatrix {
   const std::byte* data_ = nullptr;
 };
 
-// Cost: one pass over the tensor with all that `device` has for work on the host. Memory: the result's, nothing beside it.
-// REQUIRES: `type` is not int8, which is made from one of the others.
+// Cost: one pass over the tensor with all that `device` has for work on the host. Memory: the
+// result's, nothing beside it. REQUIRES: `type` is not int8, which is made from one of the others.
 // Errors: InvalidArgument: not a floating-point type; an element that is not finite, or overflows
 // `type`.
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::WeightType type,

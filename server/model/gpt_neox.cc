@@ -85,9 +85,9 @@ Matrix GptNeox::Forward(Device& device, int64_t rows) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     const GptNeoxLayer& layer = layers_[i];
 
-    device.Normalize(*layer.input_layernorm, h, a);                       // [rows, hidden]
-    device.Apply(a, {{layer.query_key_value.get(), qkv}}, {});          // [rows, 3 hidden]
-    device.Attend(static_cast<int64_t>(i), heads, attended);              // [rows, hidden]
+    device.Normalize(*layer.input_layernorm, h, a);             // [rows, hidden]
+    device.Apply(a, {{layer.query_key_value.get(), qkv}}, {});  // [rows, 3 hidden]
+    device.Attend(static_cast<int64_t>(i), heads, attended);    // [rows, hidden]
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's
     // result.

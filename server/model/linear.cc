@@ -141,7 +141,8 @@ absl::StatusOr<WeightType> ChooseType(const FoundLinear& linear, WeightDtype dty
   return type == last ? type : WeightType::kFloat32;
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, const FoundLinear& linear, WeightType type) {
+absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context,
+                                                     const FoundLinear& linear, WeightType type) {
   std::vector<float> bias;
   if (linear.bias.has_value()) {
     ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.device));
@@ -169,8 +170,9 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, const
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
-                                  Bias bias) {
+absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
+                                                           const std::string& path, LinearSize size,
+                                                           Bias bias) {
   ASSIGN_OR_RETURN(const FoundLinear linear, FindLinear(context, path, size, bias));
   ASSIGN_OR_RETURN(const WeightType type, ChooseType(linear, context.weight_dtype));
   Count(linear, type, context.tally);

@@ -26,7 +26,8 @@ enum class Bias { kNone, kPresent };
 // checking pass.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong
 // shapes; blocks that do not divide, or are not dyad_dim; values that are not finite.
-absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
-                                  Bias bias);
+absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
+                                                           const std::string& path, LinearSize size,
+                                                           Bias bias);
 
 }  // namespace dyad

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <future>
+#include <limits>
 #include <utility>
 
-#include "ATen/Parallel.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/checkpoint.h"
@@ -15,6 +15,7 @@
 #include "server/model/convert.h"
 #include "server/model/load_context.h"
 #include "server/model/network_model.h"
+#include "server/model/rotary.h"
 
 namespace dyad {
 namespace {
@@ -27,14 +28,14 @@ struct LoadedNetwork {
 // One pass over the network's tensors.
 absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Checkpoint& checkpoint,
                                           const ModelOptions& options, LoadPass pass,
-                                          kernels::ThreadPool& pool) {
+                                          kernels::Device& device) {
   TensorSource tensors(checkpoint, std::string(config.architecture->tensor_root));
   LoadContext context{.tensors = tensors,
                       .structured = config.structured_linear,
                       .dyad_dim = config.dyad_dim,
                       .weight_dtype = options.weight_dtype,
                       .pass = pass,
-                      .pool = pool,
+                      .device = device,
                       .tally = {},
                       .linear_paths = {}};
   LoadedNetwork loaded;
@@ -54,12 +55,12 @@ std::string MainType(const LoadTally& tally) {
 }
 
 ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
-                   std::string digest) {
+                   std::string device, std::string digest) {
   return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
           .weight_dtype = MainType(tally),
           .kv_dtype = kv_dtype == kernels::KvType::kBfloat16 ? "bfloat16" : "float32",
-          .device = "cpu",
+          .device = std::move(device),
           .parameters = tally.parameters,
           .dense_equivalent_parameters = tally.dense_equivalent_parameters,
           .weight_bytes = tally.weight_bytes,
@@ -82,23 +83,55 @@ struct ReadModel {
 };
 
 absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& options,
-                               kernels::ThreadPool& pool) {
+                               kernels::Device& device) {
   RETURN_IF_ERROR(CheckRange("max_batch_tokens", options.max_batch_tokens, 1, 65536));
   RETURN_IF_ERROR(CheckRange("max_logit_rows", options.max_logit_rows, 1, 4096));
   ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
   ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
   // All names and shapes first: what is wrong with them shows before a byte of weights is read.
-  RETURN_IF_ERROR(LoadNetwork(config, *checkpoint, options, LoadPass::kCheck, pool).status());
+  RETURN_IF_ERROR(LoadNetwork(config, *checkpoint, options, LoadPass::kCheck, device).status());
 
   // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();
   files.push_back("config.json");
   auto digest = std::async(std::launch::async, [&] { return ModelDigest(folder, files); });
   ReadModel model;
-  ASSIGN_OR_RETURN(model.loaded, LoadNetwork(config, *checkpoint, options, LoadPass::kPack, pool));
+  ASSIGN_OR_RETURN(model.loaded,
+                   LoadNetwork(config, *checkpoint, options, LoadPass::kPack, device));
   ASSIGN_OR_RETURN(std::string digest_text, digest.get());
-  model.info = Describe(config, model.loaded.tally, options.kv_dtype, std::move(digest_text));
+  model.info = Describe(config, model.loaded.tally, options.kv_dtype, device.info().name,
+                        std::move(digest_text));
   return model;
+}
+
+struct KvMemory {
+  int32_t pages = 0;
+  int64_t bytes = 0;
+};
+
+// As many pages as fit options.kv_cache_bytes over all layers.
+absl::StatusOr<KvMemory> MapKv(const NetworkShape& shape, const ModelOptions& options,
+                               kernels::Device& device) {
+  const int64_t page_bytes = shape.layers * device.KvPageBytes(shape.attention, options.kv_dtype);
+  const int64_t pages =
+      std::min<int64_t>(options.kv_cache_bytes / page_bytes, std::numeric_limits<int32_t>::max());
+  if (pages < 1) {
+    return absl::InvalidArgumentError(Text("kv_cache_bytes is ", options.kv_cache_bytes,
+                                           "; one page of 16 tokens takes ", page_bytes));
+  }
+  RotaryAngles angles =
+      MakeRotaryAngles(shape.positions, shape.attention.rotary_size, shape.rotary_base);
+  const kernels::Fault fault = device.MapKv({.shape = shape.attention,
+                                             .layers = shape.layers,
+                                             .type = options.kv_dtype,
+                                             .pages = static_cast<int32_t>(pages),
+                                             .cos = std::move(angles.cos),
+                                             .sin = std::move(angles.sin)});
+  if (!fault.empty()) {
+    return absl::ResourceExhaustedError(
+        Text("kv_cache_bytes is ", options.kv_cache_bytes, "; ", fault));
+  }
+  return KvMemory{static_cast<int32_t>(pages), pages * page_bytes};
 }
 
 engine::StepCost Cost(const LoadedNetwork& loaded) {
@@ -112,29 +145,24 @@ engine::StepCost Cost(const LoadedNetwork& loaded) {
 }  // namespace
 
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
-                                      kernels::ThreadPool& pool) {
-  // All parallel work is the pool's; LibTorch would start threads of its own.
-  at::set_num_threads(1);
+                                      kernels::Device& device) {
   return CatchExceptions(folder, [&]() -> absl::StatusOr<LoadedModel> {
-    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, pool));
-    const NetworkShape& shape = model.loaded.network->shape();
-    ASSIGN_OR_RETURN(KvCache cache, KvCache::Map(options.kv_cache_bytes, shape.layers,
-                                                 shape.attention, options.kv_dtype));
-    model.info.kv_cache_bytes = cache.bytes();
+    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, device));
+    ASSIGN_OR_RETURN(const KvMemory kv, MapKv(model.loaded.network->shape(), options, device));
+    model.info.kv_cache_bytes = kv.bytes;
     const StepBounds bounds = {options.max_batch_tokens,
                                std::min(options.max_logit_rows, options.max_batch_tokens)};
     const engine::StepCost cost = Cost(model.loaded);
-    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network),
-                                                        std::move(cache), bounds, cost, pool);
-    if (options.kv_population == KvPopulation::kInBackground) network_model->PopulateCache();
+    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), kv.pages,
+                                                        bounds, cost, device);
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }
 
 absl::StatusOr<ModelInfo> CheckModel(const std::string& folder, const ModelOptions& options,
-                                     kernels::ThreadPool& pool) {
+                                     kernels::Device& device) {
   return CatchExceptions(folder, [&]() -> absl::StatusOr<ModelInfo> {
-    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, pool));
+    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, device));
     return std::move(model.info);
   });
 }

@@ -65,7 +65,7 @@ class Opt final : public Network {
   std::unique_ptr<Table> positions_;
   std::unique_ptr<Layer> project_in_, project_out_;  // may be null
   std::vector<OptLayer> layers_;
-  std::unique_ptr<Norm> final_layer_norm_;                             // may be null
+  std::unique_ptr<Norm> final_layer_norm_;                           // may be null
   Matrix embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
@@ -86,8 +86,8 @@ Matrix Opt::Forward(Device& device, int64_t rows) {
   const Matrix read = norm_before ? a : h;  // what attention and feed-forward layers read
 
   device.Embed(*tokens_.embedding, IndexedBy::kId, 0, Lookup::kCopy,
-               project_in_ ? embedded : h);                                     // [rows, embed]
-  if (project_in_) device.Apply(embedded, {{project_in_.get(), h}}, {});      // [rows, hidden]
+               project_in_ ? embedded : h);                               // [rows, embed]
+  if (project_in_) device.Apply(embedded, {{project_in_.get(), h}}, {});  // [rows, hidden]
   device.Embed(*positions_, IndexedBy::kPosition, kPositionOffset, Lookup::kAdd, h);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -95,21 +95,21 @@ Matrix Opt::Forward(Device& device, int64_t rows) {
 
     if (norm_before) device.Normalize(*layer.self_attn_layer_norm, h, a);  // [rows, hidden]
     device.Apply(read, {{layer.q_proj.get(), q}, {layer.k_proj.get(), k}, {layer.v_proj.get(), v}},
-                 {});                                                      // [rows, hidden] each
+                 {});  // [rows, hidden] each
     device.Attend(static_cast<int64_t>(i), {q, k, v, shape_.attention.head_size}, a);
-    device.Apply(a, {{layer.out_proj.get(), h}}, {.residual = h});       // [rows, hidden]
+    device.Apply(a, {{layer.out_proj.get(), h}}, {.residual = h});  // [rows, hidden]
     if (!norm_before) device.Normalize(*layer.self_attn_layer_norm, h, h);
 
-    if (norm_before) device.Normalize(*layer.final_layer_norm, h, a);      // [rows, hidden]
+    if (norm_before) device.Normalize(*layer.final_layer_norm, h, a);  // [rows, hidden]
     device.Apply(read, {{layer.fc1.get(), inner}}, {.activation = config_.activation});
-    device.Apply(inner, {{layer.fc2.get(), h}}, {.residual = h});        // [rows, hidden]
+    device.Apply(inner, {{layer.fc2.get(), h}}, {.residual = h});  // [rows, hidden]
     if (!norm_before) device.Normalize(*layer.final_layer_norm, h, h);
   }
 
   // Here every row goes on; the device picks those that the step asks results of.
   if (final_layer_norm_) device.Normalize(*final_layer_norm_, h, h);  // [rows, hidden]
   if (!project_out_) return h;
-  device.Apply(h, {{project_out_.get(), embedded}}, {});            // [rows, embed]
+  device.Apply(h, {{project_out_.get(), embedded}}, {});  // [rows, embed]
   return embedded;
 }
 

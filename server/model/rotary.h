@@ -4,21 +4,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/attention.h"
-
 namespace dyad {
 
-class RotaryAngles {
- public:
-  RotaryAngles() = default;
-  // angle(p, i) = p · base^(−2 i / rotary_size), i < rotary_size / 2, as the reference computes it:
-  // frequency and angle in float32. Memory: positions · rotary_size floats.
-  RotaryAngles(int64_t positions, int64_t rotary_size, double base);
-
-  kernels::RotaryTable table() const { return {cos_, sin_}; }
-
- private:
-  std::vector<float> cos_, sin_;  // [positions, rotary_size / 2]
+struct RotaryAngles {
+  std::vector<float> cos, sin;  // [positions, rotary_size / 2]
 };
+
+// angle(p, i) = p · base^(−2 i / rotary_size), i < rotary_size / 2, as the reference computes it:
+// frequency and angle in float32.
+RotaryAngles MakeRotaryAngles(int64_t positions, int64_t rotary_size, double base);
 
 }  // namespace dyad

@@ -1,0 +1,49 @@
+// kernels/reference/layer.h.
+#include "kernels/reference/layer.h"
+
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "kernels/reference/plan.h"
+
+namespace dyad::kernels::reference {
+
+const void* ReferenceLayer::Keep(const void* data, int64_t bytes) {
+  kept_.push_back(std::make_unique<std::byte[]>(static_cast<size_t>(bytes)));
+  std::memcpy(kept_.back().get(), data, static_cast<size_t>(bytes));
+  return kept_.back().get();
+}
+
+ReferenceLayer::ReferenceLayer(const Plan& plan) : plan_(plan) {
+  for (Step& step : plan_.steps) {
+    auto& contract = std::get<Contract>(step);
+    for (Term& term : contract.terms) {
+      const int64_t bytes = term.weights.elements * ElementBytes(term.weights.element);
+      term.weights.data = Keep(term.weights.data, bytes);
+      bytes_ += bytes;
+    }
+    if (contract.bias.empty()) continue;
+    const auto* bias = static_cast<const float*>(
+        Keep(contract.bias.data(), static_cast<int64_t>(contract.bias.size_bytes())));
+    contract.bias = {bias, contract.bias.size()};
+  }
+}
+
+ReferenceTable::ReferenceTable(const TableSource& source) : columns_(source.columns) {
+  for (int64_t row = 0; row < source.rows; ++row) {
+    std::vector<double> values;
+    for (int64_t i = 0; i < columns_; ++i) {
+      values.push_back(WeightAt(source.data, source.stored, row * columns_ + i));
+    }
+    if (source.type == Element::kInt8) values = ThroughInt8(std::move(values));
+    values_.insert(values_.end(), values.begin(), values.end());
+  }
+}
+
+std::vector<double> ReferenceTable::Row(int64_t id) const {
+  const auto first = values_.begin() + id * columns_;
+  return {first, first + columns_};
+}
+
+}  // namespace dyad::kernels::reference
