@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/isa.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
@@ -152,12 +153,5 @@ struct LinearOutput {
 inline constexpr size_t kMostTogether = 3;
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
                    Workspace& workspace);
-
-// Instruction sets that this machine runs, best first; "scalar" is always there.
-std::vector<std::string_view> SupportedIsas();
-// Forces one for all kernels of the process, before any is used; false if it is unknown or does not
-// run here.
-bool ForceIsa(std::string_view name);
-std::string_view CurrentIsa();
 
 }  // namespace dyad::kernels

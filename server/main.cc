@@ -9,8 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "kernels/linear.h"
-#include "kernels/thread_pool.h"
+#include "kernels/devices.h"
+#include "kernels/isa.h"
+#include "kernels/reference/device.h"
 #include "server/base/status_macros.h"
 #include "server/flags.h"
 #include "server/host.h"
@@ -28,6 +29,7 @@ namespace {
 
 // One model with all that it needs; ends in reverse.
 struct ModelParts {
+  std::unique_ptr<kernels::Device> device;
   LoadedModel loaded;
   std::unique_ptr<Tokenizer> tokenizer;  // may be null
   std::unique_ptr<engine::Engine> engine;
@@ -50,11 +52,24 @@ absl::Status ForceIsa(const std::string& name) {
       absl::StrCat("--cpu_isa is ", name, "; this machine runs ", absl::StrJoin(names, ", ")));
 }
 
+// One for each model.
+std::vector<std::unique_ptr<kernels::Device>> MakeDevices(const Options& options, int count) {
+  if (options.device == DeviceKind::kReference) {
+    std::vector<std::unique_ptr<kernels::Device>> devices;
+    for (int i = 0; i < count; ++i) {
+      devices.push_back(std::make_unique<kernels::reference::ReferenceDevice>());
+    }
+    return devices;
+  }
+  return kernels::MakeCpuDevices(
+      count, {.threads = options.threads > 0 ? options.threads : std::min(AvailableProcessors(), 256),
+              .population = kernels::KvPopulation::kInBackground});
+}
+
 ModelOptions OptionsOfModel(const Options& options) {
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
-  model.kv_population = KvPopulation::kInBackground;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_logit_rows = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
@@ -71,10 +86,11 @@ ModelOptions OptionsOfModel(const Options& options) {
   return model;
 }
 
-absl::Status Check(const Options& options, kernels::ThreadPool& pool) {
+absl::Status Check(const Options& options) {
   for (const ModelSource& source : options.models) {
+    const auto device = std::move(MakeDevices(options, 1).front());
     ASSIGN_OR_RETURN(const ModelInfo info,
-                     CheckModel(source.folder, OptionsOfModel(options), pool));
+                     CheckModel(source.folder, OptionsOfModel(options), *device));
     RETURN_IF_ERROR(LoadTokenizer(source.folder).status());
     std::printf("%s: %s, %lld parameters, %s, digest %s\n", source.name.c_str(),
                 info.architecture.c_str(), static_cast<long long>(info.parameters),
@@ -84,10 +100,13 @@ absl::Status Check(const Options& options, kernels::ThreadPool& pool) {
 }
 
 absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& options,
-                                kernels::ThreadPool& pool, Metrics& metrics, ServerLog& log) {
+                                std::unique_ptr<kernels::Device> device, Metrics& metrics,
+                                ServerLog& log) {
   const absl::Time start = absl::Now();
   ModelParts parts;
-  ASSIGN_OR_RETURN(parts.loaded, LoadModel(source.folder, OptionsOfModel(options), pool));
+  parts.device = std::move(device);
+  ASSIGN_OR_RETURN(parts.loaded,
+                   LoadModel(source.folder, OptionsOfModel(options), *parts.device));
   ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const absl::Duration load_time = absl::Now() - start;
@@ -154,16 +173,18 @@ void Drain(const Options& options, std::vector<ModelParts>& models, RpcServer& s
 absl::Status Run(const Options& options, SignalWatch& signals) {
   ServerLog log(options.log_format, options.log_level);
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
-  kernels::ThreadPool pool(options.threads > 0 ? options.threads
-                                               : std::min(AvailableProcessors(), 256));
-  RETURN_IF_ERROR(CheckKernels(pool));
-  if (options.mode == Mode::kCheck) return Check(options, pool);
+  RETURN_IF_ERROR(CheckKernels([&] { return std::move(MakeDevices(options, 1).front()); }));
+  if (options.mode == Mode::kCheck) return Check(options);
 
   Metrics metrics;
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
-  for (const ModelSource& source : options.models) {
-    ASSIGN_OR_RETURN(ModelParts parts, Load(source, options, pool, metrics, log));
+  auto devices = MakeDevices(options, static_cast<int>(options.models.size()));
+  const int threads = devices.front()->info().threads;
+  for (size_t i = 0; i < devices.size(); ++i) {
+    const ModelSource& source = options.models[i];
+    ASSIGN_OR_RETURN(ModelParts parts,
+                     Load(source, options, std::move(devices[i]), metrics, log));
     models.push_back(std::move(parts));
     served.push_back(Serve(source.name, models.back()));
   }
@@ -197,7 +218,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
              {"port", int64_t{server->port()}},
              {"metrics", metrics_address},
              {"isa", std::string(kernels::CurrentIsa())},
-             {"threads", int64_t{pool.threads()}}});
+             {"device", models.front().device->info().name},
+             {"threads", int64_t{threads}}});
 
   const int signal = signals.Wait();
   log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});

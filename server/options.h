@@ -16,6 +16,7 @@
 namespace dyad {
 
 enum class Mode { kServe, kCheck };
+enum class DeviceKind { kCpu, kReference };
 enum class Plaintext { kLoopback, kAnywhere };
 
 struct ModelSource {
@@ -39,6 +40,9 @@ struct Options {
 
   // --weight_dtype: of linear matrices, embedding and head in memory.
   WeightDtype weight_dtype = WeightDtype::kAsStored;
+  // --device: where models live and what computes them. "reference" is the definition in plain
+  // loops, for tests, and needs --allow_reference_device.
+  DeviceKind device = DeviceKind::kCpu;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;
   // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and

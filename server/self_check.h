@@ -1,21 +1,18 @@
-// Before anything is served: do the kernels that were chosen for this machine compute what they
-// should?
+// Before anything is served: does the device compute what it should, and does a step run?
 #pragma once
 
 #include "absl/status/status.h"
-#include "kernels/thread_pool.h"
+#include "kernels/reference/device_check.h"
 #include "server/engine/model.h"
 
 namespace dyad {
 
-// Runs each kernel once on a tiny shape and compares it with the definition in kernels/reference. A
-// compiler, a machine or an emulator that gets an instruction wrong is found here rather than in
-// scores. Cost: about a millisecond. Errors: Internal naming kernel, instruction set, found and
-// expected.
-absl::Status CheckKernels(kernels::ThreadPool& pool);
+// Each operator of the devices that `make` makes against its definition (kernels/reference). Cost:
+// some milliseconds. Errors: Internal naming operator, instruction set, found and expected.
+absl::Status CheckKernels(const kernels::reference::MakeDevice& make);
 
 // One step over one token, so that the first caller does not pay for page faults and lazy set-up.
-// Errors: Internal (the step's own, or logits that are not finite).
+// Errors: Internal (the step's own, or a log-probability that is not finite).
 absl::Status WarmUp(engine::Model& model);
 
 }  // namespace dyad

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/flags/flag.h"
+#include "kernels/devices.h"
 #include "server/base/status_macros.h"
 #include "server/engine/engine.h"
 #include "tests/bench/commands.h"
@@ -25,10 +26,11 @@ absl::Status RunEngine(Operands operands) {
   ASSIGN_OR_RETURN(options.prefix_cache,
                    ChooseWord<PrefixCache>("prefix_cache", absl::GetFlag(FLAGS_prefix_cache),
                                            {{"on", PrefixCache::kOn}, {"off", PrefixCache::kOff}}));
-  ASSIGN_OR_RETURN(ModelOptions model_options, ModelFromFlags());
-  model_options.kv_population = KvPopulation::kInBackground;  // as the server does
-  kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
-  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(operands[0], model_options, pool));
+  ASSIGN_OR_RETURN(const ModelOptions model_options, ModelFromFlags());
+  // As the server does.
+  const auto device = kernels::MakeCpuDevice({.threads = absl::GetFlag(FLAGS_threads),
+                                              .population = kernels::KvPopulation::kInBackground});
+  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(operands[0], model_options, *device));
   load.vocab_size = loaded.model->limits().vocab_size;
   RETURN_IF_ERROR(CheckFits(load, operands[0], loaded.model->limits().context_length));
   testing::CountingMetrics metrics;

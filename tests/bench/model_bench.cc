@@ -5,6 +5,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/devices.h"
 #include "tests/bench/timing.h"
 
 namespace dyad::bench {
@@ -56,8 +57,13 @@ struct StepNeeds {
 
 class ModelBench {
  public:
-  ModelBench(const LoadedModel& loaded, const Roof& roof, kernels::ThreadPool& pool)
-      : model_(*loaded.model), info_(loaded.info), roof_(roof), read_(kStreamBytes, pool) {}
+  ModelBench(const LoadedModel& loaded, const TimingDevice& device, const Roof& roof,
+             kernels::ThreadPool& pool)
+      : model_(*loaded.model),
+        info_(loaded.info),
+        device_(device),
+        roof_(roof),
+        read_(kStreamBytes, pool) {}
 
   absl::StatusOr<ModelResult> Decode(int64_t sequences, int64_t context) {
     const Sequences all(sequences, context + 1, model_.limits().vocab_size);
@@ -133,10 +139,10 @@ class ModelBench {
         return;
       }
       double seconds = 0;
-      for (const double part : done->times.seconds) seconds += part;
+      for (const double part : device_.times()) seconds += part;
       if (best == 0 || seconds < best) {
         best = seconds;
-        result.times = done->times;
+        result.times = device_.times();
       }
     };
     const auto pairs = TimePairs(step, [&] { return read_.BytesPerSecond(); });
@@ -153,6 +159,7 @@ class ModelBench {
 
   engine::Model& model_;
   const ModelInfo& info_;
+  const TimingDevice& device_;
   const Roof& roof_;
   StreamingRead read_;
 };
@@ -163,7 +170,8 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                     const ModelOptions& options,
                                                     const ModelWork& work, const Roof& roof,
                                                     kernels::ThreadPool& pool) {
-  const absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, pool);
+  TimingDevice device(kernels::MakeCpuDevice({.threads = pool.threads()}));
+  const absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, device);
   if (!loaded.ok()) return loaded.status();
   const int64_t longest = std::max(work.decode_context, work.text_tokens) + 1;
   if (longest > loaded->model->limits().context_length) {
@@ -171,7 +179,7 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                    " tokens; the model's context has ",
                                                    loaded->model->limits().context_length));
   }
-  ModelBench bench(*loaded, roof, pool);
+  ModelBench bench(*loaded, device, roof, pool);
   std::vector<ModelResult> results;
   for (const int64_t batch : work.batches) {
     absl::StatusOr<ModelResult> decode = bench.Decode(batch, work.decode_context);

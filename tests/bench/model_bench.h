@@ -7,9 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
-#include "server/engine/model.h"
 #include "server/model/load_model.h"
 #include "tests/bench/roof.h"
+#include "tests/bench/timing_device.h"
 
 namespace dyad::bench {
 
@@ -22,7 +22,7 @@ struct ModelResult {
   double tokens_per_second = 0;
   double fraction_of_roof =
       0;  // weights and keys and values read once, or all flops at sgemm's rate
-  engine::StepTimes times = {};  // of that step
+  StepTimes times = {};  // of that step
 };
 
 struct ModelWork {
@@ -31,7 +31,7 @@ struct ModelWork {
   int64_t text_tokens = 512;                                // prefill and scoring
 };
 
-// Errors: as LoadModel's and Step's; InvalidArgument: texts longer than the model's context.
+// `pool`: for the roof; the model has as many threads of its own. Errors: as LoadModel's and Step's; InvalidArgument: texts longer than the model's context.
 absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                     const ModelOptions& options,
                                                     const ModelWork& work, const Roof& roof,

@@ -24,9 +24,6 @@ ABSL_FLAG(int64_t, text, 512, "model: tokens of a text to prefill or score, 1 to
 namespace dyad::bench {
 namespace {
 
-constexpr const char* kPartNames[engine::kStepParts] = {"embedding", "norm",         "projections",
-                                                        "attention", "feed_forward", "head"};
-
 absl::StatusOr<ModelWork> ParseWork() {
   RETURN_IF_ERROR(CheckRange("context", FLAGS_context, {1, 65536}));
   RETURN_IF_ERROR(CheckRange("text", FLAGS_text, {1, 65536}));
@@ -45,8 +42,8 @@ nlohmann::json ToJson(const ModelResult& result) {
                          {"seconds", result.seconds},
                          {"tokens_per_second", result.tokens_per_second},
                          {"fraction_of_roof", result.fraction_of_roof}};
-  for (int part = 0; part < engine::kStepParts; ++part) {
-    json["part_seconds"][kPartNames[part]] = result.times.seconds[static_cast<size_t>(part)];
+  for (size_t part = 0; part < kStepParts; ++part) {
+    json["part_seconds"][kPartNames[part]] = result.times[part];
   }
   return json;
 }
@@ -59,7 +56,7 @@ void PrintTable(const std::vector<ModelResult>& results) {
     std::printf("%-8s %6ld %8ld %10.3f %9.0f %5.0f%%  ", result.work.c_str(),
                 static_cast<long>(result.tokens), static_cast<long>(result.context),
                 result.seconds * 1e3, result.tokens_per_second, result.fraction_of_roof * 100);
-    for (const double seconds : result.times.seconds) std::printf(" %9.3f ms", seconds * 1e3);
+    for (const double seconds : result.times) std::printf(" %9.3f ms", seconds * 1e3);
     std::printf("\n");
   }
 }
