@@ -1,5 +1,5 @@
 // All of a cache becomes resident, lowest pages first, and nothing goes on once the thread is gone.
-#include "server/model/kv_population.h"
+#include "kernels/cpu/kv_population.h"
 
 #include <chrono>
 #include <cstddef>
@@ -10,33 +10,40 @@
 #include "gtest/gtest.h"
 #include "tests/support/eventually.h"
 #include "tests/support/resident.h"
-#include "tests/support/status_matchers.h"
 
-namespace dyad {
+namespace dyad::kernels {
 namespace {
 
-using testing::Eventually;
-using testing::ResidentBytes;
+using dyad::testing::Eventually;
+using dyad::testing::ResidentBytes;
 
-constexpr kernels::AttentionShape kShape = {
+constexpr AttentionShape kShape = {
     .heads = 12, .head_size = 64, .scale = 1, .rotary_size = 0};
 constexpr int64_t kLayers = 3;
 
-KvCache Map(int64_t bytes) {
-  auto cache = KvCache::Map(bytes, kLayers, kShape);
-  EXPECT_OK(cache);
-  return *std::move(cache);
-}
+struct Mapped {
+  explicit Mapped(int64_t bytes) {
+    const int64_t page_bytes = kLayers * KvPageBytes(kShape, KvType::kFloat32);
+    EXPECT_EQ(cache.Map({.shape = kShape,
+                         .layers = kLayers,
+                         .pages = static_cast<int32_t>(bytes / page_bytes),
+                         .cos = {},
+                         .sin = {}}),
+              "");
+  }
+  KvCache cache;
+};
 
 const std::byte* Data(const KvCache& cache) { return cache.layer(0).data; }
 
 // Linux before 5.14.
-bool CannotPopulate() { return !Map(1 << 20).Populate(0, 0, 1); }
+bool CannotPopulate() { return !Mapped(1 << 20).cache.Populate(0, 0, 1); }
 
 // Three groups of pages, the last of them smaller.
 TEST(KvPopulationTest, AllBecomesResidentWithoutAWrite) {
   if (CannotPopulate()) GTEST_SKIP() << "the system cannot populate";
-  const KvCache cache = Map(int64_t{15} << 20);
+  const Mapped mapped(int64_t{15} << 20);
+  const KvCache& cache = mapped.cache;
   std::byte& last = cache.layer(kLayers - 1).data[cache.bytes() / kLayers - 1];
   last = std::byte{7};
   const std::jthread populating = PopulateInBackground(cache);
@@ -49,7 +56,8 @@ TEST(KvPopulationTest, AllBecomesResidentWithoutAWrite) {
 // The cache is so large that populating it takes at least a tenth of a second.
 TEST(KvPopulationTest, EndsWithItsThreadAndTakesLowPagesOfAllLayersFirst) {
   if (CannotPopulate()) GTEST_SKIP() << "the system cannot populate";
-  const KvCache cache = Map(int64_t{2} << 30);
+  const Mapped mapped(int64_t{2} << 30);
+  const KvCache& cache = mapped.cache;
   const int64_t layer_bytes = cache.bytes() / kLayers;
   std::optional<std::jthread> populating = PopulateInBackground(cache);
   EXPECT_TRUE(Eventually([&] { return ResidentBytes(cache.layer(kLayers - 1).data, 1) > 0; }));
@@ -64,4 +72,4 @@ TEST(KvPopulationTest, EndsWithItsThreadAndTakesLowPagesOfAllLayersFirst) {
 }
 
 }  // namespace
-}  // namespace dyad
+}  // namespace dyad::kernels
