@@ -29,7 +29,6 @@ namespace {
 
 // One model with all that it needs; ends in reverse.
 struct ModelParts {
-  std::unique_ptr<kernels::Device> device;
   LoadedModel loaded;
   std::unique_ptr<Tokenizer> tokenizer;  // may be null
   std::unique_ptr<engine::Engine> engine;
@@ -104,9 +103,8 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
                                 ServerLog& log) {
   const absl::Time start = absl::Now();
   ModelParts parts;
-  parts.device = std::move(device);
   ASSIGN_OR_RETURN(parts.loaded,
-                   LoadModel(source.folder, OptionsOfModel(options), *parts.device));
+                   LoadModel(source.folder, OptionsOfModel(options), std::move(device)));
   ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const absl::Duration load_time = absl::Now() - start;
@@ -218,7 +216,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
              {"port", int64_t{server->port()}},
              {"metrics", metrics_address},
              {"isa", std::string(kernels::CurrentIsa())},
-             {"device", models.front().device->info().name},
+             {"device", models.front().loaded.info.device},
              {"threads", int64_t{threads}}});
 
   const int signal = signals.Wait();

@@ -145,16 +145,16 @@ engine::StepCost Cost(const LoadedNetwork& loaded) {
 }  // namespace
 
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
-                                      kernels::Device& device) {
+                                      std::unique_ptr<kernels::Device> device) {
   return CatchExceptions(folder, [&]() -> absl::StatusOr<LoadedModel> {
-    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, device));
-    ASSIGN_OR_RETURN(const KvMemory kv, MapKv(model.loaded.network->shape(), options, device));
+    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, *device));
+    ASSIGN_OR_RETURN(const KvMemory kv, MapKv(model.loaded.network->shape(), options, *device));
     model.info.kv_cache_bytes = kv.bytes;
     const StepBounds bounds = {options.max_batch_tokens,
                                std::min(options.max_logit_rows, options.max_batch_tokens)};
     const engine::StepCost cost = Cost(model.loaded);
     auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), kv.pages,
-                                                        bounds, cost, device);
+                                                        bounds, cost, std::move(device));
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }

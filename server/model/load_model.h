@@ -19,13 +19,12 @@ struct LoadedModel {
   ModelInfo info;
 };
 
-// Reads, checks and packs the checkpoint in `folder` for `device`, which then is this model's alone
-// and must outlive it. Memory of the host: at most the file's bytes twice, plus the KV cache.
+// Reads, checks and packs the checkpoint in `folder` for `device`, which the model keeps. Memory of the host: at most the file's bytes twice, plus the KV cache.
 // Errors: NotFound (no such folder or file), InvalidArgument or DataLoss (what is wrong: file,
 // tensor or key, found, expected). Nothing is executed from a checkpoint; sizes are checked before
 // memory is taken.
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
-                                      kernels::Device& device);
+                                      std::unique_ptr<kernels::Device> device);
 
 // Everything LoadModel checks, without KV cache: for --check.
 absl::StatusOr<ModelInfo> CheckModel(const std::string& folder, const ModelOptions& options,

@@ -28,9 +28,10 @@ absl::Status RunEngine(Operands operands) {
                                            {{"on", PrefixCache::kOn}, {"off", PrefixCache::kOff}}));
   ASSIGN_OR_RETURN(const ModelOptions model_options, ModelFromFlags());
   // As the server does.
-  const auto device = kernels::MakeCpuDevice({.threads = absl::GetFlag(FLAGS_threads),
-                                              .population = kernels::KvPopulation::kInBackground});
-  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(operands[0], model_options, *device));
+  auto device = kernels::MakeCpuDevice({.threads = absl::GetFlag(FLAGS_threads),
+                                        .population = kernels::KvPopulation::kInBackground});
+  ASSIGN_OR_RETURN(const LoadedModel loaded,
+                   LoadModel(operands[0], model_options, std::move(device)));
   load.vocab_size = loaded.model->limits().vocab_size;
   RETURN_IF_ERROR(CheckFits(load, operands[0], loaded.model->limits().context_length));
   testing::CountingMetrics metrics;

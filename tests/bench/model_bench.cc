@@ -2,7 +2,9 @@
 #include "tests/bench/model_bench.h"
 
 #include <algorithm>
+#include <memory>
 #include <random>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/devices.h"
@@ -170,8 +172,9 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                     const ModelOptions& options,
                                                     const ModelWork& work, const Roof& roof,
                                                     kernels::ThreadPool& pool) {
-  TimingDevice device(kernels::MakeCpuDevice({.threads = pool.threads()}));
-  const absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, device);
+  auto timing = std::make_unique<TimingDevice>(kernels::MakeCpuDevice({.threads = pool.threads()}));
+  const TimingDevice& device = *timing;
+  const absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, std::move(timing));
   if (!loaded.ok()) return loaded.status();
   const int64_t longest = std::max(work.decode_context, work.text_tokens) + 1;
   if (longest > loaded->model->limits().context_length) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/float16.h"
+#include "kernels/step_arrays.h"
 #include "tests/kernels/sample_layers.h"
 
 namespace dyad::kernels {
@@ -55,12 +56,16 @@ void ExpectStoredSlots(KvType type, T guard, Stored stored) {
       static_cast<size_t>(3 * KvPageBytes(kShape, type) / static_cast<int64_t>(sizeof(T))), guard);
   const std::vector<float> rows = RandomFloats(3 * 30, 1);
   const QkvRows qkv = {{rows.data(), 30}, {rows.data() + 10, 30}, {rows.data() + 20, 30}, 5};
-  const AttentionCall call = {kShape, {}, qkv, LayerOf(memory, type), {}};
   const std::vector<int32_t> table = {2, 0};
   // Positions 15, 16, 17: the last slot of page 2, the first two of page 0.
-  StoreKeysAndValues(call, {0, 3, 15, table}, 1);
+  StepArrays step;
+  step.AddChunk({0, 3, 15, table});
+  const StepInput input = step.view();
+  const RotaryTable rotary = {};
+  const AttentionWork work = {kShape, rotary, input, qkv, LayerOf(memory, type), {}};
+  StoreKeysAndValues(work, 1);
 
-  const PageView<T> view = {kShape, call.kv};
+  const PageView<T> view = {kShape, work.kv};
   const auto expect_row = [&](int64_t page, int64_t slot, int64_t row) {
     for (int64_t d = 0; d < 5; ++d) {
       EXPECT_EQ(view.keys(page, 1)[d * 16 + slot],

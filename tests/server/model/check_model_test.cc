@@ -11,7 +11,7 @@
 #include "server/model/load_model.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"
-#include "tests/server/model/shared_pool.h"
+#include "tests/server/model/shared_device.h"
 
 namespace dyad {
 namespace {
@@ -23,17 +23,17 @@ using ::testing::HasSubstr;
 using testing::MemoryTensors;
 using ::testing::Not;
 using testing::ScratchFolder;
-using testing::SharedPool;
+using testing::SharedDevice;
 using testing::SmallOptions;
 
 TEST(CheckModelTest, TheUndamagedModelsPass) {
   for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad_base")) {
-    EXPECT_OK(CheckModel(folder.path(), SmallOptions(), SharedPool()));
+    EXPECT_OK(CheckModel(folder.path(), SmallOptions(), SharedDevice()));
   }
   for (const std::string& name : testing::ServedFixtures()) {
-    EXPECT_OK(CheckModel(FixtureFolder(name), SmallOptions(), SharedPool()));
+    EXPECT_OK(CheckModel(FixtureFolder(name), SmallOptions(), SharedDevice()));
   }
-  EXPECT_OK(CheckModel(testing::DemoModelDir(), SmallOptions(), SharedPool()));
+  EXPECT_OK(CheckModel(testing::DemoModelDir(), SmallOptions(), SharedDevice()));
 }
 
 int64_t PeakBytes() {
@@ -48,7 +48,7 @@ TEST(CheckModelTest, DamagedFoldersAreRefusedByNameAndWithoutMemory) {
   const int64_t before = PeakBytes();
   int count = 0;
   for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad")) {
-    const auto info = CheckModel(folder.path(), SmallOptions(), SharedPool());
+    const auto info = CheckModel(folder.path(), SmallOptions(), SharedDevice());
     const std::string name = folder.path().filename().string();
     std::printf("%-28s %s\n", name.c_str(), info.status().ToString().c_str());
     ASSERT_FALSE(info.ok()) << name;
@@ -71,7 +71,7 @@ absl::Status CheckWith(const std::string& fixture, const nlohmann::json& changes
   config.merge_patch(changes);
   folder.Write("config.json", config.dump());
   folder.Write("model.safetensors", testing::SafetensorsBytes(testing::FixtureTensors(fixture)));
-  return CheckModel(folder.path(), SmallOptions(), SharedPool()).status();
+  return CheckModel(folder.path(), SmallOptions(), SharedDevice()).status();
 }
 
 TEST(CheckModelTest, StructuredLinearMustAgreeWithTheTensors) {
@@ -117,25 +117,25 @@ TEST(CheckModelTest, ConversionMustNotOverflow) {
   ASSERT_TRUE(tensors.contains(victim));
   folder.Write("model.safetensors", testing::SafetensorsBytes(tensors));
   ModelOptions options = SmallOptions();
-  EXPECT_OK(CheckModel(folder.path(), options, SharedPool()));
+  EXPECT_OK(CheckModel(folder.path(), options, SharedDevice()));
   options.weight_dtype = WeightDtype::kBfloat16;
-  EXPECT_OK(CheckModel(folder.path(), options, SharedPool()));
+  EXPECT_OK(CheckModel(folder.path(), options, SharedDevice()));
   options.weight_dtype = WeightDtype::kFloat16;
-  EXPECT_THAT(CheckModel(folder.path(), options, SharedPool()),
+  EXPECT_THAT(CheckModel(folder.path(), options, SharedDevice()),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr(victim), HasSubstr("overflows float16"))));
 }
 
 TEST(CheckModelTest, AStoredHeadMustEqualTheTiedEmbedding) {
   const std::string folder = FixtureFolder("opt-dyad-it4");
-  EXPECT_OK(CheckModel(folder, SmallOptions(), SharedPool()));  // has an equal lm_head.weight
+  EXPECT_OK(CheckModel(folder, SmallOptions(), SharedDevice()));  // has an equal lm_head.weight
   ScratchFolder other;
   std::filesystem::copy(FixturesDir() / "opt-dyad-it4" / "config.json", other / "config.json");
   const MemoryTensors tensors = testing::FixtureTensors(
       "opt-dyad-it4",
       [](const std::string& name, float v) { return name == "lm_head.weight" ? v + 1 : v; });
   other.Write("model.safetensors", testing::SafetensorsBytes(tensors));
-  EXPECT_THAT(CheckModel(other.path(), SmallOptions(), SharedPool()),
+  EXPECT_THAT(CheckModel(other.path(), SmallOptions(), SharedDevice()),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr("lm_head.weight"), HasSubstr("tie"))));
 }

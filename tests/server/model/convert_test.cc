@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "kernels/float16.h"
 #include "tests/server/model/loading.h"
-#include "tests/server/model/shared_pool.h"
+#include "tests/server/model/shared_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -25,7 +25,7 @@ using testing::Eighths;
 using ::testing::ElementsAre;
 using testing::FakeCheckpoint;
 using ::testing::HasSubstr;
-using testing::SharedPool;
+using testing::SharedDevice;
 using testing::StatusIs;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
@@ -87,14 +87,14 @@ TEST(ConvertTest, ReadsEveryFloatingType) {
   checkpoint.Add<uint16_t>("c", {2}, {ToBfloat16(1.5f), ToBfloat16(-2.0f)}, StoredType::kBfloat16);
   checkpoint.Add<double>("d", {2}, {1.5, -2.0}, StoredType::kFloat64);
   for (const char* name : {"a", "b", "c", "d"}) {
-    const auto values = ReadFloats(Named(checkpoint, name), SharedPool());
+    const auto values = ReadFloats(Named(checkpoint, name), SharedDevice());
     ASSERT_OK(values);
     EXPECT_THAT(*values, ElementsAre(1.5f, -2.0f)) << name;
   }
   checkpoint.Add<int64_t>("e", {2}, {1, 2}, StoredType::kInt64);
-  EXPECT_THAT(ReadFloats(Named(checkpoint, "e"), SharedPool()),
+  EXPECT_THAT(ReadFloats(Named(checkpoint, "e"), SharedDevice()),
               StatusIs(kInvalid, AllOf(HasSubstr("tensor e is int64"), HasSubstr("expected"))));
-  EXPECT_FALSE(ReadWeights(Named(checkpoint, "e"), WeightType::kFloat32, SharedPool()).ok());
+  EXPECT_FALSE(ReadWeights(Named(checkpoint, "e"), WeightType::kFloat32, SharedDevice()).ok());
   EXPECT_FALSE(ChooseWeightType(Named(checkpoint, "e"), WeightDtype::kFloat32).ok());
 }
 
@@ -102,20 +102,20 @@ TEST(ConvertTest, FollowsStrides) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("t", {3, 2}, {1, 2, 3, 4, 5, 6});
   checkpoint.at("t").strides = {1, 3};  // a transposed view of [2, 3]
-  EXPECT_THAT(*ReadFloats(Named(checkpoint, "t"), SharedPool()), ElementsAre(1, 4, 2, 5, 3, 6));
+  EXPECT_THAT(*ReadFloats(Named(checkpoint, "t"), SharedDevice()), ElementsAre(1, 4, 2, 5, 3, 6));
   checkpoint.at("t").strides = {0, 1};  // an expanded row
-  EXPECT_THAT(*ReadFloats(Named(checkpoint, "t"), SharedPool()), ElementsAre(1, 2, 1, 2, 1, 2));
+  EXPECT_THAT(*ReadFloats(Named(checkpoint, "t"), SharedDevice()), ElementsAre(1, 2, 1, 2, 1, 2));
 }
 
 TEST(ConvertTest, KeepsTheMappedBytesWhereTheyFit) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("t", {20}, Eighths(20, 1));
   const NamedTensor tensor = Named(checkpoint, "t");
-  EXPECT_EQ(ReadWeights(tensor, WeightType::kFloat32, SharedPool())->data(), tensor.stored->data);
-  EXPECT_NE(ReadWeights(tensor, WeightType::kFloat16, SharedPool())->data(), tensor.stored->data);
+  EXPECT_EQ(ReadWeights(tensor, WeightType::kFloat32, SharedDevice())->data(), tensor.stored->data);
+  EXPECT_NE(ReadWeights(tensor, WeightType::kFloat16, SharedDevice())->data(), tensor.stored->data);
   checkpoint.at("t").shape = {19};
   checkpoint.at("t").data += 1;  // misaligned: must be copied
-  const auto copied = ReadWeights(tensor, WeightType::kFloat32, SharedPool());
+  const auto copied = ReadWeights(tensor, WeightType::kFloat32, SharedDevice());
   EXPECT_NE(copied->data(), tensor.stored->data);
   EXPECT_EQ(std::memcmp(copied->data(), tensor.stored->data, 19 * sizeof(float)), 0);
 }
@@ -124,7 +124,7 @@ TEST(ConvertTest, TakeCopyOwnsItsBytes) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("t", {8}, Eighths(8, 1));
   const NamedTensor tensor = Named(checkpoint, "t");
-  auto bytes = std::move(*ReadWeights(tensor, WeightType::kFloat32, SharedPool())).TakeCopy(32);
+  auto bytes = std::move(*ReadWeights(tensor, WeightType::kFloat32, SharedDevice())).TakeCopy(32);
   EXPECT_NE(bytes.get(), tensor.stored->data);
   EXPECT_EQ(std::memcmp(bytes.get(), tensor.stored->data, 32), 0);
 }
@@ -136,8 +136,8 @@ TEST(ConvertTest, LargeTensorsAreNarrowedElementByElement) {
   std::vector<float> values(50'001);
   for (float& value : values) value = normal(random);
   checkpoint.Add("t", {std::ssize(values)}, values);
-  const auto halves = ReadWeights(Named(checkpoint, "t"), WeightType::kFloat16, SharedPool());
-  const auto brains = ReadWeights(Named(checkpoint, "t"), WeightType::kBfloat16, SharedPool());
+  const auto halves = ReadWeights(Named(checkpoint, "t"), WeightType::kFloat16, SharedDevice());
+  const auto brains = ReadWeights(Named(checkpoint, "t"), WeightType::kBfloat16, SharedDevice());
   ASSERT_OK(halves);
   ASSERT_OK(brains);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -154,21 +154,21 @@ TEST(ConvertTest, TheFirstBadElementIsNamed) {
   checkpoint.Add("t", {300, 100}, values);
   for (const WeightType type :
        {WeightType::kFloat32, WeightType::kFloat16, WeightType::kBfloat16}) {
-    EXPECT_THAT(ReadWeights(Named(checkpoint, "t"), type, SharedPool()),
+    EXPECT_THAT(ReadWeights(Named(checkpoint, "t"), type, SharedDevice()),
                 StatusIs(kInvalid, AllOf(HasSubstr("model.safetensors: tensor t"),
                                          HasSubstr("[200, 3] is inf"))));
   }
-  EXPECT_FALSE(ReadFloats(Named(checkpoint, "t"), SharedPool()).ok());
+  EXPECT_FALSE(ReadFloats(Named(checkpoint, "t"), SharedDevice()).ok());
 }
 
 TEST(ConvertTest, OverflowIsToldFromInfinity) {
   FakeCheckpoint checkpoint;
   checkpoint.Add<float>("a", {2}, {1, -65520.0f}, StoredType::kFloat32);
   checkpoint.Add<double>("d", {2}, {1, 1e39}, StoredType::kFloat64);
-  EXPECT_THAT(ReadWeights(Named(checkpoint, "a"), WeightType::kFloat16, SharedPool()),
+  EXPECT_THAT(ReadWeights(Named(checkpoint, "a"), WeightType::kFloat16, SharedDevice()),
               StatusIs(kInvalid, HasSubstr("[1] is -65520, which overflows float16")));
-  EXPECT_OK(ReadWeights(Named(checkpoint, "a"), WeightType::kBfloat16, SharedPool()));
-  EXPECT_THAT(ReadFloats(Named(checkpoint, "d"), SharedPool()),
+  EXPECT_OK(ReadWeights(Named(checkpoint, "a"), WeightType::kBfloat16, SharedDevice()));
+  EXPECT_THAT(ReadFloats(Named(checkpoint, "d"), SharedDevice()),
               StatusIs(kInvalid, HasSubstr("1e+39, which overflows float32")));
 }
 

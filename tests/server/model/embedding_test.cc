@@ -4,12 +4,9 @@
 #include <cmath>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/float16.h"
-#include "server/model/tensor_rows.h"
-#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/loading.h"
 #include "tests/support/status_matchers.h"
 
@@ -22,22 +19,22 @@ using ::testing::AllOf;
 using testing::Eighths;
 using testing::FakeCheckpoint;
 using ::testing::HasSubstr;
+using testing::Applied;
 using testing::Loading;
+using testing::LookedUp;
 using testing::StatusIs;
 
 constexpr TableSize kSize = {10, 6};
 const std::vector<int32_t> kIds = {3, 0, 7, 3};
 
-std::vector<float> Values(const at::Tensor& x) {
-  return {x.data_ptr<float>(), x.data_ptr<float>() + x.numel()};
-}
-
-void ExpectRowsOf(const std::vector<float>& table, int64_t offset, const at::Tensor& y) {
-  for (size_t t = 0; t < kIds.size(); ++t) {
-    for (int64_t i = 0; i < 6; ++i) {
-      EXPECT_EQ(y.data_ptr<float>()[t * 6 + i], table[(kIds[t] + offset) * 6 + i]);
-    }
+// Rows kIds + offset of [10, 6].
+std::vector<float> RowsOf(const std::vector<float>& table, int64_t offset) {
+  std::vector<float> rows;
+  for (const int32_t id : kIds) {
+    const auto first = table.begin() + (id + offset) * 6;
+    rows.insert(rows.end(), first, first + 6);
   }
+  return rows;
 }
 
 TEST(EmbeddingTest, LooksRowsUpInEveryType) {
@@ -49,11 +46,7 @@ TEST(EmbeddingTest, LooksRowsUpInEveryType) {
     Loading loading(checkpoint, LoadPass::kPack, dtype);
     const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
     ASSERT_OK(embedding);
-    const at::Tensor y = testing::EmptyRows(4, 6);
-    embedding->Copy(kIds, 2, y);
-    ExpectRowsOf(table, 2, y);
-    embedding->Add(kIds, 1, y);
-    EXPECT_EQ(y.data_ptr<float>()[0], table[5 * 6] + table[4 * 6]);
+    EXPECT_EQ(LookedUp(*loading.device, **embedding, kIds, 2, 6), RowsOf(table, 2));
     EXPECT_EQ(loading.context.tally.parameters, 60);
     EXPECT_EQ(loading.context.tally.weight_bytes, dtype == WeightDtype::kAsStored ? 240 : 120);
     EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
@@ -78,9 +71,7 @@ TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
   Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
   const auto embedding = LoadEmbedding(loading.context, "model.e", kSize);
   ASSERT_OK(embedding);
-  const at::Tensor y = testing::EmptyRows(4, 6);
-  embedding->Copy(kIds, 2, y);
-  ExpectRowsOf(table, 2, y);
+  EXPECT_EQ(LookedUp(*loading.device, **embedding, kIds, 2, 6), RowsOf(table, 2));
   EXPECT_EQ(loading.context.tally.weight_bytes, 60 + 40);
   EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 60);
   EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
@@ -102,9 +93,7 @@ TEST(EmbeddingTest, Int8IsMadeFromEveryStoredType) {
     Loading loading(checkpoint, LoadPass::kPack, WeightDtype::kInt8);
     const auto embedding = LoadEmbedding(loading.context, name, kSize);
     ASSERT_OK(embedding);
-    const at::Tensor y = testing::EmptyRows(4, 6);
-    embedding->Copy(kIds, 0, y);
-    found.push_back(Values(y));
+    found.push_back(LookedUp(*loading.device, **embedding, kIds, 0, 6));
     for (size_t i = 0; i < found[0].size(); ++i) {
       EXPECT_NEAR(found[0][i], table[kIds[i / 6] * 6 + i % 6], 4.0 / 127 / 2 * 1.001);
     }
@@ -120,10 +109,7 @@ struct TablesTest : ::testing::Test {
     return LoadTokenTables(loading.context, {"model.e", "head"}, kSize, head);
   }
   static std::vector<float> Logits(const TokenTables& tables, Loading& loading) {
-    const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
-    for (int64_t i = 0; i < 6; ++i) x.data_ptr<float>()[i] = static_cast<float>(i);
-    tables.head.Apply(x, y, kernels::Activation::kNone, loading.pool);
-    return Values(y);
+    return Applied(*loading.device, *tables.head, {0, 1, 2, 3, 4, 5});
   }
 
   FakeCheckpoint checkpoint;
@@ -149,15 +135,12 @@ TEST_F(TablesTest, ATiedHeadOfInt8HoldsTheNumbersOfTheEmbedding) {
   const auto tables = Load(loading, Head::kTied);
   ASSERT_OK(tables);
   const std::vector<int32_t> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-  const at::Tensor rows = testing::EmptyRows(10, 6);
-  tables->embedding.Copy(all, 0, rows);
-  for (int64_t i = 0; i < 6; ++i) {
-    const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
-    for (int64_t j = 0; j < 6; ++j) x.data_ptr<float>()[j] = i == j ? 1.0f : 0.0f;
-    tables->head.Apply(x, y, kernels::Activation::kNone, loading.pool);
-    for (int64_t id = 0; id < 10; ++id) {
-      EXPECT_EQ(y.data_ptr<float>()[id], rows.data_ptr<float>()[id * 6 + i]);
-    }
+  const std::vector<float> rows = LookedUp(*loading.device, *tables->embedding, all, 0, 6);
+  for (size_t i = 0; i < 6; ++i) {
+    std::vector<float> x(6, 0.0f);
+    x[i] = 1;
+    const std::vector<float> y = Applied(*loading.device, *tables->head, x);
+    for (size_t id = 0; id < 10; ++id) EXPECT_EQ(y[id], rows[id * 6 + i]);
   }
 }
 

@@ -33,7 +33,7 @@ std::vector<float> Hidden(const GptNeoxConfig& config, const FakeCheckpoint& che
   const auto network = LoadGptNeox(config, loading.context);
   EXPECT_OK(network);
   EXPECT_OK(loading.tensors.RefuseTheRest());
-  return network.ok() ? HiddenStates(**network, kIds, loading.pool) : std::vector<float>();
+  return network.ok() ? HiddenStates(**network, kIds, *loading.device) : std::vector<float>();
 }
 
 TEST(GptNeoxTest, CountsTheParametersOfPythia) {

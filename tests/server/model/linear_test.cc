@@ -5,13 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/float16.h"
 #include "nlohmann/json.hpp"
-#include "server/model/tensor_rows.h"
-#include "tests/server/model/empty_rows.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/loading.h"
 #include "tests/support/status_matchers.h"
@@ -19,7 +16,6 @@
 namespace dyad {
 namespace {
 
-using kernels::Activation;
 using kernels::ToBfloat16;
 using kernels::ToFloat16;
 using ::testing::AllOf;
@@ -28,21 +24,11 @@ using ::testing::ElementsAre;
 using testing::FakeCheckpoint;
 using testing::Golden;
 using ::testing::HasSubstr;
+using testing::Applied;
 using testing::Loading;
 using testing::StatusIs;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
-std::vector<float> Call(const Linear& linear, const std::vector<float>& x,
-                        kernels::ThreadPool& pool) {
-  const int64_t in = linear.packed()->in_features();
-  const int64_t out = linear.packed()->out_features();
-  const int64_t rows = std::ssize(x) / in;
-  std::vector<float> y(rows * out);
-  kernels::Workspace workspace(pool);
-  linear.packed()->Apply(rows, {x.data(), in}, {y.data(), out}, {}, workspace);
-  return y;
-}
 
 TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
   int layers = 0;
@@ -66,7 +52,7 @@ TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
       ASSERT_OK(linear);
       const std::vector<float> x = golden.Values<float>("layer." + path + ".x");
       const std::vector<float> expected = golden.Values<float>("layer." + path + ".y");
-      const std::vector<float> y = Call(*linear, x, loading.pool);
+      const std::vector<float> y = Applied(*loading.device, **linear, x);
       ASSERT_EQ(y.size(), expected.size());
       for (size_t i = 0; i < y.size(); ++i) {
         ASSERT_NEAR(y[i], expected[i], 1e-4 * (1 + std::abs(expected[i])))
@@ -87,31 +73,11 @@ TEST(LinearTest, DyadByHand) {
   Loading loading(checkpoint);
   const auto linear = LoadLinear(loading.context, "model.fc", {4, 2}, Bias::kPresent);
   ASSERT_OK(linear);
-  EXPECT_THAT(Call(*linear, {1, 2, 3, 4}, loading.pool),
+  EXPECT_THAT(Applied(*loading.device, **linear, {1, 2, 3, 4}),
               ElementsAre(1 * 1 + 10 * 2 + 5 * 1 + 7 * 3 + 0.5f,
                           100 * 3 + 1000 * 4 + 11 * 2 + 13 * 4 - 0.5f));
   EXPECT_OK(loading.tensors.RefuseTheRest());
   EXPECT_EQ(checkpoint.released().size(), 2u);
-}
-
-TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
-  FakeCheckpoint checkpoint;
-  checkpoint.Add("fc.weight", {2, 2}, {1, 0, 0, -1});
-  Loading loading(checkpoint);
-  kernels::Workspace workspace(loading.pool);
-  const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kNone);
-  ASSERT_OK(linear);
-  const at::Tensor x = testing::EmptyRows(3, 2).narrow(0, 0, 1);
-  const at::Tensor y = testing::EmptyRows(1, 2);
-  x.data_ptr<float>()[0] = 3;
-  x.data_ptr<float>()[1] = 4;
-  const float* out = y.data_ptr<float>();
-  linear->Apply(x, y, Activation::kNone, workspace);
-  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, -4));
-  linear->Add(x, y, workspace);
-  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(6, -8));
-  linear->Apply(x, y, Activation::kRelu, workspace);
-  EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, 0));
 }
 
 TEST(LinearTest, CountsWhatItLoads) {
@@ -227,7 +193,7 @@ TEST(LinearTest, MixedTypesMeetInFloat32) {
   ASSERT_OK(a);
   ASSERT_OK(b);
   EXPECT_EQ(first.context.tally.elements.at(kernels::WeightType::kFloat32), 64);
-  EXPECT_EQ(Call(*a, Eighths(24, 3), first.pool), Call(*b, Eighths(24, 3), second.pool));
+  EXPECT_EQ(Applied(*first.device, **a, Eighths(24, 3)), Applied(*second.device, **b, Eighths(24, 3)));
 }
 
 // Tensors of two stored types become int8 as their values in float32 do.
@@ -251,7 +217,7 @@ TEST(LinearTest, Int8IsMadeFromWhatIsStored) {
     const auto linear = LoadLinear(loading.context, "model.fc", {8, 8}, Bias::kNone);
     ASSERT_OK(linear);
     EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 64);
-    found.push_back(Call(*linear, Eighths(24, 3), loading.pool));
+    found.push_back(Applied(*loading.device, **linear, Eighths(24, 3)));
   }
   EXPECT_EQ(found[1], found[0]);
   EXPECT_EQ(found[2], found[0]);

@@ -67,7 +67,6 @@ TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "the sanitizer's own memory counts too";
 #endif
-  kernels::ThreadPool pool(2);
   for (const auto& [stored, bytes, dtype] :
        {std::tuple{"F16", 2, WeightDtype::kAsStored}, std::tuple{"BF16", 2, WeightDtype::kFloat16},
         std::tuple{"F32", 4, WeightDtype::kAsStored}, std::tuple{"F32", 4, WeightDtype::kBfloat16},
@@ -84,7 +83,7 @@ TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
     ModelOptions options = testing::SmallOptions();
     options.weight_dtype = dtype;
     options.kv_cache_bytes = int64_t{4} << 30;
-    const auto model = LoadModel(folder.path(), options, pool);
+    const auto model = LoadModel(folder.path(), options, kernels::MakeCpuDevice({.threads = 2}));
     ASSERT_OK(model);
     EXPECT_LE(PeakResidentBytes() - idle, 2 * file_bytes + (64 << 20)) << stored;
     RecordProperty(std::string("peak_bytes_") + stored, std::to_string(PeakResidentBytes() - idle));

@@ -13,7 +13,6 @@
 #include "kernels/float16.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"
-#include "tests/server/model/shared_pool.h"
 #include "tests/support/eventually.h"
 #include "tests/support/resident.h"
 
@@ -34,12 +33,13 @@ using testing::MemoryTensors;
 using testing::RandomIds;
 using testing::ScratchFolder;
 using testing::Sequence;
-using testing::SharedPool;
 using testing::SmallOptions;
 
+std::unique_ptr<kernels::Device> TwoThreads() { return kernels::MakeCpuDevice({.threads = 2}); }
+
 LoadedModel Load(const std::string& folder, const ModelOptions& options,
-                 kernels::ThreadPool& pool = SharedPool()) {
-  auto model = LoadModel(folder, options, pool);
+                 std::unique_ptr<kernels::Device> device = TwoThreads()) {
+  auto model = LoadModel(folder, options, std::move(device));
   EXPECT_OK(model);
   return model.ok() ? *std::move(model) : LoadedModel();
 }
@@ -104,8 +104,7 @@ TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
 }
 
 void ExpectBitsIndependentOfLoad(const std::string& folder, const ModelOptions& options) {
-  kernels::ThreadPool single(1);
-  LoadedModel alone = Load(folder, options, single);
+  LoadedModel alone = Load(folder, options, kernels::MakeCpuDevice({.threads = 1}));
   LoadedModel mixed = Load(folder, options);
   ASSERT_NE(alone.model, nullptr);
   ASSERT_NE(mixed.model, nullptr);
@@ -264,9 +263,10 @@ TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
 TEST(LoadModelTest, TheCacheBecomesResidentInTheBackgroundIfAsked) {
   ModelOptions options = SmallOptions();
   options.kv_cache_bytes = 32 << 20;
-  options.kv_population = KvPopulation::kInBackground;
   const int64_t before = testing::ProcessResidentBytes(getpid());
-  const LoadedModel model = Load(FixtureFolder("opt-dense"), options);
+  const LoadedModel model =
+      Load(FixtureFolder("opt-dense"), options,
+           kernels::MakeCpuDevice({.population = kernels::KvPopulation::kInBackground}));
   ASSERT_NE(model.model, nullptr);
   EXPECT_TRUE(testing::Eventually(
       [&] { return testing::ProcessResidentBytes(getpid()) - before >= 30 << 20; }));
@@ -289,14 +289,14 @@ TEST(LoadModelTest, OptionsOutsideTheirRangesAreRefused) {
   ModelOptions options = SmallOptions();
   options.max_batch_tokens = 0;
   EXPECT_THAT(
-      LoadModel(FixtureFolder("opt-dense"), options, SharedPool()),
+      LoadModel(FixtureFolder("opt-dense"), options, TwoThreads()),
       testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_batch_tokens is 0")));
   options = SmallOptions();
   options.kv_cache_bytes = 100;
   EXPECT_THAT(
-      LoadModel(FixtureFolder("opt-dense"), options, SharedPool()),
+      LoadModel(FixtureFolder("opt-dense"), options, TwoThreads()),
       testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kv_cache_bytes is 100")));
-  EXPECT_THAT(LoadModel("/no/such/folder", SmallOptions(), SharedPool()),
+  EXPECT_THAT(LoadModel("/no/such/folder", SmallOptions(), TwoThreads()),
               testing::StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/folder")));
 }
 

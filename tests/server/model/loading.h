@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
-#include "kernels/thread_pool.h"
+#include "kernels/devices.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/tensor_source.h"
 #include "server/model/load_context.h"
@@ -24,15 +25,36 @@ struct Loading {
                 .dyad_dim = std::nullopt,
                 .weight_dtype = dtype,
                 .pass = pass,
-                .pool = pool,
+                .device = *device,
                 .tally = {},
                 .linear_paths = {}} {}
 
-  kernels::ThreadPool pool{2};
+  std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({.threads = 2});
   TensorSource tensors;
   StructuredLinear structured;
   LoadContext context;
 };
+
+// Rows of `table` for these ids, as the device looks them up.
+inline std::vector<float> LookedUp(kernels::Device& device, const kernels::Table& table,
+                                   std::span<const int32_t> ids, int64_t offset, int64_t columns) {
+  const kernels::Matrix y = device.Allocate(std::ssize(ids), columns);
+  device.Begin({.ids = ids});
+  device.Embed(table, kernels::IndexedBy::kId, offset, kernels::Lookup::kCopy, y);
+  return device.Read(y);
+}
+
+// The layer's outputs for rows x [rows, in].
+inline std::vector<float> Applied(kernels::Device& device, const kernels::Layer& layer,
+                                  const std::vector<float>& x,
+                                  kernels::Activation activation = kernels::Activation::kNone) {
+  const int64_t rows = std::ssize(x) / layer.in_features();
+  const kernels::Matrix from = device.Allocate(rows, layer.in_features());
+  const kernels::Matrix to = device.Allocate(rows, layer.out_features());
+  device.Write(from, x);
+  device.Apply(from, {{&layer, to}}, {.activation = activation, .residual = {}});
+  return device.Read(to);
+}
 
 // Distinct values that are exact in every type: multiples of 1/8 in [−4, 4).
 inline std::vector<float> Eighths(int64_t count, uint32_t seed) {

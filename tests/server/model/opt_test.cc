@@ -60,7 +60,7 @@ std::vector<float> Hidden(const OptConfig& config, const FakeCheckpoint& checkpo
   const auto network = LoadOpt(config, loading.context);
   EXPECT_OK(network);
   EXPECT_OK(loading.tensors.RefuseTheRest());
-  return network.ok() ? HiddenStates(**network, kIds, loading.pool) : std::vector<float>();
+  return network.ok() ? HiddenStates(**network, kIds, *loading.device) : std::vector<float>();
 }
 
 TEST(OptTest, WithoutAffineTheNormsHaveWeightOneAndBiasZero) {
@@ -92,13 +92,12 @@ TEST(OptTest, TheFinalNormMayBeRemoved) {
   ASSERT_EQ(raw.size(), normed.size());
 
   Loading loading(with);
-  const auto norm =
-      LoadLayerNorm(loading.context, "model.decoder.final_layer_norm", 24, 1e-5f, Affine::kPresent);
+  const auto norm = LoadNorm(loading.context, "model.decoder.final_layer_norm", {.features = 24});
   ASSERT_OK(norm);
-  const at::Tensor x = testing::EmptyRows(std::ssize(kIds), 24);
-  std::copy(raw.begin(), raw.end(), x.data_ptr<float>());
-  norm->Apply(x, x, loading.pool);
-  EXPECT_EQ(std::vector<float>(x.data_ptr<float>(), x.data_ptr<float>() + x.numel()), normed);
+  const kernels::Matrix x = loading.device->Allocate(std::ssize(kIds), 24);
+  loading.device->Write(x, raw);
+  loading.device->Normalize(**norm, x, x);
+  EXPECT_EQ(loading.device->Read(x), normed);
 }
 
 TEST(OptTest, WithoutBiasesIsWithBiasesOfZero) {

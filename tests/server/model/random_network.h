@@ -7,8 +7,8 @@
 
 #include "kernels/step_arrays.h"
 #include "server/model/gpt_neox_config.h"
-#include "server/model/kv_cache.h"
 #include "server/model/network.h"
+#include "server/model/rotary.h"
 #include "server/model/opt_config.h"
 #include "tests/server/model/loading.h"
 
@@ -103,24 +103,26 @@ inline GptNeoxConfig SmallGptNeox() {
 
 // Hidden states of one sequence, [ids, head size].
 inline std::vector<float> HiddenStates(Network& network, const std::vector<int32_t>& ids,
-                                       kernels::ThreadPool& pool) {
+                                       kernels::Device& device) {
   const NetworkShape& shape = network.shape();
-  auto cache = KvCache::Map(1 << 20, shape.layers, shape.attention);
-  EXPECT_TRUE(cache.ok());
+  auto [cos, sin] =
+      MakeRotaryAngles(shape.positions, shape.attention.rotary_size, shape.rotary_base);
+  EXPECT_EQ(device.MapKv({.shape = shape.attention,
+                          .layers = shape.layers,
+                          .pages = 6,
+                          .cos = std::move(cos),
+                          .sin = std::move(sin)}),
+            "");
   const std::vector<int32_t> pages = {5, 1, 3};
   kernels::StepArrays step;
   step.ids = ids;
   step.AddChunk({0, static_cast<int32_t>(ids.size()), 0, pages});
-  network.Prepare(64);
-  StepClock clock;
-  kernels::Workspace workspace(pool);
-  const kernels::ConstRows rows = network.Forward(step.view(), *cache, clock, workspace);
-  std::vector<float> result;
-  for (int64_t t = 0; t < std::ssize(ids); ++t) {
-    const float* row = rows.data + t * rows.stride;
-    result.insert(result.end(), row, row + network.head().in_features());
-  }
-  return result;
+  network.Prepare(device, 64);
+  const kernels::StepInput input = step.view();
+  device.Begin(input);
+  const std::vector<float> hidden = device.Read(network.Forward(device, std::ssize(ids)));
+  device.End();
+  return hidden;
 }
 
 }  // namespace dyad::testing
