@@ -82,7 +82,7 @@ Matrix Opt::Forward(Device& device, int64_t rows) {
   const Matrix embedded = embedded_.FirstRows(rows), h = hidden_.FirstRows(rows);
   const Matrix a = normed_.FirstRows(rows), inner = inner_.FirstRows(rows);
   const Matrix q = query_.FirstRows(rows), k = key_.FirstRows(rows), v = value_.FirstRows(rows);
-  const bool norm_before = config_.norm_order == NormOrder::kBeforeBlock;
+  const bool norm_before = config_.norm_order == NormOrder::kBefore;
   const Matrix read = norm_before ? a : h;  // what attention and feed-forward layers read
 
   device.Embed(*tokens_.embedding, IndexedBy::kId, 0, Lookup::kCopy,

@@ -16,7 +16,7 @@ OptConfig ReadOptConfig(JsonFields& fields) {
   c.embed_size = fields.Integer("word_embed_proj_dim", c.hidden_size, kWidths);
   c.activation = ReadActivation(fields, "activation_function", "relu");
   const bool before = fields.Switch("do_layer_norm_before", true);
-  c.norm_order = before ? NormOrder::kBeforeBlock : NormOrder::kAfterBlock;
+  c.norm_order = before ? NormOrder::kBefore : NormOrder::kAfter;
   c.final_norm = !fields.Switch("_remove_final_layer_norm", false) && before;
   c.linear_bias = fields.Switch("enable_bias", true);
   c.norm_affine = fields.Switch("layer_norm_elementwise_affine", true);

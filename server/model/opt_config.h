@@ -9,7 +9,7 @@
 
 namespace dyad {
 
-enum class NormOrder { kBeforeBlock, kAfterBlock };  // pre-LN, post-LN
+enum class NormOrder { kBefore, kAfter };  // pre-LN, post-LN
 
 struct OptConfig {
   int64_t vocab_size = 50272;
@@ -19,11 +19,11 @@ struct OptConfig {
   int64_t heads = 12;
   int64_t positions = 2048;
   int64_t embed_size = 768;  // other than hidden_size: project_in and project_out exist
-  NormOrder norm_order = NormOrder::kBeforeBlock;
+  NormOrder norm_order = NormOrder::kBefore;
   kernels::Activation activation = kernels::Activation::kRelu;
   bool linear_bias = true;  // enable_bias
   bool norm_affine = true;  // layer_norm_elementwise_affine
-  bool final_norm = true;   // of the decoder; only ever with kBeforeBlock
+  bool final_norm = true;   // of the decoder; only ever with kBefore
   bool tied_head = true;    // tie_word_embeddings
 };
 

@@ -1,4 +1,4 @@
-// Unfolds the ranges into blocks of 256 code points; equal blocks are kept once (about 50 KB in
+// Unfolds the ranges into strips of 256 code points; equal strips are kept once (about 50 KB in
 // all).
 #include "server/text/character_class.h"
 
@@ -15,9 +15,9 @@ namespace dyad {
 namespace {
 
 constexpr char32_t kCodePoints = 0x110000;
-constexpr int kBlockBits = 8;
-constexpr char32_t kBlockSize = 1 << kBlockBits;
-using Block = std::array<CharacterClass, kBlockSize>;
+constexpr int kStripBits = 8;
+constexpr char32_t kStripSize = 1 << kStripBits;
+using Strip = std::array<CharacterClass, kStripSize>;
 
 class ClassTable {
  public:
@@ -26,19 +26,19 @@ class ClassTable {
     for (const auto [first, last] : kLetters) Fill(all, first, last, CharacterClass::kLetter);
     for (const auto [first, last] : kNumbers) Fill(all, first, last, CharacterClass::kNumber);
     for (const auto [first, last] : kSpaces) Fill(all, first, last, CharacterClass::kSpace);
-    std::map<Block, uint16_t> known;
-    for (char32_t start = 0; start < kCodePoints; start += kBlockSize) {
-      Block block;
-      std::copy_n(all.begin() + start, kBlockSize, block.begin());
-      const auto [entry, inserted] = known.emplace(block, static_cast<uint16_t>(blocks_.size()));
-      if (inserted) blocks_.push_back(block);
-      index_[start >> kBlockBits] = entry->second;
+    std::map<Strip, uint16_t> known;
+    for (char32_t start = 0; start < kCodePoints; start += kStripSize) {
+      Strip strip;
+      std::copy_n(all.begin() + start, kStripSize, strip.begin());
+      const auto [entry, inserted] = known.emplace(strip, static_cast<uint16_t>(strips_.size()));
+      if (inserted) strips_.push_back(strip);
+      index_[start >> kStripBits] = entry->second;
     }
   }
 
   CharacterClass Of(char32_t code_point) const {
     if (code_point >= kCodePoints) return CharacterClass::kOther;
-    return blocks_[index_[code_point >> kBlockBits]][code_point & (kBlockSize - 1)];
+    return strips_[index_[code_point >> kStripBits]][code_point & (kStripSize - 1)];
   }
 
  private:
@@ -47,8 +47,8 @@ class ClassTable {
     std::fill(all.begin() + first, all.begin() + last + 1, value);
   }
 
-  std::array<uint16_t, (kCodePoints >> kBlockBits)> index_;
-  std::vector<Block> blocks_;
+  std::array<uint16_t, (kCodePoints >> kStripBits)> index_;
+  std::vector<Strip> strips_;
 };
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <limits>
 #include <string>
 
-#include "kernels/linear.h"
+#include "kernels/devices.h"
+#include "kernels/isa.h"
+#include "tests/support/spoiled_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -14,11 +16,23 @@ namespace {
 using ::dyad::testing::StatusIs;
 using ::testing::HasSubstr;
 
-TEST(CheckKernelsTest, PassesWithOneThreadAndWithTwo) {
-  for (const int threads : {1, 2}) {
-    kernels::ThreadPool pool(threads);
-    EXPECT_OK(CheckKernels(pool));
+TEST(CheckKernelsTest, PassesUnderEveryInstructionSetWithOneThreadAndWithTwo) {
+  for (const std::string_view isa : kernels::SupportedIsas()) {
+    ASSERT_TRUE(kernels::ForceIsa(isa));
+    for (const int threads : {1, 2}) {
+      EXPECT_OK(CheckKernels([&] { return kernels::MakeCpuDevice({.threads = threads}); })) << isa;
+    }
   }
+  kernels::ForceIsa(kernels::SupportedIsas().front());
+}
+
+TEST(CheckKernelsTest, RefusesAKernelThatIsWrong) {
+  const absl::Status status = CheckKernels([] {
+    return std::make_unique<kernels::SpoiledDevice>(kernels::MakeCpuDevice({}),
+                                                    kernels::Operator::kNormalize);
+  });
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr("LayerNorm: found")));
+  EXPECT_THAT(status.message(), HasSubstr(std::string(kernels::CurrentIsa())));
 }
 
 // Answers every step with the same logits.

@@ -34,11 +34,11 @@ class FakeTraffic {
   };
 
   void SetFaults(const Faults& faults) {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     faults_ = faults;
   }
   Faults faults() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     return faults_;
   }
 
@@ -47,7 +47,7 @@ class FakeTraffic {
     int delay_ms = 0;
     grpc::Status status;
     {
-      MutexLock lock(&mu_);
+      MutexLock lock(&mutex_);
       ++calls_;
       most_at_once_ = std::max(most_at_once_, ++now_);
       if (faults_.longest_delay_ms > 0) {
@@ -62,39 +62,39 @@ class FakeTraffic {
     return status;
   }
   void End() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     --now_;
   }
   // Whether a stream that gave `results` results breaks now.
   bool BreaksNow(int results) {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     if (faults_.break_stream_after == 0 || results < faults_.break_stream_after) return false;
     if (faults_.stream_breaks == 0) return false;
     --faults_.stream_breaks;
     return true;
   }
   int calls() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     return calls_;
   }
   int most_at_once() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     return most_at_once_;
   }
 
   template <typename Items>
   void MaybeShuffle(Items& items) {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     if (faults_.shuffle_results) std::shuffle(items.begin(), items.end(), random_);
   }
 
  private:
-  Mutex mu_;
-  Faults faults_ ABSL_GUARDED_BY(mu_);
-  std::mt19937 random_ ABSL_GUARDED_BY(mu_){1};
-  int calls_ ABSL_GUARDED_BY(mu_) = 0;
-  int now_ ABSL_GUARDED_BY(mu_) = 0;
-  int most_at_once_ ABSL_GUARDED_BY(mu_) = 0;
+  Mutex mutex_;
+  Faults faults_ ABSL_GUARDED_BY(mutex_);
+  std::mt19937 random_ ABSL_GUARDED_BY(mutex_){1};
+  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  int now_ ABSL_GUARDED_BY(mutex_) = 0;
+  int most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Begins a call and ends it with its scope.

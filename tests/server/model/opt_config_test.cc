@@ -34,13 +34,13 @@ TEST(OptConfigTest, AbsentKeysHaveTheLibrarysDefaults) {
   EXPECT_EQ(opt.embed_size, 768);
   EXPECT_EQ(opt.ffn_size, 3072);
   EXPECT_EQ(opt.activation, Activation::kRelu);
-  EXPECT_EQ(opt.norm_order, NormOrder::kBeforeBlock);
+  EXPECT_EQ(opt.norm_order, NormOrder::kBefore);
   EXPECT_TRUE(opt.linear_bias && opt.norm_affine && opt.final_norm && opt.tied_head);
 }
 
 TEST(OptConfigTest, ReadsTheSwitches) {
   const OptConfig post = Opt({{"do_layer_norm_before", false}, {"word_embed_proj_dim", 512}});
-  EXPECT_EQ(post.norm_order, NormOrder::kAfterBlock);
+  EXPECT_EQ(post.norm_order, NormOrder::kAfter);
   EXPECT_FALSE(post.final_norm);
   EXPECT_EQ(post.embed_size, 512);
   EXPECT_FALSE(Opt({{"_remove_final_layer_norm", true}}).final_norm);

@@ -49,7 +49,7 @@ TEST(OptTest, CountsTheParametersOfThePublishedModels) {
   OptConfig opt_350m;
   opt_350m.hidden_size = 1024, opt_350m.ffn_size = 4096, opt_350m.layers = 24, opt_350m.heads = 16;
   opt_350m.embed_size = 512;
-  opt_350m.norm_order = NormOrder::kAfterBlock, opt_350m.final_norm = false;
+  opt_350m.norm_order = NormOrder::kAfter, opt_350m.final_norm = false;
   EXPECT_EQ(Parameters(opt_350m, 1), 331'196'416);
   EXPECT_EQ(Parameters(opt_350m, 4), 230'533'120);
   EXPECT_EQ(Parameters(opt_350m, 8), 180'201'472);
@@ -128,7 +128,7 @@ TEST(OptTest, EverySwitchChangesTheResult) {
   const OptConfig base = SmallOpt();
   OptConfig gelu = base, post = base;
   gelu.activation = kernels::Activation::kGelu;
-  post.norm_order = NormOrder::kAfterBlock;
+  post.norm_order = NormOrder::kAfter;
   EXPECT_NE(run(gelu), run(base));
   EXPECT_NE(run(post), run(base));
   EXPECT_EQ(run(base), run(base));

@@ -1,0 +1,74 @@
+// What the CPU's device adds to its kernels; that each operator is right is
+// tests/kernels/reference/device_check_test.cc's.
+#include "kernels/cpu/device.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/eventually.h"
+#include "tests/support/resident.h"
+
+namespace dyad::kernels {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::unique_ptr<CpuDevice> Make(KvPopulation population = KvPopulation::kAsUsed) {
+  return std::make_unique<CpuDevice>(std::make_shared<ThreadPool>(2), population);
+}
+
+// Layers that run together have the bits of layers that run one after the other.
+TEST(CpuDeviceTest, SeveralLayersReadTheSameRows) {
+  const auto device = Make();
+  std::vector<float> weights;
+  for (int i = 0; i < 40 * 24; ++i) weights.push_back(static_cast<float>(i % 13) / 7 - 1);
+  const auto a = device->Pack(DensePlan(24, 40, {weights.data(), Element::kFloat32}));
+  const auto b = device->Pack(DensePlan(24, 24, {weights.data() + 3, Element::kFloat32}));
+  const Matrix x = device->Allocate(5, 24);
+  device->Write(x, std::vector<float>(weights.begin(), weights.begin() + 5 * 24));
+  for (const Activation activation : {Activation::kNone, Activation::kGelu}) {
+    const Matrix ya = device->Allocate(5, 40), yb = device->Allocate(5, 24);
+    const Matrix alone_a = device->Allocate(5, 40), alone_b = device->Allocate(5, 24);
+    device->Apply(x, {{a.get(), ya}, {b.get(), yb}}, {.activation = activation, .residual = {}});
+    device->Apply(x, {{a.get(), alone_a}}, {.activation = activation, .residual = {}});
+    device->Apply(x, {{b.get(), alone_b}}, {.activation = activation, .residual = {}});
+    EXPECT_EQ(device->Read(ya), device->Read(alone_a));
+    EXPECT_EQ(device->Read(yb), device->Read(alone_b));
+  }
+}
+
+TEST(CpuDeviceTest, ReadsAndWritesPartsOfRows) {
+  const auto device = Make();
+  const Matrix whole = device->Allocate(2, 3);
+  device->Write(whole, std::vector<float>{1, 2, 3, 4, 5, 6});
+  device->Write(whole.FromColumn(2), std::vector<float>{30, 60});
+  EXPECT_THAT(device->Read(whole.FromColumn(1)), ElementsAre(2, 30, 5, 60));
+}
+
+TEST(CpuDeviceTest, TellsThatThereIsNoMemoryForKeysAndValues) {
+  EXPECT_THAT(Make()->MapKv({.shape = {.heads = 1024, .head_size = 1024, .scale = 1},
+                             .layers = 3,
+                             .pages = 1 << 22,
+                             .cos = {},
+                             .sin = {}}),
+              HasSubstr("failed"));
+}
+
+TEST(CpuDeviceTest, PopulatesItsKvCacheIfAsked) {
+  const AttentionShape shape = {.heads = 12, .head_size = 64, .scale = 1};
+  const auto device = Make(KvPopulation::kInBackground);
+  const int64_t before = dyad::testing::ProcessResidentBytes(getpid());
+  ASSERT_EQ(device->MapKv({.shape = shape, .layers = 4, .pages = 80, .cos = {}, .sin = {}}), "");
+  const int64_t bytes = 4 * 80 * device->KvPageBytes(shape, KvType::kFloat32);
+  ASSERT_GT(bytes, 30 << 20);
+  EXPECT_TRUE(dyad::testing::Eventually(
+      [&] { return dyad::testing::ProcessResidentBytes(getpid()) - before >= bytes * 9 / 10; }));
+}
+
+}  // namespace
+}  // namespace dyad::kernels

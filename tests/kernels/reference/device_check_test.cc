@@ -1,0 +1,52 @@
+// The check passes what is right, and says which operator is wrong.
+#include "kernels/reference/device_check.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "kernels/devices.h"
+#include "kernels/isa.h"
+#include "kernels/reference/device.h"
+#include "tests/support/spoiled_device.h"
+
+namespace dyad::kernels::reference {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(CheckDeviceTest, PassesTheReferenceItself) {
+  EXPECT_EQ(CheckDevice([] { return std::make_unique<ReferenceDevice>(); }), "");
+}
+
+TEST(CheckDeviceTest, PassesTheCpuUnderEveryInstructionSet) {
+  for (const std::string_view isa : SupportedIsas()) {
+    ASSERT_TRUE(ForceIsa(isa));
+    for (const int threads : {1, 2, 3}) {
+      EXPECT_EQ(CheckDevice([&] { return MakeCpuDevice({.threads = threads}); }), "") << isa;
+    }
+  }
+  ForceIsa(SupportedIsas().front());
+}
+
+TEST(CheckDeviceTest, NamesTheOperatorThatIsWrong) {
+  const std::vector<std::pair<Operator, const char*>> kOperators = {
+      {Operator::kEmbed, "embedding"},
+      {Operator::kNormalize, "LayerNorm"},
+      {Operator::kApply, "layer dense"},
+      {Operator::kAttend, "attention"},
+      {Operator::kFinish, "scoring"}};
+  for (const auto& [spoiled, name] : kOperators) {
+    const Fault fault = CheckDevice([&, spoiled = spoiled] {
+      return std::make_unique<SpoiledDevice>(MakeCpuDevice({}), spoiled);
+    });
+    EXPECT_THAT(fault, HasSubstr(name));
+    EXPECT_THAT(fault, HasSubstr("expected"));
+  }
+}
+
+}  // namespace
+}  // namespace dyad::kernels::reference
