@@ -39,10 +39,16 @@ FRONT_HEADERS = {
 # Folders whose includes may still form cycles.
 CYCLES_ALLOWED = {"server/service"}
 
+# Folder -> words that must not stand in its sources: what it is not to know.
+UNKNOWN = {
+    # Where and how a model is computed.
+    "server": r"\bThreadPool\b|\bat::|[Tt]orch|\bWorkspace\b",
+}
+
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/|google/rpc/": {"server/service", "client"},
-    r"torch/|ATen/|c10/": {"server/model", "kernels/torch"},
+    r"torch/|ATen/|c10/": {"kernels/torch"},
     r"prometheus/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server/service", "server"},
@@ -113,9 +119,20 @@ def cycles_of(texts):
             yield from walk(node, [])
 
 
+def unknown_words(path, text):
+    """Words in a file that its folder must not know, as messages."""
+    for folder, words in UNKNOWN.items():
+        if path.startswith(folder + "/"):
+            for number, line in enumerate(text.splitlines(), 1):
+                for word in re.findall(words, line):
+                    yield f"{path}:{number}: {folder} must not know {word}"
+
+
 def check_checker():
     """The test must be able to fail."""
     assert list(faults_of("kernels/a.cc", '#include "server/base/mutex.h"'))
+    assert list(unknown_words("server/model/a.cc", "kernels::ThreadPool pool(1);"))
+    assert not list(unknown_words("kernels/a.cc", "ThreadPool pool(1);"))
     assert list(faults_of("server/engine/a.cc", "#include <grpcpp/grpcpp.h>"))
     assert list(faults_of("server/service/a.cc", '#include "server/model/opt.h"'))
     assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
@@ -149,6 +166,7 @@ def main():
             if top == "tests" or path.suffix == ".py":
                 continue
             faults += faults_of(name, text)
+            faults += unknown_words(name, text)
             sources[name] = text
             if path.suffix == ".cc" and not name.endswith("main.cc"):
                 test = ROOT / "tests" / name.replace(".cc", "_test.cc")
