@@ -160,8 +160,9 @@ class Device {
   virtual void Attend(int64_t layer, const Qkv& qkv, Matrix out) = 0;
 
   // Results of the rows that the step's input asks for, from the states that the head reads.
-  // Shapes: hidden [rows, in_features of the head]. REQUIRES: a dense layer without bias.
-  virtual void Finish(const Layer& head, Matrix hidden) = 0;
+  // Shapes: hidden [rows, in_features of the head]; logits [at least the draws that are not greedy,
+  // vocabulary], room to work in. REQUIRES: a dense layer, of at most 2^23 outputs.
+  virtual void Finish(const Layer& head, Matrix hidden, Matrix logits) = 0;
 
   // Waits for all that was asked since Begin. The result is valid until the next Begin.
   virtual StepOutput End() = 0;

@@ -70,7 +70,7 @@ ModelOptions OptionsOfModel(const Options& options) {
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
   model.max_batch_tokens = options.engine.max_batch_tokens;
-  model.max_logit_rows = options.engine.max_running_sequences;
+  model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
   if (model.kv_cache_bytes == 0) {
     KvCacheShare share;

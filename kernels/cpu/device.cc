@@ -8,6 +8,7 @@
 #include "kernels/cpu/kv_population.h"
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/table.h"
+#include "kernels/finish.h"
 
 namespace dyad::kernels {
 namespace {
@@ -116,6 +117,19 @@ void CpuDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
   PagedAttention(kv_.shape, {kv_.cos, kv_.sin}, input_,
                  {ReadRows(qkv.q), ReadRows(qkv.k), ReadRows(qkv.v), qkv.head_stride},
                  cache_.layer(layer), WriteRows(out), workspace_);
+}
+
+void CpuDevice::Finish(const Layer& head, Matrix hidden, Matrix logits) {
+  int64_t top = 0;
+  for (const ScoreRow& score : input_.scores) top += score.top_n;
+  for (const DrawRow& draw : input_.draws) top += draw.top_n;
+  scores_.resize(input_.scores.size());
+  drawn_.resize(input_.draws.size());
+  top_.resize(static_cast<size_t>(top));
+  kernels::Finish(
+      PackedOf(head), ReadRows(hidden), {input_.scores, input_.draws, input_.adjustments},
+      {DataOf(logits), static_cast<size_t>(SampledRows(input_.draws) * head.out_features())},
+      {scores_, drawn_, top_}, workspace_);
 }
 
 void CpuDevice::Write(Matrix matrix, std::span<const float> values) {

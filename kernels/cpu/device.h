@@ -37,8 +37,8 @@ class CpuDevice final : public Device {
   void Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
              const Finishing& finishing) override;
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
-  void Finish(const Layer& head, Matrix hidden) override;
-  StepOutput End() override { return output_; }
+  void Finish(const Layer& head, Matrix hidden, Matrix logits) override;
+  StepOutput End() override { return {scores_, drawn_, top_, {}}; }
 
   void Write(Matrix matrix, std::span<const float> values) override;
   std::vector<float> Read(Matrix matrix) override;
@@ -53,7 +53,9 @@ class CpuDevice final : public Device {
   std::jthread populating_;  // cache_; ends before it
 
   StepInput input_;  // of the step in progress
-  StepOutput output_;
+  std::vector<Score> scores_;
+  std::vector<Drawn> drawn_;
+  std::vector<TopEntry> top_;
 };
 
 }  // namespace dyad::kernels

@@ -30,7 +30,7 @@ class ReferenceDevice final : public Device {
   void Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
              const Finishing& finishing) override;
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
-  void Finish(const Layer& head, Matrix hidden) override;
+  void Finish(const Layer& head, Matrix hidden, Matrix logits) override;
   StepOutput End() override;
 
   void Write(Matrix matrix, std::span<const float> values) override;
@@ -55,7 +55,7 @@ class ReferenceDevice final : public Device {
 
   void ScoreRows(std::span<const std::vector<double>> logits);
   void DrawRows(std::span<const std::vector<double>> logits);
-  int32_t AddTop(std::span<const double> logits, double log_sum_exp, int32_t n);
+  void AddTop(std::span<const double> logits, double log_sum_exp, int32_t n);
 
   std::vector<std::unique_ptr<Memory>> memory_;
   KvSpec kv_;
@@ -67,8 +67,8 @@ class ReferenceDevice final : public Device {
   std::map<int64_t, Stored> stored_;  // by layer
 
   StepInput input_;
-  std::vector<ScoreResult> scores_;
-  std::vector<DrawResult> draws_;
+  std::vector<Score> scores_;
+  std::vector<Drawn> drawn_;
   std::vector<TopEntry> top_;
   std::vector<double> score_magnitudes_;
 };

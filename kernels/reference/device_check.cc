@@ -99,6 +99,7 @@ class Check {
   Fault CheckNorms();
   Fault CheckAttention();
   Fault CheckFinish();
+  Fault CompareResults(const StepArrays& step);
 
   Device& tested_;
   ReferenceDevice expected_;
@@ -274,30 +275,43 @@ Fault Check::CheckFinish() {
   const auto tested_head = tested_.Pack(plan), expected_head = expected_.Pack(plan);
   StepArrays step;
   step.scores = {{0, 3, 2}, {0, 300, 20}, {1, kVocabulary - 1, 0}};
-  step.draws = {{.row = 1, .top_n = 3}, {.row = 2, .adjustments = 1}};
+  step.draws = {{.row = 1, .top_n = 3},
+                {.row = 2, .adjustments = 1},
+                {.row = 2, .temperature = 0.7f, .top_k = 5, .uniform = uint64_t{1} << 63}};
   step.adjustments = {{.id = 400, .add = 100}};
   const Twins hidden = Filled(3, kHidden, 7);
   Begin(step.view());
-  tested_.Finish(*tested_head, hidden.tested);
-  expected_.Finish(*expected_head, hidden.expected);
+  const Twins logits = Allocate(1, kVocabulary);
+  tested_.Finish(*tested_head, hidden.tested, logits.tested);
+  expected_.Finish(*expected_head, hidden.expected, logits.expected);
+  return CompareResults(step);
+}
+
+Fault Check::CompareResults(const StepArrays& step) {
   const StepOutput found = tested_.End(), expected = expected_.End();
+  size_t first_top = 0;
+  const auto compare_top = [&](int32_t count, double magnitude) {
+    for (int32_t n = 0; n < count; ++n, ++first_top) {
+      const TopEntry &a = found.top[first_top], &b = expected.top[first_top];
+      Fault fault = a.id == b.id ? Compare("top list", a.logprob, b.logprob, magnitude)
+                                 : Compare("id in top list", a.id, b.id, 0);
+      if (!fault.empty()) return fault;
+    }
+    return Fault();
+  };
   for (size_t i = 0; i < step.scores.size(); ++i) {
-    const ScoreResult &a = found.scores[i], &b = expected.scores[i];
+    const Score &a = found.scores[i], &b = expected.scores[i];
     const double magnitude = expected_.score_magnitudes()[i] + std::abs(b.logprob);
     Fault fault = Compare("scoring", a.logprob, b.logprob, magnitude);
     if (fault.empty()) fault = Compare("rank", a.rank, b.rank, 0);
-    for (int32_t n = 0; n < step.scores[i].top_n && fault.empty(); ++n) {
-      const TopEntry x = found.top[static_cast<size_t>(a.first_top + n)];
-      const TopEntry y = expected.top[static_cast<size_t>(b.first_top + n)];
-      fault = x.id == y.id ? Compare("top list", x.logprob, y.logprob, magnitude)
-                           : Compare("top list's id", x.id, y.id, 0);
-    }
+    if (fault.empty()) fault = compare_top(step.scores[i].top_n, magnitude);
     if (!fault.empty()) return fault;
   }
   for (size_t i = 0; i < step.draws.size(); ++i) {
-    const DrawResult &a = found.draws[i], &b = expected.draws[i];
-    Fault fault = Compare("draw", a.id, b.id, 0);
+    const Drawn &a = found.drawn[i], &b = expected.drawn[i];
+    Fault fault = Compare("drawn id", a.id, b.id, 0);
     if (fault.empty()) fault = Compare("drawing", a.logprob, b.logprob, std::abs(b.logprob));
+    if (fault.empty()) fault = compare_top(step.draws[i].top_n, std::abs(b.logprob));
     if (!fault.empty()) return fault;
   }
   return {};

@@ -85,7 +85,7 @@ struct ReadModel {
 absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& options,
                                kernels::Device& device) {
   RETURN_IF_ERROR(CheckRange("max_batch_tokens", options.max_batch_tokens, 1, 65536));
-  RETURN_IF_ERROR(CheckRange("max_logit_rows", options.max_logit_rows, 1, 4096));
+  RETURN_IF_ERROR(CheckRange("max_draws", options.max_draws, 1, 4096));
   ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
   ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
   // All names and shapes first: what is wrong with them shows before a byte of weights is read.
@@ -150,11 +150,16 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
     ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, *device));
     ASSIGN_OR_RETURN(const KvMemory kv, MapKv(model.loaded.network->shape(), options, *device));
     model.info.kv_cache_bytes = kv.bytes;
-    const StepBounds bounds = {options.max_batch_tokens,
-                               std::min(options.max_logit_rows, options.max_batch_tokens)};
+    const NetworkShape& shape = model.loaded.network->shape();
+    const engine::ModelLimits limits = {
+        .vocab_size = static_cast<int32_t>(shape.vocab_size),
+        .context_length = static_cast<int32_t>(shape.positions),
+        .kv_pages = kv.pages,
+        .max_batch_tokens = options.max_batch_tokens,
+        .max_draws = std::min(options.max_draws, options.max_batch_tokens)};
     const engine::StepCost cost = Cost(model.loaded);
-    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), kv.pages,
-                                                        bounds, cost, std::move(device));
+    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), limits,
+                                                        cost, std::move(device));
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }

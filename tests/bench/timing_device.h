@@ -30,7 +30,7 @@ class TimingDevice final : public kernels::ForwardingDevice {
   void Apply(kernels::Matrix x, std::initializer_list<kernels::LayerOutput> outputs,
              const kernels::Finishing& finishing) override;
   void Attend(int64_t layer, const kernels::Qkv& qkv, kernels::Matrix out) override;
-  void Finish(const kernels::Layer& head, kernels::Matrix hidden) override;
+  void Finish(const kernels::Layer& head, kernels::Matrix hidden, kernels::Matrix logits) override;
   kernels::StepOutput End() override;
 
   // Of the last step.

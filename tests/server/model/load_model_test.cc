@@ -275,13 +275,13 @@ TEST(LoadModelTest, TheCacheBecomesResidentInTheBackgroundIfAsked) {
 TEST(LoadModelTest, LimitsComeFromConfigAndOptions) {
   ModelOptions options = SmallOptions();
   options.max_batch_tokens = 33;
-  options.max_logit_rows = 7;
+  options.max_draws = 7;
   const LoadedModel model = Load(FixtureFolder("neox-dense"), options);
   ASSERT_NE(model.model, nullptr);
   EXPECT_EQ(model.model->limits().vocab_size, 259);
   EXPECT_EQ(model.model->limits().context_length, 128);
   EXPECT_EQ(model.model->limits().max_batch_tokens, 33);
-  EXPECT_EQ(model.model->limits().max_logit_rows, 7);
+  EXPECT_EQ(model.model->limits().max_draws, 7);
   EXPECT_GT(model.model->limits().kv_pages, 0);
 }
 

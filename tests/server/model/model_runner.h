@@ -42,7 +42,7 @@ inline ModelOptions SmallOptions() {
           .kv_dtype = kernels::KvType::kFloat32,
           .kv_cache_bytes = 4 << 20,
           .max_batch_tokens = 128,
-          .max_logit_rows = 128};
+          .max_draws = 128};
 }
 
 // A sequence, and what was computed for it so far.

@@ -72,7 +72,7 @@ class SteadyStateTest : public ::testing::Test {
     ModelOptions options;
     options.kv_cache_bytes = int64_t{64} << 20;
     options.max_batch_tokens = 256;
-    options.max_logit_rows = kSequences;
+    options.max_draws = kSequences;
     auto loaded = LoadModel(testing::DemoModelDir().string(), options, pool_);
     EXPECT_OK(loaded);
     model_ = std::move(loaded->model);
