@@ -4,16 +4,19 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/attention.h"
 #include "kernels/linear.h"
 #include "kernels/reference/attention.h"
-#include "kernels/reference/linear.h"
+#include "kernels/reference/plan.h"
 #include "kernels/reference/vocabulary.h"
 #include "kernels/step_arrays.h"
+#include "kernels/structures/structures.h"
 #include "kernels/vocabulary.h"
 #include "server/base/status_macros.h"
 
@@ -21,8 +24,8 @@ namespace dyad {
 namespace {
 
 using kernels::Activation;
-using kernels::LinearSpec;
-using kernels::WeightType;
+using kernels::Element;
+using kernels::Plan;
 
 // Rounding to float32 at each of at most 200 terms, twice over for the activation's own error.
 constexpr double kRelative = 400.0 / (1 << 24);
@@ -39,7 +42,7 @@ std::vector<float> Values(int64_t count) {
 }
 
 // ±1/4 … ±2, which every type of floating point holds exactly, as the bytes of `type`.
-std::vector<std::byte> Weights(WeightType type, int64_t count) {
+std::vector<std::byte> Weights(Element type, int64_t count) {
   std::vector<std::byte> bytes;
   uint32_t state = 777;
   for (int64_t i = 0; i < count; ++i) {
@@ -47,9 +50,9 @@ std::vector<std::byte> Weights(WeightType type, int64_t count) {
     const uint32_t sign = state >> 31;
     const uint32_t exponent = (state >> 20) % 4;  // of a quarter
     uint32_t bits = sign << 31 | (125 + exponent) << 23;
-    if (type == WeightType::kBfloat16) bits >>= 16;
-    if (type == WeightType::kFloat16) bits = sign << 15 | (13 + exponent) << 10;
-    for (int64_t b = 0; b < kernels::WeightBytes(type); ++b) {
+    if (type == Element::kBfloat16) bits >>= 16;
+    if (type == Element::kFloat16) bits = sign << 15 | (13 + exponent) << 10;
+    for (int64_t b = 0; b < kernels::ElementBytes(type); ++b) {
       bytes.push_back(static_cast<std::byte>(bits >> (8 * b)));
     }
   }
@@ -63,45 +66,67 @@ absl::Status Compare(const std::string& kernel, double found, double expected, d
       ": found ", found, ", expected ", expected, "; another --cpu_isa may work on this machine"));
 }
 
-absl::Status CheckLinear(const std::string& name, const LinearSpec& spec, int64_t tokens,
+absl::Status CheckLinear(const std::string& name, const Plan& plan, int64_t tokens,
                          Activation activation, kernels::ThreadPool& pool) {
-  const std::vector<float> x = Values(tokens * spec.in_features);
-  std::vector<float> y(static_cast<size_t>(tokens * spec.out_features));
+  const std::vector<float> x = Values(tokens * plan.in_features());
+  std::vector<float> y(static_cast<size_t>(tokens * plan.out_features()));
   kernels::Epilogue epilogue;
   epilogue.activation = activation;
-  const kernels::ConstRows rows = {x.data(), spec.in_features};
+  const kernels::ConstRows rows = {x.data(), plan.in_features()};
   kernels::Workspace workspace(pool);
-  kernels::PackedLinear(spec).Apply(tokens, rows, {y.data(), spec.out_features}, epilogue,
+  kernels::PackedLinear(plan).Apply(tokens, rows, {y.data(), plan.out_features()}, epilogue,
                                     workspace);
-  const auto expected = kernels::reference::Linear(spec, tokens, rows, epilogue);
+  const auto expected = kernels::reference::Apply(plan, tokens, rows, epilogue);
   for (size_t i = 0; i < y.size(); ++i) {
     RETURN_IF_ERROR(Compare(name, y[i], expected.y[i], expected.magnitude[i]));
   }
   return absl::OkStatus();
 }
 
-// 4 blocks of 10 inputs and 18 outputs: no size is a multiple of a vector.
+// A layer of a family, whose weights `kept` owns.
+absl::StatusOr<Plan> PlanOf(const kernels::Structure& structure, kernels::LayerSize size,
+                            Element stored, std::deque<std::vector<std::byte>>& kept) {
+  constexpr int64_t kDetail = 4;  // blocks or rank
+  kernels::Leaves leaves("", "");
+  for (const auto& [leaf, shape] : structure.Example(size, kDetail)) {
+    kernels::Leaf tensor = {.name = std::string(leaf), .element = stored, .shape = shape};
+    kept.push_back(Weights(stored, tensor.elements()));
+    tensor.data = kept.back().data();
+    leaves.Add(std::string(leaf), std::move(tensor));
+  }
+  kernels::Options options("");
+  Plan plan;
+  const kernels::Fault fault = kernels::CompileLayer(structure, leaves, options, size, plan);
+  if (!fault.empty()) return absl::InternalError(fault);
+  plan.bias = Values(size.out);
+  return plan;
+}
+
+// Every family, and a plan whose second step adds to the first: 40 inputs and 72 outputs in 4
+// blocks, so that no size is a multiple of a vector.
 absl::Status CheckLinears(kernels::ThreadPool& pool) {
-  constexpr int64_t kIn = 40;
-  constexpr int64_t kOut = 72;
-  constexpr int64_t kBlocks = 4;
-  const std::vector<float> bias = Values(kOut);
-  for (const WeightType type :
-       {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16, WeightType::kInt8}) {
-    const WeightType stored = type == WeightType::kInt8 ? WeightType::kFloat32 : type;
-    const std::vector<std::byte> weights = Weights(stored, kIn * kOut);
-    const LinearSpec dense = kernels::DenseSpec(kIn, kOut, type, weights.data(), bias);
-    const int64_t half = kIn * kOut / kBlocks * kernels::WeightBytes(stored);
-    const kernels::DyadWeights dyad = {kBlocks, weights.data(), weights.data() + half};
+  constexpr kernels::LayerSize kSize = {40, 72};
+  for (const Element type :
+       {Element::kFloat32, Element::kBfloat16, Element::kFloat16, Element::kInt8}) {
+    const Element stored = type == Element::kInt8 ? Element::kFloat32 : type;
+    std::deque<std::vector<std::byte>> weights;
+    std::vector<Plan> plans;
+    for (const kernels::Structure* structure : kernels::Structures()) {
+      ASSIGN_OR_RETURN(Plan plan, PlanOf(*structure, kSize, stored, weights));
+      plan.type = type;
+      plans.push_back(std::move(plan));
+    }
+    Plan twice = plans.front();
+    twice.structure += " in two steps";
+    twice.steps.push_back(twice.steps.front());
+    plans.push_back(std::move(twice));
     for (const int64_t tokens : {1, 5}) {
       for (const Activation activation :
            {Activation::kNone, Activation::kRelu, Activation::kGelu, Activation::kGeluTanh}) {
-        RETURN_IF_ERROR(CheckLinear("the dense layer", dense, tokens, activation, pool));
-      }
-      for (const kernels::DyadVariant variant :
-           {kernels::DyadVariant::kIt, kernels::DyadVariant::kOt, kernels::DyadVariant::kDt}) {
-        const LinearSpec spec = kernels::DyadSpec(kIn, kOut, type, variant, dyad, bias);
-        RETURN_IF_ERROR(CheckLinear("the DYAD layer", spec, tokens, Activation::kNone, pool));
+        for (const Plan& plan : plans) {
+          RETURN_IF_ERROR(
+              CheckLinear("the layer " + plan.structure, plan, tokens, activation, pool));
+        }
       }
     }
   }
@@ -162,14 +187,13 @@ absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   constexpr int64_t kVocabulary = 2 * 256 + 5;
   const std::vector<float> weights = Values(kHidden * kVocabulary);
   const std::vector<float> hidden = Values(kHidden);
-  const LinearSpec spec =
-      kernels::DenseSpec(kHidden, kVocabulary, WeightType::kFloat32, weights.data(), {});
+  const Plan plan = kernels::DensePlan(kHidden, kVocabulary, {weights.data()});
   const kernels::ConstRows rows = {hidden.data(), kHidden};
   const std::vector<kernels::TargetRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
   std::vector<kernels::TargetScore> scores(targets.size());
   kernels::Workspace workspace(pool);
-  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, workspace);
-  const auto logits = kernels::reference::Linear(spec, 1, rows, {});
+  kernels::ScoreTargets(kernels::PackedLinear(plan), rows, targets, scores, workspace);
+  const auto logits = kernels::reference::Apply(plan, 1, rows, {});
   const double log_sum_exp = kernels::reference::LogSumExp(logits.y);
   for (size_t i = 0; i < targets.size(); ++i) {
     const auto target = static_cast<size_t>(targets[i].target);

@@ -16,24 +16,24 @@
 namespace dyad {
 namespace {
 
+using kernels::Element;
 using kernels::FromBfloat16;
 using kernels::FromFloat16;
-using kernels::WeightType;
 
 // Looks the tensor up and counts it.
 absl::StatusOr<NamedTensor> TakeTable(LoadContext& context, const std::string& name,
                                       TableSize size) {
   ASSIGN_OR_RETURN(NamedTensor tensor, context.tensors.Take(name, {size.rows, size.columns}));
   context.tally.AddPlain(size.rows * size.columns);
-  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(tensor, context.weight_dtype));
+  ASSIGN_OR_RETURN(const Element type, ChooseWeightType(tensor, context.weight_dtype));
   context.tally.elements[type] += size.rows * size.columns;
   return tensor;
 }
 
 // A table's numbers as the file has them or as they are kept; int8 is made from what is stored.
 struct TableRows {
-  WeightType type;    // to keep
-  WeightType source;  // of `matrix`
+  Element type;    // to keep
+  Element source;  // of `matrix`
   WeightMatrix matrix;
 };
 
@@ -46,12 +46,12 @@ absl::StatusOr<TableRows> ReadRows(LoadContext& context, const NamedTensor& tabl
 }
 
 // One row of `type` as float32.
-void WidenRow(const std::byte* row, WeightType type, std::span<float> values) {
+void WidenRow(const std::byte* row, Element type, std::span<float> values) {
   const auto* halves = reinterpret_cast<const uint16_t*>(row);
   for (size_t i = 0; i < values.size(); ++i) {
-    values[i] = type == WeightType::kFloat32    ? reinterpret_cast<const float*>(row)[i]
-                : type == WeightType::kBfloat16 ? FromBfloat16(halves[i])
-                                                : FromFloat16(halves[i]);
+    values[i] = type == Element::kFloat32    ? reinterpret_cast<const float*>(row)[i]
+                : type == Element::kBfloat16 ? FromBfloat16(halves[i])
+                                             : FromFloat16(halves[i]);
   }
 }
 
@@ -59,7 +59,7 @@ void WidenRow(const std::byte* row, WeightType type, std::span<float> values) {
 Embedding Quantized(const TableRows& table, TableSize size, kernels::ThreadPool& pool) {
   auto rows = std::make_unique_for_overwrite<std::byte[]>(size.rows * size.columns);
   std::vector<float> scales(size.rows);
-  const int64_t row_bytes = size.columns * kernels::WeightBytes(table.source);
+  const int64_t row_bytes = size.columns * kernels::ElementBytes(table.source);
   constexpr int64_t kTaskRows = 64;
   pool.Run((size.rows + kTaskRows - 1) / kTaskRows, [&](int64_t task) {
     std::vector<float> values(size.columns);
@@ -75,14 +75,14 @@ Embedding Quantized(const TableRows& table, TableSize size, kernels::ThreadPool&
       }
     }
   });
-  return Embedding(std::move(rows), WeightType::kInt8, size.columns, std::move(scales));
+  return Embedding(std::move(rows), Element::kInt8, size.columns, std::move(scales));
 }
 
 // In memory of its own. Leaves int8's source where it is.
 Embedding MakeEmbedding(LoadContext& context, TableRows& table, TableSize size) {
-  const int64_t bytes = size.rows * size.columns * kernels::WeightBytes(table.type);
+  const int64_t bytes = size.rows * size.columns * kernels::ElementBytes(table.type);
   context.tally.weight_bytes += bytes;
-  if (table.type != WeightType::kInt8) {
+  if (table.type != Element::kInt8) {
     return Embedding(std::move(table.matrix).TakeCopy(bytes), table.type, size.columns);
   }
   context.tally.weight_bytes += size.rows * int64_t{sizeof(float)};
@@ -91,9 +91,9 @@ Embedding MakeEmbedding(LoadContext& context, TableRows& table, TableSize size) 
 
 Linear PackHead(LoadContext& context, const TableRows& table, TableSize size,
                 const std::byte* rows) {
-  kernels::LinearSpec spec = kernels::DenseSpec(size.columns, size.rows, table.type, rows, {});
-  spec.quantized_from = table.source;
-  Linear head{kernels::PackedLinear(spec, &context.pool)};
+  kernels::Plan plan = kernels::DensePlan(size.columns, size.rows, {rows, table.source});
+  plan.type = table.type;
+  Linear head{kernels::PackedLinear(plan, &context.pool)};
   context.tally.weight_bytes += head.packed()->weight_bytes();
   context.tally.linear_bytes += head.packed()->weight_bytes();
   return head;
@@ -132,22 +132,22 @@ void Embedding::ForEach(std::span<const int32_t> ids, int64_t offset, const at::
     const int64_t first = (ids[t] + offset) * columns_;
     float* row = out.data + static_cast<int64_t>(t) * out.stride;
     switch (type_) {
-      case WeightType::kFloat32: {
+      case Element::kFloat32: {
         const float* values = reinterpret_cast<const float*>(table) + first;
         for (int64_t i = 0; i < columns_; ++i) sink(row[i], values[i]);
         break;
       }
-      case WeightType::kBfloat16: {
+      case Element::kBfloat16: {
         const uint16_t* values = reinterpret_cast<const uint16_t*>(table) + first;
         for (int64_t i = 0; i < columns_; ++i) sink(row[i], FromBfloat16(values[i]));
         break;
       }
-      case WeightType::kFloat16: {
+      case Element::kFloat16: {
         const uint16_t* values = reinterpret_cast<const uint16_t*>(table) + first;
         for (int64_t i = 0; i < columns_; ++i) sink(row[i], FromFloat16(values[i]));
         break;
       }
-      case WeightType::kInt8: {
+      case Element::kInt8: {
         const int8_t* values = reinterpret_cast<const int8_t*>(table) + first;
         const float scale = scales_[ids[t] + offset];
         for (int64_t i = 0; i < columns_; ++i) sink(row[i], static_cast<float>(values[i]) * scale);
@@ -192,11 +192,11 @@ absl::StatusOr<TokenTables> LoadTokenTables(LoadContext& context, const TokenTab
   }
   ASSIGN_OR_RETURN(TableRows rows, ReadRows(context, table));
   tables.embedding = MakeEmbedding(context, rows, size);
-  if (!own_head.has_value() && rows.type == WeightType::kInt8) {
+  if (!own_head.has_value() && rows.type == Element::kInt8) {
     tables.head = PackHead(context, rows, size, rows.matrix.data());
   }
   context.tensors.Release(table);
-  if (!own_head.has_value() && rows.type != WeightType::kInt8) {
+  if (!own_head.has_value() && rows.type != Element::kInt8) {
     // From the copy, not from the file, whose pages would be a third time the same in memory.
     tables.head = PackHead(context, rows, size, tables.embedding.data());
   }

@@ -25,7 +25,7 @@ class Embedding {
  public:
   Embedding() = default;
   // `scales`: of int8, one for each row.
-  Embedding(std::unique_ptr<std::byte[]> rows, kernels::WeightType type, int64_t columns,
+  Embedding(std::unique_ptr<std::byte[]> rows, kernels::Element type, int64_t columns,
             std::vector<float> scales = {})
       : rows_(std::move(rows)), type_(type), columns_(columns), scales_(std::move(scales)) {}
 
@@ -41,7 +41,7 @@ class Embedding {
   void ForEach(std::span<const int32_t> ids, int64_t offset, const at::Tensor& y, Sink sink) const;
 
   std::unique_ptr<std::byte[]> rows_;
-  kernels::WeightType type_ = kernels::WeightType::kFloat32;
+  kernels::Element type_ = kernels::Element::kFloat32;
   int64_t columns_ = 0;
   std::vector<float> scales_;
 };

@@ -1,8 +1,5 @@
-// Linear layers of a checkpoint: dense and DYAD, told apart by their tensors, packed for the
-// kernels.
-//
-//   dense  PATH.weight [out, in], PATH.bias [out]
-//   DYAD   PATH.wl, PATH.wu [blocks, out/blocks, in/blocks], PATH.bias [out, 1] (or [out])
+// Linear layers of a checkpoint, of any family of kernels/structures: told apart by their tensors,
+// compiled, and packed for the kernels.
 #pragma once
 
 #include <array>
@@ -12,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/linear.h"
+#include "kernels/structures/structures.h"
 #include "kernels/thread_pool.h"
 #include "server/model/load_context.h"
 
@@ -26,7 +24,7 @@ struct LinearSize {
   int64_t out = 0;
 };
 
-enum class Bias { kNone, kPresent };
+using kernels::Bias;
 
 class Linear {
  public:
@@ -56,7 +54,7 @@ void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& resul
 
 // Takes the tensors of the layer at `path`, and writes the layer into the tally.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong
-// shapes; blocks that do not divide, or are not dyad_dim; values that are not finite.
+// shapes; options that do not fit; values that are not finite.
 absl::StatusOr<Linear> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
                                   Bias bias);
 

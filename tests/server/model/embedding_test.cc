@@ -82,7 +82,7 @@ TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
   embedding->Copy(kIds, 2, y);
   ExpectRowsOf(table, 2, y);
   EXPECT_EQ(loading.context.tally.weight_bytes, 60 + 40);
-  EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 60);
+  EXPECT_EQ(loading.context.tally.elements.at(kernels::Element::kInt8), 60);
   EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
 }
 
@@ -122,7 +122,8 @@ struct TablesTest : ::testing::Test {
   static std::vector<float> Logits(const TokenTables& tables, Loading& loading) {
     const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
     for (int64_t i = 0; i < 6; ++i) x.data_ptr<float>()[i] = static_cast<float>(i);
-    tables.head.Apply(x, y, kernels::Activation::kNone, loading.pool);
+    kernels::Workspace workspace(loading.pool);
+    tables.head.Apply(x, y, kernels::Activation::kNone, workspace);
     return Values(y);
   }
 
@@ -154,7 +155,8 @@ TEST_F(TablesTest, ATiedHeadOfInt8HoldsTheNumbersOfTheEmbedding) {
   for (int64_t i = 0; i < 6; ++i) {
     const at::Tensor x = testing::EmptyRows(1, 6), y = testing::EmptyRows(1, 10);
     for (int64_t j = 0; j < 6; ++j) x.data_ptr<float>()[j] = i == j ? 1.0f : 0.0f;
-    tables->head.Apply(x, y, kernels::Activation::kNone, loading.pool);
+    kernels::Workspace workspace(loading.pool);
+    tables->head.Apply(x, y, kernels::Activation::kNone, workspace);
     for (int64_t id = 0; id < 10; ++id) {
       EXPECT_EQ(y.data_ptr<float>()[id], rows.data_ptr<float>()[id * 6 + i]);
     }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "kernels/thread_pool.h"
@@ -21,7 +23,7 @@ struct Loading {
       : tensors(checkpoint, "model."),
         context{.tensors = tensors,
                 .structured = structured,
-                .dyad_dim = std::nullopt,
+                .layer_options = layer_options,
                 .weight_dtype = dtype,
                 .pass = pass,
                 .pool = pool,
@@ -31,6 +33,7 @@ struct Loading {
   kernels::ThreadPool pool{2};
   TensorSource tensors;
   StructuredLinear structured;
+  std::map<std::string, int64_t, std::less<>> layer_options;
   LoadContext context;
 };
 
