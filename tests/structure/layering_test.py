@@ -82,7 +82,8 @@ def faults_of(path, text):
         front = FRONT_HEADERS.get(into)
         if into == "server/model" and source != into and target != front:
             yield f"{path}:{number}: of {into} only {front} may be included"
-        if source == into and target == front and pathlib.Path(path).stem != pathlib.Path(front).stem:
+        own = front is not None and pathlib.Path(path).stem == pathlib.Path(front).stem
+        if source == into and target == front and not own:
             yield f"{path}:{number}: {target} stands above the parts of {source}"
 
 
