@@ -122,9 +122,7 @@ Json ModelAnswer(const v1::Model& model) {
   Json& layers = json["layers"] = Json::array();
   for (const v1::LinearLayer& layer : model.layers()) {
     layers.push_back({{"name", layer.name()},
-                      {"kind", layer.kind()},
-                      {"variant", layer.variant()},
-                      {"blocks", layer.blocks()},
+                      {"structure", layer.structure()},
                       {"in_features", layer.in_features()},
                       {"out_features", layer.out_features()},
                       {"parameters", layer.parameters()}});

@@ -24,11 +24,8 @@ void PrintModel(const v1::Model& model, const Console& console) {
   row("tokenizer", model.has_tokenizer() ? "yes" : "no: token ids only");
   row("digest", model.digest());
   for (const v1::LinearLayer& layer : model.layers()) {
-    const std::string kind = layer.kind() == "dyad" ? absl::StrCat("dyad ", layer.variant(), ", ",
-                                                                   layer.blocks(), " blocks")
-                                                    : layer.kind();
     console.out << absl::StrFormat("    %-44s %6d -> %-6d %s\n", layer.name(), layer.in_features(),
-                                   layer.out_features(), kind);
+                                   layer.out_features(), layer.structure());
   }
 }
 

@@ -24,6 +24,8 @@
 #include "kernels/attention.h"
 #include "kernels/fault.h"
 #include "kernels/linear.h"
+#include "kernels/plan.h"
+#include "kernels/plan.h"
 #include "kernels/step.h"
 
 namespace dyad::kernels {
@@ -70,8 +72,8 @@ class Norm {
 struct TableSource {
   int64_t rows = 0;
   int64_t columns = 0;
-  WeightType type = WeightType::kFloat32;    // kept as
-  WeightType stored = WeightType::kFloat32;  // of `data`: `type`, unless that is int8
+  Element type = Element::kFloat32;    // kept as
+  Element stored = Element::kFloat32;  // of `data`: `type`, unless that is int8
   const std::byte* data = nullptr;
   // The memory of `data`, if the device may keep it; else it copies.
   std::unique_ptr<std::byte[]> owned;
@@ -124,7 +126,7 @@ class Device {
   virtual void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) = 0;
 
   // May throw std::bad_alloc, as the three after it.
-  virtual std::unique_ptr<Layer> Pack(const LinearSpec& spec) = 0;
+  virtual std::unique_ptr<Layer> Pack(const Plan& plan) = 0;
   virtual std::unique_ptr<Table> MakeTable(TableSource source) = 0;
   virtual std::unique_ptr<Norm> MakeNorm(NormSource source) = 0;
   // For a step's rows. Not initialised; lives as long as the device.

@@ -13,6 +13,7 @@ namespace {
 
 // Rows packed at once; bounds the scratch and keeps packed rows within the last cache.
 constexpr int64_t kChunkRows = 256;
+constexpr int64_t kChunkScratch = 1 << 23;  // floats of all buffers together
 // Below this many multiply-adds the calling thread is done before another has woken up.
 constexpr int64_t kWorthSharing = 1 << 17;
 constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
@@ -24,25 +25,24 @@ ConstRows RowsFrom(ConstRows rows, int64_t first) {
 Rows RowsFrom(Rows rows, int64_t first) { return {rows.data + first * rows.stride, rows.stride}; }
 
 // Packs all rows of x for `blocks`, on one thread.
-PackedRows PackRows(const PackedContraction& contraction, BlockRange blocks, int64_t tokens,
+PackedRows PackRows(const PackedContraction& contraction, BlockRange blocks, int64_t rows,
                     ConstRows x, Scratch& scratch) {
-  auto* packed = scratch.Get<float>(ScratchUse::kRows, tokens * blocks.count * contraction.depth());
-  for (int64_t i = 0; i < RowBlockCount(tokens); ++i)
-    PackRowBlock(contraction, blocks, x, RowBlockAt(tokens, i), packed);
+  auto* packed = scratch.Get<float>(ScratchUse::kRows, rows * blocks.count * contraction.depth());
+  for (int64_t i = 0; i < RowTileCount(rows); ++i)
+    PackRowTile(contraction, blocks, x, RowTileAt(rows, i), packed);
   return {packed, blocks};
 }
 
 // The same for all blocks, on the pool if it pays.
-PackedRows PackAllRows(const PackedContraction& contraction, int64_t tokens, ConstRows x,
+PackedRows PackAllRows(const PackedContraction& contraction, int64_t rows, ConstRows x,
                        Workspace& workspace) {
   const BlockRange blocks = contraction.all_blocks();
-  const int64_t floats = tokens * blocks.count * contraction.depth();
-  if (floats < kWorthSharingRows)
-    return PackRows(contraction, blocks, tokens, x, workspace.scratch);
+  const int64_t floats = rows * blocks.count * contraction.depth();
+  if (floats < kWorthSharingRows) return PackRows(contraction, blocks, rows, x, workspace.scratch);
   auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, floats);
   const int64_t pieces = RowPieces(contraction, blocks);
-  workspace.pool.Run(RowBlockCount(tokens) * pieces, [&](int64_t task) {
-    PackRowPiece(contraction, blocks, x, RowBlockAt(tokens, task / pieces), task % pieces, packed);
+  workspace.pool.Run(RowTileCount(rows) * pieces, [&](int64_t task) {
+    PackRowPiece(contraction, blocks, x, RowTileAt(rows, task / pieces), task % pieces, packed);
   });
   return {packed, blocks};
 }
@@ -53,72 +53,72 @@ BlockRange BlocksAround(const PackedContraction& contraction, int64_t block) {
   return {block / together * together, together};
 }
 
-int64_t PanelCount(std::span<const ContractionCall> calls) {
+int64_t PanelCount(std::span<const ContractionJob> jobs) {
   int64_t panels = 0;
-  for (const ContractionCall& call : calls) panels += call.contraction->all_panels().last;
+  for (const ContractionJob& job : jobs) panels += job.contraction->all_panels().last;
   return panels;
 }
 
-int64_t GroupCount(std::span<const ContractionCall> calls) {
-  int64_t groups = 0;
-  for (const ContractionCall& call : calls) groups += call.contraction->groups();
-  return groups;
+int64_t BundleCount(std::span<const ContractionJob> jobs) {
+  int64_t bundles = 0;
+  for (const ContractionJob& job : jobs) bundles += job.contraction->bundles();
+  return bundles;
 }
 
 // Whether each thread packs the rows that it needs: then nothing that was packed goes from one
 // core's cache to another's, which may take longer than packing. If the threads are so many that
 // each would pack almost as much as it multiplies, they share the work.
-bool PacksByThread(std::span<const ContractionCall> calls, int threads) {
+bool PacksByThread(std::span<const ContractionJob> jobs, int threads) {
   constexpr int64_t kLeastProducts = 64;  // for each float that is packed
-  const PackedContraction& front = *calls.front().contraction;
+  const PackedContraction& front = *jobs.front().contraction;
   const int64_t together = front.blocks_together();
-  const int64_t groups = front.blocks / together;
-  const int64_t packed = (groups + threads - 1) / threads * together * front.depth();
-  const int64_t products = PanelCount(calls) * kPanelOutputs * front.depth() / threads;
+  const int64_t turns = front.blocks / together;
+  const int64_t packed = (turns + threads - 1) / threads * together * front.depth();
+  const int64_t products = PanelCount(jobs) * kPanelOutputs * front.depth() / threads;
   return products >= kLeastProducts * packed;
 }
 
-void ContractWith(ContractionCall call, PackedRows rows, PanelRange panels, Scratch& scratch) {
-  call.rows = rows;
-  ContractPanels(call, panels, scratch);
+void ContractWith(ContractionJob job, PackedRows rows, PanelRange panels, Scratch& scratch) {
+  job.rows = rows;
+  ContractPanels(job, panels, scratch);
 }
 
-// Calls as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
-void RunContractions(std::span<const ContractionCall> calls, ConstRows x, Workspace& workspace) {
+// Jobs as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
+void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& workspace) {
   ThreadPool& pool = workspace.pool;
-  const PackedContraction& front = *calls.front().contraction;
-  const int64_t tokens = calls.front().tokens;
-  const int64_t work = tokens * PanelCount(calls) * kPanelOutputs * front.depth();
+  const PackedContraction& front = *jobs.front().contraction;
+  const int64_t rows = jobs.front().row_count();
+  const int64_t work = rows * PanelCount(jobs) * kPanelOutputs * front.depth();
   if (work < kWorthSharing || pool.threads() == 1) {
-    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, workspace.scratch);
-    for (const ContractionCall& call : calls)
-      ContractWith(call, rows, call.contraction->all_panels(), workspace.scratch);
+    const PackedRows packed = PackRows(front, front.all_blocks(), rows, x, workspace.scratch);
+    for (const ContractionJob& job : jobs)
+      ContractWith(job, packed, job.contraction->all_panels(), workspace.scratch);
     return;
   }
-  // Threads take groups of panels, counted through all calls.
-  const auto run_groups = [&](const auto& rows_for) {
-    pool.Run(GroupCount(calls), [&](int64_t group, Worker& worker) {
-      auto call = calls.begin();
-      for (; group >= call->contraction->groups(); ++call) group -= call->contraction->groups();
-      const PanelRange panels = call->contraction->GroupAt(group);
-      ContractWith(*call, rows_for(panels.first / call->contraction->panels(), worker), panels,
+  // Threads take bundles of panels, counted through all jobs.
+  const auto run_bundles = [&](const auto& rows_for) {
+    pool.Run(BundleCount(jobs), [&](int64_t bundle, Worker& worker) {
+      auto job = jobs.begin();
+      for (; bundle >= job->contraction->bundles(); ++job) bundle -= job->contraction->bundles();
+      const PanelRange panels = job->contraction->BundleAt(bundle);
+      ContractWith(*job, rows_for(panels.first / job->contraction->panels(), worker), panels,
                    worker.scratch);
     });
   };
-  if (!PacksByThread(calls, pool.threads())) {
-    const PackedRows rows = PackAllRows(front, tokens, x, workspace);
-    return run_groups([&](int64_t, Worker&) { return rows; });
+  if (!PacksByThread(jobs, pool.threads())) {
+    const PackedRows packed = PackAllRows(front, rows, x, workspace);
+    return run_bundles([&](int64_t, Worker&) { return packed; });
   }
   // What each worker has packed last: the rows for the blocks around some block.
   auto* packed = workspace.scratch.Get<PackedRows>(ScratchUse::kTasks, pool.threads());
   std::fill_n(packed, pool.threads(), PackedRows());
-  run_groups([&](int64_t block, Worker& worker) {
+  run_bundles([&](int64_t block, Worker& worker) {
     const BlockRange blocks = BlocksAround(front, block);
-    PackedRows& rows = packed[worker.index];
-    if (rows.data == nullptr || rows.blocks.first != blocks.first) {
-      rows = PackRows(front, blocks, tokens, x, worker.scratch);
+    PackedRows& mine = packed[worker.index];
+    if (mine.data == nullptr || mine.blocks.first != blocks.first) {
+      mine = PackRows(front, blocks, rows, x, worker.scratch);
     }
-    return rows;
+    return mine;
   });
 }
 
@@ -127,82 +127,151 @@ bool ShareRows(std::span<const LinearOutput> outputs) {
   const PackedContraction& front = outputs.front().layer->impl().contraction();
   return std::all_of(outputs.begin(), outputs.end(), [&](const LinearOutput& output) {
     const PackedContraction& other = output.layer->impl().contraction();
-    return output.layer->impl().fused() && other.blocks == front.blocks &&
-           other.term_depth == front.term_depth && other.sources == front.sources;
+    return output.layer->impl().one_step() && other.blocks == front.blocks &&
+           other.groups == front.groups && other.term_depth == front.term_depth &&
+           other.sources == front.sources;
   });
+}
+
+// Which features of its destination a step writes.
+std::vector<bool> Written(const PackedContraction& step) {
+  std::vector<bool> written(static_cast<size_t>(step.destination_width), false);
+  for (int64_t b = 0; b < step.blocks; ++b) {
+    for (int64_t u = 0; u < step.groups; ++u) {
+      for (int64_t n = 0; n < step.outputs; ++n) {
+        const int64_t feature = step.destination.At(b, u, n);
+        if (feature < step.destination_width) written[static_cast<size_t>(feature)] = true;
+      }
+    }
+  }
+  return written;
+}
+
+bool All(const std::vector<bool>& features) {
+  return std::find(features.begin(), features.end(), false) == features.end();
 }
 
 }  // namespace
 
-PackedLinear::Impl::Impl(const LinearSpec& spec, ThreadPool* pool)
-    : in_features(spec.in_features), out_features(spec.out_features) {
-  for (const Contraction& contraction : spec.contractions) {
-    contractions_.push_back(PackWeights(contraction, spec.type, spec.source_type(), pool));
-    weight_bytes += contractions_.back().weight_bytes();
-    multiply_adds += contraction.blocks * contraction.outputs * contraction.depth *
-                     static_cast<int64_t>(contraction.terms.size());
+PackedLinear::Impl::Impl(const Plan& plan, ThreadPool* pool)
+    : in_features(plan.in_features()), out_features(plan.out_features()) {
+  int64_t groups = 1;
+  for (const Step& step : plan.steps) {
+    const auto& contract = std::get<Contract>(step);
+    steps_.push_back({PackWeights(contract, plan, pool), static_cast<size_t>(contract.source),
+                      static_cast<size_t>(contract.destination)});
+    weight_bytes += steps_.back().contraction.weight_bytes();
+    groups = std::max(groups, contract.groups);
   }
-  const PackedContraction& front = contraction();
-  fused_ = contractions_.size() == 1 && front.blocks * front.outputs == out_features;
-  if (spec.bias.empty()) return;
-  if (fused_) {
-    panel_bias_ = PackBias(front, spec.bias);
+  multiply_adds = Cost(plan).multiply_adds;
+  PlanBuffers(plan);
+  chunk_tokens_ = std::max<int64_t>(
+      1, std::min(kChunkRows / groups, kChunkScratch / std::max<int64_t>(1, scratch_floats_)));
+  const PackedContraction& last = steps_.back().contraction;
+  if (!fused_) {
+    bias_ = plan.bias;
   } else {
-    bias_.assign(spec.bias.begin(), spec.bias.end());
+    panel_bias_ = plan.bias.empty() ? last.bias : PackBias(last, plan.bias);
+  }
+}
+
+// Where buffers lie, and which steps assign. A step assigns if it is the first to write all of its
+// outputs; where a step is so for a part of them, the buffer begins as zeros and all steps add.
+void PackedLinear::Impl::PlanBuffers(const Plan& plan) {
+  buffers_.resize(plan.widths.size());
+  std::vector<std::vector<bool>> written;
+  for (const int64_t width : plan.widths) written.emplace_back(static_cast<size_t>(width), false);
+  int64_t writers_of_y = 0;
+  for (PackedStep& step : steps_) {
+    if (step.source != 0 && !All(written[step.source])) buffers_[step.source].zeroed = true;
+    writers_of_y += step.destination == 1 ? 1 : 0;
+    std::vector<bool>& before = written[step.destination];
+    bool old = false, fresh = false;
+    const std::vector<bool> now = Written(step.contraction);
+    for (size_t i = 0; i < now.size(); ++i) {
+      if (!now[i]) continue;
+      (before[i] ? old : fresh) = true;
+      before[i] = true;
+    }
+    step.contraction.combine = old ? Combine::kAccumulate : Combine::kAssign;
+    if (old && fresh) buffers_[step.destination].zeroed = true;
+  }
+  if (!All(written[1])) buffers_[1].zeroed = true;
+  const PackedContraction& last = steps_.back().contraction;
+  const bool bias_fits = plan.bias.empty() || (last.bias.empty() && last.groups == 1);
+  fused_ = steps_.back().destination == 1 && writers_of_y == 1 && !buffers_[1].zeroed && bias_fits;
+  for (size_t i = fused_ ? 2 : 1; i < buffers_.size(); ++i) {
+    buffers_[i].width = plan.widths[i];
+    scratch_floats_ += plan.widths[i];
+  }
+  for (PackedStep& step : steps_) {
+    if (buffers_[step.destination].zeroed) step.contraction.combine = Combine::kAccumulate;
   }
 }
 
 void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                                Workspace& workspace) const {
-  for (int64_t first = 0; first < tokens; first += kChunkRows) {
-    const int64_t count = std::min(kChunkRows, tokens - first);
+  for (int64_t first = 0; first < tokens; first += chunk_tokens_) {
+    const int64_t count = std::min(chunk_tokens_, tokens - first);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
-    if (fused_) {
-      const ContractionCall call = FusedCall(count, RowsFrom(y, first), rest);
-      RunContractions({&call, 1}, RowsFrom(x, first), workspace);
+    if (one_step()) {
+      const ContractionJob job = OneStepJob(count, RowsFrom(y, first), rest);
+      RunJobs({&job, 1}, RowsFrom(x, first), workspace);
     } else {
-      ApplyInSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
+      RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
     }
   }
 }
 
-ContractionCall PackedLinear::Impl::FusedCall(int64_t tokens, Rows y,
+ContractionJob PackedLinear::Impl::OneStepJob(int64_t tokens, Rows y,
                                               const Epilogue& epilogue) const {
   return {.contraction = &contraction(),
           .rows = {},
           .tokens = tokens,
           .y = y,
-          .outputs = contraction().outputs,
           .bias = panel_bias(),
           .epilogue = epilogue};
 }
 
-// Sums gather in scratch, because y may hold the residual until the end.
-void PackedLinear::Impl::ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                                      Workspace& workspace) const {
-  const Rows sums = {workspace.scratch.Get<float>(ScratchUse::kSums, tokens * out_features),
-                     out_features};
-  for (const PackedContraction& contraction : contractions_) {
-    const ContractionCall call = {.contraction = &contraction,
-                                  .rows = {},
-                                  .tokens = tokens,
-                                  .y = sums,
-                                  .outputs = contraction.outputs,
-                                  .bias = nullptr,
-                                  .epilogue = {}};
-    RunContractions({&call, 1}, x, workspace);
+// Where y is written in several steps, its sums gather in scratch, because y may be the residual.
+void PackedLinear::Impl::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                                  Workspace& workspace) const {
+  auto* next = workspace.scratch.Get<float>(ScratchUse::kSums, tokens * scratch_floats_);
+  auto* rows = workspace.scratch.Get<Rows>(ScratchUse::kBuffers, std::ssize(buffers_));
+  for (size_t i = 1; i < buffers_.size(); ++i) {
+    const auto& [width, zeroed] = buffers_[i];
+    rows[i] = {next, width};
+    if (zeroed) std::fill_n(next, tokens * width, 0.0f);
+    next += tokens * width;
   }
-  const FinishCall call = {.sum = {sums.data, sums.stride},
-                           .y = y,
-                           .features = out_features,
-                           .bias = bias_.empty() ? nullptr : bias_.data(),
-                           .epilogue = epilogue};
-  workspace.pool.Run(RowBlockCount(tokens),
-                     [&](int64_t i) { FinishRows(call, RowBlockAt(tokens, i)); });
+  for (const PackedStep& step : steps_) {
+    ContractionJob job = {.contraction = &step.contraction,
+                          .rows = {},
+                          .tokens = tokens,
+                          .y = rows[step.destination],
+                          .bias = step.contraction.bias.data(),
+                          .epilogue = {}};
+    if (step.contraction.bias.empty()) job.bias = nullptr;
+    if (fused_ && &step == &steps_.back()) {
+      job.y = y;
+      job.bias = panel_bias();
+      job.epilogue = epilogue;
+    }
+    const Rows& source = rows[step.source];
+    RunJobs({&job, 1}, step.source == 0 ? x : ConstRows{source.data, source.stride}, workspace);
+  }
+  if (fused_) return;
+  const FinishJob finish = {.sum = {rows[1].data, rows[1].stride},
+                            .y = y,
+                            .features = out_features,
+                            .bias = bias_.empty() ? nullptr : bias_.data(),
+                            .epilogue = epilogue};
+  workspace.pool.Run(RowTileCount(tokens),
+                     [&](int64_t i) { FinishRows(finish, RowTileAt(tokens, i)); });
 }
 
-PackedLinear::PackedLinear(const LinearSpec& spec, ThreadPool* pool)
-    : impl_(std::make_unique<Impl>(spec, pool)) {}
+PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
+    : impl_(std::make_unique<Impl>(plan, pool)) {}
 PackedLinear::~PackedLinear() = default;
 PackedLinear::PackedLinear(PackedLinear&&) noexcept = default;
 PackedLinear& PackedLinear::operator=(PackedLinear&&) noexcept = default;
@@ -218,14 +287,14 @@ void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> ou
     for (const auto& [layer, y] : outputs) layer->Apply(tokens, x, y, {}, workspace);
     return;
   }
-  std::array<ContractionCall, kMostTogether> calls;
+  std::array<ContractionJob, kMostTogether> jobs;
   for (int64_t first = 0; first < tokens; first += kChunkRows) {
     const int64_t count = std::min(kChunkRows, tokens - first);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const auto& [layer, y] = outputs[i];
-      calls[i] = layer->impl().FusedCall(count, RowsFrom(y, first), {});
+      jobs[i] = layer->impl().OneStepJob(count, RowsFrom(y, first), {});
     }
-    RunContractions({calls.data(), outputs.size()}, RowsFrom(x, first), workspace);
+    RunJobs({jobs.data(), outputs.size()}, RowsFrom(x, first), workspace);
   }
 }
 

@@ -1,21 +1,7 @@
-// Linear layers, dense and structured, as short plans of one primitive: the strided block
-// contraction.
+// Linear layers: a plan (kernels/plan.h) packed for the processor, and run over rows.
 //
-// A plan is a list of contractions that run in order. One contraction computes, for every row t,
-// block b and output n in [0, outputs):
-//
-//   y[t, dst(b, n)] (= or +=)  Σ_term Σ_{k < depth} x[t, src_term(b, k)] · w_term[b, n, k]
-//   view(b, j) = offset + b · block_stride + j · stride
-//
-// Dense is one block and one term. DYAD-IT is one contraction with two terms (wl plain, wu
-// strided); DYAD-OT and DYAD-DT are two contractions, the second accumulating. Formulas: README.md.
-//
-// Bits: each output is one chain of fused multiply-adds over the terms in order and k ascending,
-// started at 0 (or at y when accumulating), rounded to float32 at each step; after the last
-// contraction come + bias, the activation, + residual. The chain is the same for every number of
-// rows, every thread count and every instruction set. Weights of 16 bits are widened exactly.
-// int8: the chain runs over the whole numbers from 0; chain · scale + y (0 when assigning) follows,
-// rounded once.
+// Bits are the plan's, followed by the activation and + residual. They are the same for every
+// number of rows, every thread count and every instruction set.
 #pragma once
 
 #include <cstdint>
@@ -25,78 +11,12 @@
 #include <vector>
 
 #include "kernels/isa.h"
+#include "kernels/plan.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
 
-// kInt8: w ≈ scale · q, one scale for each output of a contraction, all its terms together
-// (kernels/int8.h).
-enum class WeightType { kFloat32, kBfloat16, kFloat16, kInt8 };
-int64_t WeightBytes(WeightType type);  // of one element, without scales
-
 enum class Activation { kNone, kRelu, kGelu /* erf */, kGeluTanh };
-
-// Feature index of element j of block b: offset + b · block_stride + j · stride.
-struct FeatureView {
-  int64_t offset = 0;
-  int64_t block_stride = 0;
-  int64_t stride = 1;
-
-  bool operator==(const FeatureView&) const = default;
-};
-
-// Element w[b, n, k] lies at data[b · block_stride + n · output_stride + k · depth_stride], counted
-// in elements of the spec's source type.
-struct WeightView {
-  const void* data = nullptr;
-  int64_t block_stride = 0;
-  int64_t output_stride = 0;
-  int64_t depth_stride = 1;
-};
-
-struct Term {
-  FeatureView source;
-  WeightView weight;
-};
-
-enum class Combine { kAssign, kAccumulate };
-
-struct Contraction {
-  int64_t blocks = 1;
-  int64_t outputs = 0;      // per block
-  int64_t depth = 0;        // per block and term
-  std::vector<Term> terms;  // 1 or 2
-  FeatureView destination;
-  Combine combine = Combine::kAssign;
-};
-
-// REQUIRES: the first contraction that touches an output assigns it and every output is touched;
-// views stay within in_features and out_features. (Whoever compiles a plan guarantees it.)
-struct LinearSpec {
-  int64_t in_features = 0;
-  int64_t out_features = 0;
-  WeightType type = WeightType::kFloat32;  // as packed
-  std::vector<Contraction> contractions;
-  std::span<const float> bias;  // [out_features] or empty
-  // Of int8 only, which is quantised while it is packed: the type of the weights pointed to, any
-  // but int8. Weights of the other types point to that type.
-  WeightType quantized_from = WeightType::kFloat32;
-
-  WeightType source_type() const { return type == WeightType::kInt8 ? quantized_from : type; }
-};
-
-// The plans of structures.md: `wl`, `wu` are [blocks, out/blocks, in/blocks], dense is [out, in],
-// row-major.
-enum class DyadVariant { kIt, kOt, kDt };
-LinearSpec DenseSpec(int64_t in_features, int64_t out_features, WeightType type, const void* weight,
-                     std::span<const float> bias);
-struct DyadWeights {
-  int64_t blocks = 0;
-  const void* wl = nullptr;
-  const void* wu = nullptr;
-};
-LinearSpec DyadSpec(int64_t in_features, int64_t out_features, WeightType type, DyadVariant variant,
-                    const DyadWeights& weights, std::span<const float> bias);
 
 // Rows of a row-major matrix.
 struct ConstRows {
@@ -113,11 +33,12 @@ struct Epilogue {
   ConstRows residual;  // added after the activation; data null: none. May be y itself.
 };
 
-// Weights packed for the micro-kernels; owns its memory, keeps nothing of the spec. Immutable.
+// Weights packed for the micro-kernels; owns its memory, keeps nothing of the plan. Immutable.
 class PackedLinear {
  public:
   // Packs on `pool`, or on the calling thread. Cost: one pass over the weights.
-  explicit PackedLinear(const LinearSpec& spec, ThreadPool* pool = nullptr);
+  // REQUIRES: Check(plan) finds no fault; weights have data.
+  explicit PackedLinear(const Plan& plan, ThreadPool* pool = nullptr);
   ~PackedLinear();
   PackedLinear(PackedLinear&&) noexcept;
   PackedLinear& operator=(PackedLinear&&) noexcept;
@@ -148,8 +69,8 @@ struct LinearOutput {
 };
 
 // y_i[t, :] = x[t, :] W_iᵀ + bias_i for 1 to kMostTogether layers of equal in_features. Same bits
-// as one layer after the other; rows are packed once and threads woken once, where every layer is
-// dense, or DYAD-IT of the same blocks.
+// as one layer after the other; rows are packed once and threads woken once, where every plan is
+// one step that writes all of y, and their steps read x alike.
 inline constexpr size_t kMostTogether = 3;
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
                    Workspace& workspace);

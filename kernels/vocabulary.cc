@@ -101,9 +101,9 @@ ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
   packed_ = packed.data();
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
-    for (int64_t b = 0; b < RowBlockCount(rows); ++b) {
-      PackRowBlock(head.contraction(), {}, {gathered.data() + first * width, width},
-                   RowBlockAt(rows, b), packed.data() + first * width);
+    for (int64_t b = 0; b < RowTileCount(rows); ++b) {
+      PackRowTile(head.contraction(), {}, {gathered.data() + first * width, width},
+                  RowTileAt(rows, b), packed.data() + first * width);
     }
   }
   workspace.pool.Run(count, [&](int64_t i, Worker& worker) {
@@ -132,7 +132,6 @@ float ScorePass::LogitOf(const TargetRow& target, const float* row, Scratch& scr
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
                   .first_feature = panel * kPanelOutputs,
-                  .outputs = head_.out_features,
                   .bias = head_.panel_bias(),
                   .epilogue = {}},
                  {panel, panel + 1}, scratch);
@@ -153,7 +152,6 @@ void ScorePass::ReduceTile(int64_t tile, Scratch& scratch) {
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,
-                    .outputs = head_.out_features,
                     .bias = head_.panel_bias(),
                     .epilogue = {}},
                    {first_panel, first_panel + (ids + kPanelOutputs - 1) / kPanelOutputs}, scratch);

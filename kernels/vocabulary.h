@@ -26,7 +26,7 @@ struct TargetRow {
   int32_t top_n = 0;   // [0, 20]
 };
 
-// Scores `targets[i]` after row targets[i].row of `hidden` through the head (a DenseSpec [vocab,
+// Scores `targets[i]` after row targets[i].row of `hidden` through the head (a DensePlan [vocab,
 // hidden]). Shapes: hidden [rows, head.in_features()], scores [targets.size()]. Memory: O(threads ·
 // tile); scores[i].top is reused.
 void ScoreTargets(const PackedLinear& head, ConstRows hidden, std::span<const TargetRow> targets,

@@ -1,4 +1,4 @@
-// Contraction over panels and row blocks, with the epilogue on each tile while it is in the first
+// Contraction over panels and row tiles, with the epilogue on each tile while it is in the first
 // cache.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/contraction.cc"
@@ -15,11 +15,11 @@ HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 namespace {
 
-// Register blocks: the whole width of a panel, so that weights are read in the order in which they
+// Register tiles: the whole width of a panel, so that weights are read in the order in which they
 // lie in memory, and as many rows as registers allow. AVX-512 12 · 2 vectors of 32 registers, AVX2
 // 3 · 4 of 16, NEON 3 · 8 of 32.
-constexpr int kTileRows = kLanes == 16 ? 12 : kLanes == 1 ? 1 : 3;
-constexpr int kTileVectors = kLanes == 1 ? 8 : static_cast<int>(kPanelOutputs / kLanes);
+constexpr int kRegisterRows = kLanes == 16 ? 12 : kLanes == 1 ? 1 : 3;
+constexpr int kRegisterVectors = kLanes == 1 ? 8 : static_cast<int>(kPanelOutputs / kLanes);
 // Where a panel takes several passes, they take turns every so many k: the first one brings 16 KiB
 // into the first cache, which the others find there.
 constexpr int64_t kDepthStep = 128;
@@ -37,16 +37,16 @@ struct Panel {
   int64_t packed_bytes;
 };
 
-// tile [rows, kOutputs] += the products of one row block and one panel or a pair of them.
-// `part` of `parts` row blocks that this panel is multiplied with, one after the other.
+// tile [rows, kOutputs] += the products of one row tile and one panel or a pair of them.
+// `part` of `parts` row tiles that this panel is multiplied with, one after the other.
 template <int64_t kOutputs, typename Weight>
-void ContractBlock(const float* a, int64_t rows, Panel<Weight> panel, int64_t depth, int64_t part,
-                   int64_t parts, float* tile) {
+void ContractTileOfRows(const float* a, int64_t rows, Panel<Weight> panel, int64_t depth,
+                        int64_t part, int64_t parts, float* tile) {
   constexpr bool kPair = kOutputs == kPairOutputs;
-  constexpr int kRows = kPair ? kPairRows : kTileRows;
-  constexpr int kVectors = kPair ? static_cast<int>(kPairOutputs / kLanes) : kTileVectors;
+  constexpr int kRows = kPair ? kPairRows : kRegisterRows;
+  constexpr int kVectors = kPair ? static_cast<int>(kPairOutputs / kLanes) : kRegisterVectors;
   const int64_t step = rows <= kRows ? depth : kDepthStep;
-  // One row block: the weights a little further on. Several: each brings its part of the next panel
+  // One row tile: the weights a little further on. Several: each brings its part of the next panel
   // to the caches, so that memory is never idle while the first one waits for it.
   constexpr int64_t kDistance = kLanes == 16 ? 16384 : 8192;
   const int64_t ahead_step = panel.packed_bytes / depth / parts;
@@ -105,7 +105,7 @@ void Finish(Activation activation, const float* sum, const float* bias, const fl
   }
 }
 
-// Where the outputs of one panel lie in a row of y.
+// Where the outputs of one panel lie in a row of y: `count` of them are kept.
 struct PanelColumns {
   int64_t first = 0;
   int64_t stride = 1;
@@ -115,88 +115,112 @@ struct PanelColumns {
 // What a panel, or a pair of them, is multiplied with and where its outputs go.
 struct PanelPlace {
   int64_t block = 0;
-  PanelColumns columns;
+  int64_t first_output = 0;
+  int64_t outputs = 0;            // what the block has of the panel's
+  PanelColumns columns;           // of the first row group
   const float* bias = nullptr;    // one for each output; null: none
   const float* scales = nullptr;  // one for each output; null: the weights are no int8
 };
 
+PanelColumns ColumnsOf(const ContractionJob& job, const PanelPlace& place, int64_t group) {
+  const View& view = job.contraction->destination;
+  const int64_t first = view.At(place.block, group, place.first_output);
+  const int64_t left = job.contraction->destination_width - first;
+  int64_t count = left > 0 ? place.outputs : 0;
+  if (view.stride > 0)
+    count = std::clamp<int64_t>((left + view.stride - 1) / view.stride, 0, count);
+  return {first - job.first_feature, view.stride, count};
+}
+
+// Of one row.
+struct RowPlace {
+  int64_t token;
+  PanelColumns columns;
+};
+HWY_INLINE RowPlace PlaceOfRow(const ContractionJob& job, const PanelPlace& place, int64_t row) {
+  const int64_t groups = job.contraction->groups;
+  if (groups == 1) return {row, place.columns};
+  return {row / groups, ColumnsOf(job, place, row % groups)};
+}
+
 // What the sums are added to: y when accumulating, else 0.
 template <int64_t kOutputs>
-void LoadTile(const ContractionCall& call, PanelColumns columns, RowBlock rows, float* tile) {
+void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
   std::fill_n(tile, rows.count * kOutputs, 0.0f);
-  if (call.contraction->combine == Combine::kAssign) return;
+  if (job.contraction->combine == Combine::kAssign) return;
   for (int64_t r = 0; r < rows.count; ++r) {
-    const float* y = call.y.data + (rows.first + r) * call.y.stride + columns.first;
+    const auto [token, columns] = PlaceOfRow(job, place, rows.first + r);
+    const float* y = job.y.data + token * job.y.stride + columns.first;
     for (int64_t n = 0; n < columns.count; ++n) tile[r * kOutputs + n] = y[n * columns.stride];
   }
 }
 
 template <int64_t kOutputs>
-void StoreTile(const ContractionCall& call, PanelColumns columns, RowBlock rows, const float* bias,
+void StoreTile(const ContractionJob& job, const PanelPlace& place, RowTile rows,
                const float* tile) {
-  const ConstRows& residual = call.epilogue.residual;
-  const bool direct = columns.count == kOutputs && columns.stride == 1;
+  const ConstRows& residual = job.epilogue.residual;
   for (int64_t r = 0; r < rows.count; ++r, tile += kOutputs) {
-    float* y = call.y.data + (rows.first + r) * call.y.stride + columns.first;
+    const auto [token, columns] = PlaceOfRow(job, place, rows.first + r);
+    float* y = job.y.data + token * job.y.stride + columns.first;
     const float* added = residual.data == nullptr
                              ? nullptr
-                             : residual.data + (rows.first + r) * residual.stride + columns.first;
-    if (direct) {
-      Finish(call.epilogue.activation, tile, bias, added, kOutputs, y);
+                             : residual.data + token * residual.stride + columns.first;
+    if (columns.count == kOutputs && columns.stride == 1) {
+      Finish(job.epilogue.activation, tile, place.bias, added, kOutputs, y);
       continue;
     }
     float result[kOutputs], gathered[kOutputs] = {};
     if (added != nullptr) {
       for (int64_t n = 0; n < columns.count; ++n) gathered[n] = added[n * columns.stride];
     }
-    Finish(call.epilogue.activation, tile, bias, added == nullptr ? nullptr : gathered, kOutputs,
-           result);
+    Finish(job.epilogue.activation, tile, place.bias, added == nullptr ? nullptr : gathered,
+           kOutputs, result);
     for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
   }
 }
 
 // tile = tile · scale + what the sums are added to.
 template <int64_t kOutputs>
-void ScaleTile(const ContractionCall& call, const PanelPlace& place, RowBlock rows, float* tile) {
-  alignas(64) float start[kBlockRows * kOutputs];
-  LoadTile<kOutputs>(call, place.columns, rows, start);
+void ScaleTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
+  alignas(64) float start[kRowTile * kOutputs];
+  LoadTile<kOutputs>(job, place, rows, start);
   for (int64_t i = 0; i < rows.count * kOutputs; i += kLanes) {
     Store(Fma(Load(tile + i), Load(place.scales + i % kOutputs), Load(start + i)), tile + i);
   }
 }
 
 template <int64_t kOutputs, typename Weight>
-void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const PanelPlace& place) {
-  const PackedContraction& contraction = *call.contraction;
+void ContractPanel(const ContractionJob& job, Panel<Weight> panel, const PanelPlace& place) {
+  const PackedContraction& contraction = *job.contraction;
   const int64_t depth = contraction.depth();
-  const int64_t row_blocks = RowBlockCount(call.tokens);
-  alignas(64) float tile[kBlockRows * kOutputs];
-  for (int64_t i = 0; i < row_blocks; ++i) {
-    const RowBlock rows = RowBlockAt(call.tokens, i);
-    const float* a = call.rows.data + depth * (rows.first * call.rows.blocks.count +
-                                               rows.count * (place.block - call.rows.blocks.first));
+  const int64_t row_tiles = RowTileCount(job.row_count());
+  alignas(64) float tile[kRowTile * kOutputs];
+  for (int64_t i = 0; i < row_tiles; ++i) {
+    const RowTile rows = RowTileAt(job.row_count(), i);
+    const float* a = job.rows.data + depth * (rows.first * job.rows.blocks.count +
+                                              rows.count * (place.block - job.rows.blocks.first));
     if (place.scales == nullptr) {
-      LoadTile<kOutputs>(call, place.columns, rows, tile);
+      LoadTile<kOutputs>(job, place, rows, tile);
     } else {
       std::fill_n(tile, rows.count * kOutputs, 0.0f);
     }
-    ContractBlock<kOutputs>(a, rows.count, panel, depth, i, row_blocks, tile);
-    if (place.scales != nullptr) ScaleTile<kOutputs>(call, place, rows, tile);
-    StoreTile<kOutputs>(call, place.columns, rows, place.bias, tile);
+    ContractTileOfRows<kOutputs>(a, rows.count, panel, depth, i, row_tiles, tile);
+    if (place.scales != nullptr) ScaleTile<kOutputs>(job, place, rows, tile);
+    StoreTile<kOutputs>(job, place, rows, tile);
   }
 }
 
-// Narrow weights widen in registers, once for each row block; from so many row blocks on it is
+// Narrow weights widen in registers, once for each row tile; from so many row tiles on it is
 // faster to widen the panel once to memory.
-constexpr int64_t kWidenOnceBlocks = 3;
+constexpr int64_t kWidenOnceTiles = 3;
 
 template <typename Weight>
-void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel, const PanelPlace& place,
+void ContractNarrowPanel(const ContractionJob& job, Panel<Weight> panel, const PanelPlace& place,
                          Scratch& scratch) {
-  if (RowBlockCount(call.tokens) < kWidenOnceBlocks) {
-    return ContractPanel<kPanelOutputs>(call, panel, place);
+  if (RowTileCount(job.row_count()) < kWidenOnceTiles) {
+    return ContractPanel<kPanelOutputs>(job, panel, place);
   }
-  const int64_t depth = call.contraction->depth();
+  const int64_t depth = job.contraction->depth();
   auto* wide = scratch.Get<float>(ScratchUse::kPanel, depth * kPanelOutputs);
   for (int64_t k = 0; k < depth; ++k) {
     for (int64_t n = 0; n < kPanelOutputs; n += kLanes) {
@@ -204,23 +228,22 @@ void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel, const
     }
   }
   ContractPanel<kPanelOutputs>(
-      call, Panel<float>{wide, kPanelOutputs, panel.packed, panel.packed_bytes}, place);
+      job, Panel<float>{wide, kPanelOutputs, panel.packed, panel.packed_bytes}, place);
 }
 
 // Of panel `index` and, where `outputs` are a pair's, the one after it.
-PanelPlace PlaceOf(const ContractionCall& call, int64_t index, int64_t outputs) {
-  const PackedContraction& contraction = *call.contraction;
-  const int64_t block = index / contraction.panels();
+PanelPlace PlaceOf(const ContractionJob& job, int64_t index, int64_t outputs) {
+  const PackedContraction& contraction = *job.contraction;
   const int64_t first_output = index % contraction.panels() * kPanelOutputs;
-  const FeatureView& view = contraction.destination;
   const float* scales = contraction.scales.empty() ? nullptr : contraction.scales.data();
-  return {.block = block,
-          .columns = {.first = view.offset + block * view.block_stride +
-                               first_output * view.stride - call.first_feature,
-                      .stride = view.stride,
-                      .count = std::min(outputs, call.outputs - first_output)},
-          .bias = call.bias == nullptr ? nullptr : call.bias + index * kPanelOutputs,
-          .scales = scales == nullptr ? nullptr : scales + index * kPanelOutputs};
+  PanelPlace place = {.block = index / contraction.panels(),
+                      .first_output = first_output,
+                      .outputs = std::min(outputs, contraction.outputs - first_output),
+                      .columns = {},
+                      .bias = job.bias == nullptr ? nullptr : job.bias + index * kPanelOutputs,
+                      .scales = scales == nullptr ? nullptr : scales + index * kPanelOutputs};
+  place.columns = ColumnsOf(job, place, 0);
+  return place;
 }
 
 template <typename Weight>
@@ -233,67 +256,66 @@ Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
 
 // Panel `index`, with the next one where they are a pair before `last` and rows are few. The next
 // index.
-int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last, Scratch& scratch) {
-  const PackedContraction& contraction = *call.contraction;
+int64_t ContractInt8(const ContractionJob& job, int64_t index, int64_t last, Scratch& scratch) {
+  const PackedContraction& contraction = *job.contraction;
   const PanelLayout layout = contraction.LayoutOf(index);
   const auto panel = PanelOf<int8_t>(contraction, index);
   if constexpr (kPairRows > 0) {
-    const PanelRange group = contraction.GroupOf(index);
-    const bool pair = layout.step == kPairOutputs && group.first == index && group.last <= last;
-    if (pair && call.tokens <= kPairRows) {
-      ContractPanel<kPairOutputs>(call, panel, PlaceOf(call, index, kPairOutputs));
+    const PanelRange bundle = contraction.BundleOf(index);
+    const bool pair = layout.step == kPairOutputs && bundle.first == index && bundle.last <= last;
+    if (pair && job.row_count() <= kPairRows) {
+      ContractPanel<kPairOutputs>(job, panel, PlaceOf(job, index, kPairOutputs));
       return index + 2;
     }
   }
-  ContractNarrowPanel(call, panel, PlaceOf(call, index, kPanelOutputs), scratch);
+  ContractNarrowPanel(job, panel, PlaceOf(job, index, kPanelOutputs), scratch);
   return index + 1;
 }
 
 }  // namespace
 
-void ContractPanelsOnTarget(const ContractionCall& call, PanelRange panels, Scratch& scratch) {
-  const PackedContraction& contraction = *call.contraction;
-  if (contraction.type == WeightType::kInt8) {
-    for (int64_t i = panels.first; i < panels.last;)
-      i = ContractInt8(call, i, panels.last, scratch);
+void ContractPanelsOnTarget(const ContractionJob& job, PanelRange panels, Scratch& scratch) {
+  const PackedContraction& contraction = *job.contraction;
+  if (contraction.type == Element::kInt8) {
+    for (int64_t i = panels.first; i < panels.last;) i = ContractInt8(job, i, panels.last, scratch);
     return;
   }
   for (int64_t index = panels.first; index < panels.last; ++index) {
-    const PanelPlace place = PlaceOf(call, index, kPanelOutputs);
+    const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
     switch (contraction.type) {
-      case WeightType::kFloat32:
-        ContractPanel<kPanelOutputs>(call, PanelOf<float>(contraction, index), place);
+      case Element::kFloat32:
+        ContractPanel<kPanelOutputs>(job, PanelOf<float>(contraction, index), place);
         break;
-      case WeightType::kBfloat16:
-        ContractNarrowPanel(call, PanelOf<hwy::bfloat16_t>(contraction, index), place, scratch);
+      case Element::kBfloat16:
+        ContractNarrowPanel(job, PanelOf<hwy::bfloat16_t>(contraction, index), place, scratch);
         break;
-      case WeightType::kFloat16:
-        ContractNarrowPanel(call, PanelOf<hwy::float16_t>(contraction, index), place, scratch);
+      case Element::kFloat16:
+        ContractNarrowPanel(job, PanelOf<hwy::float16_t>(contraction, index), place, scratch);
         break;
-      case WeightType::kInt8:
+      case Element::kInt8:
         break;
     }
   }
 }
 
-void FinishRowsOnTarget(const FinishCall& call, RowBlock rows) {
-  const int64_t whole = call.features / kLanes * kLanes;
-  const int64_t rest = call.features - whole;
-  const ConstRows& residual = call.epilogue.residual;
-  const Activation activation = call.epilogue.activation;
+void FinishRowsOnTarget(const FinishJob& job, RowTile rows) {
+  const int64_t whole = job.features / kLanes * kLanes;
+  const int64_t rest = job.features - whole;
+  const ConstRows& residual = job.epilogue.residual;
+  const Activation activation = job.epilogue.activation;
   for (int64_t t = rows.first; t < rows.first + rows.count; ++t) {
-    const float* sum = call.sum.data + t * call.sum.stride;
+    const float* sum = job.sum.data + t * job.sum.stride;
     const float* added = residual.data == nullptr ? nullptr : residual.data + t * residual.stride;
-    float* y = call.y.data + t * call.y.stride;
-    Finish(activation, sum, call.bias, added, whole, y);
+    float* y = job.y.data + t * job.y.stride;
+    Finish(activation, sum, job.bias, added, whole, y);
     if (rest == 0) continue;
     // The last, partial vector goes through padded copies.
     float parts[3][kLanes] = {};
     std::copy_n(sum + whole, rest, parts[0]);
-    if (call.bias != nullptr) std::copy_n(call.bias + whole, rest, parts[1]);
+    if (job.bias != nullptr) std::copy_n(job.bias + whole, rest, parts[1]);
     if (added != nullptr) std::copy_n(added + whole, rest, parts[2]);
     float result[kLanes];
-    Finish(activation, parts[0], call.bias == nullptr ? nullptr : parts[1],
+    Finish(activation, parts[0], job.bias == nullptr ? nullptr : parts[1],
            added == nullptr ? nullptr : parts[2], kLanes, result);
     std::copy_n(result, rest, y + whole);
   }
@@ -309,12 +331,12 @@ namespace dyad::kernels {
 HWY_EXPORT(ContractPanelsOnTarget);
 HWY_EXPORT(FinishRowsOnTarget);
 
-void ContractPanels(const ContractionCall& call, PanelRange panels, Scratch& scratch) {
-  HWY_DYNAMIC_DISPATCH(ContractPanelsOnTarget)(call, panels, scratch);
+void ContractPanels(const ContractionJob& job, PanelRange panels, Scratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(ContractPanelsOnTarget)(job, panels, scratch);
 }
 
-void FinishRows(const FinishCall& call, RowBlock rows) {
-  HWY_DYNAMIC_DISPATCH(FinishRowsOnTarget)(call, rows);
+void FinishRows(const FinishJob& job, RowTile rows) {
+  HWY_DYNAMIC_DISPATCH(FinishRowsOnTarget)(job, rows);
 }
 
 }  // namespace dyad::kernels

@@ -1,11 +1,14 @@
-// The block contraction of kernels/linear.h on packed operands: what the micro-kernels stream.
+// A step of a plan (kernels/plan.h) on packed operands: what the micro-kernels stream.
 //
 // Weights: panels of 32 outputs, [block][panel][k][32], k over the terms in order; outputs past the
 // end are zeros. int8: two panels of a block lie side by side, [k][64], a cache line for each k (an
 // odd last one alone), and beside them are scales, [block][panel][32]. Rows of x, as far as some
-// neighbouring blocks need them: row blocks of at most 12 rows, [row block][block][k][row], so that
+// neighbouring blocks need them: row tiles of at most 12 rows, [row tile][block][k][row], so that
 // a micro-kernel reads both operands front to back. The layouts do not depend on the instruction
 // set.
+//
+// Where a step has row groups, a row of the batch is several rows here, one after the other: row r
+// is group r mod groups of token r / groups.
 #pragma once
 
 #include <algorithm>
@@ -18,20 +21,20 @@
 namespace dyad::kernels {
 
 inline constexpr int64_t kPanelOutputs = 32;
-inline constexpr int64_t kBlockRows = 12;  // 12 rows · 2 vectors: 24 of the 32 registers of AVX-512
+inline constexpr int64_t kRowTile = 12;  // 12 rows · 2 vectors: 24 of the 32 registers of AVX-512
 
 // Rows [first, first + count) of a batch that run together.
-struct RowBlock {
+struct RowTile {
   int64_t first = 0;
   int64_t count = 0;
 };
-inline int64_t RowBlockCount(int64_t tokens) { return (tokens + kBlockRows - 1) / kBlockRows; }
+inline int64_t RowTileCount(int64_t rows) { return (rows + kRowTile - 1) / kRowTile; }
 // Even sizes: 13 rows are 7 and 6, because 12 and 1 would stream the panel a second time for one
 // row.
-inline RowBlock RowBlockAt(int64_t tokens, int64_t index) {
-  const int64_t blocks = RowBlockCount(tokens);
-  const int64_t first = index * tokens / blocks;
-  return {first, (index + 1) * tokens / blocks - first};
+inline RowTile RowTileAt(int64_t rows, int64_t index) {
+  const int64_t tiles = RowTileCount(rows);
+  const int64_t first = index * rows / tiles;
+  return {first, (index + 1) * rows / tiles - first};
 }
 
 // Neighbouring blocks of a contraction.
@@ -52,16 +55,23 @@ struct PanelLayout {
   int64_t step = 0;    // from k to k + 1
 };
 
+// What sums start at: 0, or what stands at the destination.
+enum class Combine { kAssign, kAccumulate };
+
 struct PackedContraction {
-  WeightType type = WeightType::kFloat32;
+  Element type = Element::kFloat32;
   int64_t blocks = 0;
-  int64_t outputs = 0;               // per block
-  int64_t term_depth = 0;            // k per term
-  std::vector<FeatureView> sources;  // one per term
-  FeatureView destination;
+  int64_t groups = 1;         // of rows
+  int64_t outputs = 0;        // per block and group
+  int64_t term_depth = 0;     // k per term
+  std::vector<View> sources;  // one per term
+  int64_t source_width = 0;   // features at or past it are +0
+  View destination;
+  int64_t destination_width = 0;  // features at or past it are dropped
   Combine combine = Combine::kAssign;
   AlignedBuffer weights;
   std::vector<float> scales;  // of int8
+  std::vector<float> bias;    // of the step, in panel order; or empty
 
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
@@ -74,43 +84,45 @@ struct PackedContraction {
     return weights.bytes() + static_cast<int64_t>(scales.size() * sizeof(float));
   }
 
-  // Groups of panels that one thread takes at once: int8's pairs, else a panel each.
-  int64_t groups() const { return blocks * groups_of_block(); }
-  PanelRange GroupAt(int64_t index) const {
-    const int64_t start = index / groups_of_block() * panels();
-    const int64_t first = start + index % groups_of_block() * panels_together();
+  // Bundles of panels that one thread takes at once: int8's pairs, else a panel each.
+  int64_t bundles() const { return blocks * bundles_of_block(); }
+  PanelRange BundleAt(int64_t index) const {
+    const int64_t start = index / bundles_of_block() * panels();
+    const int64_t first = start + index % bundles_of_block() * panels_together();
     return {first, std::min(first + panels_together(), start + panels())};
   }
-  // The group that holds a panel.
-  PanelRange GroupOf(int64_t panel) const {
-    return GroupAt(panel / panels() * groups_of_block() + panel % panels() / panels_together());
+  // The bundle that holds a panel.
+  PanelRange BundleOf(int64_t panel) const {
+    return BundleAt(panel / panels() * bundles_of_block() + panel % panels() / panels_together());
   }
   PanelLayout LayoutOf(int64_t panel) const {
-    const PanelRange group = GroupOf(panel);
-    return {(group.first * depth() + panel - group.first) * kPanelOutputs,
-            (group.last - group.first) * kPanelOutputs};
+    const PanelRange bundle = BundleOf(panel);
+    return {(bundle.first * depth() + panel - bundle.first) * kPanelOutputs,
+            (bundle.last - bundle.first) * kPanelOutputs};
   }
 
  private:
-  int64_t panels_together() const { return type == WeightType::kInt8 ? 2 : 1; }
-  int64_t groups_of_block() const { return (panels() + panels_together() - 1) / panels_together(); }
+  int64_t panels_together() const { return type == Element::kInt8 ? 2 : 1; }
+  int64_t bundles_of_block() const {
+    return (panels() + panels_together() - 1) / panels_together();
+  }
 };
 
-// `source`: of the weights that the contraction points to; `type` itself unless that is int8.
-PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source,
-                              ThreadPool* pool = nullptr);
+// `step`: one of the plan's, whose weights have data.
+PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool = nullptr);
 
-// `bias` in panel order, zeros past the end: [block][panel][32].
+// The bias of a plan, by feature of the destination, in panel order: [block][panel][32], zeros for
+// outputs that are dropped. REQUIRES: no row groups.
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
 
-// Packs one row block of x for `blocks`; `packed` is the whole batch's buffer,
-// tokens · blocks.count · depth() floats. Pieces [0, RowPieces) are the same work in parts, for
+// Packs one row tile of x for `blocks`; `packed` is the whole batch's buffer,
+// rows · blocks.count · depth() floats. Pieces [0, RowPieces) are the same work in parts, for
 // several threads.
-void PackRowBlock(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
-                  RowBlock rows, float* packed);
+void PackRowTile(const PackedContraction& contraction, BlockRange blocks, ConstRows x, RowTile rows,
+                 float* packed);
 int64_t RowPieces(const PackedContraction& contraction, BlockRange blocks);
 void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
-                  RowBlock rows, int64_t piece, float* packed);
+                  RowTile rows, int64_t piece, float* packed);
 
 // A batch as it was packed.
 struct PackedRows {
@@ -118,30 +130,31 @@ struct PackedRows {
   BlockRange blocks;
 };
 
-struct ContractionCall {
+struct ContractionJob {
   const PackedContraction* contraction = nullptr;
   PackedRows rows;  // blocks: at least those of the panels
   int64_t tokens = 0;
-  Rows y;  // y[t, dst(b, n) - first_feature]
+  Rows y;  // y[t, feature - first_feature]
   int64_t first_feature = 0;
-  int64_t outputs = 0;          // per block; those at or past it are not stored
   const float* bias = nullptr;  // panel order; null: none
   Epilogue epilogue;            // residual has y's columns
+
+  int64_t row_count() const { return tokens * contraction->groups; }
 };
 
-// Computes the outputs of `panels` for all rows of the call, epilogue included. One thread; several
-// may work on disjoint panels of a call. Scratch: kPanel.
-void ContractPanels(const ContractionCall& call, PanelRange panels, Scratch& scratch);
+// Computes the outputs of `panels` for all rows of the job, epilogue included. One thread; several
+// may work on disjoint panels of a job. Scratch: kPanel.
+void ContractPanels(const ContractionJob& job, PanelRange panels, Scratch& scratch);
 
 // y[t, :] = activation(sum[t, :] + bias) + residual[t, :] over `features` columns, for rows of
 // `rows`.
-struct FinishCall {
+struct FinishJob {
   ConstRows sum;
   Rows y;
   int64_t features = 0;
   const float* bias = nullptr;  // by feature; null: none
   Epilogue epilogue;
 };
-void FinishRows(const FinishCall& call, RowBlock rows);
+void FinishRows(const FinishJob& job, RowTile rows);
 
 }  // namespace dyad::kernels

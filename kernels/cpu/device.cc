@@ -15,7 +15,7 @@ namespace {
 
 class CpuLayer final : public Layer {
  public:
-  CpuLayer(const LinearSpec& spec, ThreadPool& pool) : packed(spec, &pool) {}
+  CpuLayer(const Plan& plan, ThreadPool& pool) : packed(plan, &pool) {}
 
   int64_t in_features() const override { return packed.in_features(); }
   int64_t out_features() const override { return packed.out_features(); }
@@ -55,8 +55,8 @@ void CpuDevice::RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run
   threads_->Run(tasks, [&](int64_t task) { run(task); });
 }
 
-std::unique_ptr<Layer> CpuDevice::Pack(const LinearSpec& spec) {
-  return std::make_unique<CpuLayer>(spec, *threads_);
+std::unique_ptr<Layer> CpuDevice::Pack(const Plan& plan) {
+  return std::make_unique<CpuLayer>(plan, *threads_);
 }
 
 std::unique_ptr<Table> CpuDevice::MakeTable(TableSource source) {

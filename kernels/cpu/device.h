@@ -24,7 +24,7 @@ class CpuDevice final : public Device {
   DeviceInfo info() const override;
 
   void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) override;
-  std::unique_ptr<Layer> Pack(const LinearSpec& spec) override;
+  std::unique_ptr<Layer> Pack(const Plan& plan) override;
   std::unique_ptr<Table> MakeTable(TableSource source) override;
   std::unique_ptr<Norm> MakeNorm(NormSource source) override;
   Matrix Allocate(int64_t rows, int64_t columns) override;

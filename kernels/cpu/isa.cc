@@ -1,8 +1,6 @@
 // The choice of instruction set: declared in kernels/linear.h, used by every kernel.
 #include "kernels/cpu/targets.h"
 //
-#include <array>
-
 #include "hwy/highway.h"
 #include "kernels/linear.h"
 
@@ -15,16 +13,17 @@ struct Isa {
 };
 
 // Best first.
-constexpr std::array<Isa, 3> kIsas = {{
+const std::vector<Isa>& Isas() {
+  static const auto* const isas = new std::vector<Isa> {
 #if HWY_ARCH_X86
-    {"avx512", HWY_AVX3},
-    {"avx2", HWY_AVX2},
+    {"avx512", HWY_AVX3}, {"avx2", HWY_AVX2},
 #else
     {"neon", HWY_NEON},
-    {"neon", 0},
 #endif
-    {"scalar", HWY_STATIC_TARGET},
-}};
+        {"scalar", HWY_STATIC_TARGET},
+  };
+  return *isas;
+}
 
 // What the processor runs, before anything is forced.
 int64_t RunnableTargets() {
@@ -36,14 +35,14 @@ int64_t RunnableTargets() {
 
 std::vector<std::string_view> SupportedIsas() {
   std::vector<std::string_view> names;
-  for (const Isa& isa : kIsas) {
+  for (const Isa& isa : Isas()) {
     if ((RunnableTargets() & isa.target) != 0) names.push_back(isa.name);
   }
   return names;
 }
 
 bool ForceIsa(std::string_view name) {
-  for (const Isa& isa : kIsas) {
+  for (const Isa& isa : Isas()) {
     if (isa.name != name || (RunnableTargets() & isa.target) == 0) continue;
     hwy::GetChosenTarget().Update(isa.target);
     return true;
@@ -55,10 +54,10 @@ std::string_view CurrentIsa() {
   // Index 0 of a dispatch table chooses, the following ones are targets from the best on.
   hwy::ChosenTarget& chosen = hwy::GetChosenTarget();
   if (!chosen.IsInitialized()) chosen.Update(RunnableTargets());
-  for (const Isa& isa : kIsas) {
+  for (const Isa& isa : Isas()) {
     hwy::ChosenTarget of_isa;
     of_isa.Update(isa.target);
-    if (isa.target != 0 && of_isa.GetIndex() == chosen.GetIndex()) return isa.name;
+    if (of_isa.GetIndex() == chosen.GetIndex()) return isa.name;
   }
   return "scalar";
 }

@@ -1,6 +1,7 @@
 // Packing of weights, once at load: the layout is in kernels/cpu/contraction.h.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "kernels/cpu/contraction.h"
 #include "kernels/float16.h"
@@ -9,14 +10,7 @@
 namespace dyad::kernels {
 namespace {
 
-// Element k of output n of block b in a term's weights.
-template <typename Source>
-const Source* ElementAt(const WeightView& view, int64_t b, int64_t n, int64_t k) {
-  return static_cast<const Source*>(view.data) + b * view.block_stride + n * view.output_stride +
-         k * view.depth_stride;
-}
-
-// Stored weights that int8 is made from.
+// A weight as it is stored: its bits, and its value.
 struct Float32 {
   float bits;
   float value() const { return bits; }
@@ -30,19 +24,48 @@ struct Float16 {
   float value() const { return FromFloat16(bits); }
 };
 
+// visit(Stored()) with the type of `element`. REQUIRES: no int8.
+template <typename Visit>
+void VisitStored(Element element, Visit visit) {
+  switch (element) {
+    case Element::kFloat32:
+      return visit(Float32());
+    case Element::kBfloat16:
+      return visit(Bfloat16());
+    case Element::kFloat16:
+      return visit(Float16());
+    case Element::kInt8:
+      return;
+  }
+}
+
+// Element k of output n of block b in a term's weights.
+template <typename Stored>
+const Stored* ElementAt(const Weights& weights, int64_t b, int64_t n, int64_t k) {
+  return static_cast<const Stored*>(weights.data) + b * weights.block + n * weights.output +
+         k * weights.depth;
+}
+
+float LargestMagnitude(const Term& term, int64_t b, int64_t n, int64_t depth) {
+  float largest = 0;
+  VisitStored(term.weights.element, [&]<typename Stored>(Stored) {
+    const auto* row = ElementAt<Stored>(term.weights, b, n, 0);
+    for (int64_t k = 0; k < depth; ++k) {
+      largest = std::max(largest, std::abs(row[k * term.weights.depth].value()));
+    }
+  });
+  return largest;
+}
+
 // [block][panel][32], one scale over all terms of an output; zeros past the end.
-template <typename Source>
-std::vector<float> Int8Scales(const Contraction& from, const PackedContraction& to) {
+std::vector<float> Int8Scales(const Contract& from, const PackedContraction& to) {
   const int64_t padded = to.panels() * kPanelOutputs;
   std::vector<float> scales(static_cast<size_t>(to.blocks * padded), 0.0f);
   for (int64_t b = 0; b < to.blocks; ++b) {
     for (int64_t n = 0; n < to.outputs; ++n) {
       float largest = 0;
       for (const Term& term : from.terms) {
-        const Source* row = ElementAt<Source>(term.weight, b, n, 0);
-        for (int64_t k = 0; k < from.depth; ++k) {
-          largest = std::max(largest, std::abs(row[k * term.weight.depth_stride].value()));
-        }
+        largest = std::max(largest, LargestMagnitude(term, b, n, from.depth));
       }
       scales[static_cast<size_t>(b * padded + n)] = Int8Scale(largest);
     }
@@ -50,22 +73,57 @@ std::vector<float> Int8Scales(const Contraction& from, const PackedContraction& 
   return scales;
 }
 
-// convert(weight, output within the padded outputs of all blocks): as it is stored.
-template <typename T, typename Source, typename Convert>
-void PackTyped(const Contraction& from, PackedContraction& to, ThreadPool* pool, Convert convert) {
-  const auto pack = [&](int64_t panel) {
-    const PanelLayout layout = to.LayoutOf(panel);
-    const int64_t first = panel % to.panels() * kPanelOutputs;
-    const int64_t count = std::min(kPanelOutputs, to.outputs - first);
-    T* row = to.weights.as<T>() + layout.offset;
-    for (const Term& term : from.terms) {
-      for (int64_t k = 0; k < from.depth; ++k, row += layout.step) {
-        const Source* source = ElementAt<Source>(term.weight, panel / to.panels(), first, k);
-        for (int64_t n = 0; n < count; ++n) {
-          row[n] = convert(source[n * term.weight.output_stride], panel * kPanelOutputs + n);
+// A term's part of one panel, at `row`. convert(weight, output of the panel): as it is packed.
+template <typename Packed, typename Stored, typename Convert>
+void PackTerm(const PackedContraction& to, int64_t panel, const Term& term, Packed* row,
+              Convert convert) {
+  const int64_t first = panel % to.panels() * kPanelOutputs;
+  const int64_t count = std::min(kPanelOutputs, to.outputs - first);
+  const int64_t step = to.LayoutOf(panel).step;
+  for (int64_t k = 0; k < to.term_depth; ++k, row += step) {
+    const auto* source = ElementAt<Stored>(term.weights, panel / to.panels(), first, k);
+    for (int64_t n = 0; n < count; ++n) row[n] = convert(source[n * term.weights.output], n);
+    std::fill(row + count, row + kPanelOutputs, Packed{0});  // the bits of 0.0 in every type
+  }
+}
+
+// What a panel is packed to: `Packed` are the bits of `type`.
+template <typename Packed, Element type>
+void PackPanel(const Contract& from, PackedContraction& to, int64_t panel) {
+  const PanelLayout layout = to.LayoutOf(panel);
+  Packed* row = to.weights.as<Packed>() + layout.offset;
+  for (const Term& term : from.terms) {
+    VisitStored(term.weights.element, [&]<typename Stored>(Stored) {
+      PackTerm<Packed, Stored>(to, panel, term, row, [&](Stored weight, int64_t n) -> Packed {
+        if constexpr (type == Element::kInt8) {
+          return QuantizeInt8(weight.value(),
+                              to.scales[static_cast<size_t>(panel * kPanelOutputs + n)]);
+        } else if constexpr (type == Element::kBfloat16) {
+          return std::is_same_v<Stored, Bfloat16> ? static_cast<Packed>(weight.bits)
+                                                  : ToBfloat16(weight.value());
+        } else if constexpr (type == Element::kFloat16) {
+          return std::is_same_v<Stored, Float16> ? static_cast<Packed>(weight.bits)
+                                                 : ToFloat16(weight.value());
+        } else {
+          return weight.value();
         }
-        std::fill(row + count, row + kPanelOutputs, T{0});  // the bits of 0.0 in every type
-      }
+      });
+    });
+    row += layout.step * to.term_depth;
+  }
+}
+
+void PackPanels(const Contract& from, PackedContraction& to, ThreadPool* pool) {
+  const auto pack = [&](int64_t panel) {
+    switch (to.type) {
+      case Element::kFloat32:
+        return PackPanel<float, Element::kFloat32>(from, to, panel);
+      case Element::kBfloat16:
+        return PackPanel<uint16_t, Element::kBfloat16>(from, to, panel);
+      case Element::kFloat16:
+        return PackPanel<uint16_t, Element::kFloat16>(from, to, panel);
+      case Element::kInt8:
+        return PackPanel<int8_t, Element::kInt8>(from, to, panel);
     }
   };
   const int64_t panels = to.all_panels().last;
@@ -73,61 +131,49 @@ void PackTyped(const Contraction& from, PackedContraction& to, ThreadPool* pool,
   for (int64_t panel = 0; panel < panels; ++panel) pack(panel);
 }
 
-template <typename Source>
-void PackInt8(const Contraction& from, PackedContraction& to, ThreadPool* pool) {
-  to.scales = Int8Scales<Source>(from, to);
-  PackTyped<int8_t, Source>(from, to, pool, [&](Source weight, int64_t output) {
-    return QuantizeInt8(weight.value(), to.scales[static_cast<size_t>(output)]);
-  });
+// value(b, n) for each output, in panel order: [block][panel][32], zeros past the end.
+template <typename Value>
+std::vector<float> InPanelOrder(const PackedContraction& contraction, Value value) {
+  const int64_t padded = contraction.panels() * kPanelOutputs;
+  std::vector<float> packed(static_cast<size_t>(contraction.blocks * padded), 0.0f);
+  for (int64_t b = 0; b < contraction.blocks; ++b) {
+    for (int64_t n = 0; n < contraction.outputs; ++n) {
+      packed[static_cast<size_t>(b * padded + n)] = value(b, n);
+    }
+  }
+  return packed;
 }
 
 }  // namespace
 
-PackedContraction PackWeights(const Contraction& contraction, WeightType type, WeightType source,
-                              ThreadPool* pool) {
+PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool) {
   PackedContraction packed;
-  packed.type = type;
-  packed.blocks = contraction.blocks;
-  packed.outputs = contraction.outputs;
-  packed.term_depth = contraction.depth;
-  for (const Term& term : contraction.terms) packed.sources.push_back(term.source);
-  packed.destination = contraction.destination;
-  packed.combine = contraction.combine;
+  packed.type = plan.type;
+  packed.blocks = step.blocks;
+  packed.groups = step.groups;
+  packed.outputs = step.outputs;
+  packed.term_depth = step.depth;
+  for (const Term& term : step.terms) packed.sources.push_back(term.source);
+  packed.source_width = plan.widths[static_cast<size_t>(step.source)];
+  packed.destination = step.view;
+  packed.destination_width = plan.widths[static_cast<size_t>(step.destination)];
   packed.weights = AlignedBuffer::Kept(packed.all_panels().last * packed.depth() * kPanelOutputs *
-                                       WeightBytes(type));
-  const auto bits = [](auto weight, int64_t) { return weight; };
-  switch (type) {
-    case WeightType::kFloat32:
-      PackTyped<uint32_t, uint32_t>(contraction, packed, pool, bits);
-      break;
-    case WeightType::kBfloat16:
-    case WeightType::kFloat16:
-      PackTyped<uint16_t, uint16_t>(contraction, packed, pool, bits);
-      break;
-    case WeightType::kInt8:
-      if (source == WeightType::kBfloat16) {
-        PackInt8<Bfloat16>(contraction, packed, pool);
-      } else if (source == WeightType::kFloat16) {
-        PackInt8<Float16>(contraction, packed, pool);
-      } else {
-        PackInt8<Float32>(contraction, packed, pool);
-      }
-      break;
+                                       ElementBytes(plan.type));
+  if (plan.type == Element::kInt8) packed.scales = Int8Scales(step, packed);
+  PackPanels(step, packed, pool);
+  if (!step.bias.empty()) {
+    packed.bias = InPanelOrder(packed, [&](int64_t b, int64_t n) {
+      return step.bias[static_cast<size_t>(b * step.outputs + n)];
+    });
   }
   return packed;
 }
 
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias) {
-  const int64_t padded = contraction.panels() * kPanelOutputs;
-  std::vector<float> packed(static_cast<size_t>(contraction.blocks * padded), 0.0f);
-  const FeatureView& view = contraction.destination;
-  for (int64_t b = 0; b < contraction.blocks; ++b) {
-    for (int64_t n = 0; n < contraction.outputs; ++n) {
-      packed[static_cast<size_t>(b * padded + n)] =
-          bias[static_cast<size_t>(view.offset + b * view.block_stride + n * view.stride)];
-    }
-  }
-  return packed;
+  return InPanelOrder(contraction, [&](int64_t b, int64_t n) {
+    const int64_t feature = contraction.destination.At(b, 0, n);
+    return feature < std::ssize(bias) ? bias[static_cast<size_t>(feature)] : 0.0f;
+  });
 }
 
 }  // namespace dyad::kernels

@@ -1,4 +1,4 @@
-// Packing of rows, on each call: the layout is in kernels/cpu/contraction.h.
+// Packing of rows, on each run: the layout is in kernels/cpu/contraction.h.
 #include <algorithm>
 #include <cstring>
 
@@ -7,7 +7,7 @@
 namespace dyad::kernels {
 namespace {
 
-constexpr int64_t kPieceFloats = 256;  // of a row; about a microsecond for a full row block
+constexpr int64_t kPieceFloats = 256;  // of a row; about a microsecond for a full row tile
 constexpr int64_t kSquare = 4;
 
 // Four floats, which every processor of 64 bits shuffles in registers.
@@ -90,60 +90,91 @@ void Interleave(const float* from, int64_t row_stride, int64_t stride, int64_t r
 }
 
 // Blocks that a piece takes together.
-int64_t BlocksTogether(const PackedContraction& contraction, const FeatureView& view) {
-  const bool side_by_side = view.block_stride == 1 && view.stride != 1;
+int64_t BlocksTogether(const PackedContraction& contraction, const View& view) {
+  const bool side_by_side = view.block == 1 && view.stride != 1;
   return side_by_side && contraction.blocks % kSquare == 0 ? kSquare : 1;
 }
 
-// The pieces of a term: [group of blocks][part of the depth].
+// The pieces of a term: [blocks together][part of the depth].
 struct TermPieces {
   int64_t together = 1;  // blocks
   int64_t depth = 0;     // k of a piece
-  int64_t of_group = 0;
+  int64_t of_blocks = 0;
   int64_t count = 0;
 };
-TermPieces PiecesOf(const PackedContraction& contraction, BlockRange blocks,
-                    const FeatureView& view) {
+TermPieces PiecesOf(const PackedContraction& contraction, BlockRange blocks, const View& view) {
   const int64_t together = BlocksTogether(contraction, view);
   const int64_t depth = kPieceFloats / together;
-  const int64_t of_group = (contraction.term_depth + depth - 1) / depth;
-  return {together, depth, of_group, blocks.count / together * of_group};
+  const int64_t of_blocks = (contraction.term_depth + depth - 1) / depth;
+  return {together, depth, of_blocks, blocks.count / together * of_blocks};
+}
+
+// Packs element by element, whatever the view: rows of several groups, and features past the end.
+struct Elements {
+  const View* view;
+  int64_t block, first_k;
+  int64_t depth;
+  float* to;  // [depth][rows]
+};
+void GatherElements(const PackedContraction& contraction, ConstRows x, RowTile rows,
+                    const Elements& elements) {
+  const float* row_data[kRowTile];
+  int64_t first[kRowTile];  // feature of k = 0 in each row
+  for (int64_t r = 0; r < rows.count; ++r) {
+    const int64_t row = rows.first + r;
+    row_data[r] = x.data + row / contraction.groups * x.stride;
+    first[r] = elements.view->At(elements.block, row % contraction.groups, elements.first_k);
+  }
+  float* to = elements.to;
+  for (int64_t k = 0; k < elements.depth; ++k) {
+    for (int64_t r = 0; r < rows.count; ++r) {
+      const int64_t feature = first[r] + k * elements.view->stride;
+      *to++ = feature < contraction.source_width ? row_data[r][feature] : 0.0f;
+    }
+  }
 }
 
 }  // namespace
 
 int64_t PackedContraction::blocks_together() const {
   int64_t together = 1;
-  for (const FeatureView& view : sources)
-    together = std::max(together, BlocksTogether(*this, view));
+  for (const View& view : sources) together = std::max(together, BlocksTogether(*this, view));
   return together;
 }
 
 int64_t RowPieces(const PackedContraction& contraction, BlockRange blocks) {
   int64_t pieces = 0;
-  for (const FeatureView& view : contraction.sources) {
+  for (const View& view : contraction.sources) {
     pieces += PiecesOf(contraction, blocks, view).count;
   }
   return pieces;
 }
 
 void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
-                  RowBlock rows, int64_t piece, float* packed) {
+                  RowTile rows, int64_t piece, float* packed) {
   size_t term = 0;
   TermPieces pieces = PiecesOf(contraction, blocks, contraction.sources[term]);
   while (piece >= pieces.count) {
     piece -= pieces.count;
     pieces = PiecesOf(contraction, blocks, contraction.sources[++term]);
   }
-  const FeatureView& view = contraction.sources[term];
-  const int64_t block = piece / pieces.of_group * pieces.together;  // of the range
-  const int64_t first_k = piece % pieces.of_group * pieces.depth;
+  const View& view = contraction.sources[term];
+  const int64_t block = piece / pieces.of_blocks * pieces.together;  // of the range
+  const int64_t first_k = piece % pieces.of_blocks * pieces.depth;
   const int64_t depth = std::min(pieces.depth, contraction.term_depth - first_k);
   const int64_t block_floats = contraction.depth() * rows.count;
-  const float* from = x.data + rows.first * x.stride + view.offset +
-                      (blocks.first + block) * view.block_stride + first_k * view.stride;
+  const int64_t last_block = blocks.first + block + pieces.together - 1;
   float* to = packed + rows.first * blocks.count * contraction.depth() + block * block_floats +
               (static_cast<int64_t>(term) * contraction.term_depth + first_k) * rows.count;
+  if (contraction.groups > 1 ||
+      view.At(last_block, 0, first_k + depth - 1) >= contraction.source_width) {
+    for (int64_t b = 0; b < pieces.together; ++b) {
+      GatherElements(contraction, x, rows,
+                     {&view, blocks.first + block + b, first_k, depth, to + b * block_floats});
+    }
+    return;
+  }
+  const float* from = x.data + rows.first * x.stride + view.At(blocks.first + block, 0, first_k);
   if (rows.count >= kSquare && pieces.together == kSquare) {
     return TransposeSquares({from, view.stride, {to, block_floats}, rows.count, depth}, x.stride,
                             rows.count);
@@ -155,13 +186,13 @@ void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, Const
                      x.stride, rows.count);
   }
   for (int64_t b = 0; b < pieces.together; ++b) {
-    Interleave(from + b * view.block_stride + done * view.stride, x.stride, view.stride, rows.count,
+    Interleave(from + b * view.block + done * view.stride, x.stride, view.stride, rows.count,
                depth - done, to + b * block_floats + done * rows.count);
   }
 }
 
-void PackRowBlock(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
-                  RowBlock rows, float* packed) {
+void PackRowTile(const PackedContraction& contraction, BlockRange blocks, ConstRows x, RowTile rows,
+                 float* packed) {
   const int64_t pieces = RowPieces(contraction, blocks);
   for (int64_t piece = 0; piece < pieces; ++piece) {
     PackRowPiece(contraction, blocks, x, rows, piece, packed);

@@ -13,10 +13,10 @@ namespace dyad::kernels {
 namespace {
 
 // Element i of a row of a floating-point type, as float32.
-float Widen(const std::byte* row, WeightType type, int64_t i) {
+float Widen(const std::byte* row, Element type, int64_t i) {
   const auto* halves = reinterpret_cast<const uint16_t*>(row);
-  return type == WeightType::kFloat32    ? reinterpret_cast<const float*>(row)[i]
-         : type == WeightType::kBfloat16 ? FromBfloat16(halves[i])
+  return type == Element::kFloat32    ? reinterpret_cast<const float*>(row)[i]
+         : type == Element::kBfloat16 ? FromBfloat16(halves[i])
                                          : FromFloat16(halves[i]);
 }
 
@@ -31,7 +31,7 @@ QuantizedRows Quantize(const TableSource& source, ThreadPool& pool) {
   QuantizedRows result = {
       std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(source.rows * columns)),
       std::vector<float>(static_cast<size_t>(source.rows))};
-  const int64_t row_bytes = columns * WeightBytes(source.stored);
+  const int64_t row_bytes = columns * ElementBytes(source.stored);
   pool.Run((source.rows + kTaskRows - 1) / kTaskRows, [&](int64_t task) {
     const int64_t last = std::min(source.rows, (task + 1) * kTaskRows);
     for (int64_t row = task * kTaskRows; row < last; ++row) {
@@ -64,7 +64,7 @@ void Take(const Value* values, int64_t columns, Lookup lookup, Widening widen, f
 
 CpuTable::CpuTable(TableSource source, ThreadPool& pool)
     : type_(source.type), rows_(source.rows), columns_(source.columns) {
-  if (type_ == WeightType::kInt8) {
+  if (type_ == Element::kInt8) {
     QuantizedRows quantized = Quantize(source, pool);
     data_ = std::move(quantized.data);
     scales_ = std::move(quantized.scales);
@@ -72,35 +72,35 @@ CpuTable::CpuTable(TableSource source, ThreadPool& pool)
   }
   data_ = std::move(source.owned);
   if (data_ != nullptr) return;
-  const auto bytes = static_cast<size_t>(rows_ * columns_ * WeightBytes(type_));
+  const auto bytes = static_cast<size_t>(rows_ * columns_ * ElementBytes(type_));
   data_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
   std::memcpy(data_.get(), source.data, bytes);
 }
 
 int64_t CpuTable::bytes() const {
-  return rows_ * columns_ * WeightBytes(type_) +
+  return rows_ * columns_ * ElementBytes(type_) +
          static_cast<int64_t>(scales_.size() * sizeof(float));
 }
 
 void CpuTable::LookUp(std::span<const int32_t> ids, int64_t offset, Lookup lookup, Rows y) const {
   for (size_t t = 0; t < ids.size(); ++t) {
     const int64_t row = ids[t] + offset;
-    const std::byte* values = data_.get() + row * columns_ * WeightBytes(type_);
+    const std::byte* values = data_.get() + row * columns_ * ElementBytes(type_);
     float* to = y.data + static_cast<int64_t>(t) * y.stride;
     const auto* halves = reinterpret_cast<const uint16_t*>(values);
     switch (type_) {
-      case WeightType::kFloat32:
+      case Element::kFloat32:
         Take(
             reinterpret_cast<const float*>(values), columns_, lookup, [](float v) { return v; },
             to);
         break;
-      case WeightType::kBfloat16:
+      case Element::kBfloat16:
         Take(halves, columns_, lookup, FromBfloat16, to);
         break;
-      case WeightType::kFloat16:
+      case Element::kFloat16:
         Take(halves, columns_, lookup, FromFloat16, to);
         break;
-      case WeightType::kInt8: {
+      case Element::kInt8: {
         const float scale = scales_[static_cast<size_t>(row)];
         Take(
             reinterpret_cast<const int8_t*>(values), columns_, lookup,

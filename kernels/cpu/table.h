@@ -23,7 +23,7 @@ class CpuTable final : public Table {
 
  private:
   std::unique_ptr<std::byte[]> data_;
-  WeightType type_;
+  Element type_;
   int64_t rows_;
   int64_t columns_;
   std::vector<float> scales_;  // of int8, one for each row

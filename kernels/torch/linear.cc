@@ -12,7 +12,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +21,7 @@
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/eye.h"
+#include "kernels/structures/structures.h"
 #include "kernels/thread_pool.h"
 #include "nlohmann/json.hpp"
 #include "torch/custom_class.h"
@@ -39,26 +39,21 @@ struct Named {
 
 // A type that weights are packed in, and the type that the kernels read them in.
 struct PackedAs {
-  WeightType type;
+  Element type;
   at::ScalarType source;
 };
 
 constexpr Named<PackedAs> kWeightTypes[] = {
-    {"float32", {WeightType::kFloat32, at::kFloat}},
-    {"bfloat16", {WeightType::kBfloat16, at::kBFloat16}},
-    {"float16", {WeightType::kFloat16, at::kHalf}},
-    {"int8", {WeightType::kInt8, at::kFloat}},  // quantised while packing, from float32
+    {"float32", {Element::kFloat32, at::kFloat}},
+    {"bfloat16", {Element::kBfloat16, at::kBFloat16}},
+    {"float16", {Element::kFloat16, at::kHalf}},
+    {"int8", {Element::kInt8, at::kFloat}},  // quantised while packing, from float32
 };
 constexpr Named<Activation> kActivations[] = {
     {"none", Activation::kNone},
     {"relu", Activation::kRelu},
     {"gelu", Activation::kGelu},
     {"gelu_tanh", Activation::kGeluTanh},
-};
-constexpr Named<DyadVariant> kVariants[] = {
-    {"it", DyadVariant::kIt},
-    {"ot", DyadVariant::kOt},
-    {"dt", DyadVariant::kDt},
 };
 constexpr at::ScalarType kStoredTypes[] = {at::kFloat, at::kBFloat16, at::kHalf, at::kDouble};
 
@@ -75,50 +70,11 @@ Value Choose(const Named<Value> (&table)[n], std::string_view field, const std::
 
 // --- The constructor's arguments -> a checked layer -----------------------------------------
 
-// What a spec points to: contiguous, on the CPU, finite, of the weight type's source type.
+// A plan and the tensors that it points into: contiguous, on the CPU, finite.
 struct Layer {
-  std::vector<at::Tensor> weights;  // dense: weight [out, in]; dyad: wl, wu [blocks, …, …]
-  std::vector<float> bias;          // [out] or empty
-  WeightType type = WeightType::kFloat32;
-  DyadVariant variant = DyadVariant::kIt;
-
-  bool is_dyad() const { return weights.size() == 2; }
+  std::vector<at::Tensor> tensors;
+  Plan plan;
 };
-
-LinearSpec SpecOf(const Layer& layer, std::span<const float> bias) {
-  const at::Tensor& first = layer.weights.front();
-  if (!layer.is_dyad()) {
-    return DenseSpec(first.size(1), first.size(0), layer.type, first.data_ptr(), bias);
-  }
-  const int64_t blocks = first.size(0);
-  return DyadSpec(blocks * first.size(2), blocks * first.size(1), layer.type, layer.variant,
-                  {blocks, first.data_ptr(), layer.weights.back().data_ptr()}, bias);
-}
-
-std::string FoundNames(const Tensors& tensors) {
-  std::vector<std::string> names;
-  for (const auto& entry : tensors) names.push_back(entry.key());
-  std::sort(names.begin(), names.end());
-  std::string text;
-  for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
-  return text.empty() ? "none" : text;
-}
-
-void CheckNames(const Tensors& tensors, const std::string& kind,
-                const std::vector<std::string>& required) {
-  size_t known = tensors.contains("bias") ? 1 : 0;
-  std::string expected;
-  for (const std::string& name : required) {
-    known += tensors.contains(name) ? 1 : 0;
-    expected += name + ", ";
-  }
-  const bool complete = std::all_of(required.begin(), required.end(), [&](const std::string& name) {
-    return tensors.contains(name);
-  });
-  TORCH_CHECK_VALUE(complete && known == tensors.size(),
-                    "tensors has the keys: ", FoundNames(tensors), "; kind '", kind,
-                    "' expects: ", expected, "and bias if there is one");
-}
 
 // A copy of our own: later changes of the caller's tensor do not reach the layer.
 at::Tensor Convert(const Tensors& tensors, const std::string& name,
@@ -141,64 +97,63 @@ at::Tensor Convert(const Tensors& tensors, const std::string& name,
   return copy;
 }
 
-void CheckShape(const at::Tensor& tensor, std::string_view name, std::string_view expected,
-                bool as_expected) {
-  TORCH_CHECK_VALUE(as_expected, "tensors['", name, "'] has shape ", tensor.sizes(), "; expected ",
-                    expected);
+OptionValue OptionOf(const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_integer()) return value.get<int64_t>();
+  if (value.is_number()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  return std::monostate();
 }
 
-// DYAD writes its bias as a column.
-std::vector<float> ConvertBias(const Tensors& tensors, const Layer& layer) {
-  if (!tensors.contains("bias")) return {};
-  const int64_t out = SpecOf(layer, {}).out_features;
-  const at::Tensor bias = Convert(tensors, "bias", {"float32", at::kFloat});
-  const bool vector = bias.dim() == 1;
-  const bool column = layer.is_dyad() && bias.dim() == 2 && bias.size(1) == 1;
-  CheckShape(bias, "bias",
-             layer.is_dyad() ? c10::str("[", out, "] or [", out, ", 1]") : c10::str("[", out, "]"),
-             (vector || column) && bias.size(0) == out);
-  const float* data = bias.data_ptr<float>();
-  return {data, data + out};
-}
-
-// The options of a kind; `variant` is the only one there is, of dyad.
-DyadVariant ParseOptions(const std::string& kind, const std::string& text) {
+Options ParseOptions(const std::string& text) {
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   TORCH_CHECK_VALUE(json.is_object(), "options_json is '", text, "'; expected a JSON object");
-  std::string variant = "it";
-  for (const auto& [member, value] : json.items()) {
-    TORCH_CHECK_VALUE(kind == "dyad" && member == "variant", "options_json has the member '",
-                      member, "'; kind '", kind, "' has no such option");
-    TORCH_CHECK_VALUE(value.is_string(), "options_json: variant is ", value.type_name(),
-                      "; expected a string");
-    variant = value.get<std::string>();
-  }
-  return Choose(kVariants, "options_json: variant", variant);
+  Options options("options_json");
+  for (const auto& [member, value] : json.items()) options.Add(member, OptionOf(value));
+  return options;
+}
+
+void CheckNames(const Structure& structure, const Leaves& leaves) {
+  std::string expected;
+  for (const std::string_view leaf : structure.leaves) expected.append(leaf).append(", ");
+  TORCH_CHECK_VALUE(structure.Matches(leaves), "tensors has the keys: ", leaves.Names(), "; kind '",
+                    structure.kind, "' expects: ", expected, "and bias if there is one");
 }
 
 Layer MakeLayer(const std::string& kind, const Tensors& tensors, const std::string& options_json,
                 const std::string& weight_dtype) {
-  TORCH_CHECK_VALUE(kind == "dense" || kind == "dyad", "kind is '", kind,
-                    "'; expected one of: dense, dyad");
+  const Structure* const structure = FindStructure(kind);
+  TORCH_CHECK_VALUE(structure != nullptr, "kind is '", kind,
+                    "'; expected one of: ", StructureKinds());
   const PackedAs packed = Choose(kWeightTypes, "weight_dtype", weight_dtype);
-  Layer layer;
-  layer.type = packed.type;
-  layer.variant = ParseOptions(kind, options_json);
-  const std::vector<std::string> names =
-      kind == "dense" ? std::vector<std::string>{"weight"} : std::vector<std::string>{"wl", "wu"};
-  CheckNames(tensors, kind, names);
-  for (const std::string& name : names) {
-    layer.weights.push_back(Convert(tensors, name, {weight_dtype, packed.source}));
+  const Options options = ParseOptions(options_json);
+  Leaves leaves("tensors['", "']");
+  for (const auto& entry : tensors) {
+    leaves.Add(entry.key(),
+               {.name = "tensors['" + entry.key() + "']", .shape = entry.value().sizes().vec()});
   }
-  const at::Tensor& first = layer.weights.front();
-  const int64_t dimensions = kind == "dense" ? 2 : 3;
-  CheckShape(first, names[0],
-             kind == "dense" ? "[out, in], both at least 1"
-                             : "[blocks, out/blocks, in/blocks], each at least 1",
-             first.dim() == dimensions && first.numel() > 0);
-  CheckShape(layer.weights.back(), names.back(), c10::str("the shape of wl, ", first.sizes()),
-             layer.weights.back().sizes() == first.sizes());
-  layer.bias = ConvertBias(tensors, layer);
+  CheckNames(*structure, leaves);
+  Layer layer;
+  // First the shapes, then the numbers.
+  const auto compile = [&] {
+    Options left = options;
+    const Fault fault = CompileLayer(*structure, leaves, left, {}, layer.plan);
+    TORCH_CHECK_VALUE(fault.empty(), fault);
+  };
+  compile();
+  TORCH_CHECK_VALUE(leaves.untaken().empty(), "tensors has the keys: ", leaves.Names(), "; kind '",
+                    kind, "' has no use for ", leaves.untaken().front(),
+                    "; expected its own tensors, and bias if there is one");
+  for (const auto& [name, use] : leaves.taken()) {
+    const bool weights = use == LeafUse::kWeights;
+    layer.tensors.push_back(weights ? Convert(tensors, name, {weight_dtype, packed.source})
+                                    : Convert(tensors, name, {"float32", at::kFloat}));
+    Leaf& leaf = leaves.at(name);
+    leaf.data = layer.tensors.back().data_ptr();
+    leaf.element = weights && packed.type != Element::kInt8 ? packed.type : Element::kFloat32;
+  }
+  compile();
+  layer.plan.type = packed.type;
   return layer;
 }
 
@@ -228,7 +183,7 @@ at::Tensor Apply(const PackedLinear& packed, const at::Tensor& rows, Activation 
 
 class Linear final : public torch::CustomClassHolder {
  public:
-  explicit Linear(Layer layer) : layer_(std::move(layer)), packed_(SpecOf(layer_, layer_.bias)) {}
+  explicit Linear(Layer layer) : layer_(std::move(layer)), packed_(layer_.plan) {}
 
   at::Tensor Forward(const at::Tensor& x, const std::string& activation_name) const {
     const at::NoGradGuard no_grad;
@@ -251,7 +206,9 @@ class Linear final : public torch::CustomClassHolder {
   // whatever the weight type.
   at::Tensor Dense() const {
     const at::NoGradGuard no_grad;
-    const PackedLinear unbiased(SpecOf(layer_, {}));
+    Plan plan = layer_.plan;
+    plan.bias.clear();
+    const PackedLinear unbiased(plan);
     return Apply(unbiased, at::eye(unbiased.in_features(), at::kFloat), Activation::kNone)
         .t()
         .contiguous();

@@ -5,6 +5,7 @@
 #include <string>
 #include <system_error>
 
+#include "kernels/structures/structures.h"
 #include "nlohmann/json.hpp"
 #include "server/base/json.h"
 #include "server/base/json_fields.h"
@@ -53,7 +54,11 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
       ReadTokenId(json, fields, "bos_token_id", config.architecture->bos_id, vocab_size);
   config.eos_id =
       ReadTokenId(json, fields, "eos_token_id", config.architecture->eos_id, vocab_size);
-  if (fields.Has("dyad_dim")) config.dyad_dim = fields.Integer("dyad_dim", 1, kWidths);
+  for (const kernels::Structure* structure : kernels::Structures()) {
+    const std::string_view option = structure->network_option;
+    if (option.empty() || !fields.Has(option)) continue;
+    config.layer_options.emplace(option, fields.Integer(option, 1, kWidths));
+  }
   if (fields.Has("quantization_config")) fields.Fault("quantization_config", "none");
   RETURN_IF_ERROR(fields.status());
   const auto structured = json.find("structured_linear");

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,9 +20,10 @@ struct ModelConfig {
   const Architecture* architecture = nullptr;
   NetworkConfig network;
   StructuredLinear structured_linear;
-  std::optional<int64_t> dyad_dim;  // blocks that every DYAD layer must have
-  std::optional<int32_t> bos_id;    // [0, vocab_size)
-  std::optional<int32_t> eos_id;    // the first, where the file lists several
+  // Keys that hold for every linear layer of some kind (kernels/structures), by their names.
+  std::map<std::string, int64_t, std::less<>> layer_options;
+  std::optional<int32_t> bos_id;  // [0, vocab_size)
+  std::optional<int32_t> eos_id;  // the first, where the file lists several
 };
 
 // Absent keys have the defaults that transformers gives them.

@@ -17,11 +17,11 @@
 namespace dyad {
 namespace {
 
+using kernels::Element;
 using kernels::FromBfloat16;
 using kernels::FromFloat16;
 using kernels::ToBfloat16;
 using kernels::ToFloat16;
-using kernels::WeightType;
 
 constexpr int64_t kPiece =
     8192;  // elements a task converts at once: 32 KiB of float32, half a level-1 cache
@@ -45,7 +45,7 @@ T Load(const std::byte* address) {  // files promise no alignment
   return value;
 }
 
-double Element(const StoredTensor& tensor, int64_t offset) {
+double ValueAt(const StoredTensor& tensor, int64_t offset) {
   const std::byte* address = tensor.data + offset * StoredBytes(tensor.type);
   switch (tensor.type) {
     case StoredType::kFloat32:
@@ -81,7 +81,7 @@ void Widen(const StoredTensor& tensor, int64_t first, std::span<float> out) {
   const int64_t count = static_cast<int64_t>(out.size());
   if (!tensor.contiguous()) {
     for (int64_t i = 0; i < count; ++i) {
-      out[i] = static_cast<float>(Element(tensor, OffsetOf(tensor, first + i)));
+      out[i] = static_cast<float>(ValueAt(tensor, OffsetOf(tensor, first + i)));
     }
     return;
   }
@@ -103,23 +103,23 @@ void Widen(const StoredTensor& tensor, int64_t first, std::span<float> out) {
 
 // Index of the first element that is not finite in `type`, or out.size(). Writes the elements to
 // `bytes` unless it is null.
-int64_t Narrow(std::span<const float> values, WeightType type, std::byte* bytes) {
+int64_t Narrow(std::span<const float> values, Element type, std::byte* bytes) {
   const int64_t count = static_cast<int64_t>(values.size());
   uint16_t halves[kPiece];
   int64_t bad = count;
   for (int64_t i = count - 1; i >= 0; --i) {
     bool finite = std::isfinite(values[i]);
-    if (type == WeightType::kFloat16) {
+    if (type == Element::kFloat16) {
       halves[i] = ToFloat16(values[i]);
       finite = (halves[i] & 0x7c00u) != 0x7c00u;
-    } else if (type == WeightType::kBfloat16) {
+    } else if (type == Element::kBfloat16) {
       halves[i] = ToBfloat16(values[i]);
       finite = (halves[i] & 0x7f80u) != 0x7f80u;
     }
     if (!finite) bad = i;
   }
   if (bytes == nullptr) return bad;
-  if (type == WeightType::kFloat32) {
+  if (type == Element::kFloat32) {
     std::memcpy(bytes, values.data(), values.size_bytes());
   } else {
     std::memcpy(bytes, halves, count * sizeof(uint16_t));
@@ -127,8 +127,8 @@ int64_t Narrow(std::span<const float> values, WeightType type, std::byte* bytes)
   return bad;
 }
 
-absl::Status NotFinite(const NamedTensor& tensor, int64_t number, WeightType type) {
-  const double value = Element(*tensor.stored, OffsetOf(*tensor.stored, number));
+absl::Status NotFinite(const NamedTensor& tensor, int64_t number, Element type) {
+  const double value = ValueAt(*tensor.stored, OffsetOf(*tensor.stored, number));
   const std::string where = Text(TensorText(tensor), ": element ",
                                  ShapeText(IndexOf(*tensor.stored, number)), " is ", value);
   if (!std::isfinite(value)) {
@@ -138,7 +138,7 @@ absl::Status NotFinite(const NamedTensor& tensor, int64_t number, WeightType typ
 }
 
 // Converts all elements to `type` at `bytes`, or only checks them where `bytes` is null.
-absl::Status Convert(const NamedTensor& tensor, WeightType type, std::byte* bytes,
+absl::Status Convert(const NamedTensor& tensor, Element type, std::byte* bytes,
                      kernels::Device& device) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   const int64_t elements = tensor.stored->elements();
@@ -148,7 +148,7 @@ absl::Status Convert(const NamedTensor& tensor, WeightType type, std::byte* byte
     const int64_t first = piece * kPiece;
     const int64_t count = std::min(kPiece, elements - first);
     Widen(*tensor.stored, first, {values, static_cast<size_t>(count)});
-    std::byte* out = bytes == nullptr ? nullptr : bytes + first * kernels::WeightBytes(type);
+    std::byte* out = bytes == nullptr ? nullptr : bytes + first * kernels::ElementBytes(type);
     const int64_t bad = Narrow({values, static_cast<size_t>(count)}, type, out);
     if (bad == count) return;
     int64_t seen = first_bad.load();
@@ -160,25 +160,25 @@ absl::Status Convert(const NamedTensor& tensor, WeightType type, std::byte* byte
 }
 
 // Can the kernels read the mapped elements as they are?
-bool UsableInPlace(const StoredTensor& tensor, WeightType type) {
-  const bool same = (tensor.type == StoredType::kFloat32 && type == WeightType::kFloat32) ||
-                    (tensor.type == StoredType::kFloat16 && type == WeightType::kFloat16) ||
-                    (tensor.type == StoredType::kBfloat16 && type == WeightType::kBfloat16);
+bool UsableInPlace(const StoredTensor& tensor, Element type) {
+  const bool same = (tensor.type == StoredType::kFloat32 && type == Element::kFloat32) ||
+                    (tensor.type == StoredType::kFloat16 && type == Element::kFloat16) ||
+                    (tensor.type == StoredType::kBfloat16 && type == Element::kBfloat16);
   const auto address = reinterpret_cast<uintptr_t>(tensor.data);
-  return same && tensor.contiguous() && address % kernels::WeightBytes(type) == 0;
+  return same && tensor.contiguous() && address % kernels::ElementBytes(type) == 0;
 }
 
 }  // namespace
 
-std::string_view WeightTypeName(WeightType type) {
+std::string_view WeightTypeName(Element type) {
   switch (type) {
-    case WeightType::kFloat32:
+    case Element::kFloat32:
       return "float32";
-    case WeightType::kBfloat16:
+    case Element::kBfloat16:
       return "bfloat16";
-    case WeightType::kFloat16:
+    case Element::kFloat16:
       return "float16";
-    case WeightType::kInt8:
+    case Element::kInt8:
       return "int8";
   }
   return "unknown";
@@ -188,27 +188,27 @@ WeightDtype SourceDtype(WeightDtype dtype) {
   return dtype == WeightDtype::kInt8 ? WeightDtype::kAsStored : dtype;
 }
 
-absl::StatusOr<WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype) {
+absl::StatusOr<Element> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   switch (dtype) {
     case WeightDtype::kFloat32:
-      return WeightType::kFloat32;
+      return Element::kFloat32;
     case WeightDtype::kFloat16:
-      return WeightType::kFloat16;
+      return Element::kFloat16;
     case WeightDtype::kBfloat16:
-      return WeightType::kBfloat16;
+      return Element::kBfloat16;
     case WeightDtype::kInt8:
-      return WeightType::kInt8;
+      return Element::kInt8;
     case WeightDtype::kAsStored:
       break;
   }
   switch (tensor.stored->type) {
     case StoredType::kFloat16:
-      return WeightType::kFloat16;
+      return Element::kFloat16;
     case StoredType::kBfloat16:
-      return WeightType::kBfloat16;
+      return Element::kBfloat16;
     default:
-      return WeightType::kFloat32;
+      return Element::kFloat32;
   }
 }
 
@@ -219,7 +219,7 @@ std::unique_ptr<std::byte[]> WeightMatrix::TakeCopy(int64_t bytes) && {
   return copy;
 }
 
-absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, WeightType type,
+absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, Element type,
                                          kernels::Device& device) {
   if (UsableInPlace(*tensor.stored, type)) {
     RETURN_IF_ERROR(Convert(tensor, type, nullptr, device));
@@ -227,16 +227,17 @@ absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, WeightType t
   }
   RETURN_IF_ERROR(RequireFloating(tensor));
   auto bytes = std::make_unique_for_overwrite<std::byte[]>(tensor.stored->elements() *
-                                                           kernels::WeightBytes(type));
+                                                           kernels::ElementBytes(type));
   RETURN_IF_ERROR(Convert(tensor, type, bytes.get(), device));
   return WeightMatrix(std::move(bytes));
 }
 
-absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::Device& device) {
+absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor,
+                                              kernels::Device& device) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   std::vector<float> values(tensor.stored->elements());
   RETURN_IF_ERROR(
-      Convert(tensor, WeightType::kFloat32, reinterpret_cast<std::byte*>(values.data()), device));
+      Convert(tensor, Element::kFloat32, reinterpret_cast<std::byte*>(values.data()), device));
   return values;
 }
 

@@ -10,17 +10,16 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
-#include "kernels/linear.h"
 #include "server/checkpoint/stored_tensor.h"
 #include "server/model/model_options.h"
 
 namespace dyad {
 
-std::string_view WeightTypeName(kernels::WeightType type);
+std::string_view WeightTypeName(kernels::Element type);
 
 // The type in which a weight matrix is kept: the one asked for, or the stored one; float64 becomes
 // float32. Errors: InvalidArgument (integers are no weights).
-absl::StatusOr<kernels::WeightType> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype);
+absl::StatusOr<kernels::Element> ChooseWeightType(const NamedTensor& tensor, WeightDtype dtype);
 
 // What a matrix of `dtype` is read as: int8 is made from the weights as they are stored, so that no
 // copy in between is larger than those; the others are read as what they are kept in.
@@ -48,7 +47,7 @@ class WeightMatrix {
 // result's, nothing beside it. REQUIRES: `type` is not int8, which is made from one of the others.
 // Errors: InvalidArgument: not a floating-point type; an element that is not finite, or overflows
 // `type`.
-absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::WeightType type,
+absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::Element type,
                                          kernels::Device& device);
 absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::Device& device);
 

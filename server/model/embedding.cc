@@ -11,22 +11,22 @@
 namespace dyad {
 namespace {
 
-using kernels::WeightType;
+using kernels::Element;
 
 // Looks the tensor up and counts it.
 absl::StatusOr<NamedTensor> TakeTable(LoadContext& context, const std::string& name,
                                       TableSize size) {
   ASSIGN_OR_RETURN(NamedTensor tensor, context.tensors.Take(name, {size.rows, size.columns}));
   context.tally.AddPlain(size.rows * size.columns);
-  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(tensor, context.weight_dtype));
+  ASSIGN_OR_RETURN(const Element type, ChooseWeightType(tensor, context.weight_dtype));
   context.tally.elements[type] += size.rows * size.columns;
   return tensor;
 }
 
 // A table's numbers as the file has them or as they are kept; int8 is made from what is stored.
 struct TableRows {
-  WeightType type;    // to keep
-  WeightType stored;  // of `matrix`
+  Element type;    // to keep
+  Element stored;  // of `matrix`
   WeightMatrix matrix;
 };
 
@@ -40,9 +40,9 @@ absl::StatusOr<TableRows> ReadRows(LoadContext& context, const NamedTensor& tabl
 
 std::unique_ptr<kernels::Layer> PackHead(LoadContext& context, const TableRows& rows,
                                          TableSize size, const std::byte* data) {
-  kernels::LinearSpec spec = kernels::DenseSpec(size.columns, size.rows, rows.type, data, {});
-  spec.quantized_from = rows.stored;
-  auto head = context.device.Pack(spec);
+  kernels::Plan plan = kernels::DensePlan(size.columns, size.rows, {data, rows.stored});
+  plan.type = rows.type;
+  auto head = context.device.Pack(plan);
   context.tally.weight_bytes += head->weight_bytes();
   context.tally.linear_bytes += head->weight_bytes();
   return head;
@@ -57,10 +57,10 @@ TokenTables MakeTables(LoadContext& context, const NamedTensor& table, TableRows
                                  .stored = rows.stored,
                                  .data = rows.matrix.data(),
                                  .owned = nullptr};
-  if (rows.type != WeightType::kInt8) {
+  if (rows.type != Element::kInt8) {
     // From here on from the copy: the file's pages would be the same in memory once more.
     source.owned = std::move(rows.matrix)
-                       .TakeCopy(size.rows * size.columns * kernels::WeightBytes(rows.stored));
+                       .TakeCopy(size.rows * size.columns * kernels::ElementBytes(rows.stored));
     source.data = source.owned.get();
     context.tensors.Release(table);
   }

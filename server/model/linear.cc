@@ -1,11 +1,10 @@
-// Tensors of a linear layer -> kernels::LinearSpec -> packed weights.
+// Tensors of a linear layer -> leaves -> a plan -> packed weights.
 #include "server/model/linear.h"
 
-#include <optional>
+#include <deque>
 #include <utility>
 #include <vector>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_join.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
@@ -14,157 +13,173 @@
 namespace dyad {
 namespace {
 
-using kernels::LinearSpec;
-using kernels::WeightType;
+using kernels::Element;
+using kernels::LeafUse;
+using kernels::Structure;
+
+// A tensor that the layer's family took.
+struct TakenTensor {
+  std::string leaf;
+  LeafUse use;
+  NamedTensor tensor;
+};
 
 // A layer whose tensors were found and fit.
 struct FoundLinear {
-  std::string name;  // module path as the file spells it
+  std::string path;
   LinearStructure structure;
-  LinearSize size;
-  int64_t blocks = 1;
-  std::vector<NamedTensor> weights;  // {weight} or {wl, wu}
-  std::optional<NamedTensor> bias;
+  kernels::LayerSize size;
+  kernels::Leaves leaves;
+  kernels::Plan plan;
+  std::vector<TakenTensor> tensors;
 
-  int64_t weight_elements() const {
-    return static_cast<int64_t>(weights.size()) * size.in * size.out / blocks;
+  int64_t Elements(LeafUse use) const {
+    int64_t elements = 0;
+    for (const TakenTensor& taken : tensors) {
+      if (taken.use == use) elements += taken.tensor.stored->elements();
+    }
+    return elements;
   }
 };
 
-// The tensors say dense or DYAD; structured_linear may only agree, and adds the variant.
-absl::StatusOr<LinearStructure> FindStructure(const LoadContext& context, const std::string& path) {
+kernels::Leaves LeavesAt(const LoadContext& context, const std::string& path) {
+  kernels::Leaves leaves(Text(context.tensors.FilesText(), ": tensor ", path, "."), "");
+  for (const std::string& leaf : context.tensors.LeavesUnder(path)) {
+    const auto tensor = context.tensors.Find(Text(path, ".", leaf));
+    if (!tensor.has_value()) continue;
+    leaves.Add(leaf, {.name = TensorText(*tensor), .shape = tensor->stored->shape});
+  }
+  return leaves;
+}
+
+std::string LeafNames(const Structure& structure) {
+  return absl::StrJoin(structure.leaves, " and ",
+                       [](std::string* text, std::string_view leaf) { text->append(leaf); });
+}
+
+absl::Status UnknownLayer(const LoadContext& context, const std::string& path,
+                          const kernels::Leaves& leaves) {
+  const bool missing = leaves.empty() || leaves.Names() == "bias";
+  const std::string problem =
+      missing ? Text("tensor ", path, ".weight is missing") : Text("unsupported layer ", path);
+  std::string expected;
+  for (const Structure* structure : kernels::Structures()) {
+    expected +=
+        Text(expected.empty() ? "" : ", or ", LeafNames(*structure), " (", structure->kind, ")");
+  }
+  return absl::InvalidArgumentError(Text(context.tensors.FilesText(), ": ", problem,
+                                         "; found tensors of this layer: ", leaves.Names(),
+                                         "; expected ", expected));
+}
+
+// The tensors say which family it is; structured_linear may only agree, and adds options.
+absl::StatusOr<LinearStructure> ChooseStructure(const LoadContext& context, const std::string& path,
+                                                const kernels::Leaves& leaves) {
   ASSIGN_OR_RETURN(const auto named, context.structured.Find(path));
-  const std::vector<std::string> leaves = context.tensors.LeavesUnder(path);
-  const auto has = [&](std::string_view leaf) { return absl::c_linear_search(leaves, leaf); };
-  const bool dense = has("weight");
-  const bool dyad = has("wl") || has("wu");
-  const std::string found = leaves.empty() ? "none" : absl::StrJoin(leaves, ", ");
-  if (dense == dyad) {
-    const bool missing = leaves.empty() || (leaves.size() == 1 && leaves.front() == "bias");
-    const std::string problem =
-        missing ? Text("tensor ", path, ".weight is missing") : Text("unsupported layer ", path);
-    return absl::InvalidArgumentError(Text(context.tensors.FilesText(), ": ", problem,
-                                           "; found tensors of this layer: ", found,
-                                           "; expected weight (dense) or wl and wu (DYAD)"));
+  LinearStructure result;
+  for (const Structure* structure : kernels::Structures()) {
+    if (!structure->Matches(leaves)) continue;
+    if (result.structure != nullptr) return UnknownLayer(context, path, leaves);
+    result.structure = structure;
   }
-  const LinearKind kind = dyad ? LinearKind::kDyad : LinearKind::kDense;
-  if (!named.has_value()) return LinearStructure{kind, kernels::DyadVariant::kIt};
-  if (named->kind == kind) return *named;
-  return absl::InvalidArgumentError(Text("config.json: structured_linear says that ", path, " is ",
-                                         dyad ? "dense" : "dyad", ", but ",
-                                         context.tensors.FilesText(), " has the tensors: ", found,
-                                         dyad ? "; expected weight" : "; expected wl and wu"));
+  if (result.structure == nullptr) return UnknownLayer(context, path, leaves);
+  if (!named.has_value()) return result;
+  if (named->structure == result.structure) return *named;
+  return absl::InvalidArgumentError(
+      Text("config.json: structured_linear says that ", path, " is ", named->structure->kind,
+           ", but ", context.tensors.FilesText(), " has the tensors: ", leaves.Names(),
+           "; expected ", LeafNames(*named->structure)));
 }
 
-// wl decides the number of blocks, config.json and wu must follow.
-absl::Status FindDyadWeights(LoadContext& context, const std::string& path, FoundLinear& linear) {
-  const std::optional<NamedTensor> wl = context.tensors.Find(Text(path, ".wl"));
-  if (!wl.has_value()) {
-    return absl::InvalidArgumentError(Text(context.tensors.FilesText(), ": tensor ", path,
-                                           ".wl is missing beside ", path, ".wu"));
+// Compiles the layer from what its leaves are now.
+absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
+  kernels::Options options = linear.structure.options;
+  const std::string option(linear.structure.structure->network_option);
+  if (const auto it = context.layer_options.find(option); it != context.layer_options.end()) {
+    options.AddNamed(option, Text("config.json: ", option), it->second);
   }
-  const LinearSize size = linear.size;
-  const std::vector<int64_t>& shape = wl->stored->shape;
-  const std::string expected = Text("[blocks, ", size.out, "/blocks, ", size.in, "/blocks]");
-  if (shape.size() != 3 || shape[0] < 1) return WrongShape(*wl, expected);
-  const int64_t blocks = shape[0];
-  if (size.in % blocks != 0 || size.out % blocks != 0) {
-    return WrongShape(*wl, Text(expected, ", and ", blocks, " does not divide both"));
-  }
-  if (context.dyad_dim.has_value() && *context.dyad_dim != blocks) {
-    return absl::InvalidArgumentError(Text("config.json: dyad_dim is ", *context.dyad_dim, ", but ",
-                                           TensorText(*wl), " has ", blocks, " blocks"));
-  }
-  const std::vector<int64_t> exact = {blocks, size.out / blocks, size.in / blocks};
-  if (shape != exact) return WrongShape(*wl, ShapeText(exact));
-  context.tensors.Take(*wl);
-  ASSIGN_OR_RETURN(NamedTensor wu, context.tensors.Take(Text(path, ".wu"), exact));
-  linear.blocks = blocks;
-  linear.weights = {*wl, std::move(wu)};
-  return absl::OkStatus();
-}
-
-// DYAD writes its bias as a column.
-absl::Status FindBias(LoadContext& context, const std::string& path, FoundLinear& linear) {
-  const std::string name = Text(path, ".bias");
-  std::vector<int64_t> shape = {linear.size.out};
-  if (linear.structure.kind == LinearKind::kDyad) {
-    const auto stored = context.tensors.Find(name);
-    if (!stored.has_value() || stored->stored->shape != shape) shape.push_back(1);
-  }
-  ASSIGN_OR_RETURN(linear.bias, context.tensors.Take(name, shape));
-  return absl::OkStatus();
+  const kernels::Fault fault = kernels::CompileLayer(*linear.structure.structure, linear.leaves,
+                                                     options, linear.size, linear.plan);
+  return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(fault);
 }
 
 absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& path,
                                        LinearSize size, Bias bias) {
-  FoundLinear linear;
-  linear.size = size;
-  ASSIGN_OR_RETURN(linear.structure, FindStructure(context, path));
-  if (linear.structure.kind == LinearKind::kDyad) {
-    RETURN_IF_ERROR(FindDyadWeights(context, path, linear));
-  } else {
-    ASSIGN_OR_RETURN(NamedTensor weight,
-                     context.tensors.Take(Text(path, ".weight"), {size.out, size.in}));
-    linear.weights = {std::move(weight)};
+  FoundLinear linear = {.path = path,
+                        .structure = {},
+                        .size = {size.in, size.out, bias},
+                        .leaves = LeavesAt(context, path),
+                        .plan = {},
+                        .tensors = {}};
+  ASSIGN_OR_RETURN(linear.structure, ChooseStructure(context, path, linear.leaves));
+  RETURN_IF_ERROR(Compile(context, linear));
+  for (const auto& [leaf, use] : linear.leaves.taken()) {
+    linear.tensors.push_back({leaf, use, *context.tensors.Find(Text(path, ".", leaf))});
+    context.tensors.Take(linear.tensors.back().tensor);
   }
-  const std::string& first = linear.weights.front().name;
-  linear.name = first.substr(0, first.rfind('.'));
-  if (bias == Bias::kPresent) RETURN_IF_ERROR(FindBias(context, path, linear));
   return linear;
 }
 
+// The module path as the file spells it.
+std::string NameOf(const FoundLinear& linear) {
+  const auto& [leaf, use, tensor] = linear.tensors.front();
+  return tensor.name.substr(0, tensor.name.size() - leaf.size() - 1);
+}
+
 // In both passes, so that counts are known before anything is read.
-void Count(const FoundLinear& linear, WeightType type, LoadTally& tally) {
-  const bool dyad = linear.structure.kind == LinearKind::kDyad;
+void Count(const FoundLinear& linear, Element type, LoadTally& tally) {
   const int64_t dense = linear.size.in * linear.size.out;
-  const int64_t bias = linear.bias.has_value() ? linear.size.out : 0;
-  const int64_t weights = linear.weight_elements();
-  tally.layers.push_back({.name = linear.name,
-                          .kind = dyad ? "dyad" : "dense",
-                          .variant = dyad ? std::string(VariantName(linear.structure.variant)) : "",
-                          .blocks = static_cast<int32_t>(linear.blocks),
+  const auto bias = static_cast<int64_t>(linear.plan.bias.size());
+  const int64_t weights = linear.Elements(LeafUse::kWeights);
+  const int64_t parameters = weights + linear.Elements(LeafUse::kFloats);
+  tally.layers.push_back({.name = NameOf(linear),
+                          .structure = linear.plan.structure,
                           .in_features = linear.size.in,
                           .out_features = linear.size.out,
-                          .parameters = weights + bias});
-  tally.parameters += weights + bias;
+                          .parameters = parameters});
+  tally.parameters += parameters;
   tally.dense_equivalent_parameters += dense + bias;
   tally.elements[type] += weights;
-  tally.multiply_adds += static_cast<double>(weights);
+  tally.multiply_adds += static_cast<double>(kernels::Cost(linear.plan).multiply_adds);
   tally.dense_multiply_adds += static_cast<double>(dense);
 }
 
-// One layer has one type: where wl and wu are stored in two, float32 holds both exactly.
-absl::StatusOr<WeightType> ChooseType(const FoundLinear& linear, WeightDtype dtype) {
-  ASSIGN_OR_RETURN(const WeightType type, ChooseWeightType(linear.weights.front(), dtype));
-  ASSIGN_OR_RETURN(const WeightType last, ChooseWeightType(linear.weights.back(), dtype));
-  return type == last ? type : WeightType::kFloat32;
+// One layer has one type: where tensors are stored in several, float32 holds them exactly.
+absl::StatusOr<Element> ChooseType(const FoundLinear& linear, WeightDtype dtype) {
+  std::optional<Element> common;
+  for (const auto& [leaf, use, tensor] : linear.tensors) {
+    if (use != LeafUse::kWeights) continue;
+    ASSIGN_OR_RETURN(const Element type, ChooseWeightType(tensor, dtype));
+    common = !common.has_value() || *common == type ? type : Element::kFloat32;
+  }
+  return common.value_or(Element::kFloat32);
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context,
-                                                     const FoundLinear& linear, WeightType type) {
-  std::vector<float> bias;
-  if (linear.bias.has_value()) {
-    ASSIGN_OR_RETURN(bias, ReadFloats(*linear.bias, context.device));
+absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, FoundLinear& linear,
+                                                     Element type) {
+  ASSIGN_OR_RETURN(const Element source, ChooseType(linear, SourceDtype(context.weight_dtype)));
+  std::deque<WeightMatrix> matrices;  // what the leaves point into
+  std::deque<std::vector<float>> floats;
+  for (const auto& [leaf, use, tensor] : linear.tensors) {
+    kernels::Leaf& value = linear.leaves.at(leaf);
+    if (use == LeafUse::kWeights) {
+      ASSIGN_OR_RETURN(matrices.emplace_back(), ReadWeights(tensor, source, context.device));
+      value.element = source;
+      value.data = matrices.back().data();
+    } else {
+      ASSIGN_OR_RETURN(floats.emplace_back(), ReadFloats(tensor, context.device));
+      value.data = floats.back().data();
+    }
   }
-  ASSIGN_OR_RETURN(const WeightType source, ChooseType(linear, SourceDtype(context.weight_dtype)));
-  std::vector<WeightMatrix> matrices;
-  for (const NamedTensor& weight : linear.weights) {
-    ASSIGN_OR_RETURN(WeightMatrix matrix, ReadWeights(weight, source, context.device));
-    matrices.push_back(std::move(matrix));
+  RETURN_IF_ERROR(Compile(context, linear));
+  linear.plan.type = type;
+  auto result = context.device.Pack(linear.plan);
+  for (const TakenTensor& taken : linear.tensors) {
+    if (taken.use == LeafUse::kWeights) context.tensors.Release(taken.tensor);
   }
-  const auto [in, out] = linear.size;
-  LinearSpec spec =
-      linear.structure.kind == LinearKind::kDense
-          ? kernels::DenseSpec(in, out, type, matrices[0].data(), bias)
-          : kernels::DyadSpec(in, out, type, linear.structure.variant,
-                              {linear.blocks, matrices[0].data(), matrices[1].data()}, bias);
-  spec.quantized_from = source;
-  std::unique_ptr<kernels::Layer> result = context.device.Pack(spec);
-  for (const NamedTensor& weight : linear.weights) context.tensors.Release(weight);
   context.tally.linear_bytes += result->weight_bytes();
-  context.tally.weight_bytes +=
-      result->weight_bytes() + static_cast<int64_t>(bias.size() * sizeof(float));
+  context.tally.weight_bytes += result->weight_bytes() +
+                                static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));
   return result;
 }
 
@@ -173,8 +188,8 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context,
 absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
                                                            const std::string& path, LinearSize size,
                                                            Bias bias) {
-  ASSIGN_OR_RETURN(const FoundLinear linear, FindLinear(context, path, size, bias));
-  ASSIGN_OR_RETURN(const WeightType type, ChooseType(linear, context.weight_dtype));
+  ASSIGN_OR_RETURN(FoundLinear linear, FindLinear(context, path, size, bias));
+  ASSIGN_OR_RETURN(const Element type, ChooseType(linear, context.weight_dtype));
   Count(linear, type, context.tally);
   context.linear_paths.push_back(path);
   if (context.pass == LoadPass::kCheck) return nullptr;

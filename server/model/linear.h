@@ -1,8 +1,5 @@
-// Linear layers of a checkpoint: dense and DYAD, told apart by their tensors, packed for
-// the device.
-//
-//   dense  PATH.weight [out, in], PATH.bias [out]
-//   DYAD   PATH.wl, PATH.wu [blocks, out/blocks, in/blocks], PATH.bias [out, 1] (or [out])
+// Linear layers of a checkpoint, of any family of kernels/structures: told apart by their tensors,
+// compiled, and packed for the device.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
+#include "kernels/structures/structures.h"
 #include "server/model/load_context.h"
 
 namespace dyad {
@@ -20,14 +18,13 @@ struct LinearSize {
   int64_t out = 0;
 };
 
-enum class Bias { kNone, kPresent };
+using kernels::Bias;
 
 // Takes the tensors of the layer at `path`, and writes the layer into the tally. Null in the
 // checking pass.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong
-// shapes; blocks that do not divide, or are not dyad_dim; values that are not finite.
-absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
-                                                           const std::string& path, LinearSize size,
-                                                           Bias bias);
+// shapes; options that do not fit; values that are not finite.
+absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
+                                  Bias bias);
 
 }  // namespace dyad

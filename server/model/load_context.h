@@ -29,7 +29,7 @@ struct LoadTally {
   int64_t dense_equivalent_parameters = 0;
   int64_t weight_bytes = 0;  // of what stays in memory (kPack)
   // Elements of weight matrices by the type they are kept in.
-  std::map<kernels::WeightType, int64_t> elements;
+  std::map<kernels::Element, int64_t> elements;
   double multiply_adds = 0;        // per token, of `layers`
   double dense_multiply_adds = 0;  // the same if all were dense
   int64_t linear_bytes = 0;        // packed, head included (kPack)
@@ -44,7 +44,7 @@ struct LoadTally {
 struct LoadContext {
   TensorSource& tensors;
   const StructuredLinear& structured;
-  std::optional<int64_t> dyad_dim;
+  const std::map<std::string, int64_t, std::less<>>& layer_options;  // of config.json
   WeightDtype weight_dtype;
   LoadPass pass;
   kernels::Device& device;

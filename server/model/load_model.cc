@@ -32,7 +32,7 @@ absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Check
   TensorSource tensors(checkpoint, std::string(config.architecture->tensor_root));
   LoadContext context{.tensors = tensors,
                       .structured = config.structured_linear,
-                      .dyad_dim = config.dyad_dim,
+                      .layer_options = config.layer_options,
                       .weight_dtype = options.weight_dtype,
                       .pass = pass,
                       .device = device,

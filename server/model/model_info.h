@@ -10,10 +10,8 @@ namespace dyad {
 
 // One linear layer as it was found, in the order of the network.
 struct LinearInfo {
-  std::string name;     // module path in the checkpoint
-  std::string kind;     // "dense", "dyad"
-  std::string variant;  // "it", "ot", "dt", or empty
-  int32_t blocks = 1;
+  std::string name;       // module path in the checkpoint
+  std::string structure;  // as its family says it: "dense", "monarch 4 blocks inner 68"
   int64_t in_features = 0;
   int64_t out_features = 0;
   int64_t parameters = 0;

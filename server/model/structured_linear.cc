@@ -16,11 +16,9 @@
 namespace dyad {
 namespace {
 
-using kernels::DyadVariant;
-
 // Kinds that structured_linear may name, but that are not served yet.
-constexpr std::string_view kOtherKinds[] = {
-    "blast", "low_rank", "monarch", "einsum", "btt_moe", "gblr", "block_sparse_dynamic"};
+constexpr std::string_view kOtherKinds[] = {"blast", "einsum", "btt_moe", "gblr",
+                                            "block_sparse_dynamic"};
 
 // Component by component: no component spans a dot.
 bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
@@ -34,6 +32,14 @@ bool Matches(const std::vector<std::string>& pattern, const std::vector<std::str
   return true;
 }
 
+kernels::OptionValue OptionOf(const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_integer()) return value.get<int64_t>();
+  if (value.is_number()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  return std::monostate();
+}
+
 absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
                                                const nlohmann::json& value) {
   if (!value.is_object()) {
@@ -42,41 +48,22 @@ absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
   }
   JsonFields fields(value, where);
   const std::string kind = fields.String("kind", "");
-  const std::string variant = fields.String("variant", "it");
   RETURN_IF_ERROR(fields.status());
-  for (const auto& [member, unused] : value.items()) {
-    if (member == "kind" || (member == "variant" && kind == "dyad")) continue;
-    if (kind != "dense" && kind != "dyad") break;  // the kind is the better message
-    return absl::InvalidArgumentError(
-        Text(where, " has the member ", Quoted(member), "; kind ", kind, " has no such"));
-  }
-  if (kind == "dense") return LinearStructure{LinearKind::kDense, DyadVariant::kIt};
-  if (kind != "dyad") {
+  LinearStructure result = {kernels::FindStructure(kind), kernels::Options(where)};
+  if (result.structure == nullptr) {
     const bool known = absl::c_linear_search(kOtherKinds, kind);
-    return absl::InvalidArgumentError(Text(
-        where, ": kind is ", kind.empty() ? "missing" : Quoted(kind),
-        known ? ", which is not supported" : ", which is unknown", "; expected dense or dyad"));
+    return absl::InvalidArgumentError(
+        Text(where, ": kind is ", kind.empty() ? "missing" : Quoted(kind),
+             known ? ", which is not supported" : ", which is unknown",
+             "; expected one of: ", kernels::StructureKinds()));
   }
-  for (DyadVariant v : {DyadVariant::kIt, DyadVariant::kOt, DyadVariant::kDt}) {
-    if (variant == VariantName(v)) return LinearStructure{LinearKind::kDyad, v};
+  for (const auto& [member, option] : value.items()) {
+    if (member != "kind") result.options.Add(member, OptionOf(option));
   }
-  return absl::InvalidArgumentError(
-      Text(where, ": variant is ", Quoted(variant), "; expected it, ot or dt"));
+  return result;
 }
 
 }  // namespace
-
-std::string_view VariantName(DyadVariant variant) {
-  switch (variant) {
-    case DyadVariant::kIt:
-      return "it";
-    case DyadVariant::kOt:
-      return "ot";
-    case DyadVariant::kDt:
-      return "dt";
-  }
-  return "unknown";
-}
 
 absl::StatusOr<StructuredLinear> StructuredLinear::Parse(const nlohmann::json& value,
                                                          std::string_view root) {
@@ -96,7 +83,7 @@ absl::StatusOr<StructuredLinear> StructuredLinear::Parse(const nlohmann::json& v
                                              "; expected * alone, for a layer index"));
     }
     ASSIGN_OR_RETURN(LinearStructure parsed, ParseStructure(where, structure));
-    result.entries_.push_back({key, std::move(pattern), parsed});
+    result.entries_.push_back({key, std::move(pattern), std::move(parsed)});
   }
   return result;
 }

@@ -1,10 +1,9 @@
 // config.json's `structured_linear`: which linear layers have which structure, by module path.
 //
-//   {"model.decoder.layers.*.fc1": {"kind": "dyad", "variant": "it"}, …}
+//   {"model.decoder.layers.*.fc1": {"kind": KIND, OPTION: VALUE, …}, …}
 //
-// A key is a path in which a component `*` stands for any layer index. It settles what shapes
-// cannot tell (DYAD's variants have equal tensors); layers that no key names are told by their
-// tensors.
+// A key is a path in which a component `*` stands for any layer index. Kinds and their options are
+// those of kernels/structures. Layers that no key names are told by their tensors.
 #pragma once
 
 #include <optional>
@@ -14,19 +13,16 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "kernels/linear.h"
+#include "kernels/structures/structures.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace dyad {
 
-enum class LinearKind { kDense, kDyad };
-
+// What a key says. Options are checked when the layer is compiled.
 struct LinearStructure {
-  LinearKind kind = LinearKind::kDense;
-  kernels::DyadVariant variant = kernels::DyadVariant::kIt;  // of kDyad
+  const kernels::Structure* structure = nullptr;
+  kernels::Options options{""};
 };
-
-std::string_view VariantName(kernels::DyadVariant variant);  // "it", "ot", "dt"
 
 class StructuredLinear {
  public:

@@ -32,9 +32,7 @@ void AddLayers(const ServedModel& model, v1::Model& proto) {
   for (const LinearInfo& info : model.info.layers) {
     v1::LinearLayer& layer = *proto.add_layers();
     layer.set_name(info.name);
-    layer.set_kind(info.kind);
-    layer.set_variant(info.variant);
-    layer.set_blocks(info.blocks);
+    layer.set_structure(info.structure);
     layer.set_in_features(info.in_features);
     layer.set_out_features(info.out_features);
     layer.set_parameters(info.parameters);

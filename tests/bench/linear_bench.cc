@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "tests/bench/timing.h"
 #include "tests/bench/torch_layers.h"
@@ -23,10 +25,10 @@ std::vector<float> RandomFloats(int64_t count) {
 }
 
 // Weights of any type, float32 for int8; those of 16 bits are ±1/8 … ±1/4 in both formats' bits.
-std::vector<std::byte> RandomWeights(int64_t count, kernels::WeightType type) {
-  if (type == kernels::WeightType::kInt8) type = kernels::WeightType::kFloat32;
-  std::vector<std::byte> bytes(static_cast<size_t>(count * kernels::WeightBytes(type)));
-  if (type == kernels::WeightType::kFloat32) {
+std::vector<std::byte> RandomWeights(int64_t count, kernels::Element type) {
+  if (type == kernels::Element::kInt8) type = kernels::Element::kFloat32;
+  std::vector<std::byte> bytes(static_cast<size_t>(count * kernels::ElementBytes(type)));
+  if (type == kernels::Element::kFloat32) {
     const std::vector<float> values = RandomFloats(count);
     std::memcpy(bytes.data(), values.data(), bytes.size());
     return bytes;
@@ -39,26 +41,53 @@ std::vector<std::byte> RandomWeights(int64_t count, kernels::WeightType type) {
   return bytes;
 }
 
-int64_t WeightCount(const LayerChoice& choice) {
-  return (choice.variant.has_value() ? 2 : 1) * choice.in * choice.out / choice.blocks;
-}
+// A plan of the chosen layer and the random weights that it points into; without data on request.
+enum class Data { kNone, kRandom };
+class ExampleLayer {
+ public:
+  ExampleLayer(const LayerChoice& choice, Data data) {
+    kernels::Leaves leaves("", "");
+    const kernels::LayerSize size = {choice.in, choice.out};
+    for (const auto& [leaf, shape] : choice.structure->Example(size, choice.detail)) {
+      kernels::Leaf tensor = {.name = std::string(leaf), .shape = shape};
+      if (choice.type != kernels::Element::kInt8) tensor.element = choice.type;
+      if (data == Data::kRandom) {
+        weights_.push_back(RandomWeights(tensor.elements(), choice.type));
+        tensor.data = weights_.back().data();
+      }
+      leaves.Add(std::string(leaf), std::move(tensor));
+    }
+    kernels::Options options("the layer");
+    if (!choice.variant.empty()) options.Add("variant", choice.variant);
+    fault_ = kernels::CompileLayer(*choice.structure, leaves, options, size, plan_);
+    plan_.type = choice.type;
+    if (fault_.empty() && data == Data::kRandom) plan_.bias = RandomFloats(choice.out);
+  }
+
+  const kernels::Fault& fault() const { return fault_; }
+  const kernels::Plan& plan() const { return plan_; }
+
+ private:
+  std::deque<std::vector<std::byte>> weights_;
+  kernels::Plan plan_;
+  kernels::Fault fault_;
+};
 
 // As many packed layers as fill kStreamBytes.
 std::vector<PackedLinear> PackLayers(const LayerChoice& choice) {
-  const int64_t count = WeightCount(choice);
-  const std::vector<std::byte> weights = RandomWeights(count, choice.type);
-  const std::vector<float> bias = RandomFloats(choice.out);
-  const kernels::DyadWeights halves = {choice.blocks, weights.data(),
-                                       weights.data() + weights.size() / 2};
-  const kernels::LinearSpec spec =
-      choice.variant.has_value()
-          ? kernels::DyadSpec(choice.in, choice.out, choice.type, *choice.variant, halves, bias)
-          : kernels::DenseSpec(choice.in, choice.out, choice.type, weights.data(), bias);
+  const ExampleLayer example(choice, Data::kRandom);
   std::vector<PackedLinear> layers;
   for (int64_t bytes = 0; bytes < kStreamBytes; bytes += layers.back().weight_bytes()) {
-    layers.emplace_back(spec);
+    layers.emplace_back(example.plan());
   }
   return layers;
+}
+
+// The blocks of a layer that multiplies two views of the input in one step: LibTorch has such a
+// layer's reference form. 0: it is no such layer.
+int64_t BlocksOfTwoViews(const kernels::Plan& plan) {
+  const auto& step = std::get<kernels::Contract>(plan.steps.front());
+  return plan.steps.size() == 1 && step.terms.size() == 2 ? step.blocks : 0;
 }
 
 // One layer after another on rows of its own.
@@ -102,12 +131,19 @@ double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::Wor
 
 }  // namespace
 
+absl::StatusOr<kernels::Plan> PlanOf(const LayerChoice& choice) {
+  const ExampleLayer example(choice, Data::kNone);
+  if (!example.fault().empty()) return absl::InvalidArgumentError(example.fault());
+  return example.plan();
+}
+
 std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vector<int64_t>& tokens,
                                       Compare compare, const Roof& roof,
                                       kernels::ThreadPool& pool) {
   std::vector<LinearResult> results;
-  const auto count = static_cast<double>(WeightCount(choice));
-  const double bytes = count * static_cast<double>(kernels::WeightBytes(choice.type));
+  const kernels::Plan plan = *PlanOf(choice);
+  const auto count = static_cast<double>(kernels::Cost(plan).parameters);
+  const double bytes = count * static_cast<double>(kernels::ElementBytes(choice.type));
   OurLayers ours(choice);
   StreamingRead read(kStreamBytes, pool);
   kernels::Workspace workspace(pool);
@@ -132,9 +168,10 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
              Median(pairs, [](const Pair& pair) { return pair.seconds * pair.reference; })});
   }
   if (compare == Compare::kNo) return results;
-  const TorchShape shape = {choice.in, choice.out, choice.blocks};
+  const int64_t blocks = BlocksOfTwoViews(plan);
+  const TorchShape shape = {choice.in, choice.out, blocks};
   const auto dense = TorchDense(shape, pool.threads());
-  const auto reference = choice.variant.has_value() ? TorchDyad(shape, pool.threads()) : nullptr;
+  const auto reference = blocks > 0 ? TorchTwoViews(shape, pool.threads()) : nullptr;
   for (LinearResult& result : results) {
     result.over_torch_dense = SpeedUp(ours, *dense, result.tokens, workspace);
     if (reference == nullptr) continue;

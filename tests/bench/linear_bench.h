@@ -2,21 +2,24 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "kernels/linear.h"
+#include "kernels/structures/structures.h"
 #include "kernels/thread_pool.h"
 #include "tests/bench/roof.h"
 
 namespace dyad::bench {
 
 struct LayerChoice {
+  const kernels::Structure* structure = nullptr;
+  std::string variant;  // empty: the structure has none, or its first
   int64_t in = 0;
   int64_t out = 0;
-  int64_t blocks = 1;
-  std::optional<kernels::DyadVariant> variant;  // none: dense
-  kernels::WeightType type = kernels::WeightType::kFloat32;
+  int64_t detail = 1;  // blocks or rank, as the structure's example has it
+  kernels::Element type = kernels::Element::kFloat32;
 };
 
 struct LinearResult {
@@ -34,6 +37,10 @@ struct LinearResult {
 
 enum class Compare { kNo, kWithTorch };
 
+// What the choice compiles to, without weights. Errors: InvalidArgument.
+absl::StatusOr<kernels::Plan> PlanOf(const LayerChoice& choice);
+
+// REQUIRES: PlanOf(choice) is no error.
 std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vector<int64_t>& tokens,
                                       Compare compare, const Roof& roof, kernels::ThreadPool& pool);
 

@@ -1,9 +1,9 @@
 // dyad-bench linear: one layer over numbers of tokens, for instance
-//   --kind=dyad --blocks=4 --in=768 --out=3072 --tokens=1,8,64 --weight_dtype=bfloat16
+//   --kind=monarch --blocks=4 --in=768 --out=3072 --tokens=1,8,64 --weight_dtype=bfloat16
 #include <cstdio>
 #include <iostream>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
@@ -17,8 +17,9 @@
 #include "tests/bench/roof.h"
 #include "tests/bench/roof_report.h"
 
-ABSL_FLAG(std::string, kind, "dyad", "linear: dense, or dyad (as dyad_it), dyad_ot, dyad_dt");
-ABSL_FLAG(int64_t, blocks, 4, "linear: blocks of a dyad layer");
+ABSL_FLAG(std::string, kind, "dense", "linear, make_model: a kind of kernels/structures");
+ABSL_FLAG(std::string, variant, "", "linear: of kinds that have variants; empty: the first");
+ABSL_FLAG(int64_t, blocks, 4, "linear, make_model: blocks, or the rank of a kind without blocks");
 ABSL_FLAG(int64_t, in, 768, "linear: input features");
 ABSL_FLAG(int64_t, out, 3072, "linear: output features");
 ABSL_FLAG(std::vector<std::string>, tokens,
@@ -31,35 +32,36 @@ ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference
 namespace dyad::bench {
 namespace {
 
-using kernels::DyadVariant;
-using kernels::WeightType;
+using kernels::Element;
 
 absl::StatusOr<LayerChoice> ParseLayer() {
   LayerChoice choice;
+  const std::string kind = absl::GetFlag(FLAGS_kind);
+  choice.structure = kernels::FindStructure(kind);
+  if (choice.structure == nullptr) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--kind is '", kind, "'; it must be one of: ", kernels::StructureKinds()));
+  }
+  choice.variant = absl::GetFlag(FLAGS_variant);
   choice.in = absl::GetFlag(FLAGS_in);
   choice.out = absl::GetFlag(FLAGS_out);
-  const std::string kind = absl::GetFlag(FLAGS_kind);
-  if (kind == "dyad" || kind == "dyad_it") choice.variant = DyadVariant::kIt;
-  if (kind == "dyad_ot") choice.variant = DyadVariant::kOt;
-  if (kind == "dyad_dt") choice.variant = DyadVariant::kDt;
-  if (!choice.variant.has_value() && kind != "dense") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--kind is '", kind, "'; it must be dense, dyad, dyad_it, dyad_ot or dyad_dt"));
-  }
-  if (choice.variant.has_value()) choice.blocks = absl::GetFlag(FLAGS_blocks);
-  if (choice.in < 1 || choice.out < 1 || choice.blocks < 1 || choice.in % choice.blocks != 0 ||
-      choice.out % choice.blocks != 0) {
+  choice.detail = absl::GetFlag(FLAGS_blocks);
+  for (const auto& [flag, value] :
+       {std::pair{"--in", choice.in}, {"--out", choice.out}, {"--blocks", choice.detail}}) {
+    if (value >= 1 && value <= 1 << 20) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("--in is ", choice.in, " and --out is ", choice.out,
-                     "; both must be positive multiples of --blocks (", choice.blocks, ")"));
+        absl::StrCat(flag, " is ", value, "; it must be in [1, 1048576]"));
   }
   ASSIGN_OR_RETURN(choice.type,
-                   ChooseWord<WeightType>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
-                                          {{"float32", WeightType::kFloat32},
-                                           {"bfloat16", WeightType::kBfloat16},
-                                           {"float16", WeightType::kFloat16},
-                                           {"int8", WeightType::kInt8}}));
-  return choice;
+                   ChooseWord<Element>("weight_dtype", absl::GetFlag(FLAGS_weight_dtype),
+                                       {{"float32", Element::kFloat32},
+                                        {"bfloat16", Element::kBfloat16},
+                                        {"float16", Element::kFloat16},
+                                        {"int8", Element::kInt8}}));
+  const absl::StatusOr<kernels::Plan> plan = PlanOf(choice);
+  if (plan.ok()) return choice;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--kind=", kind, " --blocks=", choice.detail, ": ", plan.status().message()));
 }
 
 nlohmann::json ToJson(const LinearResult& result) {
@@ -87,7 +89,7 @@ absl::Status RunLinear(Operands) {
   if (absl::GetFlag(FLAGS_json)) {
     nlohmann::json json = ToJson(roof);
     json["layer"] = {{"kind", absl::GetFlag(FLAGS_kind)},
-                     {"blocks", choice.blocks},
+                     {"blocks", choice.detail},
                      {"in", choice.in},
                      {"out", choice.out},
                      {"weight_dtype", absl::GetFlag(FLAGS_weight_dtype)}};

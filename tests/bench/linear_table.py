@@ -20,7 +20,7 @@ TOKENS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
 
 def run(program, inputs, outputs, blocks, dtype, compare):
-    command = [program, "linear", "--json", f"--in={inputs}", f"--out={outputs}", f"--blocks={blocks}",
+    command = [program, "linear", "--json", "--kind=dyad", f"--in={inputs}", f"--out={outputs}", f"--blocks={blocks}",
                f"--weight_dtype={dtype}", "--tokens=" + ",".join(map(str, TOKENS))]
     if not compare:
         command.append("--nocompare")

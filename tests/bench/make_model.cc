@@ -46,7 +46,7 @@ struct TensorPlan {
 
 class Plan {
  public:
-  Plan(const ModelSize& size, int64_t blocks) : size_(size), blocks_(blocks) {
+  Plan(const ModelSize& size, const ModelChoice& choice) : size_(size), choice_(choice) {
     size_.architecture == std::string("opt") ? PlanOpt() : PlanNeox();
   }
   const std::vector<TensorPlan>& tensors() const { return tensors_; }
@@ -64,10 +64,10 @@ class Plan {
     Add(path + ".bias", {out});
   }
   void AddStructured(const std::string& path, int64_t in, int64_t out) {
-    if (blocks_ == 0) return AddDense(path, in, out);
-    Add(path + ".wl", {blocks_, out / blocks_, in / blocks_});
-    Add(path + ".wu", {blocks_, out / blocks_, in / blocks_});
-    Add(path + ".bias", {out, 1});
+    for (const auto& [leaf, shape] : choice_.structure->Example({in, out}, choice_.detail)) {
+      Add(absl::StrCat(path, ".", std::string(leaf)), shape);
+    }
+    Add(path + ".bias", {out});
   }
 
   void PlanOpt() {
@@ -108,32 +108,33 @@ class Plan {
   }
 
   const ModelSize& size_;
-  const int64_t blocks_;
+  const ModelChoice& choice_;
   std::vector<TensorPlan> tensors_;
 };
 
-json Config(const ModelSize& size, int64_t blocks) {
+json Config(const ModelSize& size, const ModelChoice& choice) {
   json config = {{"hidden_size", size.hidden},
                  {"num_hidden_layers", size.layers},
                  {"num_attention_heads", size.heads},
                  {"bos_token_id", 2},
                  {"eos_token_id", 2}};
   if (size.architecture == std::string("opt")) {
-    config.update({{"model_type", blocks > 0 ? "sparse_opt" : "opt"},
+    config.update({{"model_type", "opt"},
                    {"vocab_size", kOptVocabulary},
                    {"max_position_embeddings", kOptPositions},
                    {"ffn_dim", 4 * size.hidden},
                    {"word_embed_proj_dim", size.embed},
                    {"do_layer_norm_before", size.norm_before}});
-    if (blocks > 0) config["dyad_dim"] = blocks;
   } else {
-    config.update({{"model_type", blocks > 0 ? "sparse_gpt_neox" : "gpt_neox"},
+    config.update({{"model_type", "gpt_neox"},
                    {"vocab_size", kNeoxVocabulary},
                    {"max_position_embeddings", kNeoxPositions},
                    {"intermediate_size", 4 * size.hidden},
                    {"rotary_pct", 0.25},
                    {"tie_word_embeddings", false}});
   }
+  const std::string option(choice.structure->network_option);
+  if (!option.empty()) config[option] = choice.detail;
   return config;
 }
 
@@ -193,9 +194,9 @@ absl::Status MakeModel(const ModelChoice& choice, const std::string& folder) {
                                                    "' and --size is '", choice.size,
                                                    "'; it must be one of: ", known));
   }
-  if (choice.blocks < 0 || (choice.blocks > 0 && size->hidden % choice.blocks != 0)) {
+  if (choice.detail < 1 || size->hidden % choice.detail != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--blocks is ", choice.blocks, "; it must divide ", size->hidden));
+        absl::StrCat("--blocks is ", choice.detail, "; it must divide ", size->hidden));
   }
   std::error_code error;
   if (!std::filesystem::create_directory(folder, error)) {
@@ -203,9 +204,9 @@ absl::Status MakeModel(const ModelChoice& choice, const std::string& folder) {
                                                  error ? error.message() : "it exists"));
   }
   const std::filesystem::path path(folder);
-  std::ofstream(path / "config.json") << Config(*size, choice.blocks).dump(2) << "\n";
+  std::ofstream(path / "config.json") << Config(*size, choice).dump(2) << "\n";
   std::ofstream weights(path / "model.safetensors", std::ios::binary);
-  WriteWeights(Plan(*size, choice.blocks).tensors(), weights);
+  WriteWeights(Plan(*size, choice).tensors(), weights);
   if (!weights.flush()) return absl::UnavailableError(absl::StrCat("cannot write to ", folder));
   return absl::OkStatus();
 }

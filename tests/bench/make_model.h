@@ -5,13 +5,16 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "kernels/structures/structures.h"
 
 namespace dyad::bench {
 
 struct ModelChoice {
   std::string architecture;  // "opt" or "gpt_neox"
   std::string size;          // "125m", …; an unknown one is refused with the list
-  int64_t blocks = 0;        // of the feed-forward layers, DYAD-IT; 0: dense
+  // Of the feed-forward layers: their kind, and its blocks or rank.
+  const kernels::Structure* structure = nullptr;
+  int64_t detail = 0;
 };
 
 // Makes `folder` with config.json and model.safetensors (float32); the same choice gives the same

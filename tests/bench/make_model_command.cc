@@ -17,13 +17,15 @@ namespace dyad::bench {
 
 absl::Status RunMakeModel(Operands operands) {
   const std::string kind = absl::GetFlag(FLAGS_kind);
-  if (kind != "dense" && kind != "dyad") {
+  const kernels::Structure* const structure = kernels::FindStructure(kind);
+  if (structure == nullptr) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--kind is '", kind, "'; make_model makes dense or dyad"));
+        absl::StrCat("--kind is '", kind, "'; it must be one of: ", kernels::StructureKinds()));
   }
   return MakeModel({.architecture = absl::GetFlag(FLAGS_arch),
                     .size = absl::GetFlag(FLAGS_size),
-                    .blocks = kind == "dyad" ? absl::GetFlag(FLAGS_blocks) : 0},
+                    .structure = structure,
+                    .detail = absl::GetFlag(FLAGS_blocks)},
                    operands[0]);
 }
 

@@ -53,9 +53,9 @@ class Dense final : public TorchLayers {
   std::vector<at::Tensor> weights_;
 };
 
-class Dyad final : public TorchLayers {
+class TwoViews final : public TorchLayers {
  public:
-  explicit Dyad(const TorchShape& shape) : shape_(shape), bias_(at::randn({shape.out, 1})) {
+  explicit TwoViews(const TorchShape& shape) : shape_(shape), bias_(at::randn({shape.out, 1})) {
     const int64_t in = shape.in / shape.blocks, out = shape.out / shape.blocks;
     for (int64_t i = 0; i < CopiesOf(2 * in * shape.out * 4); ++i) {
       near_.push_back(at::randn({shape.blocks, out, in}));
@@ -101,9 +101,9 @@ std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int threads) {
   return std::make_unique<Dense>(shape);
 }
 
-std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int threads) {
+std::unique_ptr<TorchLayers> TorchTwoViews(const TorchShape& shape, int threads) {
   SetThreads(threads);
-  return std::make_unique<Dyad>(shape);
+  return std::make_unique<TwoViews>(shape);
 }
 
 }  // namespace dyad::bench

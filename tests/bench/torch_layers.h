@@ -28,8 +28,8 @@ class TorchLayers {
 // y = x Wᵀ + b, rows are tokens.
 std::unique_ptr<TorchLayers> TorchDense(const TorchShape& shape, int threads);
 
-// wl.bmm(x1) + wu.bmm(x2) on [features, tokens], as the reference implementation of DYAD-IT
-// computes it.
-std::unique_ptr<TorchLayers> TorchDyad(const TorchShape& shape, int threads);
+// near.bmm(x1) + far.bmm(x2) on [features, tokens], x1 and x2 two views of x, as the reference
+// implementation of such layers computes it.
+std::unique_ptr<TorchLayers> TorchTwoViews(const TorchShape& shape, int threads);
 
 }  // namespace dyad::bench

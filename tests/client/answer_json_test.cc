@@ -107,8 +107,8 @@ TEST(AnswerJsonTest, ModelsKeepBigNumbersAsNumbers) {
   EXPECT_EQ(json["eos_id"], 2);
   EXPECT_TRUE(json["bos_id"].is_null());
   EXPECT_FALSE(json.contains("layers"));
-  model.add_layers()->set_kind("dyad");
-  EXPECT_EQ(ModelAnswer(model)["layers"][0]["kind"], "dyad");
+  model.add_layers()->set_structure("monarch 4 blocks");
+  EXPECT_EQ(ModelAnswer(model)["layers"][0]["structure"], "monarch 4 blocks");
 }
 
 }  // namespace

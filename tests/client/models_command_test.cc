@@ -28,7 +28,7 @@ TEST(ModelsCommandTest, OneModelHasItsLayers) {
   FakeServer server;
   const auto run = RunDyadctl({"models", "--model=fake", "--server", server.address()});
   EXPECT_THAT(run.out, HasSubstr("decoder.layers.0.fc1"));
-  EXPECT_THAT(run.out, HasSubstr("dyad it, 4 blocks"));
+  EXPECT_THAT(run.out, HasSubstr("monarch 4 blocks"));
 }
 
 TEST(ModelsCommandTest, JsonIsOneObjectPerModel) {

@@ -186,7 +186,7 @@ def main():
     if options.record and columns != COLUMNS:
         parser.error("--record needs every type")
     check_checker()
-    assert len(NAMES) == 13, NAMES
+    assert len(NAMES) == 15, NAMES
     sections = [options.record] if options.record in SECTIONS else list(SECTIONS)
     if "blimp" in sections and not BLIMP.exists():
         print(f"blimp: skipped, because {BLIMP} does not exist; DYAD_REFERENCE_PAIRS names another file")

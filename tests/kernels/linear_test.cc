@@ -16,14 +16,13 @@ namespace dyad::kernels {
 namespace {
 
 const LayerShape kShapes[] = {
-    {Kind::kDense, 1, 1, 1}, {Kind::kDense, 1, 7, 31}, {Kind::kDense, 1, 33, 65},
-    {Kind::kIt, 1, 1, 1},    {Kind::kIt, 2, 15, 17},   {Kind::kIt, 3, 16, 32},
-    {Kind::kIt, 4, 13, 33},  {Kind::kOt, 2, 17, 15},   {Kind::kOt, 4, 32, 16},
-    {Kind::kDt, 3, 5, 37},   {Kind::kDt, 4, 31, 64},   {Kind::kIt, 8, 12, 48},
+    {Kind::kDense, 1, 1, 1},      {Kind::kDense, 1, 7, 31},     {Kind::kDense, 1, 33, 65},
+    {Kind::kTwoTerms, 1, 1, 1},   {Kind::kTwoTerms, 2, 15, 17}, {Kind::kTwoTerms, 3, 16, 32},
+    {Kind::kTwoTerms, 4, 13, 33}, {Kind::kTwoSteps, 2, 17, 15}, {Kind::kTwoSteps, 4, 32, 16},
+    {Kind::kTwoViews, 3, 5, 37},  {Kind::kTwoViews, 4, 31, 64}, {Kind::kTwoTerms, 8, 12, 48},
 };
-const LayerShape kFc1 = {Kind::kIt, 4, 192, 768};
-const WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, WeightType::kFloat16,
-                             WeightType::kInt8};
+const LayerShape kFc1 = {Kind::kTwoTerms, 4, 192, 768};
+const Element kTypes[] = {Element::kFloat32, Element::kBfloat16, Element::kFloat16, Element::kInt8};
 
 std::vector<float> Outputs(const PackedLinear& layer, int64_t tokens, ConstRows x,
                            int threads = 1) {
@@ -34,10 +33,10 @@ std::vector<float> Outputs(const PackedLinear& layer, int64_t tokens, ConstRows 
   return y;
 }
 
-void ExpectWithinBound(const LayerShape& shape, WeightType type, int64_t tokens,
+void ExpectWithinBound(const LayerShape& shape, Element type, int64_t tokens,
                        Activation activation) {
   const SampleLayer sample(shape, type);
-  const PackedLinear layer(sample.Spec());
+  const PackedLinear layer(sample.plan());
   const SampleRows x(tokens, sample.in, 4);
   const SampleRows residual(tokens, sample.out, 5);
   SampleRows y(tokens, sample.out, 6);
@@ -47,7 +46,7 @@ void ExpectWithinBound(const LayerShape& shape, WeightType type, int64_t tokens,
   Workspace workspace(pool);
   layer.Apply(tokens, x.view(), y.rows(), epilogue, workspace);
 
-  const auto expected = reference::Linear(sample.Spec(), tokens, x.view(), epilogue);
+  const auto expected = reference::Apply(sample.plan(), tokens, x.view(), epilogue);
   EXPECT_EQ(FirstWrong(expected, activation, tokens, sample.out, y.view()), -1)
       << NameOf(shape) << " type " << static_cast<int>(type) << " tokens " << tokens
       << " activation " << static_cast<int>(activation);
@@ -64,7 +63,7 @@ class LinearTest : public testing::TestWithParam<std::string_view> {
 TEST_P(LinearTest, StaysWithinTheBoundAtAwkwardSizes) {
   ASSERT_TRUE(isa_.known());
   for (const LayerShape& shape : kShapes) {
-    for (const WeightType type : kTypes) {
+    for (const Element type : kTypes) {
       for (const int64_t tokens : {1, 2, 5, 7, 12, 13, 37}) {
         ExpectWithinBound(shape, type, tokens, Activation::kNone);
       }
@@ -75,21 +74,21 @@ TEST_P(LinearTest, StaysWithinTheBoundAtAwkwardSizes) {
 TEST_P(LinearTest, StaysWithinTheBoundForEachActivation) {
   for (const Activation activation :
        {Activation::kRelu, Activation::kGelu, Activation::kGeluTanh}) {
-    ExpectWithinBound({Kind::kIt, 4, 13, 33}, WeightType::kFloat32, 5, activation);
-    ExpectWithinBound({Kind::kOt, 2, 17, 15}, WeightType::kFloat32, 5, activation);
-    ExpectWithinBound({Kind::kDense, 1, 33, 64}, WeightType::kFloat32, 13, activation);
+    ExpectWithinBound({Kind::kTwoTerms, 4, 13, 33}, Element::kFloat32, 5, activation);
+    ExpectWithinBound({Kind::kTwoSteps, 2, 17, 15}, Element::kFloat32, 5, activation);
+    ExpectWithinBound({Kind::kDense, 1, 33, 64}, Element::kFloat32, 13, activation);
   }
 }
 
 TEST_P(LinearTest, StaysWithinTheBoundOnARealLayer) {
-  for (const WeightType type : kTypes) ExpectWithinBound(kFc1, type, 3, Activation::kRelu);
+  for (const Element type : kTypes) ExpectWithinBound(kFc1, type, 3, Activation::kRelu);
 }
 
 TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong37) {
   for (const LayerShape& shape : kShapes) {
-    for (const WeightType type : kTypes) {
+    for (const Element type : kTypes) {
       const SampleLayer sample(shape, type);
-      const PackedLinear layer(sample.Spec());
+      const PackedLinear layer(sample.plan());
       const SampleRows x(37, sample.in, 4);
       const std::vector<float> together = Outputs(layer, 37, x.view());
       for (int64_t t = 0; t < 37; ++t) {
@@ -104,10 +103,10 @@ TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong37) {
 
 TEST_P(LinearTest, ThreadsDoNotShow) {
   for (const LayerShape& shape :
-       {kFc1, LayerShape{Kind::kDt, 4, 192, 192}, LayerShape{Kind::kIt, 8, 96, 96}}) {
-    for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+       {kFc1, LayerShape{Kind::kTwoViews, 4, 192, 192}, LayerShape{Kind::kTwoTerms, 8, 96, 96}}) {
+    for (const Element type : {Element::kFloat32, Element::kInt8}) {
       const SampleLayer sample(shape, type);
-      const PackedLinear layer(sample.Spec());
+      const PackedLinear layer(sample.plan());
       for (const int64_t tokens : {4, 14}) {
         const SampleRows x(tokens, sample.in, 4);
         const std::vector<float> one = Outputs(layer, tokens, x.view(), 1);
@@ -120,9 +119,9 @@ TEST_P(LinearTest, ThreadsDoNotShow) {
 
 TEST_P(LinearTest, HasTheBitsOfEveryOtherInstructionSet) {
   for (const LayerShape& shape : kShapes) {
-    for (const WeightType type : kTypes) {
+    for (const Element type : kTypes) {
       const SampleLayer sample(shape, type);
-      const PackedLinear layer(sample.Spec());
+      const PackedLinear layer(sample.plan());
       const SampleRows x(13, sample.in, 4);
       const std::vector<float> here = Outputs(layer, 13, x.view());
       const WithIsa scalar("scalar");
@@ -147,11 +146,12 @@ std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLi
 
 // Two that share packed rows, and others that do not share them with these.
 TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
-  for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+  for (const Element type : {Element::kFloat32, Element::kInt8}) {
     const SampleLayer dense({Kind::kDense, 1, 192, 200}, type);
-    const SampleLayer square({Kind::kDense, 1, 192, 192}, WeightType::kBfloat16);
-    const SampleLayer it({Kind::kIt, 4, 48, 70}, type), ot({Kind::kOt, 4, 48, 48}, type);
-    const PackedLinear a(dense.Spec()), b(square.Spec()), c(it.Spec()), d(ot.Spec());
+    const SampleLayer square({Kind::kDense, 1, 192, 192}, Element::kBfloat16);
+    const SampleLayer it({Kind::kTwoTerms, 4, 48, 70}, type),
+        ot({Kind::kTwoSteps, 4, 48, 48}, type);
+    const PackedLinear a(dense.plan()), b(square.plan()), c(it.plan()), d(ot.plan());
     for (const std::vector<const PackedLinear*>& layers :
          {std::vector<const PackedLinear*>{&a}, {&a, &b, &a}, {&c, &c, &c}, {&a, &c}, {&a, &d}}) {
       for (const int64_t tokens : {1, 13, 300}) {
@@ -168,9 +168,9 @@ TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
 
 // So many rows that narrow panels are widened to memory first.
 TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong100) {
-  for (const WeightType type : kTypes) {
-    const SampleLayer sample({Kind::kIt, 3, 16, 65}, type);
-    const PackedLinear layer(sample.Spec());
+  for (const Element type : kTypes) {
+    const SampleLayer sample({Kind::kTwoTerms, 3, 16, 65}, type);
+    const PackedLinear layer(sample.plan());
     const SampleRows x(100, sample.in, 4);
     const std::vector<float> together = Outputs(layer, 100, x.view());
     for (const int64_t t : {0, 42, 99}) {
@@ -181,12 +181,12 @@ TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong100) {
 }
 
 TEST_P(LinearTest, TheResidualMayBeTheOutput) {
-  for (const auto& [kind, type] : {std::pair{Kind::kIt, WeightType::kFloat32},
-                                   {Kind::kOt, WeightType::kFloat32},
-                                   {Kind::kIt, WeightType::kInt8},
-                                   {Kind::kOt, WeightType::kInt8}}) {
+  for (const auto& [kind, type] : {std::pair{Kind::kTwoTerms, Element::kFloat32},
+                                   {Kind::kTwoSteps, Element::kFloat32},
+                                   {Kind::kTwoTerms, Element::kInt8},
+                                   {Kind::kTwoSteps, Element::kInt8}}) {
     const SampleLayer sample({kind, 2, 17, 33}, type);
-    const PackedLinear layer(sample.Spec());
+    const PackedLinear layer(sample.plan());
     const SampleRows x(13, sample.in, 4);
     SampleRows apart(13, sample.out, 5), in_place = apart;
     const SampleRows residual = apart;
@@ -203,8 +203,8 @@ INSTANTIATE_TEST_SUITE_P(Isas, LinearTest, testing::ValuesIn(SupportedIsas()),
 
 // More rows than are packed at once.
 TEST(PackedLinearTest, LongBatchesHaveTheBitsOfShortOnes) {
-  const SampleLayer sample({Kind::kOt, 2, 3, 5}, WeightType::kFloat32);
-  const PackedLinear layer(sample.Spec());
+  const SampleLayer sample({Kind::kTwoSteps, 2, 3, 5}, Element::kFloat32);
+  const PackedLinear layer(sample.plan());
   const SampleRows x(1100, sample.in, 4);
   const std::vector<float> together = Outputs(layer, 1100, x.view(), 2);
   for (const int64_t t : {0, 511, 512, 1023, 1099}) {
@@ -214,53 +214,26 @@ TEST(PackedLinearTest, LongBatchesHaveTheBitsOfShortOnes) {
 }
 
 TEST(PackedLinearTest, CountsBytesWithPaddingAndMultiplyAddsWithout) {
-  const SampleLayer sample({Kind::kIt, 2, 3, 33}, WeightType::kBfloat16);
-  const PackedLinear layer(sample.Spec());
+  const SampleLayer sample({Kind::kTwoTerms, 2, 3, 33}, Element::kBfloat16);
+  const PackedLinear layer(sample.plan());
   EXPECT_EQ(layer.in_features(), 6);
   EXPECT_EQ(layer.out_features(), 66);
   EXPECT_EQ(layer.weight_bytes(), 2 * 64 * 6 * 2);
   EXPECT_EQ(layer.multiply_adds(), 2 * 33 * 6);
-  const SampleLayer narrow({Kind::kIt, 2, 3, 33}, WeightType::kInt8);
-  EXPECT_EQ(PackedLinear(narrow.Spec()).weight_bytes(), 2 * 64 * 6 + 2 * 64 * 4);
-}
-
-// Worked by hand from the formulas of kernels/README.md: catches views swapped alike in code and
-// definition.
-TEST(PackedLinearTest, TwoBlocksByHand) {
-  const std::vector<float> wl = {1, 10, 100, 1000}, wu = {5, 7, 11, 13}, x = {1, 2, 3, 4};
-  const auto outputs = [&](DyadVariant variant) {
-    return Outputs(
-        PackedLinear(DyadSpec(4, 2, WeightType::kFloat32, variant, {2, wl.data(), wu.data()}, {})),
-        1, {x.data(), 4});
-  };
-  const float near0 = 1 * 1 + 10 * 2, near1 = 100 * 3 + 1000 * 4;
-  EXPECT_EQ(outputs(DyadVariant::kIt),
-            (std::vector<float>{near0 + 5 * 1 + 7 * 3, near1 + 11 * 2 + 13 * 4}));
-  EXPECT_EQ(outputs(DyadVariant::kOt),
-            (std::vector<float>{near0 + 5 * 1 + 7 * 2, near1 + 11 * 3 + 13 * 4}));
-  EXPECT_EQ(outputs(DyadVariant::kDt),
-            (std::vector<float>{near0 + 5 * 1 + 7 * 3, near1 + 11 * 2 + 13 * 4}));
-}
-
-// With two outputs a block, the strided destination o · D + d differs from the plain one.
-TEST(PackedLinearTest, StridedDestinationByHand) {
-  const std::vector<float> wl = {1, 2, 3, 4}, wu = {10, 20, 30, 40}, x = {1, 5};
-  const PackedLinear layer(
-      DyadSpec(2, 4, WeightType::kFloat32, DyadVariant::kOt, {2, wl.data(), wu.data()}, {}));
-  EXPECT_EQ(Outputs(layer, 1, {x.data(), 2}),
-            (std::vector<float>{1 + 10, 2 + 150, 15 + 20, 20 + 200}));
+  const SampleLayer narrow({Kind::kTwoTerms, 2, 3, 33}, Element::kInt8);
+  EXPECT_EQ(PackedLinear(narrow.plan()).weight_bytes(), 2 * 64 * 6 + 2 * 64 * 4);
 }
 
 // The comparison that the tests above rest on must be able to fail.
 TEST(LinearBoundTest, NoticesOneWrongWeightAndNan) {
-  SampleLayer sample({Kind::kIt, 4, 17, 8}, WeightType::kFloat32);
+  SampleLayer sample({Kind::kTwoTerms, 4, 17, 8}, Element::kFloat32);
   const SampleRows x(2, sample.in, 4);
-  const auto expected = reference::Linear(sample.Spec(), 2, x.view(), {});
+  const auto expected = reference::Apply(sample.plan(), 2, x.view(), {});
   float last;
-  std::memcpy(&last, &sample.wu[sample.wu.size() - 4], 4);
+  std::memcpy(&last, &sample.far[sample.far.size() - 4], 4);
   last += 1e-3f;
-  std::memcpy(&sample.wu[sample.wu.size() - 4], &last, 4);
-  std::vector<float> y = Outputs(PackedLinear(sample.Spec()), 2, x.view());
+  std::memcpy(&sample.far[sample.far.size() - 4], &last, 4);
+  std::vector<float> y = Outputs(PackedLinear(sample.plan()), 2, x.view());
   EXPECT_EQ(FirstWrong(expected, Activation::kNone, 2, sample.out, {y.data(), sample.out}),
             sample.out - 1);
   y[3] = NAN;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/linear.h"
-#include "kernels/reference/linear.h"
+#include "kernels/reference/plan.h"
 
 namespace dyad::kernels {
 
@@ -22,16 +22,16 @@ inline std::vector<float> RandomFloats(int64_t count, uint32_t seed) {
 }
 
 // Weights in [-2, 2] of any type, denormals and zeros among those of 16 bits; float32 for int8.
-inline std::vector<std::byte> RandomWeights(int64_t count, WeightType type, uint32_t seed) {
-  if (type == WeightType::kInt8) type = WeightType::kFloat32;
-  std::vector<std::byte> bytes(static_cast<size_t>(count * WeightBytes(type)));
-  if (type == WeightType::kFloat32) {
+inline std::vector<std::byte> RandomWeights(int64_t count, Element type, uint32_t seed) {
+  if (type == Element::kInt8) type = Element::kFloat32;
+  std::vector<std::byte> bytes(static_cast<size_t>(count * ElementBytes(type)));
+  if (type == Element::kFloat32) {
     const std::vector<float> values = RandomFloats(count, seed);
     std::memcpy(bytes.data(), values.data(), bytes.size());
     return bytes;
   }
   std::mt19937 generator(seed);
-  const uint32_t largest = type == WeightType::kBfloat16 ? 0x3fff : 0x4000;
+  const uint32_t largest = type == Element::kBfloat16 ? 0x3fff : 0x4000;
   for (size_t i = 0; i < bytes.size(); i += 2) {
     const uint32_t draw = generator();
     const auto bits = static_cast<uint16_t>((draw >> 16) % (largest + 1) | (draw & 0x8000));
@@ -40,7 +40,10 @@ inline std::vector<std::byte> RandomWeights(int64_t count, WeightType type, uint
   return bytes;
 }
 
-enum class Kind { kDense, kIt, kOt, kDt };
+// Layers that between them take every path of one or two steps: kTwoTerms reads x plain and strided
+// in one step; kTwoSteps adds to strided outputs in a second one, which kTwoViews reads strided
+// too.
+enum class Kind { kDense, kTwoTerms, kTwoSteps, kTwoViews };
 
 struct LayerShape {
   Kind kind = Kind::kDense;
@@ -50,33 +53,62 @@ struct LayerShape {
 };
 
 inline std::string NameOf(const LayerShape& shape) {
-  static const char* const kNames[] = {"dense", "it", "ot", "dt"};
+  static const char* const kNames[] = {"dense", "two_terms", "two_steps", "two_views"};
   return std::string(kNames[static_cast<size_t>(shape.kind)]) + "_" + std::to_string(shape.blocks) +
          "x" + std::to_string(shape.block_out) + "x" + std::to_string(shape.block_in);
 }
 
-// A layer with random weights and bias. wl of a dense layer is its matrix.
+// A layer with random weights and bias: [block][output][depth], `far` those of the strided view.
 struct SampleLayer {
-  SampleLayer(const LayerShape& shape, WeightType type)
+  SampleLayer(const LayerShape& shape, Element type)
       : shape(shape),
         type(type),
         in(shape.blocks * shape.block_in),
         out(shape.blocks * shape.block_out),
-        wl(RandomWeights(in * shape.block_out, type, 1)),
-        wu(RandomWeights(in * shape.block_out, type, 2)),
+        near(RandomWeights(in * shape.block_out, type, 1)),
+        far(RandomWeights(in * shape.block_out, type, 2)),
         bias(RandomFloats(out, 3)) {}
 
-  LinearSpec Spec() const {
-    if (shape.kind == Kind::kDense) return DenseSpec(in, out, type, wl.data(), bias);
-    const auto variant = static_cast<DyadVariant>(static_cast<int>(shape.kind) - 1);
-    return DyadSpec(in, out, type, variant, {shape.blocks, wl.data(), wu.data()}, bias);
+  // Points into this layer.
+  Plan plan() const {
+    Contract step;
+    step.blocks = shape.blocks;
+    step.depth = shape.block_in;
+    step.outputs = shape.block_out;
+    step.view = {.block = shape.block_out};
+    const View plain = {.block = shape.block_in};
+    const View strided = {.block = 1, .stride = shape.blocks};
+    const Term near_term = {plain, WeightsOf(near)};
+    const Term far_term = {shape.kind == Kind::kTwoSteps ? plain : strided, WeightsOf(far)};
+    Plan plan;
+    plan.widths = {in, out};
+    plan.bias = bias;
+    plan.type = type;
+    step.terms = {near_term};
+    if (shape.kind == Kind::kTwoTerms) step.terms.push_back(far_term);
+    plan.steps.emplace_back(step);
+    if (shape.kind == Kind::kDense || shape.kind == Kind::kTwoTerms) return plan;
+    step.terms = {far_term};
+    step.view = strided;
+    plan.steps.emplace_back(step);
+    return plan;
   }
+  Contract step(size_t index = 0) const { return std::get<Contract>(plan().steps.at(index)); }
 
   LayerShape shape;
-  WeightType type;
+  Element type;
   int64_t in, out;
-  std::vector<std::byte> wl, wu;
+  std::vector<std::byte> near, far;
   std::vector<float> bias;
+
+ private:
+  Weights WeightsOf(const std::vector<std::byte>& bytes) const {
+    return {.data = bytes.data(),
+            .elements = in * shape.block_out,
+            .element = type == Element::kInt8 ? Element::kFloat32 : type,
+            .block = shape.block_out * shape.block_in,
+            .output = shape.block_in};
+  }
 };
 
 // Rows whose start and stride are no multiple of a vector, with guards that must survive.
@@ -94,14 +126,14 @@ struct SampleRows {
   std::vector<float> values;
 };
 
-// The error that is allowed in output `at` of feature `feature`, to first order: each of the
-// products, int8's scale and the bias round the running sum once; the activation multiplies that by
+// The error that is allowed in output `at` of feature `feature`, to first order: the sum's, which
+// the definition counts; the activation multiplies that by
 // at most 1.13 and adds its own (math-inl.h); the residual rounds once more.
-inline double ErrorBound(const reference::LinearResult& expected, Activation activation, size_t at,
+inline double ErrorBound(const reference::PlanResult& expected, Activation activation, size_t at,
                          size_t feature) {
   constexpr double kUnit = 0x1p-24;
   const double sum =
-      static_cast<double>(expected.roundings[feature] + 1) * kUnit * expected.magnitude[at];
+      static_cast<double>(expected.roundings[feature]) * kUnit * expected.magnitude[at];
   if (activation == Activation::kNone) return sum + kUnit * std::abs(expected.y[at]);
   const double x = expected.sum[at];
   const double exponent = activation == Activation::kRelu ? 0 : 2 * std::abs(x) * (1 + x * x / 20);
@@ -110,7 +142,7 @@ inline double ErrorBound(const reference::LinearResult& expected, Activation act
 }
 
 // The index [row, feature] of the first output outside the bound, or -1. NaN is outside.
-inline int64_t FirstWrong(const reference::LinearResult& expected, Activation activation,
+inline int64_t FirstWrong(const reference::PlanResult& expected, Activation activation,
                           int64_t tokens, int64_t out, ConstRows y) {
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t n = 0; n < out; ++n) {

@@ -15,8 +15,8 @@ namespace dyad::kernels {
 namespace {
 
 struct Head {
-  Head(int64_t hidden, int64_t vocabulary, WeightType type = WeightType::kFloat32)
-      : sample({Kind::kDense, 1, hidden, vocabulary}, type), packed(sample.Spec()) {}
+  Head(int64_t hidden, int64_t vocabulary, Element type = Element::kFloat32)
+      : sample({Kind::kDense, 1, hidden, vocabulary}, type), packed(sample.plan()) {}
 
   std::vector<float> Logits(const SampleRows& rows, int64_t count) const {
     std::vector<float> logits(static_cast<size_t>(count * sample.out));
@@ -101,7 +101,7 @@ TEST_P(VocabularyTest, ScoresAreThoseOfTheLogits) {
 }
 
 TEST_P(VocabularyTest, NeighboursAndThreadsDoNotShow) {
-  const Head head(48, 571, WeightType::kBfloat16);
+  const Head head(48, 571, Element::kBfloat16);
   const SampleRows hidden(300, 48, 4);  // more than one pass over the head
   const auto targets = Targets(300, 571, 3);
   const auto together = Scores(head, hidden, targets, 3);
@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(Isas, VocabularyTest, testing::ValuesIn(SupportedIsas()
 // Equal logits: the lower id ranks first, across panels and tiles.
 TEST(ScoreTargetsTest, TiesGoToTheLowerId) {
   const std::vector<float> weights(600, 1.0f), hidden = {2.0f};
-  const PackedLinear head(DenseSpec(1, 600, WeightType::kFloat32, weights.data(), {}));
+  const PackedLinear head(DensePlan(1, 600, {weights.data()}));
   const std::vector<TargetRow> targets = {{0, 0, 3}, {0, 299, 0}, {0, 599, 20}};
   std::vector<TargetScore> scores(3);
   ThreadPool pool(2);

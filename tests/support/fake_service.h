@@ -327,9 +327,7 @@ class FakeModels final : public v1::ModelService::Service {
     *response = Model();
     v1::LinearLayer* layer = response->add_layers();
     layer->set_name("decoder.layers.0.fc1");
-    layer->set_kind("dyad");
-    layer->set_variant("it");
-    layer->set_blocks(4);
+    layer->set_structure("monarch 4 blocks");
     return grpc::Status::OK;
   }
 

@@ -82,23 +82,22 @@ TEST_P(EpilogueTest, FinishesEveryColumnAndNoOther) {
 
 // What the vocabulary does: some panels of a layer, into a narrow result.
 TEST_P(EpilogueTest, ARangeOfPanelsLandsAtItsFirstFeature) {
-  for (const WeightType type : {WeightType::kFloat32, WeightType::kInt8}) {
+  for (const Element type : {Element::kFloat32, Element::kInt8}) {
     const SampleLayer sample({Kind::kDense, 1, 5, 100}, type);
-    const LinearSpec spec = sample.Spec();
-    const PackedContraction contraction =
-        PackWeights(spec.contractions[0], spec.type, spec.source_type());
-    const std::vector<float> bias = PackBias(contraction, spec.bias);
+    const Plan plan = sample.plan();
+    const PackedContraction contraction = PackWeights(std::get<Contract>(plan.steps[0]), plan);
+    const std::vector<float> bias = PackBias(contraction, plan.bias);
     const SampleRows x(1, 5, 4);
+    Scratch scratch;
     const auto run = [&](PanelRange panels, std::vector<float>& y) {
       ContractPanels({.contraction = &contraction,
                       .rows = {x.view().data, {}},
                       .tokens = 1,
                       .y = {y.data(), 0},
                       .first_feature = panels.first * 32,
-                      .outputs = 100,
                       .bias = bias.data(),
                       .epilogue = {}},
-                     panels);
+                     panels, scratch);
     };
     std::vector<float> whole(100), part(36), halves(64);
     run({0, 4}, whole);

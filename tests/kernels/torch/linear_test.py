@@ -282,7 +282,7 @@ class ErrorTest(unittest.TestCase):
             (["options_json", "'{'", "JSON object"], ("dense", dense, "{", "float32")),
             (["options_json", "'variant'", "dense"], ("dense", dense, '{"variant": "it"}', "float32")),
             (["options_json", "'blocks'", "dyad"], ("dyad", dyad, '{"blocks": 2}', "float32")),
-            (["variant", "'xt'", "it, ot, dt"], ("dyad", dyad, '{"variant": "xt"}', "float32")),
+            (["variant", "'xt'", "it, ot or dt"], ("dyad", dyad, '{"variant": "xt"}', "float32")),
             (["variant", "number", "string"], ("dyad", dyad, '{"variant": 1}', "float32")),
             (["tensors", "weight", "wl, wu"], ("dyad", dense, "{}", "float32")),
             (["tensors", "wl, wu", "weight"], ("dense", dyad, "{}", "float32")),

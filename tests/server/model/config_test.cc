@@ -60,8 +60,9 @@ TEST(ConfigTest, TokenIdsAreInTheVocabulary) {
 }
 
 TEST(ConfigTest, DyadDimIsKeptForTheTensors) {
-  EXPECT_EQ(Parse({{"model_type", "sparse_opt"}, {"dyad_dim", 4}})->dyad_dim, 4);
-  EXPECT_EQ(Parse({{"model_type", "sparse_gpt_neox"}})->dyad_dim, std::nullopt);
+  EXPECT_EQ(Parse({{"model_type", "sparse_opt"}, {"dyad_dim", 4}})->layer_options.at("dyad_dim"),
+            4);
+  EXPECT_TRUE(Parse({{"model_type", "sparse_gpt_neox"}})->layer_options.empty());
   EXPECT_THAT(Parse({{"model_type", "sparse_opt"}, {"dyad_dim", 0}}),
               StatusIs(kInvalid, HasSubstr("dyad_dim is 0")));
 }

@@ -15,11 +15,11 @@
 namespace dyad {
 namespace {
 
+using kernels::Element;
 using kernels::FromBfloat16;
 using kernels::FromFloat16;
 using kernels::ToBfloat16;
 using kernels::ToFloat16;
-using kernels::WeightType;
 using ::testing::AllOf;
 using testing::Eighths;
 using ::testing::ElementsAre;
@@ -94,7 +94,7 @@ TEST(ConvertTest, ReadsEveryFloatingType) {
   checkpoint.Add<int64_t>("e", {2}, {1, 2}, StoredType::kInt64);
   EXPECT_THAT(ReadFloats(Named(checkpoint, "e"), SharedDevice()),
               StatusIs(kInvalid, AllOf(HasSubstr("tensor e is int64"), HasSubstr("expected"))));
-  EXPECT_FALSE(ReadWeights(Named(checkpoint, "e"), WeightType::kFloat32, SharedDevice()).ok());
+  EXPECT_FALSE(ReadWeights(Named(checkpoint, "e"), Element::kFloat32, SharedDevice()).ok());
   EXPECT_FALSE(ChooseWeightType(Named(checkpoint, "e"), WeightDtype::kFloat32).ok());
 }
 
@@ -111,11 +111,11 @@ TEST(ConvertTest, KeepsTheMappedBytesWhereTheyFit) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("t", {20}, Eighths(20, 1));
   const NamedTensor tensor = Named(checkpoint, "t");
-  EXPECT_EQ(ReadWeights(tensor, WeightType::kFloat32, SharedDevice())->data(), tensor.stored->data);
-  EXPECT_NE(ReadWeights(tensor, WeightType::kFloat16, SharedDevice())->data(), tensor.stored->data);
+  EXPECT_EQ(ReadWeights(tensor, Element::kFloat32, SharedDevice())->data(), tensor.stored->data);
+  EXPECT_NE(ReadWeights(tensor, Element::kFloat16, SharedDevice())->data(), tensor.stored->data);
   checkpoint.at("t").shape = {19};
   checkpoint.at("t").data += 1;  // misaligned: must be copied
-  const auto copied = ReadWeights(tensor, WeightType::kFloat32, SharedDevice());
+  const auto copied = ReadWeights(tensor, Element::kFloat32, SharedDevice());
   EXPECT_NE(copied->data(), tensor.stored->data);
   EXPECT_EQ(std::memcmp(copied->data(), tensor.stored->data, 19 * sizeof(float)), 0);
 }
@@ -124,7 +124,7 @@ TEST(ConvertTest, TakeCopyOwnsItsBytes) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("t", {8}, Eighths(8, 1));
   const NamedTensor tensor = Named(checkpoint, "t");
-  auto bytes = std::move(*ReadWeights(tensor, WeightType::kFloat32, SharedDevice())).TakeCopy(32);
+  auto bytes = std::move(*ReadWeights(tensor, Element::kFloat32, SharedDevice())).TakeCopy(32);
   EXPECT_NE(bytes.get(), tensor.stored->data);
   EXPECT_EQ(std::memcmp(bytes.get(), tensor.stored->data, 32), 0);
 }
@@ -136,8 +136,8 @@ TEST(ConvertTest, LargeTensorsAreNarrowedElementByElement) {
   std::vector<float> values(50'001);
   for (float& value : values) value = normal(random);
   checkpoint.Add("t", {std::ssize(values)}, values);
-  const auto halves = ReadWeights(Named(checkpoint, "t"), WeightType::kFloat16, SharedDevice());
-  const auto brains = ReadWeights(Named(checkpoint, "t"), WeightType::kBfloat16, SharedDevice());
+  const auto halves = ReadWeights(Named(checkpoint, "t"), Element::kFloat16, SharedDevice());
+  const auto brains = ReadWeights(Named(checkpoint, "t"), Element::kBfloat16, SharedDevice());
   ASSERT_OK(halves);
   ASSERT_OK(brains);
   for (size_t i = 0; i < values.size(); ++i) {
@@ -152,8 +152,7 @@ TEST(ConvertTest, TheFirstBadElementIsNamed) {
   values[20'003] = std::numeric_limits<float>::infinity();
   values[29'999] = std::nanf("");
   checkpoint.Add("t", {300, 100}, values);
-  for (const WeightType type :
-       {WeightType::kFloat32, WeightType::kFloat16, WeightType::kBfloat16}) {
+  for (const Element type : {Element::kFloat32, Element::kFloat16, Element::kBfloat16}) {
     EXPECT_THAT(ReadWeights(Named(checkpoint, "t"), type, SharedDevice()),
                 StatusIs(kInvalid, AllOf(HasSubstr("model.safetensors: tensor t"),
                                          HasSubstr("[200, 3] is inf"))));
@@ -165,9 +164,9 @@ TEST(ConvertTest, OverflowIsToldFromInfinity) {
   FakeCheckpoint checkpoint;
   checkpoint.Add<float>("a", {2}, {1, -65520.0f}, StoredType::kFloat32);
   checkpoint.Add<double>("d", {2}, {1, 1e39}, StoredType::kFloat64);
-  EXPECT_THAT(ReadWeights(Named(checkpoint, "a"), WeightType::kFloat16, SharedDevice()),
+  EXPECT_THAT(ReadWeights(Named(checkpoint, "a"), Element::kFloat16, SharedDevice()),
               StatusIs(kInvalid, HasSubstr("[1] is -65520, which overflows float16")));
-  EXPECT_OK(ReadWeights(Named(checkpoint, "a"), WeightType::kBfloat16, SharedDevice()));
+  EXPECT_OK(ReadWeights(Named(checkpoint, "a"), Element::kBfloat16, SharedDevice()));
   EXPECT_THAT(ReadFloats(Named(checkpoint, "d"), SharedDevice()),
               StatusIs(kInvalid, HasSubstr("1e+39, which overflows float32")));
 }
@@ -176,13 +175,10 @@ TEST(ConvertTest, ChoosesTheTypeAskedForOrTheStoredOne) {
   FakeCheckpoint checkpoint;
   checkpoint.AddShape("a", {1}, StoredType::kFloat16);
   checkpoint.AddShape("d", {1}, StoredType::kFloat64);
-  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kAsStored),
-            WeightType::kFloat16);
-  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "d"), WeightDtype::kAsStored),
-            WeightType::kFloat32);
-  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kBfloat16),
-            WeightType::kBfloat16);
-  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kFloat32), WeightType::kFloat32);
+  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kAsStored), Element::kFloat16);
+  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "d"), WeightDtype::kAsStored), Element::kFloat32);
+  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kBfloat16), Element::kBfloat16);
+  EXPECT_EQ(*ChooseWeightType(Named(checkpoint, "a"), WeightDtype::kFloat32), Element::kFloat32);
 }
 
 TEST(SameValuesTest, ComparesAcrossTypesAndLayouts) {

@@ -73,7 +73,7 @@ TEST(EmbeddingTest, Int8HasAScaleForEachRow) {
   ASSERT_OK(embedding);
   EXPECT_EQ(LookedUp(*loading.device, **embedding, kIds, 2, 6), RowsOf(table, 2));
   EXPECT_EQ(loading.context.tally.weight_bytes, 60 + 40);
-  EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 60);
+  EXPECT_EQ(loading.context.tally.elements.at(kernels::Element::kInt8), 60);
   EXPECT_EQ(checkpoint.released().back(), &checkpoint.at("model.e"));
 }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/float16.h"
-#include "kernels/reference/linear.h"
+#include "kernels/reference/plan.h"
 #include "nlohmann/json.hpp"
 #include "server/checkpoint/checkpoint.h"
 #include "tests/server/checkpoint/built_files.h"

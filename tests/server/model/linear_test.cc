@@ -38,13 +38,13 @@ TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
     ASSERT_OK(checkpoint);
     for (const std::string& path : golden.LayerPaths()) {
       Loading loading(**checkpoint);
-      if (fixture.find("-ot") != std::string::npos || fixture.find("-dt") != std::string::npos) {
-        const char* variant = fixture.find("-ot") != std::string::npos ? "ot" : "dt";
-        const nlohmann::json key = {{path, {{"kind", "dyad"}, {"variant", variant}}}};
-        auto parsed = StructuredLinear::Parse(key, "model.");
-        ASSERT_OK(parsed);
-        loading.structured = *std::move(parsed);
-      }
+      const auto config = nlohmann::json::parse(
+          testing::ReadWhole(testing::FixturesDir() / fixture / "config.json"));
+      auto parsed =
+          StructuredLinear::Parse(config.value("structured_linear", nlohmann::json()),
+                                  config["model_type"] == "gpt_neox" ? "gpt_neox." : "model.");
+      ASSERT_OK(parsed);
+      loading.structured = *std::move(parsed);
       const LinearSize size = {golden.Shape("layer." + path + ".x").second,
                                golden.Shape("layer." + path + ".y").second};
       const Bias bias = fixture == "opt-dyad-nobias" ? Bias::kNone : Bias::kPresent;
@@ -61,11 +61,11 @@ TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
       ++layers;
     }
   }
-  EXPECT_EQ(layers, 2 * 10);
+  EXPECT_EQ(layers, 2 * 10 + 6 + 5);
 }
 
-// Worked by hand: y[d·co + o] = Σ_i wl[d, o, i] x[d·ci + i] + Σ_i wu[d, o, i] x[i·D + d] + bias.
-TEST(LinearTest, DyadByHand) {
+// Worked by hand: two blocks, which read their input by two views.
+TEST(LinearTest, TwoBlocksByHand) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("model.fc.wl", {2, 1, 2}, {1, 10, 100, 1000});
   checkpoint.Add("model.fc.wu", {2, 1, 2}, {5, 7, 11, 13});
@@ -92,14 +92,13 @@ TEST(LinearTest, CountsWhatItLoads) {
   const LoadTally& tally = loading.context.tally;
   EXPECT_EQ(tally.parameters, 24 + 24 + 6);
   EXPECT_EQ(tally.dense_equivalent_parameters, 24 + 24 + 6);  // two blocks save nothing
-  EXPECT_EQ(tally.elements.at(kernels::WeightType::kBfloat16), 24);
-  EXPECT_EQ(tally.elements.at(kernels::WeightType::kFloat32), 24);
+  EXPECT_EQ(tally.elements.at(kernels::Element::kBfloat16), 24);
+  EXPECT_EQ(tally.elements.at(kernels::Element::kFloat32), 24);
   EXPECT_EQ(tally.multiply_adds, 48);
   ASSERT_EQ(tally.layers.size(), 2u);
-  EXPECT_EQ(tally.layers[0].kind, "dense");
+  EXPECT_EQ(tally.layers[0].structure, "dense");
   EXPECT_EQ(tally.layers[1].name, "b");
-  EXPECT_EQ(tally.layers[1].variant, "it");
-  EXPECT_EQ(tally.layers[1].blocks, 2);
+  EXPECT_EQ(tally.layers[1].structure, "dyad it 2 blocks");
   EXPECT_EQ(tally.layers[1].parameters, 30);
 }
 
@@ -123,7 +122,7 @@ TEST(LinearTest, KindsMustBeClear) {
   EXPECT_THAT(Check(both), StatusIs(kInvalid, HasSubstr("weight, wl")));
 }
 
-TEST(LinearTest, DyadShapesMustAddUp) {
+TEST(LinearTest, ShapesMustAddUp) {
   const auto check = [](std::vector<int64_t> wl, std::vector<int64_t> wu) {
     FakeCheckpoint checkpoint;
     checkpoint.AddShape("model.fc.wl", std::move(wl));
@@ -143,22 +142,63 @@ TEST(LinearTest, DyadShapesMustAddUp) {
   EXPECT_THAT(Check(half), StatusIs(kInvalid, HasSubstr("model.fc.wl is missing")));
 }
 
-TEST(LinearTest, DyadDimMustEqualTheBlocks) {
+TEST(LinearTest, OptionsOfTheNetworkReachTheLayer) {
   FakeCheckpoint checkpoint;
   checkpoint.AddShape("model.fc.wl", {4, 8, 4});
   checkpoint.AddShape("model.fc.wu", {4, 8, 4});
   Loading loading(checkpoint, LoadPass::kCheck);
-  loading.context.dyad_dim = 8;
+  loading.layer_options["dyad_dim"] = 8;
   EXPECT_THAT(LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone),
               StatusIs(kInvalid, AllOf(HasSubstr("dyad_dim is 8"), HasSubstr("4 blocks"))));
-  loading.context.dyad_dim = 4;
+  loading.layer_options["dyad_dim"] = 4;
   EXPECT_OK(LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone));
 }
 
+TEST(LinearTest, OptionsOfConfigReachTheLayerAndUnknownOnesAreRefused) {
+  FakeCheckpoint checkpoint;
+  checkpoint.AddShape("model.fc.wl", {4, 8, 4});
+  checkpoint.AddShape("model.fc.wu", {4, 8, 4});
+  const auto load = [&](const nlohmann::json& options) -> absl::StatusOr<std::string> {
+    Loading loading(checkpoint, LoadPass::kCheck);
+    nlohmann::json value = options;
+    value["kind"] = "dyad";
+    auto parsed = StructuredLinear::Parse({{"model.fc", value}}, "model.");
+    EXPECT_OK(parsed);
+    loading.structured = *std::move(parsed);
+    const auto linear = LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone);
+    if (!linear.ok()) return linear.status();
+    return loading.context.tally.layers.at(0).structure;
+  };
+  EXPECT_EQ(*load({{"variant", "dt"}}), "dyad dt 4 blocks");
+  EXPECT_THAT(load({{"variant", "xt"}}).status(),
+              StatusIs(kInvalid, HasSubstr("config.json: structured_linear['model.fc']: variant is "
+                                           "'xt'; expected it, ot or dt")));
+  EXPECT_THAT(
+      load({{"blocks", 4}}).status(),
+      StatusIs(kInvalid, AllOf(HasSubstr("structured_linear['model.fc']"), HasSubstr("'blocks'"))));
+}
+
+// Rows of a factor, whose name has a dot.
+TEST(LinearTest, NamesWithDotsAreLeavesToo) {
+  FakeCheckpoint checkpoint;
+  checkpoint.Add("fc.first.weight", {1, 2}, {2, 3});
+  checkpoint.Add("fc.second.weight", {2, 1}, {10, 100});
+  checkpoint.Add("fc.second.bias", {2}, {0.5f, -0.5f});
+  Loading loading(checkpoint);
+  const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kPresent);
+  ASSERT_OK(linear);
+  EXPECT_THAT(Applied(*loading.device, **linear, {1, 1}), ElementsAre(50.5f, 499.5f));
+  EXPECT_EQ(loading.context.tally.layers.at(0).name, "fc");
+  EXPECT_EQ(loading.context.tally.layers.at(0).structure, "low_rank rank 1");
+  EXPECT_EQ(loading.context.tally.parameters, 2 + 2 + 2);
+  EXPECT_EQ(loading.context.tally.dense_equivalent_parameters, 4 + 2);
+  EXPECT_OK(loading.tensors.RefuseTheRest());
+}
+
 TEST(LinearTest, BiasesHaveTheShapeOfTheirKind) {
-  const auto check = [](bool dyad, std::vector<int64_t> bias) {
+  const auto check = [](bool blocks, std::vector<int64_t> bias) {
     FakeCheckpoint checkpoint;
-    if (dyad) {
+    if (blocks) {
       checkpoint.AddShape("model.fc.wl", {4, 8, 4});
       checkpoint.AddShape("model.fc.wu", {4, 8, 4});
     } else {
@@ -171,7 +211,8 @@ TEST(LinearTest, BiasesHaveTheShapeOfTheirKind) {
   EXPECT_OK(check(true, {32}));
   EXPECT_OK(check(false, {32}));
   EXPECT_THAT(check(false, {32, 1}), StatusIs(kInvalid, HasSubstr("[32, 1]; expected [32]")));
-  EXPECT_THAT(check(true, {16, 1}), StatusIs(kInvalid, HasSubstr("[16, 1]; expected [32, 1]")));
+  EXPECT_THAT(check(true, {16, 1}),
+              StatusIs(kInvalid, HasSubstr("[16, 1]; expected [32] or [32, 1]")));
   EXPECT_THAT(check(true, {}), StatusIs(kInvalid, HasSubstr("bias is missing")));
 }
 
@@ -192,7 +233,7 @@ TEST(LinearTest, MixedTypesMeetInFloat32) {
   const auto b = LoadLinear(second.context, "model.fc", {8, 8}, Bias::kNone);
   ASSERT_OK(a);
   ASSERT_OK(b);
-  EXPECT_EQ(first.context.tally.elements.at(kernels::WeightType::kFloat32), 64);
+  EXPECT_EQ(first.context.tally.elements.at(kernels::Element::kFloat32), 64);
   EXPECT_EQ(Applied(*first.device, **a, Eighths(24, 3)), Applied(*second.device, **b, Eighths(24, 3)));
 }
 
@@ -216,7 +257,7 @@ TEST(LinearTest, Int8IsMadeFromWhatIsStored) {
     Loading loading(*checkpoint, LoadPass::kPack, WeightDtype::kInt8);
     const auto linear = LoadLinear(loading.context, "model.fc", {8, 8}, Bias::kNone);
     ASSERT_OK(linear);
-    EXPECT_EQ(loading.context.tally.elements.at(kernels::WeightType::kInt8), 64);
+    EXPECT_EQ(loading.context.tally.elements.at(kernels::Element::kInt8), 64);
     found.push_back(Applied(*loading.device, **linear, Eighths(24, 3)));
   }
   EXPECT_EQ(found[1], found[0]);

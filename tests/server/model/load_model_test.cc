@@ -174,7 +174,8 @@ TEST_P(FixtureTest, Int8WeightsActAsTheDequantisedOnesInFloat32) {
   const auto logprobs = LogprobsOf(narrow, ids);
   EXPECT_LE(Distance(logprobs, Widened(LogprobsOf(wide, ids))), 2e-4);
   const double from_float32 = Distance(logprobs, golden.LogSoftmax("case3.logits"));
-  EXPECT_LE(from_float32, 0.2);  // random weights; README.md has a trained model's
+  // Random weights; README.md has a trained model's. Every layer of one fixture is two factors.
+  EXPECT_LE(from_float32, GetParam() == "opt-lowrank" ? 0.3 : 0.2);
   RecordProperty("int8_from_float32", std::to_string(from_float32));
   std::printf("int8 moves logprobs by at most %.4f\n", from_float32);
 }
@@ -230,13 +231,11 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   ASSERT_EQ(info.layers.size(), 12u);
   const LinearInfo& fc1 = info.layers[4];
   EXPECT_EQ(fc1.name, "model.decoder.layers.0.fc1");
-  EXPECT_EQ(fc1.kind, "dyad");
-  EXPECT_EQ(fc1.variant, "ot");
-  EXPECT_EQ(fc1.blocks, 4);
+  EXPECT_EQ(fc1.structure, "dyad ot 4 blocks");
   EXPECT_EQ(fc1.in_features, 76);
   EXPECT_EQ(fc1.out_features, 212);
   EXPECT_EQ(fc1.parameters, 2 * 76 * 212 / 4 + 212);
-  EXPECT_EQ(info.layers[0].kind, "dense");
+  EXPECT_EQ(info.layers[0].structure, "dense");
   EXPECT_EQ(info.dense_equivalent_parameters - info.parameters, 4 * (76 * 212 / 2));
   EXPECT_GE(info.weight_bytes, info.parameters * 4);
   EXPECT_GT(info.kv_cache_bytes, 0);

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
-#include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/devices.h"
@@ -22,7 +25,7 @@ struct Loading {
       : tensors(checkpoint, "model."),
         context{.tensors = tensors,
                 .structured = structured,
-                .dyad_dim = std::nullopt,
+                .layer_options = layer_options,
                 .weight_dtype = dtype,
                 .pass = pass,
                 .device = *device,
@@ -32,6 +35,7 @@ struct Loading {
   std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({.threads = 2});
   TensorSource tensors;
   StructuredLinear structured;
+  std::map<std::string, int64_t, std::less<>> layer_options;
   LoadContext context;
 };
 

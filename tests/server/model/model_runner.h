@@ -25,6 +25,8 @@ inline const std::vector<std::string>& ServedFixtures() {
                                                           "opt-dyad-ot4",
                                                           "opt-dyad-dt4",
                                                           "opt-dyad-nobias",
+                                                          "opt-lowrank",
+                                                          "opt-monarch",
                                                           "neox-dense",
                                                           "neox-dense-gelufast",
                                                           "neox-dyad-it4",

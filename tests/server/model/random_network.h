@@ -16,7 +16,7 @@ namespace dyad::testing {
 
 enum class Fill { kShapes, kRandom };
 
-// `blocks` > 1: the two linear layers of the MLP are DYAD.
+// `blocks` > 1: the two linear layers of the MLP are in blocks, and read their input by two views.
 struct NetworkFiller {
   FakeCheckpoint& checkpoint;
   Fill fill = Fill::kRandom;

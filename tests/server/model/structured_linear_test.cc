@@ -9,12 +9,12 @@
 namespace dyad {
 namespace {
 
-using kernels::DyadVariant;
 using nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
+constexpr std::string_view kVariants[] = {"it", "ot", "dt"};
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
 absl::StatusOr<StructuredLinear> Parse(const json& value) {
@@ -22,14 +22,14 @@ absl::StatusOr<StructuredLinear> Parse(const json& value) {
 }
 
 TEST(StructuredLinearTest, AStarStandsForALayerIndexOnly) {
-  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "dyad"}, {"variant", "ot"}}}});
+  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "monarch"}, {"variant", "ot"}}}});
   ASSERT_OK(s);
   for (const char* path : {"model.layers.0.fc1", "model.layers.17.fc1"}) {
-    const auto found = s->Find(path);
+    auto found = s->Find(path);
     ASSERT_OK(found);
     ASSERT_TRUE(found->has_value()) << path;
-    EXPECT_EQ((*found)->kind, LinearKind::kDyad);
-    EXPECT_EQ((*found)->variant, DyadVariant::kOt);
+    EXPECT_EQ((*found)->structure->kind, "monarch");
+    EXPECT_EQ((*found)->options.Word("variant", kVariants), "ot");
   }
   for (const char* path : {"model.layers.0.fc2", "model.layers.a.fc1", "model.layers.0.1.fc1",
                            "model.layers..fc1", "model.layers.0.fc1.x", "layers.0.fc1"}) {
@@ -38,9 +38,9 @@ TEST(StructuredLinearTest, AStarStandsForALayerIndexOnly) {
 }
 
 TEST(StructuredLinearTest, TheRootMayBeLeftOut) {
-  const auto s = Parse({{"layers.3.fc1", {{"kind", "dyad"}}}});
+  const auto s = Parse({{"layers.3.fc1", {{"kind", "monarch"}}}});
   ASSERT_OK(s);
-  EXPECT_EQ(s->Find("model.layers.3.fc1")->value().variant, DyadVariant::kIt);
+  EXPECT_EQ(s->Find("model.layers.3.fc1")->value().structure->kind, "monarch");
 }
 
 TEST(StructuredLinearTest, NothingNamesNothing) {
@@ -50,7 +50,7 @@ TEST(StructuredLinearTest, NothingNamesNothing) {
 
 TEST(StructuredLinearTest, TwoKeysForOneLayerAreRefused) {
   const auto s = Parse(
-      {{"model.layers.*.fc1", {{"kind", "dyad"}}}, {"model.layers.0.fc1", {{"kind", "dense"}}}});
+      {{"model.layers.*.fc1", {{"kind", "monarch"}}}, {"model.layers.0.fc1", {{"kind", "dense"}}}});
   ASSERT_OK(s);
   EXPECT_OK(s->Find("model.layers.1.fc1"));
   EXPECT_THAT(s->Find("model.layers.0.fc1"),
@@ -68,16 +68,13 @@ TEST(StructuredLinearTest, OddValuesAreRefused) {
     EXPECT_THAT(Parse({{"model.a", value}}),
                 StatusIs(kInvalid, AllOf(HasSubstr("model.a"), HasSubstr(text))));
   };
-  refused("dyad", "expected an object");
+  refused("monarch", "expected an object");
   refused({{"kind", "hadamard"}}, "'hadamard', which is unknown");
   refused({{"kind", "blast"}}, "'blast', which is not supported");
   refused({{"kind", "einsum"}, {"expr", "x"}}, "not supported");
   refused({{"variant", "it"}}, "kind is missing");
   refused({{"kind", 3}}, "kind is 3");
-  refused({{"kind", "dyad"}, {"variant", "xt"}}, "variant is 'xt'; expected it, ot or dt");
-  refused({{"kind", "dyad"}, {"blocks", 4}}, "'blocks'");
-  refused({{"kind", "dense"}, {"variant", "it"}}, "'variant'");
-  EXPECT_THAT(Parse({{"model.fc*", {{"kind", "dyad"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));
+  EXPECT_THAT(Parse({{"model.fc*", {{"kind", "monarch"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));
   EXPECT_THAT(Parse(json::array()), StatusIs(kInvalid, HasSubstr("expected an object")));
 }
 

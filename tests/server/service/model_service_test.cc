@@ -34,8 +34,7 @@ ServedModel Model() {
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
-  served.info.layers = {{"layers.0.fc1", "dyad", "it", 4, 8, 16, 96},
-                        {"head", "dense", "", 1, 8, 9, 72}};
+  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96}, {"head", "dense", 8, 9, 72}};
   served.limits.context_length = 2048;
   served.limits.vocab_size = 50;
   served.eos_id = 0;
@@ -63,9 +62,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   EXPECT_EQ(model.kv_cache_bytes(), 4096);
   ASSERT_EQ(model.layers_size(), 2);
   EXPECT_EQ(model.layers(0).name(), "layers.0.fc1");
-  EXPECT_EQ(model.layers(0).kind(), "dyad");
-  EXPECT_EQ(model.layers(0).variant(), "it");
-  EXPECT_EQ(model.layers(0).blocks(), 4);
+  EXPECT_EQ(model.layers(0).structure(), "monarch 4 blocks");
   EXPECT_EQ(model.layers(0).in_features(), 8);
   EXPECT_EQ(model.layers(0).out_features(), 16);
   EXPECT_EQ(model.layers(0).parameters(), 96);

@@ -1,0 +1,36 @@
+// The definition of what a plan computes: an interpreter in plain loops, never tuned. In double it
+// says what the numbers should be and how far off a correct device may be; as a chain it says which
+// bits every device gives.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "kernels/plan.h"
+
+namespace dyad::kernels::reference {
+
+// To first order, the error of a sum in float32 is at most roundings · 2^-24 · magnitude.
+struct PlanResult {
+  std::vector<double> y;           // [tokens, out]
+  std::vector<double> sum;         // what the activation is applied to: bias included
+  std::vector<double> magnitude;   // of the sum: Σ |term| + |bias|, through all steps
+  std::vector<int64_t> roundings;  // of a sum, for each output feature
+};
+
+// In double. REQUIRES, here and below: Check(plan) found no fault, and weights have data.
+PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& epilogue);
+
+// [tokens, out] in the arithmetic of kernels/plan.h, before the epilogue.
+std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x);
+
+double Activate(Activation activation, double x);
+
+// A row of weights as int8 stands for it: scale · q.
+std::vector<double> ThroughInt8(std::vector<double> row);
+
+// The value of element `index` of weights that are not int8.
+double WeightAt(const void* data, Element element, int64_t index);
+
+}  // namespace dyad::kernels::reference

@@ -1,0 +1,130 @@
+// kernels/structures/leaves.h.
+#include "kernels/structures/leaves.h"
+
+#include <algorithm>
+
+namespace dyad::kernels {
+namespace {
+
+// Text from a configuration of unknown origin, fit for one line of a message.
+std::string Quoted(std::string_view text) {
+  constexpr size_t kLongest = 200;
+  std::string result = "'";
+  for (const char c : text.substr(0, kLongest)) result += c >= ' ' && c <= '~' ? c : '?';
+  return result.append(text.size() > kLongest ? "'..." : "'");
+}
+
+}  // namespace
+
+int64_t Leaf::elements() const {
+  int64_t product = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(product, size, &product)) return 0;
+  }
+  return product;
+}
+
+std::string ShapeText(std::span<const int64_t> shape) {
+  std::string text = "[";
+  for (const int64_t size : shape)
+    text.append(text.size() > 1 ? ", " : "").append(std::to_string(size));
+  return text.append("]");
+}
+
+std::string SizesText(std::initializer_list<std::string> sizes) {
+  std::string text = "[";
+  for (const std::string& size : sizes) text.append(text.size() > 1 ? ", " : "").append(size);
+  return text.append("]");
+}
+
+Fault WrongShape(const Leaf& leaf, std::string_view expected) {
+  return leaf.name + " has shape " + ShapeText(leaf.shape) + "; expected " + std::string(expected);
+}
+
+std::string SizeText(int64_t size, std::string_view name) {
+  return size > 0 ? std::to_string(size) : std::string(name);
+}
+
+Weights RowMajor(const Leaf& leaf) {
+  const int64_t depth = leaf.shape.empty() ? 1 : leaf.shape.back();
+  return {.data = leaf.data,
+          .elements = leaf.elements(),
+          .element = leaf.element,
+          .block = leaf.rank() < 3 ? 0 : leaf.shape[leaf.shape.size() - 2] * depth,
+          .output = depth};
+}
+
+std::string Leaves::Names() const {
+  std::string text;
+  for (const auto& [leaf, entry] : leaves_) text.append(text.empty() ? "" : ", ").append(leaf);
+  return text.empty() ? "none" : text;
+}
+
+const Leaf* Leaves::Take(std::string_view leaf, LeafUse use) {
+  const auto found = leaves_.find(leaf);
+  if (found == leaves_.end()) return nullptr;
+  found->second.taken = true;
+  found->second.use = use;
+  return &found->second.value;
+}
+
+Fault Leaves::Missing(std::string_view leaf, std::string_view expected_shape) const {
+  return prefix_ + std::string(leaf) + suffix_ + " is missing; expected shape " +
+         std::string(expected_shape);
+}
+
+std::vector<Leaves::Taken> Leaves::taken() const {
+  std::vector<Taken> result;
+  for (const auto& [leaf, entry] : leaves_) {
+    if (entry.taken) result.push_back({leaf, entry.use});
+  }
+  return result;
+}
+
+std::vector<std::string> Leaves::untaken() const {
+  std::vector<std::string> result;
+  for (const auto& [leaf, entry] : leaves_) {
+    if (!entry.taken) result.push_back(leaf);
+  }
+  return result;
+}
+
+const Options::Option* Options::Take(std::string_view option) {
+  const auto found = options_.find(option);
+  if (found == options_.end()) return nullptr;
+  found->second.taken = true;
+  return &found->second;
+}
+
+std::string_view Options::Word(std::string_view option, std::span<const std::string_view> words) {
+  const Option* const found = Take(option);
+  if (found == nullptr) return words.front();
+  const auto* const text = std::get_if<std::string>(&found->value);
+  Fault fault = found->name + " is ";
+  if (text == nullptr) {
+    static constexpr std::string_view kTypes[] = {"of another type", "a boolean", "a number",
+                                                  "a number"};
+    fault += std::string(kTypes[found->value.index()]) + "; expected a string";
+  } else {
+    const auto word = std::find(words.begin(), words.end(), *text);
+    if (word != words.end()) return *word;
+    fault.append(Quoted(*text)).append("; expected ");
+    for (size_t i = 0; i < words.size(); ++i) {
+      fault += i == 0 ? "" : i + 1 < words.size() ? ", " : " or ";
+      fault += words[i];
+    }
+  }
+  if (fault_.empty()) fault_ = std::move(fault);
+  return words.front();
+}
+
+Fault Options::RefuseTheRest(std::string_view kind) const {
+  for (const auto& [option, entry] : options_) {
+    if (entry.taken) continue;
+    return where_ + " has the member " + Quoted(option) + "; kind '" + std::string(kind) +
+           "' has no such option";
+  }
+  return {};
+}
+
+}  // namespace dyad::kernels

@@ -1,0 +1,114 @@
+// What a layer is compiled from: its tensors, and what a configuration says of it. Both remember
+// what was taken, so that whoever reads a checkpoint can refuse the rest by name.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "kernels/plan.h"
+
+namespace dyad::kernels {
+
+// A tensor of a layer, row-major.
+struct Leaf {
+  std::string name;  // as messages write it: "model.safetensors: tensor model.fc.weight"
+  Element element = Element::kFloat32;  // of data
+  std::vector<int64_t> shape;
+  const void* data = nullptr;  // null while only shapes are checked
+
+  int64_t rank() const { return std::ssize(shape); }
+  int64_t elements() const;  // a shape whose product does not fit has 0
+};
+
+std::string ShapeText(std::span<const int64_t> shape);  // "[2, 3]"
+// The same of what need not be numbers: "[blocks, out/blocks]".
+std::string SizesText(std::initializer_list<std::string> sizes);
+// "TENSOR has shape [3, 2]; expected …"
+Fault WrongShape(const Leaf& leaf, std::string_view expected);
+// A size where it is known, else what it stands for: "32", "out".
+std::string SizeText(int64_t size, std::string_view name);
+
+// All of a tensor [output, depth] or [block, output, depth].
+Weights RowMajor(const Leaf& leaf);
+
+// What a taken leaf is read as: weights in the type that the layer is kept in, or float32.
+enum class LeafUse { kWeights, kFloats };
+
+class Leaves {
+ public:
+  // A leaf that is not there is called prefix + leaf + suffix in messages.
+  Leaves(std::string prefix, std::string suffix)
+      : prefix_(std::move(prefix)), suffix_(std::move(suffix)) {}
+
+  void Add(std::string leaf, Leaf value) { leaves_[std::move(leaf)].value = std::move(value); }
+
+  bool Has(std::string_view leaf) const { return leaves_.contains(leaf); }
+  bool empty() const { return leaves_.empty(); }
+  std::string Names() const;  // "bias, weight", or "none"
+
+  // Null where it is missing.
+  const Leaf* Take(std::string_view leaf, LeafUse use);
+  Fault Missing(std::string_view leaf, std::string_view expected_shape) const;
+
+  struct Taken {
+    std::string leaf;
+    LeafUse use;
+  };
+  std::vector<Taken> taken() const;  // in the order of their names
+  std::vector<std::string> untaken() const;
+  Leaf& at(std::string_view leaf) { return leaves_.find(leaf)->second.value; }  // REQUIRES: Has
+  const Leaf& at(std::string_view leaf) const { return leaves_.find(leaf)->second.value; }
+
+ private:
+  struct Entry {
+    Leaf value;
+    bool taken = false;
+    LeafUse use = LeafUse::kWeights;
+  };
+  std::string prefix_, suffix_;
+  std::map<std::string, Entry, std::less<>> leaves_;
+};
+
+// A value of a configuration. monostate: of a type that no option has.
+using OptionValue = std::variant<std::monostate, bool, int64_t, double, std::string>;
+
+// Remembers the first fault: ask fault() once all were taken.
+class Options {
+ public:
+  // Names in messages: where + ": " + option.
+  explicit Options(std::string where) : where_(std::move(where)) {}
+
+  void Add(std::string option, OptionValue value) {
+    AddNamed(option, where_ + ": " + option, value);
+  }
+  // An option that stands elsewhere, `name` in messages.
+  void AddNamed(std::string option, std::string name, OptionValue value) {
+    options_[std::move(option)] = {std::move(name), std::move(value)};
+  }
+
+  struct Option {
+    std::string name;
+    OptionValue value;
+    bool taken = false;
+  };
+  const Option* Take(std::string_view option);  // null where it is missing
+  // One of `words`, the first where it is missing.
+  std::string_view Word(std::string_view option, std::span<const std::string_view> words);
+
+  const Fault& fault() const { return fault_; }
+  // Of an option that nobody took. `kind`: of the layer.
+  Fault RefuseTheRest(std::string_view kind) const;
+
+ private:
+  std::string where_;
+  std::map<std::string, Option, std::less<>> options_;
+  Fault fault_;
+};
+
+}  // namespace dyad::kernels
