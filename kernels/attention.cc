@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 
 namespace dyad::kernels {
@@ -34,7 +33,8 @@ int64_t KvPageBytes(const AttentionShape& shape, KvType type) {
 
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
                     const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
-                    ThreadPool& pool) {
+                    Workspace& workspace) {
+  ThreadPool& pool = workspace.pool;
   const std::span<const AttentionChunk> chunks = work.chunks;
   const AttentionCall call = {shape, rotary, qkv, kv, out};
   int64_t block_count = 0;
@@ -48,8 +48,7 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
     for (const AttentionChunk& store : work.stores) StoreKeysAndValues(call, store, head);
   });
 
-  auto* tasks = reinterpret_cast<Task*>(ThreadScratch(
-      ScratchUse::kTasks, block_count * shape.heads * static_cast<int64_t>(sizeof(Task))));
+  auto* tasks = workspace.scratch.Get<Task>(ScratchUse::kTasks, block_count * shape.heads);
   int64_t task_count = 0;
   for (size_t c = 0; c < chunks.size(); ++c) {
     for (int64_t first = 0; first < chunks[c].tokens; first += kQueryRows) {
@@ -62,9 +61,9 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
     }
   }
   // Later blocks have more keys: starting with them leaves small tasks for the end.
-  pool.Run(task_count, [&](int64_t i) {
+  pool.Run(task_count, [&](int64_t i, Worker& worker) {
     const Task& task = tasks[task_count - 1 - i];
-    AttendBlock(call, chunks[static_cast<size_t>(task.chunk)], task.block);
+    AttendBlock(call, chunks[static_cast<size_t>(task.chunk)], task.block, worker.scratch);
   });
 }
 

@@ -72,6 +72,6 @@ struct QkvRows {
 };
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
                     const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
-                    ThreadPool& pool);
+                    Workspace& workspace);
 
 }  // namespace dyad::kernels

@@ -69,7 +69,9 @@ absl::Status CheckLinear(const std::string& name, const LinearSpec& spec, int64_
   kernels::Epilogue epilogue;
   epilogue.activation = activation;
   const kernels::ConstRows rows = {x.data(), spec.in_features};
-  kernels::PackedLinear(spec).Apply(tokens, rows, {y.data(), spec.out_features}, epilogue, pool);
+  kernels::Workspace workspace(pool);
+  kernels::PackedLinear(spec).Apply(tokens, rows, {y.data(), spec.out_features}, epilogue,
+                                    workspace);
   const auto expected = kernels::reference::Linear(spec, tokens, rows, epilogue);
   for (size_t i = 0; i < y.size(); ++i) {
     RETURN_IF_ERROR(Compare(name, y[i], expected.y[i], expected.magnitude[i]));
@@ -142,8 +144,9 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
   std::vector<float> out(static_cast<size_t>(kTokens * width));
   const std::vector<int32_t> pages = {1, 0};
   const std::vector<kernels::AttentionChunk> chunks = {{0, kTokens, 0, pages}};
+  kernels::Workspace workspace(pool);
   kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data(), type},
-                          {out.data(), width}, pool);
+                          {out.data(), width}, workspace);
   const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv, type);
   for (size_t i = 0; i < out.size(); ++i) {
     RETURN_IF_ERROR(Compare("attention", out[i], expected.out[i], expected.magnitude[i]));
@@ -154,7 +157,7 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
 // A vocabulary of three tiles, the last one short.
 absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   constexpr int64_t kHidden = 24;
-  constexpr int64_t kVocabulary = 2 * kernels::PackedLinear::kOutputTile + 5;
+  constexpr int64_t kVocabulary = 2 * 256 + 5;
   const std::vector<float> weights = Values(kHidden * kVocabulary);
   const std::vector<float> hidden = Values(kHidden);
   const LinearSpec spec =
@@ -162,7 +165,8 @@ absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   const kernels::ConstRows rows = {hidden.data(), kHidden};
   const std::vector<kernels::TargetRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
   std::vector<kernels::TargetScore> scores(targets.size());
-  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, pool);
+  kernels::Workspace workspace(pool);
+  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, workspace);
   const auto logits = kernels::reference::Linear(spec, 1, rows, {});
   const double log_sum_exp = kernels::reference::LogSumExp(logits.y);
   for (size_t i = 0; i < targets.size(); ++i) {

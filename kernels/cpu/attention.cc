@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"
@@ -199,12 +198,13 @@ void StoreKeysAndValuesOnTarget(const AttentionCall& call, const AttentionChunk&
   }
 }
 
-void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block) {
+void AttendBlockOnTarget(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block,
+                         Scratch& scratch) {
   const int64_t head_size = call.shape.head_size;
   const int64_t width = PaddedHeadSize(call.shape);
   const int64_t head_floats = block.count * (2 * width + kSoftmaxKeys);
-  auto* room = reinterpret_cast<float*>(ThreadScratch(
-      ScratchUse::kPartials, kTaskHeads * kQueryRows * (2 * width + kSoftmaxKeys) * 4));
+  auto* room = scratch.Get<float>(ScratchUse::kPartials,
+                                  kTaskHeads * kQueryRows * (2 * width + kSoftmaxKeys));
   QueryState states[kTaskHeads];
   const std::span<QueryState> heads(states, static_cast<size_t>(block.heads));
   const int64_t first_query = chunk.first_position + block.first;
@@ -256,8 +256,9 @@ void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, 
   HWY_DYNAMIC_DISPATCH(StoreKeysAndValuesOnTarget)(call, chunk, head);
 }
 
-void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block) {
-  HWY_DYNAMIC_DISPATCH(AttendBlockOnTarget)(call, chunk, block);
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block,
+                 Scratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(AttendBlockOnTarget)(call, chunk, block, scratch);
 }
 
 }  // namespace dyad::kernels

@@ -57,6 +57,8 @@ struct QueryBlock {
   int64_t heads = 0;
 };
 // Out of a page's memory the block reads the keys of its heads as one piece, and then their values.
-void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block);
+// Scratch: kPartials.
+void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block,
+                 Scratch& scratch);
 
 }  // namespace dyad::kernels

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "nlohmann/json.hpp"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/json_fields.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {

@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "c10/core/InferenceMode.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
-#include "server/model/message_text.h"
 #include "server/model/rotary.h"
 #include "server/model/tensor_rows.h"
 
@@ -59,7 +59,7 @@ class GptNeox final : public Network {
   }
 
   kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                             kernels::ThreadPool& pool) override;
+                             kernels::Workspace& workspace) override;
 
  private:
   absl::StatusOr<GptNeoxLayer> LoadLayer(LoadContext& context, int64_t index) const;
@@ -80,7 +80,8 @@ class GptNeox final : public Network {
 };
 
 kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                    kernels::ThreadPool& pool) {
+                                    kernels::Workspace& workspace) {
+  kernels::ThreadPool& pool = workspace.pool;
   const c10::InferenceMode inference;
   const auto rows = static_cast<int64_t>(batch.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
@@ -104,22 +105,22 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
 
     layer.input_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
+    layer.query_key_value.Apply(a, qkv, Activation::kNone, workspace);  // [rows, 3 hidden]
     clock.Mark(StepPart::kProjections);
     kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
-                            WriteRows(attended), pool);  // [rows, hidden]
+                            WriteRows(attended), workspace);  // [rows, hidden]
     clock.Mark(StepPart::kAttention);
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's
     // result.
     if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.dense.Add(attended, h, pool);  // [rows, hidden]
+    layer.dense.Add(attended, h, workspace);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);
     if (!parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);  // [rows, ffn]
-    layer.dense_4h_to_h.Add(inner, h, pool);                        // [rows, hidden]
+    layer.dense_h_to_4h.Apply(a, inner, config_.activation, workspace);  // [rows, ffn]
+    layer.dense_4h_to_h.Add(inner, h, workspace);                        // [rows, hidden]
     clock.Mark(StepPart::kFeedForward);
   }
 

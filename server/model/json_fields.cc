@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
-#include "server/model/message_text.h"
+#include "server/base/message_text.h"
 
 namespace dyad {
 namespace {

@@ -7,14 +7,15 @@
 #include <variant>
 
 #include "ATen/Parallel.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
+#include "server/checkpoint/checkpoint.h"
+#include "server/checkpoint/digest.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/checkpoint.h"
 #include "server/model/config.h"
-#include "server/model/digest.h"
+#include "server/model/convert.h"
 #include "server/model/gpt_neox.h"
 #include "server/model/load_context.h"
-#include "server/model/message_text.h"
 #include "server/model/network_model.h"
 #include "server/model/opt.h"
 

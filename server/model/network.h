@@ -37,7 +37,7 @@ class Network {
   virtual void Prepare(int64_t rows) = 0;
   // The states that the head reads: [rows, head size], valid until the next call.
   virtual kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                     kernels::ThreadPool& pool) = 0;
+                                     kernels::Workspace& workspace) = 0;
 };
 
 }  // namespace dyad

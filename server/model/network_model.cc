@@ -5,9 +5,9 @@
 #include <span>
 #include <utility>
 
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {
@@ -32,7 +32,7 @@ NetworkModel::NetworkModel(std::unique_ptr<Network> network, KvCache cache, Step
       cache_(std::move(cache)),
       limits_(Limits(network_->shape(), cache_, bounds)),
       cost_(cost),
-      pool_(pool),
+      workspace_(pool),
       logits_(int64_t{bounds.max_logit_rows} * network_->shape().vocab_size *
               int64_t{sizeof(float)}),
       found_(bounds.max_batch_tokens + bounds.max_logit_rows),
@@ -141,8 +141,9 @@ void NetworkModel::ComputeLogits(const engine::Batch& batch, kernels::ConstRows 
     std::copy_n(hidden.data + batch.logit_rows[i] * hidden.stride, width, &picked_[i * width]);
   }
   auto* logits = logits_.as<float>();
-  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, pool_);
-  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_, pool_);
+  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, workspace_);
+  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_,
+                     workspace_.pool);
 }
 
 void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden) {
@@ -157,7 +158,7 @@ void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows 
     scores_.resize(targets_.size());
   }
   const std::span<kernels::TargetScore> found = std::span(found_).first(targets_.size());
-  kernels::ScoreTargets(network_->head(), hidden, targets_, found, pool_);
+  kernels::ScoreTargets(network_->head(), hidden, targets_, found, workspace_);
   // Copied because the engine's types do not know the kernels'; `top` keeps its memory from step to
   // step.
   for (size_t i = 0; i < found.size(); ++i) {
@@ -189,7 +190,7 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
     }
     clock_.Start();
     const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, pool_);
+        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, workspace_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
     clock_.Mark(engine::StepPart::kHead);

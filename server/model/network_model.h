@@ -53,7 +53,7 @@ class NetworkModel final : public engine::Model {
   const KvCache cache_;
   const engine::ModelLimits limits_;
   const engine::StepCost cost_;
-  kernels::ThreadPool& pool_;
+  kernels::Workspace workspace_;
 
   // Of the current step.
   StepClock clock_;

@@ -81,6 +81,7 @@ std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>
   std::iota(table.rbegin(), table.rend(), 0);
   Pages pages(sequence.shape, count, type);
   ThreadPool pool(threads);
+  Workspace workspace(pool);
   std::vector<float> out(static_cast<size_t>(sequence.tokens * sequence.OutWidth()), NAN);
   int64_t first = 0;
   for (const int64_t size : sizes) {
@@ -88,7 +89,7 @@ std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>
         .first_row = 0, .tokens = size, .first_position = first, .pages = table};
     PagedAttention(sequence.shape, sequence.rotary(), {{&chunk, 1}, {}}, sequence.RowsFrom(first),
                    pages.layer, {out.data() + first * sequence.OutWidth(), sequence.OutWidth()},
-                   pool);
+                   workspace);
     first += size;
   }
   return out;
@@ -189,8 +190,9 @@ TEST_P(AttentionTest, NeighboursDoNotShow) {
                         left.head_stride};
   std::vector<float> out(static_cast<size_t>(74 * left.OutWidth()));
   ThreadPool pool(2);
+  Workspace workspace(pool);
   PagedAttention(shape, left.rotary(), {chunks, {}}, rows, pages.layer,
-                 {out.data(), left.OutWidth()}, pool);
+                 {out.data(), left.OutWidth()}, workspace);
   std::vector<float> expected = InChunks(left, {37});
   const std::vector<float> after = InChunks(right, {37});
   expected.insert(expected.end(), after.begin(), after.end());
@@ -220,8 +222,9 @@ TEST_P(AttentionTest, RowsStoredForAnotherSequenceGiveItTheBitsOfItsOwn) {
     const int64_t out_width = left.OutWidth();
     std::vector<float> out(static_cast<size_t>((kLeft + kRight - kShared) * out_width));
     ThreadPool pool(2);
+    Workspace workspace(pool);
     PagedAttention(shape, right.rotary(), {chunks, stores}, rows, pages.layer,
-                   {out.data(), out_width}, pool);
+                   {out.data(), out_width}, workspace);
     std::vector<float> expected = InChunks(left, {kLeft});
     const std::vector<float> alone = InChunks(right, {kRight});
     expected.insert(expected.end(), alone.begin() + kShared * out_width, alone.end());
@@ -262,9 +265,10 @@ TEST(PagedAttentionTest, TwoTokensByHand) {
   const AttentionChunk chunk = {0, 2, 0, table};
   std::vector<float> out(4);
   ThreadPool pool(1);
+  Workspace workspace(pool);
   PagedAttention(shape, {cos, sin}, {{&chunk, 1}, {}},
                  {{rows.data(), 6}, {rows.data() + 2, 6}, {rows.data() + 4, 6}, 2}, pages.layer,
-                 {out.data(), 2}, pool);
+                 {out.data(), 2}, workspace);
   EXPECT_EQ(out[0], 8);
   EXPECT_EQ(out[1], 4);
   EXPECT_NEAR(out[2], 8 * 0.25 + 4 * 0.75, 1e-5);

@@ -20,7 +20,8 @@ ALLOWED = {
     "server/text": {"server/base", "server/text"},
     "server/metrics": {"server/base", "server/metrics"},
     "server/engine": {"server/base", "server/metrics", "server/engine"},
-    "server/model": {"server/base", "server/engine", "server/model", "kernels"},
+    "server/checkpoint": {"server/base", "server/checkpoint"},
+    "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels"},
     "server/service": {"server/base", "server/engine", "server/metrics", "server/model",
                        "server/service", "server/text", "kernels"},
     "server": {"server", "server/base", "server/engine", "server/metrics", "server/model",
@@ -37,8 +38,8 @@ LIBRARIES = {
     r"prometheus/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server/service", "server"},
-    r"absl/": {"server", "server/base", "server/engine", "server/metrics", "server/model",
-               "server/service", "server/text", "client"},
+    r"absl/": {"server", "server/base", "server/checkpoint", "server/engine", "server/metrics",
+               "server/model", "server/service", "server/text", "client"},
 }
 
 
@@ -75,6 +76,7 @@ def check_checker():
     assert list(faults_of("kernels/a.cc", '#include "server/base/mutex.h"'))
     assert list(faults_of("server/engine/a.cc", "#include <grpcpp/grpcpp.h>"))
     assert list(faults_of("server/service/a.cc", '#include "server/model/opt.h"'))
+    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
     assert list(faults_of("kernels/torch/a.cc", '#include "kernels/cpu/pack.h"'))

@@ -6,7 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/server/model/built_files.h"
+#include "tests/server/checkpoint/built_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
 

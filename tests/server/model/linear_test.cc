@@ -12,8 +12,8 @@
 #include "nlohmann/json.hpp"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
-#include "tests/server/model/fake_checkpoint.h"
 #include "tests/server/model/golden.h"
+#include "tests/server/model/loading.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {

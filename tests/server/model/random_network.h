@@ -8,7 +8,7 @@
 #include "server/model/config.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/loading.h"
 
 namespace dyad::testing {
 
