@@ -9,11 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/attention.h"
+#include "kernels/finish.h"
 #include "kernels/linear.h"
 #include "kernels/reference/attention.h"
 #include "kernels/reference/linear.h"
-#include "kernels/reference/vocabulary.h"
-#include "kernels/vocabulary.h"
+#include "kernels/reference/score.h"
 #include "server/base/status_macros.h"
 
 namespace dyad {
@@ -155,7 +155,7 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
 }
 
 // A vocabulary of three tiles, the last one short.
-absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
+absl::Status CheckScores(kernels::ThreadPool& pool) {
   constexpr int64_t kHidden = 24;
   constexpr int64_t kVocabulary = 2 * 256 + 5;
   const std::vector<float> weights = Values(kHidden * kVocabulary);
@@ -163,10 +163,12 @@ absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   const LinearSpec spec =
       kernels::DenseSpec(kHidden, kVocabulary, WeightType::kFloat32, weights.data(), {});
   const kernels::ConstRows rows = {hidden.data(), kHidden};
-  const std::vector<kernels::TargetRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
-  std::vector<kernels::TargetScore> scores(targets.size());
+  const std::vector<kernels::ScoreRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
+  std::vector<kernels::Score> scores(targets.size());
+  std::vector<kernels::TopEntry> top(2);
   kernels::Workspace workspace(pool);
-  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, workspace);
+  kernels::Finish(kernels::PackedLinear(spec), rows, {targets, {}, {}}, {}, {scores, {}, top},
+                  workspace);
   const auto logits = kernels::reference::Linear(spec, 1, rows, {});
   const double log_sum_exp = kernels::reference::LogSumExp(logits.y);
   for (size_t i = 0; i < targets.size(); ++i) {
@@ -183,7 +185,7 @@ absl::Status CheckKernels(kernels::ThreadPool& pool) {
   RETURN_IF_ERROR(CheckLinears(pool));
   RETURN_IF_ERROR(CheckAttention(kernels::KvType::kFloat32, pool));
   RETURN_IF_ERROR(CheckAttention(kernels::KvType::kBfloat16, pool));
-  return CheckVocabulary(pool);
+  return CheckScores(pool);
 }
 
 absl::Status WarmUp(engine::Model& model) {
@@ -191,12 +193,11 @@ absl::Status WarmUp(engine::Model& model) {
   engine::Batch batch;
   batch.ids = {0};
   batch.chunks = {{0, 1, 0, pages}};
-  batch.logit_rows = {0};
+  batch.draws = {{.row = 0}};
   ASSIGN_OR_RETURN(const engine::StepResult result, model.Step(batch));
-  for (const float logit : result.logits) {
-    if (!std::isfinite(logit)) {
-      return absl::InternalError("the warm-up step gave logits that are not finite");
-    }
+  // A logit that is not finite makes the sum so that every log-probability needs.
+  if (!std::isfinite(result.drawn[0].logprob)) {
+    return absl::InternalError("the warm-up step gave a log-probability that is not finite");
   }
   return absl::OkStatus();
 }

@@ -15,7 +15,7 @@ namespace dyad {
 absl::Status CheckKernels(kernels::ThreadPool& pool);
 
 // One step over one token, so that the first caller does not pay for page faults and lazy set-up.
-// Errors: Internal (the step's own, or logits that are not finite).
+// Errors: Internal (the step's own, or a log-probability that is not finite).
 absl::Status WarmUp(engine::Model& model);
 
 }  // namespace dyad

@@ -17,11 +17,22 @@ engine::ModelLimits Limits(const NetworkShape& shape, const KvCache& cache, Step
           .context_length = static_cast<int32_t>(shape.positions),
           .kv_pages = cache.pages(),
           .max_batch_tokens = bounds.max_batch_tokens,
-          .max_logit_rows = bounds.max_logit_rows};
+          .max_draws = bounds.max_logit_rows};
 }
 
 absl::Status Broken(std::string_view what, int64_t value, std::string_view expected) {
   return absl::InternalError(Text("batch: ", what, " is ", value, "; expected ", expected));
+}
+
+// Moves the next `count` entries on to an answer; places past the end of the vocabulary stay
+// behind.
+void TakeTop(std::span<const kernels::TopEntry>& from, int32_t count,
+             std::vector<engine::TopToken>& to) {
+  to.clear();
+  for (const kernels::TopEntry& entry : from.first(static_cast<size_t>(count))) {
+    if (entry.id >= 0) to.push_back({entry.id, entry.logprob});
+  }
+  from = from.subspan(static_cast<size_t>(count));
 }
 
 }  // namespace
@@ -35,8 +46,8 @@ NetworkModel::NetworkModel(std::unique_ptr<Network> network, KvCache cache, Step
       workspace_(pool),
       logits_(int64_t{bounds.max_logit_rows} * network_->shape().vocab_size *
               int64_t{sizeof(float)}),
-      found_(bounds.max_batch_tokens + bounds.max_logit_rows),
-      scores_(found_.size()) {
+      scores_(bounds.max_batch_tokens + bounds.max_logit_rows),
+      drawn_(bounds.max_logit_rows) {
   network_->Prepare(bounds.max_batch_tokens);
 }
 
@@ -103,15 +114,6 @@ absl::Status NetworkModel::CheckStore(const engine::Chunk& store) const {
 absl::Status NetworkModel::CheckWanted(const engine::Batch& batch) const {
   const auto rows = static_cast<int64_t>(batch.ids.size());
   const std::string row_range = Text("ascending in [0, ", rows, ")");
-  if (static_cast<int64_t>(batch.logit_rows.size()) > limits_.max_logit_rows) {
-    return Broken("number of logit_rows", static_cast<int64_t>(batch.logit_rows.size()),
-                  Text("at most ", limits_.max_logit_rows));
-  }
-  int64_t last = -1;
-  for (int32_t row : batch.logit_rows) {
-    if (row <= last || row >= rows) return Broken("logit row", row, row_range);
-    last = row;
-  }
   engine::ScoreRow before = {.row = 0, .target = -1};
   for (const engine::ScoreRow& score : batch.score_rows) {
     if (score.row < before.row || score.row >= rows) {
@@ -126,49 +128,88 @@ absl::Status NetworkModel::CheckWanted(const engine::Batch& batch) const {
     }
     if (score.top_n < 0 || score.top_n > 20) return Broken("top_n", score.top_n, "[0, 20]");
   }
+  return CheckDraws(batch);
+}
+
+absl::Status NetworkModel::CheckDraws(const engine::Batch& batch) const {
+  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto adjustments = static_cast<int64_t>(batch.adjustments.size());
+  if (static_cast<int64_t>(batch.draws.size()) > limits_.max_draws) {
+    return Broken("number of draws", static_cast<int64_t>(batch.draws.size()),
+                  Text("at most ", limits_.max_draws));
+  }
+  int32_t row = 0;
+  for (const engine::DrawRow& draw : batch.draws) {
+    if (draw.row < row || draw.row >= rows) {
+      return Broken("draw row", draw.row, Text("ascending in [0, ", rows, ")"));
+    }
+    row = draw.row;
+    if (draw.top_n < 0 || draw.top_n > 20) return Broken("top_n", draw.top_n, "[0, 20]");
+    if (draw.first_adjustment < 0 || draw.adjustments < 0 ||
+        draw.adjustments > adjustments - draw.first_adjustment) {
+      return Broken("end of a draw's adjustments",
+                    int64_t{draw.first_adjustment} + draw.adjustments,
+                    Text("at most ", adjustments));
+    }
+    int32_t last = -1;
+    for (const engine::Adjustment& by : std::span(batch.adjustments)
+                                            .subspan(static_cast<size_t>(draw.first_adjustment),
+                                                     static_cast<size_t>(draw.adjustments))) {
+      if (by.id <= last || by.id >= limits_.vocab_size) {
+        return Broken("adjusted id", by.id, Text("ascending in [0, ", limits_.vocab_size, ")"));
+      }
+      last = by.id;
+    }
+  }
   return absl::OkStatus();
 }
 
-void NetworkModel::ComputeLogits(const engine::Batch& batch, kernels::ConstRows hidden) {
-  const kernels::PackedLinear& head = network_->head();
-  const auto count = static_cast<int64_t>(batch.logit_rows.size());
-  const int64_t width = head.in_features();
-  // Few rows are wanted: packed together they are one small product instead of one for the batch.
-  picked_.resize(count * width);
-  log_sum_exp_.resize(count);
-  if (count == 0) return;
-  for (int64_t i = 0; i < count; ++i) {
-    std::copy_n(hidden.data + batch.logit_rows[i] * hidden.stride, width, &picked_[i * width]);
-  }
-  auto* logits = logits_.as<float>();
-  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, workspace_);
-  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_,
-                     workspace_.pool);
-}
-
-void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden) {
-  targets_.clear();
+// Wishes and answers are copied because the engine's types do not know the kernels'.
+void NetworkModel::FinishRows(const engine::Batch& batch, kernels::ConstRows hidden) {
+  score_rows_.clear();
+  draw_rows_.clear();
+  adjustments_.clear();
+  size_t top_entries = 0;
   for (const engine::ScoreRow& score : batch.score_rows) {
-    targets_.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
+    score_rows_.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
+    top_entries += static_cast<size_t>(score.top_n);
   }
-  if (targets_.empty()) return;
+  for (const engine::DrawRow& draw : batch.draws) {
+    draw_rows_.push_back({.row = draw.row,
+                          .temperature = draw.temperature,
+                          .top_k = draw.top_k,
+                          .top_p = draw.top_p,
+                          .min_p = draw.min_p,
+                          .uniform = draw.uniform,
+                          .first_adjustment = draw.first_adjustment,
+                          .adjustments = draw.adjustments,
+                          .top_n = draw.top_n});
+    top_entries += static_cast<size_t>(draw.top_n);
+  }
+  for (const engine::Adjustment& by : batch.adjustments) {
+    adjustments_.push_back(
+        {.id = by.id, .penalty = by.penalty, .subtract = by.subtract, .add = by.add});
+  }
+  score_answers_.resize(score_rows_.size());
+  draw_answers_.resize(draw_rows_.size());
+  top_.resize(top_entries);
+  kernels::Finish(network_->head(), hidden, {score_rows_, draw_rows_, adjustments_},
+                  {logits_.as<float>(),
+                   static_cast<size_t>(kernels::SampledRows(draw_rows_) * limits_.vocab_size)},
+                  {score_answers_, draw_answers_, top_}, workspace_);
+
   // Rows that sequences share may be asked for several targets.
-  if (targets_.size() > found_.size()) {
-    found_.resize(targets_.size());
-    scores_.resize(targets_.size());
+  if (score_answers_.size() > scores_.size()) scores_.resize(score_answers_.size());
+  std::span<const kernels::TopEntry> top = top_;
+  for (size_t i = 0; i < score_answers_.size(); ++i) {
+    scores_[i].logprob = score_answers_[i].logprob;
+    scores_[i].rank = score_answers_[i].rank;
+    TakeTop(top, score_rows_[i].top_n, scores_[i].top);
   }
-  const std::span<kernels::TargetScore> found = std::span(found_).first(targets_.size());
-  kernels::ScoreTargets(network_->head(), hidden, targets_, found, workspace_);
-  // Copied because the engine's types do not know the kernels'; `top` keeps its memory from step to
-  // step.
-  for (size_t i = 0; i < found.size(); ++i) {
-    engine::TokenScore& score = scores_[i];
-    score.logprob = found[i].logprob;
-    score.rank = found[i].rank;
-    score.top.clear();
-    for (const kernels::TopEntry& entry : found[i].top) {
-      score.top.push_back({entry.id, entry.logprob});
-    }
+  for (size_t i = 0; i < draw_answers_.size(); ++i) {
+    drawn_[i].id = draw_answers_[i].id;
+    drawn_[i].logprob = draw_answers_[i].logprob;
+    TakeTop(top, draw_rows_[i].top_n, drawn_[i].top);
   }
 }
 
@@ -191,14 +232,10 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
     clock_.Start();
     const kernels::ConstRows hidden =
         network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, workspace_);
-    ComputeLogits(batch, hidden);
-    ComputeScores(batch, hidden);
+    FinishRows(batch, hidden);
     clock_.Mark(engine::StepPart::kHead);
-    const size_t logits = batch.logit_rows.size() * static_cast<size_t>(limits_.vocab_size);
-    return engine::StepResult{{logits_.as<const float>(), logits},
-                              log_sum_exp_,
-                              std::span(scores_).first(batch.score_rows.size()),
-                              clock_.times()};
+    return engine::StepResult{std::span(scores_).first(batch.score_rows.size()),
+                              std::span(drawn_).first(batch.draws.size()), clock_.times()};
   });
 }
 

@@ -1,5 +1,5 @@
 // engine::Model over a network: checks the batch, runs the forward pass, then gets from the head
-// what the batch asks for, logits of some rows and scores of others.
+// what the batch asks for, scores and draws.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/aligned_buffer.h"
+#include "kernels/finish.h"
 #include "kernels/thread_pool.h"
-#include "kernels/vocabulary.h"
 #include "server/engine/model.h"
 #include "server/model/kv_cache.h"
 #include "server/model/kv_population.h"
@@ -46,8 +46,8 @@ class NetworkModel final : public engine::Model {
   absl::Status CheckChunk(const engine::Chunk& chunk) const;
   absl::Status CheckStore(const engine::Chunk& store) const;
   absl::Status CheckWanted(const engine::Batch& batch) const;
-  void ComputeLogits(const engine::Batch& batch, kernels::ConstRows hidden);
-  void ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden);
+  absl::Status CheckDraws(const engine::Batch& batch) const;
+  void FinishRows(const engine::Batch& batch, kernels::ConstRows hidden);
 
   const std::unique_ptr<Network> network_;
   const KvCache cache_;
@@ -59,12 +59,16 @@ class NetworkModel final : public engine::Model {
   StepClock clock_;
   std::vector<int32_t> positions_;  // [rows]
   std::vector<kernels::AttentionChunk> chunks_, stores_;
-  std::vector<float> picked_;                // [logit_rows, head size]
-  kernels::AlignedBuffer logits_;            // [max_logit_rows, vocab_size]
-  std::vector<float> log_sum_exp_;           // [logit_rows]
-  std::vector<kernels::TargetRow> targets_;  // [score_rows]
-  std::vector<kernels::TargetScore> found_;  // [most score_rows so far]: `top` keeps its memory
-  std::vector<engine::TokenScore> scores_;   // as found_
+  std::vector<kernels::ScoreRow> score_rows_;
+  std::vector<kernels::DrawRow> draw_rows_;
+  std::vector<kernels::Adjustment> adjustments_;
+  kernels::AlignedBuffer logits_;  // [max_logit_rows, vocab_size]
+  std::vector<kernels::Score> score_answers_;
+  std::vector<kernels::Drawn> draw_answers_;
+  std::vector<kernels::TopEntry> top_;
+  // As many as any batch so far asked for: their `top` keeps its memory.
+  std::vector<engine::TokenScore> scores_;
+  std::vector<engine::GeneratedToken> drawn_;
 
   std::jthread populating_;  // the cache; ends before it
 };
