@@ -1,4 +1,4 @@
-// A draw: one id from a row of logits, defined by the numbers alone.
+// A draw (DrawRow of kernels/step.h): one id from a row of logits, defined by the numbers alone.
 //
 // 1. Adjusted logits: those of few ids are changed (Adjustment). One that is not a number counts as
 //    minus infinity, plus infinity as the largest float.
@@ -24,36 +24,16 @@
 #include <limits>
 
 #include "kernels/exact_math.h"
+#include "kernels/step.h"
 
 namespace dyad::kernels {
 
 // The largest weight. Sums over 2^23 ids, the most that a vocabulary may have, stay below 2^64.
 inline constexpr float kLargestWeight = 0x1p39f;
 
-// Changes the logit of one id: divided by `penalty` if above 0, else multiplied; less `subtract`;
-// plus `add`.
-struct Adjustment {
-  int32_t id = 0;
-  float penalty = 1;
-  float subtract = 0;
-  float add = 0;
-};
-
-// Asks for a draw after a row.
-struct DrawRow {
-  int32_t row = 0;        // of hidden
-  float temperature = 0;  // >= 0
-  int32_t top_k = 0;      // >= 0; 0: all
-  float top_p = 1;        // [0, 1]; 1: all
-  float min_p = 0;        // [0, 1]; 0: all
-  uint64_t uniform = 0;   // any 64 bits, each as likely
-  // Its adjustments, ascending by id, in a list of all draws' adjustments.
-  int32_t first_adjustment = 0;
-  int32_t adjustments = 0;
-  int32_t top_n = 0;  // best ids to report, [0, 20]
-
-  bool greedy() const { return temperature <= 0 || top_k == 1; }
-};
+DYAD_HOST_DEVICE bool IsGreedy(const DrawRow& draw) {
+  return draw.temperature <= 0.0f || draw.top_k == 1;
+}
 
 DYAD_HOST_DEVICE float Adjusted(float logit, const Adjustment& by) {
   return (logit > 0.0f ? logit / by.penalty : logit * by.penalty) - by.subtract + by.add;

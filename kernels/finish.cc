@@ -29,20 +29,23 @@ std::span<T> Take(std::span<T>& from, int64_t count) {
   return taken;
 }
 
-template <typename Row>
-int64_t TopEntries(std::span<const Row> wishes) {
-  int64_t entries = 0;
-  for (const Row& wish : wishes) entries += wish.top_n;
-  return entries;
+// Sets where the best ids of each result begin, from `first` on; returns where they end.
+template <typename Row, typename Result>
+int64_t PlaceTops(std::span<const Row> rows, std::span<Result> results, int64_t vocabulary,
+                  int64_t first) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    results[i].first_top = static_cast<int32_t>(first);
+    first += std::min<int64_t>(rows[i].top_n, vocabulary);
+  }
+  return first;
 }
 
 // Wishes with the places of their answers.
 struct Work {
   std::span<const ScoreRow> scores;
   std::span<const DrawRow> draws;
-  std::span<Score> score_answers;
-  std::span<Drawn> draw_answers;
-  std::span<TopEntry> score_top, draw_top;
+  std::span<ScoreResult> score_answers;
+  std::span<DrawResult> draw_answers;
 };
 
 // The first kChunkWishes of both kinds together, in the order of rows.
@@ -59,8 +62,6 @@ Work TakeChunk(Work& all) {
   chunk.draws = Take(all.draws, draws);
   chunk.score_answers = Take(all.score_answers, scores);
   chunk.draw_answers = Take(all.draw_answers, draws);
-  chunk.score_top = Take(all.score_top, TopEntries(chunk.scores));
-  chunk.draw_top = Take(all.draw_top, TopEntries(chunk.draws));
   return chunk;
 }
 
@@ -68,9 +69,10 @@ Work TakeChunk(Work& all) {
 // finds goes to its own place, and places are joined in tile order.
 class FinishPass {
  public:
-  // `sampled`: logits for the draws that are not greedy, row after row.
+  // `sampled`: logits for the draws that are not greedy, row after row. `top`: of all answers.
   FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const Work& work,
-             std::span<const Adjustment> adjustments, float* sampled, Workspace& workspace);
+             std::span<const Adjustment> adjustments, float* sampled, std::span<TopEntry> top,
+             Workspace& workspace);
 
   int64_t tiles() const { return tiles_; }
   void ReduceTile(int64_t tile, Scratch& scratch);
@@ -133,7 +135,7 @@ class FinishPass {
 
 FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const Work& work,
                        std::span<const Adjustment> adjustments, float* sampled,
-                       Workspace& workspace)
+                       std::span<TopEntry> top, Workspace& workspace)
     : head_(head),
       work_(work),
       adjustments_(adjustments),
@@ -145,17 +147,22 @@ FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const W
   const std::span<float> gathered =
       Room<float>(scratch, ScratchUse::kSums, (scores + draws) * head.in_features);
   rows_ = Gather(hidden, gathered);
-  std::span<TopEntry> score_top = work.score_top, draw_top = work.draw_top;
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
-    const bool scores_target = i < work.scores.size();
+    const auto place_top = [&](const auto& wish, const auto& answer) {
+      slot.top = top.subspan(static_cast<size_t>(answer.first_top),
+                             std::min<size_t>(static_cast<size_t>(wish.top_n),
+                                              static_cast<size_t>(head.out_features)));
+    };
     slot.first_top = top_entries_;
-    if (scores_target) {
-      slot.top = Take(score_top, work.scores[i].top_n);
+    if (i < work.scores.size()) {
+      place_top(work.scores[i], work.score_answers[i]);
     } else {
-      const DrawRow& draw = work.draws[i - work.scores.size()];
-      slot.top = Take(draw_top, draw.top_n);
-      if (!draw.greedy()) slot.logits = std::exchange(sampled, sampled + head.out_features);
+      const size_t d = i - work.scores.size();
+      place_top(work.draws[d], work.draw_answers[d]);
+      if (!IsGreedy(work.draws[d])) {
+        slot.logits = std::exchange(sampled, sampled + head.out_features);
+      }
     }
     top_entries_ += static_cast<int64_t>(slot.top.size());
   }
@@ -325,7 +332,8 @@ void FinishPass::AnswerTop(const Slot& slot, float log_sum) const {
 void FinishPass::AnswerScore(size_t i, float log_sum) const {
   int32_t rank = 1;
   for (int64_t tile = 0; tile < tiles_; ++tile) rank += ahead_[At(tile, i, work_.scores.size())];
-  work_.score_answers[i] = {slots_[i].target_logit - log_sum, rank};
+  work_.score_answers[i].logprob = slots_[i].target_logit - log_sum;
+  work_.score_answers[i].rank = rank;
 }
 
 void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
@@ -335,8 +343,10 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
     if (other.adjusted > best.adjusted) best = other;
   }
   const Slot& slot = draw_slots()[i];
+  DrawResult& answer = work_.draw_answers[i];
   if (slot.logits == nullptr) {
-    work_.draw_answers[i] = {best.id, best.logit - log_sum};
+    answer.id = best.id;
+    answer.logprob = best.logit - log_sum;
     return;
   }
   const DrawRow& draw = work_.draws[i];
@@ -348,32 +358,39 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
   const float logit =
       is_adjusted ? unadjusted_[static_cast<size_t>(draw.first_adjustment + (by - all.begin()))]
                   : slot.logits[id];
-  work_.draw_answers[i] = {id, logit - log_sum};
+  answer.id = id;
+  answer.logprob = logit - log_sum;
 }
 
 }  // namespace
 
-int64_t SampledRows(std::span<const DrawRow> draws) {
-  return std::ranges::count_if(draws, [](const DrawRow& draw) { return !draw.greedy(); });
+int64_t TopEntries(const StepInput& input, int64_t vocabulary) {
+  int64_t entries = 0;
+  for (const ScoreRow& score : input.scores) entries += std::min<int64_t>(score.top_n, vocabulary);
+  for (const DrawRow& draw : input.draws) entries += std::min<int64_t>(draw.top_n, vocabulary);
+  return entries;
 }
 
-void Finish(const PackedLinear& head, ConstRows hidden, const Wishes& wishes,
+int64_t SampledRows(std::span<const DrawRow> draws) {
+  return std::ranges::count_if(draws, [](const DrawRow& draw) { return !IsGreedy(draw); });
+}
+
+void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace) {
   ThreadPool& pool = workspace.pool;
-  std::span<TopEntry> top = answers.top;
-  Work rest = {.scores = wishes.scores,
-               .draws = wishes.draws,
-               .score_answers = answers.scores,
-               .draw_answers = answers.drawn,
-               .score_top = Take(top, TopEntries(wishes.scores)),
-               .draw_top = top};
+  const int64_t vocabulary = head.out_features();
+  PlaceTops(input.draws, answers.draws, vocabulary,
+            PlaceTops(input.scores, answers.scores, vocabulary, 0));
+  Work rest = {input.scores, input.draws, answers.scores, answers.draws};
+  float* sampled = logits.data();
   while (!rest.scores.empty() || !rest.draws.empty()) {
     const Work chunk = TakeChunk(rest);
-    FinishPass pass(head.impl(), hidden, chunk, wishes.adjustments, logits.data(), workspace);
+    FinishPass pass(head.impl(), hidden, chunk, input.adjustments, sampled, answers.top, workspace);
     pool.Run(pass.tiles(),
              [&](int64_t tile, Worker& worker) { pass.ReduceTile(tile, worker.scratch); });
     pool.Run(pass.wishes(),
              [&](int64_t wish, Worker& worker) { pass.AnswerWish(wish, worker.scratch); });
+    sampled += SampledRows(chunk.draws) * vocabulary;
   }
 }
 

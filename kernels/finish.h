@@ -10,56 +10,30 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/draw.h"
 #include "kernels/linear.h"
+#include "kernels/step.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
 
-// Asks for the log-probability of `target` after a row.
-struct ScoreRow {
-  int32_t row = 0;     // of hidden
-  int32_t target = 0;  // [0, vocabulary)
-  int32_t top_n = 0;   // best ids to report, [0, 20]
-};
-
-// What is asked of the rows of a step.
-struct Wishes {
-  std::span<const ScoreRow> scores;         // ascending by row
-  std::span<const DrawRow> draws;           // ascending by row
-  std::span<const Adjustment> adjustments;  // of the draws
-};
-
-struct Score {
-  float logprob = 0;  // logit[target] − log Σ exp(logit)
-  int32_t rank = 0;   // 1 + number of ids with a larger logit, or an equal one and a lower id
-};
-
-struct Drawn {
-  int32_t id = 0;
-  float logprob = 0;  // as of a score: before adjustments and temperature
-};
-
-struct TopEntry {
-  int32_t id = 0;
-  float logprob = 0;
-};
-
-// Where the answers go.
+// Where the answers to a StepInput go; `first_top` of each is set.
 struct Answers {
-  std::span<Score> scores;  // [scores]
-  std::span<Drawn> drawn;   // [draws]
-  // The top_n best of each wish, scores before draws: descending, ties by lower id. Places past the
-  // end of the vocabulary have id -1.
+  std::span<ScoreResult> scores;  // [input.scores]
+  std::span<DrawResult> draws;    // [input.draws]
+  // [TopEntries(input, vocabulary)]: descending, ties by lower id. Where a row has too few logits
+  // that are numbers, ids are -1.
   std::span<TopEntry> top;
 };
+
+int64_t TopEntries(const StepInput& input, int64_t vocabulary);
 
 // Rows of logits that Finish needs room for.
 int64_t SampledRows(std::span<const DrawRow> draws);
 
-// Shapes: head is a DenseSpec [vocabulary, hidden], vocabulary at most 2^23; hidden [rows,
-// head.in_features()]; logits [SampledRows(draws), vocabulary], undefined afterwards.
-void Finish(const PackedLinear& head, ConstRows hidden, const Wishes& wishes,
+// Answers the scores and draws of `input`. Shapes: head is a DenseSpec [vocabulary, hidden],
+// vocabulary at most 2^23; hidden [rows, head.in_features()]; logits [SampledRows(draws),
+// vocabulary], undefined afterwards.
+void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace);
 
 }  // namespace dyad::kernels

@@ -14,6 +14,7 @@
 #include "kernels/reference/attention.h"
 #include "kernels/reference/linear.h"
 #include "kernels/reference/score.h"
+#include "kernels/step_arrays.h"
 #include "server/base/status_macros.h"
 
 namespace dyad {
@@ -118,7 +119,7 @@ struct AlignedBytes {
 
 // A sequence of 19 tokens on two pages, one page out of order, half of each head rotating.
 absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
-  constexpr int64_t kTokens = 19;
+  constexpr int32_t kTokens = 19;
   kernels::AttentionShape shape;
   shape.heads = 2;
   shape.head_size = 16;
@@ -143,9 +144,10 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
   AlignedBytes kv(2 * kernels::KvPageBytes(shape, type));
   std::vector<float> out(static_cast<size_t>(kTokens * width));
   const std::vector<int32_t> pages = {1, 0};
-  const std::vector<kernels::AttentionChunk> chunks = {{0, kTokens, 0, pages}};
+  kernels::StepArrays step;
+  step.AddChunk({0, kTokens, 0, pages});
   kernels::Workspace workspace(pool);
-  kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data(), type},
+  kernels::PagedAttention(shape, {cos, sin}, step.view(), qkv, {kv.data(), type},
                           {out.data(), width}, workspace);
   const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv, type);
   for (size_t i = 0; i < out.size(); ++i) {
@@ -164,11 +166,12 @@ absl::Status CheckScores(kernels::ThreadPool& pool) {
       kernels::DenseSpec(kHidden, kVocabulary, WeightType::kFloat32, weights.data(), {});
   const kernels::ConstRows rows = {hidden.data(), kHidden};
   const std::vector<kernels::ScoreRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
-  std::vector<kernels::Score> scores(targets.size());
+  std::vector<kernels::ScoreResult> scores(targets.size());
   std::vector<kernels::TopEntry> top(2);
   kernels::Workspace workspace(pool);
-  kernels::Finish(kernels::PackedLinear(spec), rows, {targets, {}, {}}, {}, {scores, {}, top},
-                  workspace);
+  kernels::StepInput input;
+  input.scores = targets;
+  kernels::Finish(kernels::PackedLinear(spec), rows, input, {}, {scores, {}, top}, workspace);
   const auto logits = kernels::reference::Linear(spec, 1, rows, {});
   const double log_sum_exp = kernels::reference::LogSumExp(logits.y);
   for (size_t i = 0; i < targets.size(); ++i) {

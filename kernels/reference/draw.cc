@@ -21,7 +21,7 @@ std::vector<float> AdjustedLogits(std::span<const float> logits,
 std::vector<uint64_t> DrawWeights(std::span<const float> adjusted, const DrawRow& draw) {
   const auto best = std::max_element(adjusted.begin(), adjusted.end());  // the first of equals
   std::vector<uint64_t> kept(adjusted.size());
-  if (draw.greedy() || std::isinf(*best)) {
+  if (IsGreedy(draw) || std::isinf(*best)) {
     kept[static_cast<size_t>(best - adjusted.begin())] = 1;
     return kept;
   }

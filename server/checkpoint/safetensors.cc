@@ -7,13 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "server/base/json.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/checkpoint/bounded_json.h"
 #include "server/checkpoint/byte_reader.h"
 
 namespace dyad {
 namespace {
+
+constexpr JsonBounds kBounds = {.max_bytes = kMaxSafetensorsHeader, .max_depth = 8};
 
 constexpr struct {
   std::string_view name;
@@ -224,9 +226,7 @@ absl::StatusOr<TensorMap> Read(std::span<const std::byte> bytes, std::string_vie
   const std::span<const std::byte> data = bytes.subspan(reader.position());
 
   HeaderHandler handler;
-  if (absl::Status status = ReadJson(AsText(*header), JsonBounds{}, handler); !status.ok()) {
-    return absl::Status(status.code(), Text("header: ", status.message()));
-  }
+  RETURN_IF_ERROR(ReadJson(AsText(*header), "header", kBounds, handler));
   std::vector<Entry>& entries = handler.entries();
   const auto data_bytes = static_cast<int64_t>(data.size());
   for (const Entry& entry : entries) RETURN_IF_ERROR(CheckSpan(entry, data_bytes));

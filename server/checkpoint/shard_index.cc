@@ -4,14 +4,16 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "server/base/json.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/checkpoint/bounded_json.h"
 #include "server/checkpoint/mapped_file.h"
 #include "server/checkpoint/stored_tensor.h"
 
 namespace dyad {
 namespace {
+
+constexpr JsonBounds kBounds = {.max_bytes = kMaxIndexBytes, .max_depth = 8};
 
 // Only "weight_map" is read; other keys may hold anything within the bounds.
 class IndexHandler : public JsonHandler {
@@ -92,13 +94,8 @@ absl::StatusOr<ShardIndex> ReadShardIndex(std::string_view json, std::string_vie
   const auto error = [file](const std::string& message) {
     return absl::InvalidArgumentError(Text(Quoted(file), ": ", message));
   };
-  if (json.size() > kMaxIndexBytes) {
-    return error(Text("has ", json.size(), " bytes, expected at most ", kMaxIndexBytes));
-  }
   IndexHandler handler;
-  if (absl::Status status = ReadJson(json, JsonBounds{}, handler); !status.ok()) {
-    return error(std::string(status.message()));
-  }
+  RETURN_IF_ERROR(ReadJson(json, Quoted(file), kBounds, handler));
   if (!handler.has_weight_map()) return error("has no key 'weight_map', expected one");
   if (handler.index().empty()) return error("'weight_map' is empty, expected tensors");
   return std::move(handler.index());

@@ -10,7 +10,6 @@
 
 #include "absl/time/time.h"
 #include "server/engine/adjustments.h"
-#include "server/engine/engine.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/request.h"
 

@@ -12,7 +12,7 @@
 #include "kernels/linear.h"
 #include "kernels/thread_pool.h"
 #include "server/checkpoint/stored_tensor.h"
-#include "server/model/load_model.h"
+#include "server/model/model_options.h"
 
 namespace dyad {
 

@@ -58,7 +58,7 @@ class GptNeox final : public Network {
     inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
+  kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache, StepClock& clock,
                              kernels::Workspace& workspace) override;
 
  private:
@@ -79,11 +79,11 @@ class GptNeox final : public Network {
   at::Tensor hidden_, normed_, attended_, qkv_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                    kernels::Workspace& workspace) {
+kernels::ConstRows GptNeox::Forward(const kernels::StepInput& step, const KvCache& cache,
+                                    StepClock& clock, kernels::Workspace& workspace) {
   kernels::ThreadPool& pool = workspace.pool;
   const c10::InferenceMode inference;
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(step.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
   const at::Tensor h = first(hidden_), a = first(normed_), attended = first(attended_);
   const at::Tensor qkv = first(qkv_), inner = first(inner_);
@@ -96,7 +96,7 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
                                   3 * head_size};
   const bool parallel = config_.residual == Residual::kParallel;
 
-  tokens_.embedding.Copy(batch.ids, 0, h);  // [rows, hidden]
+  tokens_.embedding.Copy(step.ids, 0, h);  // [rows, hidden]
   clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -107,8 +107,8 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
     clock.Mark(StepPart::kNorm);
     layer.query_key_value.Apply(a, qkv, Activation::kNone, workspace);  // [rows, 3 hidden]
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
-                            WriteRows(attended), workspace);  // [rows, hidden]
+    kernels::PagedAttention(shape_.attention, rotary_.table(), step, heads, kv, WriteRows(attended),
+                            workspace);  // [rows, hidden]
     clock.Mark(StepPart::kAttention);
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's

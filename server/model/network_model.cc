@@ -20,19 +20,19 @@ engine::ModelLimits Limits(const NetworkShape& shape, const KvCache& cache, Step
           .max_draws = bounds.max_logit_rows};
 }
 
+kernels::StepArrays::Tokens TokensOf(const engine::Chunk& chunk) {
+  return {chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages};
+}
+
 absl::Status Broken(std::string_view what, int64_t value, std::string_view expected) {
   return absl::InternalError(Text("batch: ", what, " is ", value, "; expected ", expected));
 }
 
-// Moves the next `count` entries on to an answer; places past the end of the vocabulary stay
-// behind.
-void TakeTop(std::span<const kernels::TopEntry>& from, int32_t count,
-             std::vector<engine::TopToken>& to) {
+void CopyTop(std::span<const kernels::TopEntry> from, std::vector<engine::TopToken>& to) {
   to.clear();
-  for (const kernels::TopEntry& entry : from.first(static_cast<size_t>(count))) {
+  for (const kernels::TopEntry& entry : from) {
     if (entry.id >= 0) to.push_back({entry.id, entry.logprob});
   }
-  from = from.subspan(static_cast<size_t>(count));
 }
 
 }  // namespace
@@ -94,16 +94,16 @@ absl::Status NetworkModel::CheckChunk(const engine::Chunk& chunk) const {
   return absl::OkStatus();
 }
 
-// REQUIRES: positions_ are those of the batch.
+// REQUIRES: step_ has the positions of the batch.
 absl::Status NetworkModel::CheckStore(const engine::Chunk& store) const {
-  const auto rows = static_cast<int64_t>(positions_.size());
+  const auto rows = static_cast<int64_t>(step_.positions.size());
   if (store.first_row < 0 || store.tokens < 1 || store.tokens > rows - store.first_row) {
     return Broken("end of a store", int64_t{store.first_row} + store.tokens,
                   Text("at most ", rows));
   }
   RETURN_IF_ERROR(CheckChunk(store));
   for (int32_t i = 0; i < store.tokens; ++i) {
-    const int32_t position = positions_[store.first_row + i];
+    const int32_t position = step_.positions[store.first_row + i];
     if (store.first_position + i != position) {
       return Broken("position in a store", store.first_position + i, Text(position));
     }
@@ -165,51 +165,52 @@ absl::Status NetworkModel::CheckDraws(const engine::Batch& batch) const {
 }
 
 // Wishes and answers are copied because the engine's types do not know the kernels'.
-void NetworkModel::FinishRows(const engine::Batch& batch, kernels::ConstRows hidden) {
-  score_rows_.clear();
-  draw_rows_.clear();
-  adjustments_.clear();
-  size_t top_entries = 0;
+void NetworkModel::AddWishes(const engine::Batch& batch) {
   for (const engine::ScoreRow& score : batch.score_rows) {
-    score_rows_.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
-    top_entries += static_cast<size_t>(score.top_n);
+    step_.scores.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
   }
   for (const engine::DrawRow& draw : batch.draws) {
-    draw_rows_.push_back({.row = draw.row,
-                          .temperature = draw.temperature,
-                          .top_k = draw.top_k,
-                          .top_p = draw.top_p,
-                          .min_p = draw.min_p,
-                          .uniform = draw.uniform,
-                          .first_adjustment = draw.first_adjustment,
-                          .adjustments = draw.adjustments,
-                          .top_n = draw.top_n});
-    top_entries += static_cast<size_t>(draw.top_n);
+    step_.draws.push_back({.row = draw.row,
+                           .temperature = draw.temperature,
+                           .top_k = draw.top_k,
+                           .top_p = draw.top_p,
+                           .min_p = draw.min_p,
+                           .uniform = draw.uniform,
+                           .first_adjustment = draw.first_adjustment,
+                           .adjustments = draw.adjustments,
+                           .top_n = draw.top_n});
   }
   for (const engine::Adjustment& by : batch.adjustments) {
-    adjustments_.push_back(
+    step_.adjustments.push_back(
         {.id = by.id, .penalty = by.penalty, .subtract = by.subtract, .add = by.add});
   }
-  score_answers_.resize(score_rows_.size());
-  draw_answers_.resize(draw_rows_.size());
-  top_.resize(top_entries);
-  kernels::Finish(network_->head(), hidden, {score_rows_, draw_rows_, adjustments_},
+}
+
+void NetworkModel::FinishRows(kernels::ConstRows hidden) {
+  const kernels::StepInput input = step_.view();
+  score_results_.resize(input.scores.size());
+  draw_results_.resize(input.draws.size());
+  top_.resize(static_cast<size_t>(kernels::TopEntries(input, limits_.vocab_size)));
+  kernels::Finish(network_->head(), hidden, input,
                   {logits_.as<float>(),
-                   static_cast<size_t>(kernels::SampledRows(draw_rows_) * limits_.vocab_size)},
-                  {score_answers_, draw_answers_, top_}, workspace_);
+                   static_cast<size_t>(kernels::SampledRows(input.draws) * limits_.vocab_size)},
+                  {score_results_, draw_results_, top_}, workspace_);
 
   // Rows that sequences share may be asked for several targets.
-  if (score_answers_.size() > scores_.size()) scores_.resize(score_answers_.size());
-  std::span<const kernels::TopEntry> top = top_;
-  for (size_t i = 0; i < score_answers_.size(); ++i) {
-    scores_[i].logprob = score_answers_[i].logprob;
-    scores_[i].rank = score_answers_[i].rank;
-    TakeTop(top, score_rows_[i].top_n, scores_[i].top);
+  if (score_results_.size() > scores_.size()) scores_.resize(score_results_.size());
+  const auto top_of = [&](const auto& wish, const auto& result) {
+    return std::span(top_).subspan(static_cast<size_t>(result.first_top),
+                                   static_cast<size_t>(std::min(wish.top_n, limits_.vocab_size)));
+  };
+  for (size_t i = 0; i < score_results_.size(); ++i) {
+    scores_[i].logprob = score_results_[i].logprob;
+    scores_[i].rank = score_results_[i].rank;
+    CopyTop(top_of(input.scores[i], score_results_[i]), scores_[i].top);
   }
-  for (size_t i = 0; i < draw_answers_.size(); ++i) {
-    drawn_[i].id = draw_answers_[i].id;
-    drawn_[i].logprob = draw_answers_[i].logprob;
-    TakeTop(top, draw_rows_[i].top_n, drawn_[i].top);
+  for (size_t i = 0; i < draw_results_.size(); ++i) {
+    drawn_[i].id = draw_results_[i].id;
+    drawn_[i].logprob = draw_results_[i].logprob;
+    CopyTop(top_of(input.draws[i], draw_results_[i]), drawn_[i].top);
   }
 }
 
@@ -218,21 +219,17 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
   RETURN_IF_ERROR(CheckWanted(batch));
   return CatchExceptions("step", [&]() -> absl::StatusOr<engine::StepResult> {
     if (batch.ids.empty()) return engine::StepResult();
-    positions_.clear();
-    chunks_.clear();
-    stores_.clear();
-    for (const engine::Chunk& chunk : batch.chunks) {
-      chunks_.push_back({chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages});
-      for (int32_t i = 0; i < chunk.tokens; ++i) positions_.push_back(chunk.first_position + i);
-    }
+    step_.Clear();
+    step_.ids = batch.ids;
+    for (const engine::Chunk& chunk : batch.chunks) step_.AddChunk(TokensOf(chunk));
     for (const engine::Chunk& store : batch.stores) {
       RETURN_IF_ERROR(CheckStore(store));
-      stores_.push_back({store.first_row, store.tokens, store.first_position, store.pages});
+      step_.AddStore(TokensOf(store));
     }
+    AddWishes(batch);
     clock_.Start();
-    const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, workspace_);
-    FinishRows(batch, hidden);
+    const kernels::ConstRows hidden = network_->Forward(step_.view(), cache_, clock_, workspace_);
+    FinishRows(hidden);
     clock_.Mark(engine::StepPart::kHead);
     return engine::StepResult{std::span(scores_).first(batch.score_rows.size()),
                               std::span(drawn_).first(batch.draws.size()), clock_.times()};

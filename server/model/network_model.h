@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/finish.h"
+#include "kernels/step_arrays.h"
 #include "kernels/thread_pool.h"
 #include "server/engine/model.h"
 #include "server/model/kv_cache.h"
@@ -47,7 +48,8 @@ class NetworkModel final : public engine::Model {
   absl::Status CheckStore(const engine::Chunk& store) const;
   absl::Status CheckWanted(const engine::Batch& batch) const;
   absl::Status CheckDraws(const engine::Batch& batch) const;
-  void FinishRows(const engine::Batch& batch, kernels::ConstRows hidden);
+  void AddWishes(const engine::Batch& batch);
+  void FinishRows(kernels::ConstRows hidden);
 
   const std::unique_ptr<Network> network_;
   const KvCache cache_;
@@ -57,14 +59,10 @@ class NetworkModel final : public engine::Model {
 
   // Of the current step.
   StepClock clock_;
-  std::vector<int32_t> positions_;  // [rows]
-  std::vector<kernels::AttentionChunk> chunks_, stores_;
-  std::vector<kernels::ScoreRow> score_rows_;
-  std::vector<kernels::DrawRow> draw_rows_;
-  std::vector<kernels::Adjustment> adjustments_;
+  kernels::StepArrays step_;
   kernels::AlignedBuffer logits_;  // [max_logit_rows, vocab_size]
-  std::vector<kernels::Score> score_answers_;
-  std::vector<kernels::Drawn> draw_answers_;
+  std::vector<kernels::ScoreResult> score_results_;
+  std::vector<kernels::DrawResult> draw_results_;
   std::vector<kernels::TopEntry> top_;
   // As many as any batch so far asked for: their `top` keeps its memory.
   std::vector<engine::TokenScore> scores_;

@@ -61,7 +61,7 @@ class Opt final : public Network {
     inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
+  kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache, StepClock& clock,
                              kernels::Workspace& workspace) override;
 
  private:
@@ -82,11 +82,11 @@ class Opt final : public Network {
   at::Tensor embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                kernels::Workspace& workspace) {
+kernels::ConstRows Opt::Forward(const kernels::StepInput& step, const KvCache& cache,
+                                StepClock& clock, kernels::Workspace& workspace) {
   kernels::ThreadPool& pool = workspace.pool;
   const c10::InferenceMode inference;
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(step.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
   // Views of the rows in use. `a` holds normed states, then what attention gives.
   const at::Tensor embedded = first(embedded_), h = first(hidden_), a = first(normed_);
@@ -94,9 +94,9 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
   const kernels::QkvRows qkv = {ReadRows(q), ReadRows(k), ReadRows(v), shape_.attention.head_size};
   const bool norm_before = config_.norm_order == NormOrder::kBeforeBlock;
 
-  tokens_.embedding.Copy(batch.ids, 0, project_in_ ? embedded : h);                // [rows, embed]
+  tokens_.embedding.Copy(step.ids, 0, project_in_ ? embedded : h);                 // [rows, embed]
   if (project_in_) project_in_->Apply(embedded, h, Activation::kNone, workspace);  // [rows, hidden]
-  positions_.Add(batch.positions, kPositionOffset, h);                             // [rows, hidden]
+  positions_.Add(step.positions, kPositionOffset, h);                              // [rows, hidden]
   clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -108,8 +108,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
     ApplyTogether(norm_before ? a : h, {{{layer.q_proj, q}, {layer.k_proj, k}, {layer.v_proj, v}}},
                   workspace);  // [rows, hidden] each
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a),
-                            workspace);
+    kernels::PagedAttention(shape_.attention, {}, step, qkv, kv, WriteRows(a), workspace);
     clock.Mark(StepPart::kAttention);
     layer.out_proj.Add(a, h, workspace);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);

@@ -71,39 +71,35 @@ struct Draws {
 };
 
 struct Found {
-  Score score;
-  Drawn drawn;
+  ScoreResult score;
+  DrawResult drawn;
   std::vector<TopEntry> top;
 };
 
 // What Finish answers, wish by wish: scores, then draws.
 std::vector<Found> Results(const PackedLinear& head, ConstRows hidden,
                            std::span<const ScoreRow> targets, const Draws& draws, int threads = 1) {
-  size_t entries = 0;
-  for (const ScoreRow& target : targets) entries += static_cast<size_t>(target.top_n);
-  for (const DrawRow& draw : draws.draws) entries += static_cast<size_t>(draw.top_n);
-  std::vector<Score> scores(targets.size());
-  std::vector<Drawn> drawn(draws.draws.size());
-  std::vector<TopEntry> top(entries);
+  StepInput input;
+  input.scores = targets;
+  input.draws = draws.draws;
+  input.adjustments = draws.adjustments;
+  std::vector<ScoreResult> scores(targets.size());
+  std::vector<DrawResult> drawn(draws.draws.size());
+  std::vector<TopEntry> top(static_cast<size_t>(TopEntries(input, head.out_features())));
   std::vector<float> logits(static_cast<size_t>(SampledRows(draws.draws) * head.out_features()));
   ThreadPool pool(threads);
   Workspace workspace(pool);
-  Finish(head, hidden, {targets, draws.draws, draws.adjustments}, logits, {scores, drawn, top},
-         workspace);
+  Finish(head, hidden, input, logits, {scores, drawn, top}, workspace);
   std::vector<Found> found;
-  auto next = top.begin();
-  const auto take_top = [&](int32_t count) {
-    const auto first = next;
-    next += count;
-    std::vector<TopEntry> taken(first, next);
-    std::erase_if(taken, [](const TopEntry& entry) { return entry.id < 0; });
-    return taken;
+  const auto top_of = [&](int32_t first, int64_t count) {
+    const auto begin = top.begin() + first;
+    return std::vector<TopEntry>(begin, begin + std::min(count, head.out_features()));
   };
   for (size_t i = 0; i < targets.size(); ++i) {
-    found.push_back({scores[i], {}, take_top(targets[i].top_n)});
+    found.push_back({scores[i], {}, top_of(scores[i].first_top, targets[i].top_n)});
   }
-  for (size_t i = 0; i < draws.draws.size(); ++i) {
-    found.push_back({{}, drawn[i], take_top(draws.draws[i].top_n)});
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    found.push_back({{}, drawn[i], top_of(drawn[i].first_top, draws.draws[i].top_n)});
   }
   return found;
 }

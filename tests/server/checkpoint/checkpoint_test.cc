@@ -153,7 +153,7 @@ const std::vector<Damage>& Damages() {
       {"no-weights", kNotFound, {"no weight file, expected model.safetensors"}},
       {"st-bad-dtype", kInvalid, {st, fc1, "'F31', expected F32"}},
       {"st-empty", kDataLoss, {st, "has 0 bytes, expected at least the 8"}},
-      {"st-header-deep-nesting", kInvalid, {st, "nested deeper than 8"}},
+      {"st-header-deep-nesting", kInvalid, {st, "nested 9 deep"}},
       {"st-header-longer-than-file", kInvalid, {st, "1152921504606846976 bytes, expected at most"}},
       {"st-header-not-json", kInvalid, {st, "is not JSON at byte 2"}},
       {"st-negative-shape", kInvalid, {st, fc1, "shape holds the number -", "integers >= 0"}},

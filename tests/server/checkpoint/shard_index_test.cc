@@ -67,7 +67,7 @@ TEST(ShardIndexTest, RefusesRepetition) {
 TEST(ShardIndexTest, IsBounded) {
   EXPECT_THAT(Read(std::string(kMaxIndexBytes + 1, ' ')),
               StatusIs(kInvalid, HasSubstr("expected at most")));
-  EXPECT_THAT(Read(std::string(100'000, '[')), StatusIs(kInvalid, HasSubstr("nested deeper")));
+  EXPECT_THAT(Read(std::string(100'000, '[')), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
   std::string many = R"({"weight_map": {)";
   for (size_t i = 0; i <= kMaxShards; ++i)
     many += absl::StrCat(i == 0 ? "" : ",", "\"", i, "\":\"", i, "\"");

@@ -1,6 +1,6 @@
-// Tokenizer::Load: which files it takes, the demonstration model's own tokenizer, and that no
+// LoadTokenizer: which files it takes, the demonstration model's own tokenizer, and that no
 // damaged file does more than be refused.
-#include "server/text/tokenizer.h"
+#include "server/text/load_tokenizer.h"
 
 #include <fstream>
 #include <iterator>
@@ -27,7 +27,7 @@ using testing::TemporaryFolder;
 using Ids = std::vector<int32_t>;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const TemporaryFolder& folder) {
-  return Tokenizer::Load(folder.path().string());
+  return LoadTokenizer(folder.path().string());
 }
 
 TEST(TokenizerLoadTest, AFolderWithoutTokenizerFilesHasNone) {
@@ -77,7 +77,7 @@ TEST(TokenizerLoadTest, TheConfigIsApplied) {
 
 class DemoTokenizerTest : public ::testing::Test {
  protected:
-  DemoTokenizerTest() : tokenizer_(*Tokenizer::Load(testing::DemoModelDir().string())) {}
+  DemoTokenizerTest() : tokenizer_(*LoadTokenizer(testing::DemoModelDir().string())) {}
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 

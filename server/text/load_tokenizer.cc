@@ -1,5 +1,5 @@
 // Chooses the form of tokenizer files that a folder has.
-#include "server/text/tokenizer.h"
+#include "server/text/load_tokenizer.h"
 
 #include <filesystem>
 
@@ -12,7 +12,7 @@
 
 namespace dyad {
 
-absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& folder) {
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder) {
   const std::filesystem::path path = folder;
   const auto has = [&](const char* name) {
     std::error_code error;

@@ -1,5 +1,5 @@
 // Type and range checks.
-#include "server/model/json_fields.h"
+#include "server/base/json_fields.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,34 +7,11 @@
 
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
+#include "server/base/json.h"
 #include "server/base/message_text.h"
 
 namespace dyad {
 namespace {
-
-constexpr size_t kShownBytes = 80;
-constexpr int kMaxDepth = 64;  // real files need three
-
-// Deepest nesting of brackets outside of strings.
-int Depth(std::string_view text) {
-  int depth = 0;
-  int deepest = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size() && deepest <= kMaxDepth; ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return deepest;
-}
 
 const nlohmann::json& Null() {
   static const nlohmann::json* null = new nlohmann::json();
@@ -42,31 +19,6 @@ const nlohmann::json& Null() {
 }
 
 }  // namespace
-
-std::string JsonText(const nlohmann::json& value) {
-  if (value.is_object()) return "an object";
-  if (value.is_array()) return "a list";
-  std::string text = value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  if (text.size() > kShownBytes) text = text.substr(0, kShownBytes) + "...";
-  return text;
-}
-
-absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where) {
-  if (Depth(text) > kMaxDepth) {
-    return absl::InvalidArgumentError(
-        Text(where, ": nested too deep; expected at most ", kMaxDepth, " levels"));
-  }
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_discarded()) {
-    return absl::InvalidArgumentError(Text(where, ": not JSON; it begins with ",
-                                           Quoted(text.substr(0, 20)), "; expected a JSON object"));
-  }
-  if (!value.is_object()) {
-    return absl::InvalidArgumentError(
-        Text(where, ": is ", JsonText(value), "; expected a JSON object"));
-  }
-  return value;
-}
 
 const nlohmann::json& JsonFields::Get(std::string_view key) const {
   const auto it = object_.find(key);

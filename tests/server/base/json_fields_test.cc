@@ -1,8 +1,7 @@
 // Values of wrong types and ranges, and what the messages say.
-#include "server/model/json_fields.h"
+#include "server/base/json_fields.h"
 
 #include <limits>
-#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,27 +13,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
-
-TEST(ParseJsonObjectTest, TakesObjectsOnly) {
-  EXPECT_OK(ParseJsonObject("{\"a\": [1, {\"b\": null}]}", "f.json"));
-  for (const char* text :
-       {"", "[1]", "3", "{", "{\"a\": }", "{\"a\": 1} x", "\xff", "{\"a\": NaN}"}) {
-    EXPECT_THAT(ParseJsonObject(text, "f.json"),
-                testing::StatusIs(absl::StatusCode::kInvalidArgument,
-                                  AllOf(HasSubstr("f.json"), HasSubstr("expected a JSON object"))))
-        << text;
-  }
-}
-
-TEST(ParseJsonObjectTest, DeepNestingIsRefusedBeforeParsing) {
-  const std::string deep = "{\"a\": " + std::string(100'000, '[') + std::string(100'000, ']') + "}";
-  EXPECT_THAT(ParseJsonObject(deep, "f.json"),
-              testing::StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at most 64")));
-  EXPECT_OK(ParseJsonObject("{\"a\": " + std::string(60, '[') + std::string(60, ']') + "}", "f"));
-  // Brackets within strings are text.
-  EXPECT_OK(ParseJsonObject("{\"a\": \"\\\"" + std::string(1000, '[') + "\"}", "f.json"));
-}
 
 TEST(JsonFieldsTest, GoodValuesAndDefaults) {
   const nlohmann::json json = {
@@ -101,13 +79,6 @@ TEST(JsonFieldsTest, NestedFaultsCarryTheirPath) {
   fields.Include(nested);
   EXPECT_THAT(fields.status(), testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                                  HasSubstr("c.json: rope.theta is \"x\"")));
-}
-
-TEST(JsonTextTest, IsShortAndPrintable) {
-  EXPECT_EQ(JsonText(nlohmann::json("a\nb")), "\"a\\nb\"");
-  EXPECT_LT(JsonText(nlohmann::json(std::string(1000, 'x'))).size(), 100u);
-  EXPECT_EQ(JsonText(nlohmann::json::array({1, 2})), "a list");
-  EXPECT_THAT(JsonText(nlohmann::json("\xff\x01")), Not(HasSubstr("\xff")));
 }
 
 }  // namespace

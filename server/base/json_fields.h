@@ -9,18 +9,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "nlohmann/json_fwd.hpp"
 
 namespace dyad {
-
-// A value as it appears in messages: ASCII, about 80 bytes at most.
-std::string JsonText(const nlohmann::json& value);
-
-// Parses a JSON object. Errors: InvalidArgument: `where` is no JSON, nested deeper than 64, or no
-// object. Memory: a small multiple of the text. Throws nothing, and needs no stack in proportion to
-// the nesting.
-absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where);
 
 template <typename T>
 struct Range {

@@ -1,5 +1,5 @@
-// JSON of unknown origin, read event by event: no tree is built, and what is too deep or holds a
-// token too long is refused before the parser sees it.
+// JSON of unknown origin, as a tree or as events. Bytes, nesting and the length of a token are
+// bounded before a parser sees the text. Nothing here throws or recurses.
 #pragma once
 
 #include <cstddef>
@@ -7,16 +7,28 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
 
 namespace dyad {
 
 struct JsonBounds {
-  size_t max_depth = 8;                // objects and arrays inside each other
-  size_t max_token = size_t{1} << 20;  // bytes of a string or number with the space around it
+  size_t max_bytes = 0;  // of the whole text
+  size_t max_depth = 0;  // objects and arrays inside each other
+  // Bytes of a string or number with the space around it.
+  size_t max_token = size_t{1} << 20;
 };
 
-// Refuses whatever a derived class does not expect. A handler returns false to stop, after Fail.
+// A value as it appears in messages: printable ASCII, about 60 bytes at most.
+std::string JsonText(const nlohmann::json& value);
+
+// Reads one object. Memory: a small multiple of the text. `where` begins every message.
+// Errors: InvalidArgument: beyond the bounds; not JSON, with the byte; no object.
+absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where,
+                                               const JsonBounds& bounds);
+
+// Receives events. Refuses whatever a derived class does not expect. A handler returns false to
+// stop, after Fail.
 class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   const absl::Status& status() const { return status_; }
@@ -47,9 +59,10 @@ class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
   absl::Status status_;
 };
 
-// Feeds `text`, which must be one JSON value in UTF-8, to `handler`. Memory: O(max_token).
-// Errors: InvalidArgument, without the file's name: not JSON, beyond the bounds, or the handler's
-// own.
-absl::Status ReadJson(std::string_view text, const JsonBounds& bounds, JsonHandler& handler);
+// Feeds `text`, which must be one JSON value in UTF-8, to `handler`: no tree is built.
+// Memory: O(max_token). `where` begins every message.
+// Errors: InvalidArgument: not JSON, beyond the bounds, or the handler's own.
+absl::Status ReadJson(std::string_view text, std::string_view where, const JsonBounds& bounds,
+                      JsonHandler& handler);
 
 }  // namespace dyad
