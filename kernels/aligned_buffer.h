@@ -34,7 +34,22 @@ class AlignedBuffer {
 };
 
 // What a kernel needs memory for while it runs; each use has its own, so that they may nest.
-enum class ScratchUse { kRows, kBuffers, kSums, kPanel, kPartials, kLogits, kTasks, kCount };
+enum class ScratchUse {
+  kRows,
+  kBuffers,
+  kSums,
+  kPanel,
+  kPartials,
+  kLogits,
+  kTasks,
+  kRanks,
+  kTop,
+  kBest,
+  kUnadjusted,
+  kWeights,
+  kBuckets,
+  kCount
+};
 
 // Memory of one owner for what it does now, a piece for each use. A piece grows to the largest size
 // asked for and stays: nothing is allocated in steady state. Threads: one at a time.

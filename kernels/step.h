@@ -34,8 +34,7 @@ struct ScoreRow {
   int32_t top_n = 0;   // [0, 20]; likeliest ids to report
 };
 
-// Changes the logit of one id before a draw: divided by `penalty` if above 0, else multiplied; less
-// `subtract`; plus `add`.
+// Changes one id's logit before a draw: l > 0 ? l / penalty : l · penalty, then − subtract, + add.
 struct Adjustment {
   int32_t id = 0;
   float penalty = 1;
@@ -46,17 +45,15 @@ struct Adjustment {
 // Asks for a token drawn after a row; what the fields mean together says kernels/draw.h.
 struct DrawRow {
   int32_t row = 0;
-  float temperature = 0;  // >= 0; 0: the likeliest, ties to the lowest id
-  int32_t top_k = 0;      // >= 0; 0: all
-  float top_p = 1;        // [0, 1]; 1: all
-  float min_p = 0;        // [0, 1]; 0: all
-  uint64_t uniform = 0;   // any 64 bits, each as likely
-  // Its adjustments, ascending by id, in StepInput::adjustments.
+  float temperature = 0;  // 0: the likeliest, ties to the lowest id
+  int32_t top_k = 0;      // 0: off
+  float top_p = 1;        // 1: off
+  float min_p = 0;        // 0: off
+  uint64_t uniform = 0;   // any 64 bits
+  // Of StepInput::adjustments; each id at most once, ascending.
   int32_t first_adjustment = 0;
   int32_t adjustments = 0;
-  int32_t top_n = 0;  // likeliest ids to report, [0, 20]
-
-  bool greedy() const { return temperature <= 0 || top_k == 1; }
+  int32_t top_n = 0;  // [0, 20]
 };
 
 struct StepInput {
@@ -76,21 +73,22 @@ struct TopEntry {
   float logprob = 0;  // of the model's own distribution
 };
 
-struct Score {
-  float logprob = 0;  // logit[target] − log Σ exp(logit)
-  int32_t rank = 0;   // 1 + number of ids with a larger logit, or an equal one and a lower id
+struct ScoreResult {
+  float logprob = 0;      // logit[target] − log Σ exp(logit)
+  int32_t rank = 0;       // 1 + ids with a larger logit, or an equal one and a lower id
+  int32_t first_top = 0;  // of StepOutput::top
 };
 
-struct Drawn {
+struct DrawResult {
   int32_t id = 0;
-  float logprob = 0;  // as of a score: before adjustments and temperature
+  float logprob = 0;  // of the model's own distribution, before adjustments and temperature
+  int32_t first_top = 0;
 };
 
 struct StepOutput {
-  std::span<const Score> scores;  // as StepInput::scores
-  std::span<const Drawn> drawn;   // as StepInput::draws
-  // The top_n likeliest of each score and then of each draw: descending, ties by lower id. Places
-  // past the end of the vocabulary have id -1.
+  std::span<const ScoreResult> scores;  // as StepInput::scores
+  std::span<const DrawResult> draws;    // as StepInput::draws
+  // Descending, ties by lower id; as many of each row as it asked for, or as there are ids.
   std::span<const TopEntry> top;
   // Why the device cannot compute, now and from now on; empty: it can.
   std::string_view error;

@@ -120,16 +120,14 @@ void CpuDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
 }
 
 void CpuDevice::Finish(const Layer& head, Matrix hidden, Matrix logits) {
-  int64_t top = 0;
-  for (const ScoreRow& score : input_.scores) top += score.top_n;
-  for (const DrawRow& draw : input_.draws) top += draw.top_n;
+  const int64_t vocabulary = head.out_features();
   scores_.resize(input_.scores.size());
-  drawn_.resize(input_.draws.size());
-  top_.resize(static_cast<size_t>(top));
-  kernels::Finish(
-      PackedOf(head), ReadRows(hidden), {input_.scores, input_.draws, input_.adjustments},
-      {DataOf(logits), static_cast<size_t>(SampledRows(input_.draws) * head.out_features())},
-      {scores_, drawn_, top_}, workspace_);
+  draws_.resize(input_.draws.size());
+  top_.resize(static_cast<size_t>(TopEntries(input_, vocabulary)));
+  const int64_t room = SampledRows(input_.draws) * vocabulary;
+  kernels::Finish(PackedOf(head), ReadRows(hidden), input_,
+                  {DataOf(logits), static_cast<size_t>(room)}, {scores_, draws_, top_},
+                  workspace_);
 }
 
 void CpuDevice::Write(Matrix matrix, std::span<const float> values) {

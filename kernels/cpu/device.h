@@ -38,7 +38,7 @@ class CpuDevice final : public Device {
              const Finishing& finishing) override;
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
   void Finish(const Layer& head, Matrix hidden, Matrix logits) override;
-  StepOutput End() override { return {scores_, drawn_, top_, {}}; }
+  StepOutput End() override { return {scores_, draws_, top_, {}}; }
 
   void Write(Matrix matrix, std::span<const float> values) override;
   std::vector<float> Read(Matrix matrix) override;
@@ -53,8 +53,8 @@ class CpuDevice final : public Device {
   std::jthread populating_;  // cache_; ends before it
 
   StepInput input_;  // of the step in progress
-  std::vector<Score> scores_;
-  std::vector<Drawn> drawn_;
+  std::vector<ScoreResult> scores_;
+  std::vector<DrawResult> draws_;
   std::vector<TopEntry> top_;
 };
 

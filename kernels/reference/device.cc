@@ -160,7 +160,7 @@ void ReferenceDevice::Finish(const Layer& head, Matrix hidden, Matrix) {
     logits.emplace_back(result.y.begin() + row * vocabulary,
                         result.y.begin() + (row + 1) * vocabulary);
   }
-  scores_.clear(), drawn_.clear(), top_.clear(), score_magnitudes_.clear();
+  scores_.clear(), draws_.clear(), top_.clear(), score_magnitudes_.clear();
   for (const ScoreRow& score : input_.scores) {
     score_magnitudes_.push_back(
         result.magnitude[static_cast<size_t>(score.row * vocabulary + score.target)]);
@@ -169,23 +169,22 @@ void ReferenceDevice::Finish(const Layer& head, Matrix hidden, Matrix) {
   DrawRows(logits);
 }
 
-void ReferenceDevice::AddTop(std::span<const double> logits, double log_sum_exp, int32_t n) {
-  const size_t end = top_.size() + static_cast<size_t>(n);
+int32_t ReferenceDevice::AddTop(std::span<const double> logits, double log_sum_exp, int32_t n) {
+  const auto first = static_cast<int32_t>(top_.size());
   for (const int64_t id : Top(logits, n)) {
     top_.push_back({static_cast<int32_t>(id),
                     static_cast<float>(logits[static_cast<size_t>(id)] - log_sum_exp)});
   }
-  top_.resize(end, {-1, 0});
+  return first;
 }
 
 void ReferenceDevice::ScoreRows(std::span<const std::vector<double>> logits) {
   for (const ScoreRow& score : input_.scores) {
     const std::vector<double>& row = logits[static_cast<size_t>(score.row)];
     const double log_sum_exp = LogSumExp(row);
-    scores_.push_back(
-        {static_cast<float>(row[static_cast<size_t>(score.target)] - log_sum_exp),
-         static_cast<int32_t>(Rank(row, score.target))});
-    AddTop(row, log_sum_exp, score.top_n);
+    scores_.push_back({static_cast<float>(row[static_cast<size_t>(score.target)] - log_sum_exp),
+                       static_cast<int32_t>(Rank(row, score.target)),
+                       AddTop(row, log_sum_exp, score.top_n)});
   }
 }
 
@@ -197,13 +196,13 @@ void ReferenceDevice::DrawRows(std::span<const std::vector<double>> logits) {
                             input_.adjustments.subspan(static_cast<size_t>(draw.first_adjustment),
                                                        static_cast<size_t>(draw.adjustments)));
     const double log_sum_exp = LogSumExp(row);
-    drawn_.push_back({id, static_cast<float>(row[static_cast<size_t>(id)] - log_sum_exp)});
-    AddTop(row, log_sum_exp, draw.top_n);
+    draws_.push_back({id, static_cast<float>(row[static_cast<size_t>(id)] - log_sum_exp),
+                      AddTop(row, log_sum_exp, draw.top_n)});
   }
 }
 
 StepOutput ReferenceDevice::End() {
-  return {.scores = scores_, .drawn = drawn_, .top = top_, .error = {}};
+  return {.scores = scores_, .draws = draws_, .top = top_, .error = {}};
 }
 
 void ReferenceDevice::Write(Matrix matrix, std::span<const float> values) {

@@ -55,7 +55,7 @@ class ReferenceDevice final : public Device {
 
   void ScoreRows(std::span<const std::vector<double>> logits);
   void DrawRows(std::span<const std::vector<double>> logits);
-  void AddTop(std::span<const double> logits, double log_sum_exp, int32_t n);
+  int32_t AddTop(std::span<const double> logits, double log_sum_exp, int32_t n);
 
   std::vector<std::unique_ptr<Memory>> memory_;
   KvSpec kv_;
@@ -67,8 +67,8 @@ class ReferenceDevice final : public Device {
   std::map<int64_t, Stored> stored_;  // by layer
 
   StepInput input_;
-  std::vector<Score> scores_;
-  std::vector<Drawn> drawn_;
+  std::vector<ScoreResult> scores_;
+  std::vector<DrawResult> draws_;
   std::vector<TopEntry> top_;
   std::vector<double> score_magnitudes_;
 };

@@ -289,29 +289,30 @@ Fault Check::CheckFinish() {
 
 Fault Check::CompareResults(const StepArrays& step) {
   const StepOutput found = tested_.End(), expected = expected_.End();
-  size_t first_top = 0;
-  const auto compare_top = [&](int32_t count, double magnitude) {
-    for (int32_t n = 0; n < count; ++n, ++first_top) {
-      const TopEntry &a = found.top[first_top], &b = expected.top[first_top];
-      Fault fault = a.id == b.id ? Compare("top list", a.logprob, b.logprob, magnitude)
-                                 : Compare("id in top list", a.id, b.id, 0);
+  const auto compare_top = [&](int32_t count, int32_t a, int32_t b, double magnitude) {
+    for (int32_t n = 0; n < count; ++n) {
+      const TopEntry& x = found.top[static_cast<size_t>(a + n)];
+      const TopEntry& y = expected.top[static_cast<size_t>(b + n)];
+      Fault fault = x.id == y.id ? Compare("top list", x.logprob, y.logprob, magnitude)
+                                 : Compare("id in top list", x.id, y.id, 0);
       if (!fault.empty()) return fault;
     }
     return Fault();
   };
   for (size_t i = 0; i < step.scores.size(); ++i) {
-    const Score &a = found.scores[i], &b = expected.scores[i];
+    const ScoreResult &a = found.scores[i], &b = expected.scores[i];
     const double magnitude = expected_.score_magnitudes()[i] + std::abs(b.logprob);
     Fault fault = Compare("scoring", a.logprob, b.logprob, magnitude);
     if (fault.empty()) fault = Compare("rank", a.rank, b.rank, 0);
-    if (fault.empty()) fault = compare_top(step.scores[i].top_n, magnitude);
+    if (fault.empty()) fault = compare_top(step.scores[i].top_n, a.first_top, b.first_top, magnitude);
     if (!fault.empty()) return fault;
   }
   for (size_t i = 0; i < step.draws.size(); ++i) {
-    const Drawn &a = found.drawn[i], &b = expected.drawn[i];
+    const DrawResult &a = found.draws[i], &b = expected.draws[i];
+    const double magnitude = std::abs(b.logprob);
     Fault fault = Compare("drawn id", a.id, b.id, 0);
-    if (fault.empty()) fault = Compare("drawing", a.logprob, b.logprob, std::abs(b.logprob));
-    if (fault.empty()) fault = compare_top(step.draws[i].top_n, std::abs(b.logprob));
+    if (fault.empty()) fault = Compare("drawing", a.logprob, b.logprob, magnitude);
+    if (fault.empty()) fault = compare_top(step.draws[i].top_n, a.first_top, b.first_top, magnitude);
     if (!fault.empty()) return fault;
   }
   return {};

@@ -15,12 +15,11 @@ PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key) {
   return counter;
 }
 
-double UniformAt(const DrawKey& key) {
+uint64_t RandomAt(const DrawKey& key) {
   const PhiloxCounter words =
       Philox({static_cast<uint32_t>(key.position), static_cast<uint32_t>(key.choice), 0, 0},
              {static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32)});
-  const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
-  return static_cast<double>(bits >> 11) * 0x1p-53;
+  return uint64_t{words[1]} << 32 | words[0];
 }
 
 }  // namespace dyad::engine

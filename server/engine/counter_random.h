@@ -22,7 +22,7 @@ struct DrawKey {
   int32_t position = 0;
 };
 
-// Uniform over the multiples of 2^-53 in [0, 1).
-double UniformAt(const DrawKey& key);
+// 64 bits, each value as likely.
+uint64_t RandomAt(const DrawKey& key);
 
 }  // namespace dyad::engine

@@ -35,15 +35,39 @@ struct ScoreRow {
   int32_t top_n = 0;  // [0, 20]
 };
 
+// A change to the logit of one id before a draw: divided by `penalty` if it is above 0, else
+// multiplied; less `subtract`; plus `add`.
+struct Adjustment {
+  int32_t id = 0;
+  float penalty = 1;
+  float subtract = 0;
+  float add = 0;
+  bool operator==(const Adjustment&) const = default;
+};
+
+// Asks for a token after row `row`. The order of filters and what a draw is: kernels/draw.h.
+struct DrawRow {
+  int32_t row = 0;
+  float temperature = 0;         // 0: greedy, ties to the lowest id
+  int32_t top_k = 0;             // 0: off
+  float top_p = 1;               // 1: off
+  float min_p = 0;               // 0: off
+  uint64_t uniform = 0;          // any 64 bits; of a draw that is not greedy they decide
+  int32_t first_adjustment = 0;  // in Batch::adjustments
+  int32_t adjustments = 0;       // ascending by id
+  int32_t top_n = 0;             // [0, 20]
+};
+
 // Sequences that begin alike share rows: one chunk computes them, and `stores` say into which pages
 // of other sequences their keys and values go, too. In each layer everything is stored before a
 // row looks back.
 struct Batch {
-  std::vector<int32_t> ids;          // [rows]; each in [0, vocab_size)
-  std::vector<Chunk> chunks;         // together they cover the rows in order
-  std::vector<Chunk> stores;         // rows of chunks, at the positions that they have there
-  std::vector<int32_t> logit_rows;   // rows whose full logits are wanted; ascending
-  std::vector<ScoreRow> score_rows;  // ascending by row, then by target; no two have both alike
+  std::vector<int32_t> ids;             // [rows]; each in [0, vocab_size)
+  std::vector<Chunk> chunks;            // together they cover the rows in order
+  std::vector<Chunk> stores;            // rows of chunks, at the positions that they have there
+  std::vector<ScoreRow> score_rows;     // ascending by row, then by target; no two have both alike
+  std::vector<DrawRow> draws;           // ascending by row; a row may have several
+  std::vector<Adjustment> adjustments;  // of all draws
 };
 
 struct TopToken {
@@ -59,6 +83,12 @@ struct TokenScore {
   bool operator==(const TokenScore&) const = default;
 };
 
+struct GeneratedToken {
+  int32_t id = 0;
+  float logprob = 0;          // of the model's own distribution: no penalties, no temperature
+  std::vector<TopToken> top;  // top_n best of that distribution, as in TokenScore
+};
+
 // Parts of a step, for measuring.
 enum class StepPart { kEmbedding, kNorm, kProjections, kAttention, kFeedForward, kHead };
 inline constexpr int kStepParts = 6;
@@ -70,10 +100,9 @@ struct StepTimes {
 
 // Valid until the next Step.
 struct StepResult {
-  std::span<const float> logits;       // [logit_rows, vocab_size]
-  std::span<const float> log_sum_exp;  // [logit_rows]; logit − log_sum_exp has the bits of a score
-  std::span<const TokenScore> scores;  // [score_rows]
-  StepTimes times = {};                // where this step's time went; zeros if not measured
+  std::span<const TokenScore> scores;     // [score_rows]
+  std::span<const GeneratedToken> drawn;  // [draws]; a logprob has the bits of a score
+  StepTimes times = {};                   // where this step's time went; zeros if not measured
 };
 
 struct ModelLimits {
@@ -81,14 +110,14 @@ struct ModelLimits {
   int32_t context_length = 0;    // tokens a sequence may have
   int32_t kv_pages = 0;          // page ids are [0, kv_pages)
   int32_t max_batch_tokens = 0;  // rows a batch may have
-  int32_t max_logit_rows = 0;    // logit_rows a batch may have
+  int32_t max_draws = 0;         // draws a batch may have
 };
 
 // What one step over `rows` tokens costs, for metrics.
 struct StepCost {
   double structured_flops_per_token = 0;        // linear layers without the head
   double dense_equivalent_flops_per_token = 0;  // the same layers if they were dense
-  double head_flops_per_row = 0;                // of rows whose logits or scores are wanted
+  double head_flops_per_row = 0;                // of rows of which something is asked
   double weight_bytes_per_step = 0;  // packed weights streamed once a step, head included
 };
 

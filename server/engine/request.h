@@ -46,12 +46,6 @@ struct Request {
   absl::Time deadline = absl::InfiniteFuture();
 };
 
-struct GeneratedToken {
-  int32_t id = 0;
-  float logprob = 0;          // of the model's own distribution, before penalties and temperature
-  std::vector<TopToken> top;  // Request::top_n of them
-};
-
 enum class FinishReason { kNone, kLength, kEos, kStop };
 
 struct Timing {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/engine/adjustments.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/request.h"
 
@@ -30,6 +31,7 @@ struct Sequence {
       : request(std::move(submission.request)),
         sink(submission.sink),
         ids(std::move(request.ids)),
+        adjustments(request.sampling, ids),
         prompt_tokens(static_cast<int32_t>(ids.size())),
         score_begin(request.score_from.has_value()
                         ? std::clamp(*request.score_from, 1, std::max(1, prompt_tokens))
@@ -39,6 +41,7 @@ struct Sequence {
   Request request;  // without its ids
   TokenSink* sink;
   std::vector<int32_t> ids;  // the request's, then those generated
+  Adjustments adjustments;   // of the next draw
   int32_t prompt_tokens;
   int32_t score_begin;             // the first id that is scored; prompt_tokens if none is
   std::vector<TokenScore> scores;  // of ids[score_begin…], as far as known

@@ -1,9 +1,11 @@
-// Chunk by chunk; wishes are merged at the end.
+// Chunk by chunk; wishes are put in order at the end.
 #include "server/engine/step_batch.h"
 
 #include <algorithm>
 #include <span>
 #include <tuple>
+
+#include "server/engine/counter_random.h"
 
 namespace dyad::engine {
 namespace {
@@ -35,8 +37,9 @@ void StepBatch::Fill(const Plan& plan) {
   batch_.ids.clear();
   batch_.chunks.clear();
   batch_.stores.clear();
-  batch_.logit_rows.clear();
   batch_.score_rows.clear();
+  batch_.draws.clear();
+  batch_.adjustments.clear();
   for (const PlannedChunk& chunk : plan.chunks) {
     if (chunk.tokens == 0) continue;
     const Sequence& sequence = *chunk.sequence;
@@ -54,9 +57,9 @@ void StepBatch::Fill(const Plan& plan) {
       batch_.score_rows.push_back(
           {rows[i - 1 - sequence.stored], sequence.ids[i], sequence.request.top_n});
     }
-    if (DrawsToken(chunk)) batch_.logit_rows.push_back(rows.back());
   }
-  MergeWishes();
+  MergeScores();
+  AddDraws(plan);
 }
 
 // Shared tokens in a page that is not full, hence not shared: at most 15, in rows of one or several
@@ -74,20 +77,39 @@ void StepBatch::AddStores(const Plan& plan, const PlannedChunk& chunk) {
   }
 }
 
-void StepBatch::MergeWishes() {
-  std::vector<int32_t>& logits = batch_.logit_rows;
-  std::sort(logits.begin(), logits.end());
-  logits.erase(std::unique(logits.begin(), logits.end()), logits.end());
+void StepBatch::AddDraws(const Plan& plan) {
+  const auto row_of = [&](size_t chunk) { return plan.RowsOf(plan.chunks[chunk]).back(); };
+  drawing_.clear();
+  for (size_t i = 0; i < plan.chunks.size(); ++i) {
+    if (plan.chunks[i].tokens > 0 && DrawsToken(plan.chunks[i])) drawing_.push_back(i);
+  }
+  std::ranges::sort(drawing_, {}, [&](size_t chunk) { return std::pair(row_of(chunk), chunk); });
+  draw_of_chunk_.resize(plan.chunks.size());
+  for (const size_t chunk : drawing_) {
+    const Sequence& sequence = *plan.chunks[chunk].sequence;
+    const Sampling& sampling = sequence.request.sampling;
+    const std::span<const Adjustment> adjustments = sequence.adjustments.list();
+    draw_of_chunk_[chunk] = batch_.draws.size();
+    batch_.draws.push_back(
+        {.row = row_of(chunk),
+         .temperature = sampling.temperature,
+         .top_k = sampling.top_k,
+         .top_p = sampling.top_p,
+         .min_p = sampling.min_p,
+         .uniform = RandomAt({sampling.seed, sampling.choice, sequence.length()}),
+         .first_adjustment = static_cast<int32_t>(batch_.adjustments.size()),
+         .adjustments = static_cast<int32_t>(adjustments.size()),
+         .top_n = sequence.request.top_n});
+    batch_.adjustments.insert(batch_.adjustments.end(), adjustments.begin(), adjustments.end());
+  }
+}
+
+void StepBatch::MergeScores() {
   std::vector<ScoreRow>& scores = batch_.score_rows;
   std::sort(scores.begin(), scores.end(), [](const ScoreRow& a, const ScoreRow& b) {
     return std::tie(a.row, a.target, b.top_n) < std::tie(b.row, b.target, a.top_n);
   });
   scores.erase(std::unique(scores.begin(), scores.end(), SameTarget), scores.end());
-}
-
-size_t StepBatch::LogitsIndex(int32_t row) const {
-  const std::vector<int32_t>& rows = batch_.logit_rows;
-  return std::lower_bound(rows.begin(), rows.end(), row) - rows.begin();
 }
 
 size_t StepBatch::ScoreIndex(int32_t row, int32_t target) const {

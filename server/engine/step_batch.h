@@ -1,12 +1,13 @@
 // A plan as the model sees it: rows, where their keys and values go, and what is asked of them; and
 // where in the step's result each sequence finds its own.
 //
-// Sequences that share a row share what is asked of it: logits of a row are computed once, and so
-// is the score of a target after a row, with as many competitors as the greediest of them wants.
+// Sequences that share a row share the score of a target after it, with as many competitors as the
+// greediest of them wants. Each draws a token of its own.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "server/engine/model.h"
 #include "server/engine/scheduler.h"
@@ -31,16 +32,19 @@ class StepBatch {
   // Its spans are those of the sequences in the plan.
   const Batch& batch() const { return batch_; }
 
-  // Where a result stands in StepResult::logits (in rows of it) and ::scores. REQUIRES: it was
-  // asked for. Cost: a binary search.
-  size_t LogitsIndex(int32_t row) const;
+  // Where a result stands in StepResult::scores and ::drawn, the latter of the plan's chunk of this
+  // number. REQUIRES: it was asked for. Cost: a binary search; none.
   size_t ScoreIndex(int32_t row, int32_t target) const;
+  size_t DrawIndex(size_t chunk) const { return draw_of_chunk_[chunk]; }
 
  private:
   void AddStores(const Plan& plan, const PlannedChunk& chunk);
-  void MergeWishes();
+  void AddDraws(const Plan& plan);
+  void MergeScores();
 
   Batch batch_;
+  std::vector<size_t> drawing_;  // numbers of the chunks that draw, ascending by row
+  std::vector<size_t> draw_of_chunk_;
 };
 
 }  // namespace dyad::engine

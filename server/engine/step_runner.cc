@@ -11,7 +11,7 @@ constexpr absl::Time kNever = absl::InfiniteFuture();
 
 SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
   return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
-          std::clamp(options.max_running_sequences, 1, std::max(1, model.max_logit_rows)),
+          std::clamp(options.max_running_sequences, 1, std::max(1, model.max_draws)),
           options.prefix_cache};
 }
 
@@ -146,8 +146,8 @@ void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const S
 }
 
 void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time now) {
-  const size_t vocab_size = model_.limits().vocab_size;
-  for (const PlannedChunk& chunk : plan.chunks) {
+  for (size_t i = 0; i < plan.chunks.size(); ++i) {
+    const PlannedChunk& chunk = plan.chunks[i];
     Sequence& sequence = *chunk.sequence;
     if (sequence.outcome.has_value()) continue;
     const bool draws = DrawsToken(chunk);
@@ -161,16 +161,7 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
       if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
       if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
     }
-    if (!draws) continue;
-    const std::span<const int32_t> ids = sequence.ids;
-    const size_t prompt = sequence.prompt_tokens;
-    const size_t row = batch_.LogitsIndex(plan.RowsOf(chunk).back());
-    DeliverToken(sequence,
-                 sampler_.Sample(
-                     sequence.request.sampling,
-                     {result.logits.subspan(row * vocab_size, vocab_size), result.log_sum_exp[row],
-                      ids.first(prompt), ids.subspan(prompt), sequence.request.top_n}),
-                 now);
+    if (draws) DeliverToken(sequence, result.drawn[batch_.DrawIndex(i)], now);
   }
 }
 
@@ -182,6 +173,7 @@ void StepRunner::DeliverToken(Sequence& sequence, const GeneratedToken& token, a
   }
   sequence.last_token = now;
   sequence.ids.push_back(token.id);
+  sequence.adjustments.Add(token.id);
   const Verdict verdict = sequence.sink->OnToken(token);
   const Request& request = sequence.request;
   const auto is_token = [&](int32_t id) { return id == token.id; };

@@ -1,4 +1,4 @@
-// One step from end to end: end what nobody waits for, plan, run the model, sample, deliver. The
+// One step from end to end: end what nobody waits for, plan, run the model, deliver. The
 // engine without its thread: tests crank it with a clock of their own.
 #pragma once
 
@@ -15,7 +15,6 @@
 #include "server/engine/model.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
-#include "server/engine/sampler.h"
 #include "server/engine/scheduler.h"
 #include "server/engine/sequence.h"
 #include "server/engine/step_batch.h"
@@ -71,7 +70,6 @@ class StepRunner {
   PagePool pool_;
   PrefixTree tree_;
   Scheduler scheduler_;
-  Sampler sampler_;
   DrainRate drain_rate_;
   // Of the step in progress.
   absl::Time begin_;

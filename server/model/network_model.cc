@@ -15,15 +15,14 @@ kernels::StepArrays::Tokens TokensOf(const engine::Chunk& chunk) {
   return {chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages};
 }
 
-// Moves the next `count` entries on to an answer; places past the end of the vocabulary stay
-// behind.
-void TakeTop(std::span<const kernels::TopEntry>& from, int32_t count,
+// The `count` likeliest ids from `first` on; fewer where a row has not so many.
+void TakeTop(const kernels::StepOutput& output, int32_t first, int32_t count,
              std::vector<engine::TopToken>& to) {
   to.clear();
-  for (const kernels::TopEntry& entry : from.first(static_cast<size_t>(count))) {
+  for (const kernels::TopEntry& entry :
+       output.top.subspan(static_cast<size_t>(first), static_cast<size_t>(count))) {
     if (entry.id >= 0) to.push_back({entry.id, entry.logprob});
   }
-  from = from.subspan(static_cast<size_t>(count));
 }
 
 }  // namespace
@@ -69,19 +68,22 @@ void NetworkModel::Fill(const engine::Batch& batch) {
 engine::StepResult NetworkModel::Take(const kernels::StepOutput& output) {
   // Rows that sequences share may be asked for several targets.
   if (output.scores.size() > scores_.size()) scores_.resize(output.scores.size());
-  std::span<const kernels::TopEntry> top = output.top;
   for (size_t i = 0; i < output.scores.size(); ++i) {
-    scores_[i].logprob = output.scores[i].logprob;
-    scores_[i].rank = output.scores[i].rank;
-    TakeTop(top, step_.scores[i].top_n, scores_[i].top);
+    const kernels::ScoreResult& from = output.scores[i];
+    scores_[i].logprob = from.logprob;
+    scores_[i].rank = from.rank;
+    TakeTop(output, from.first_top, std::min(step_.scores[i].top_n, limits_.vocab_size),
+            scores_[i].top);
   }
-  for (size_t i = 0; i < output.drawn.size(); ++i) {
-    drawn_[i].id = output.drawn[i].id;
-    drawn_[i].logprob = output.drawn[i].logprob;
-    TakeTop(top, step_.draws[i].top_n, drawn_[i].top);
+  for (size_t i = 0; i < output.draws.size(); ++i) {
+    const kernels::DrawResult& from = output.draws[i];
+    drawn_[i].id = from.id;
+    drawn_[i].logprob = from.logprob;
+    TakeTop(output, from.first_top, std::min(step_.draws[i].top_n, limits_.vocab_size),
+            drawn_[i].top);
   }
   return {std::span(scores_).first(output.scores.size()),
-          std::span(drawn_).first(output.drawn.size())};
+          std::span(drawn_).first(output.draws.size())};
 }
 
 absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch) {

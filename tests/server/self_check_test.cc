@@ -1,4 +1,4 @@
-// The real kernels pass, under every instruction set of this machine; a model with bad logits does
+// The real kernels pass, under every instruction set of this machine; a model with bad numbers does
 // not.
 #include "server/self_check.h"
 
@@ -35,11 +35,12 @@ TEST(CheckKernelsTest, RefusesAKernelThatIsWrong) {
   EXPECT_THAT(status.message(), HasSubstr(std::string(kernels::CurrentIsa())));
 }
 
-// Answers every step with the same logits.
+// Answers every step with the same log-probability.
 class FixedModel final : public engine::Model {
  public:
-  explicit FixedModel(std::vector<float> logits) : logits_(std::move(logits)) {
-    limits_.vocab_size = static_cast<int32_t>(logits_.size());
+  explicit FixedModel(float logprob) : drawn_(1) {
+    limits_.vocab_size = 3;
+    drawn_[0].logprob = logprob;
   }
   const engine::ModelLimits& limits() const override { return limits_; }
   engine::StepCost cost() const override { return {}; }
@@ -47,25 +48,26 @@ class FixedModel final : public engine::Model {
     if (batch.ids.empty()) return absl::InternalError("no ids");
     EXPECT_EQ(batch.chunks.size(), 1u);
     EXPECT_EQ(batch.chunks[0].pages.size(), 1u);
+    EXPECT_EQ(batch.draws.size(), 1u);
     engine::StepResult result;
-    result.logits = logits_;
+    result.drawn = drawn_;
     return result;
   }
 
  private:
-  std::vector<float> logits_;
+  std::vector<engine::GeneratedToken> drawn_;
   engine::ModelLimits limits_;
 };
 
 TEST(WarmUpTest, RunsOneToken) {
-  FixedModel model({1, 2, 3});
+  FixedModel model(-0.5f);
   EXPECT_OK(WarmUp(model));
 }
 
-TEST(WarmUpTest, RefusesLogitsThatAreNotFinite) {
+TEST(WarmUpTest, RefusesALogProbabilityThatIsNotFinite) {
   for (const float bad :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    FixedModel model({1, bad, 3});
+    FixedModel model(bad);
     EXPECT_THAT(WarmUp(model), StatusIs(absl::StatusCode::kInternal, HasSubstr("not finite")));
   }
 }

@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "kernels/reference/draw.h"
 #include "server/base/mutex.h"
 #include "server/engine/model.h"
 
@@ -78,7 +79,7 @@ struct FakeModelOptions {
   int32_t context_length = 256;
   int32_t kv_pages = 64;
   int32_t max_batch_tokens = 512;
-  int32_t max_logit_rows = 256;
+  int32_t max_draws = 256;
   std::vector<Spelling> spellings;
   std::chrono::microseconds step_time{0};  // each step sleeps so long
   // Called first in each step with its number, from 0; an error is the step's answer and nothing is
@@ -91,7 +92,7 @@ class FakeModel final : public engine::Model {
   explicit FakeModel(FakeModelOptions options = {})
       : options_(std::move(options)),
         limits_{options_.vocab_size, options_.context_length, options_.kv_pages,
-                options_.max_batch_tokens, options_.max_logit_rows},
+                options_.max_batch_tokens, options_.max_draws},
         slots_(size_t{static_cast<uint32_t>(options_.kv_pages)} * engine::kPageTokens) {}
 
   const engine::ModelLimits& limits() const override { return limits_; }
@@ -109,9 +110,8 @@ class FakeModel final : public engine::Model {
     }
     if (absl::Status status = CheckBatch(batch); !status.ok()) return status;
     rows_ += static_cast<int64_t>(batch.ids.size());
-    logits_.clear();
-    log_sum_exp_.clear();
     scores_.clear();
+    drawn_.clear();
     traces_.clear();
     size_t next_store = 0;
     for (const engine::Chunk& chunk : batch.chunks) {
@@ -134,7 +134,7 @@ class FakeModel final : public engine::Model {
     for (const engine::Chunk& store : batch.stores) {
       if (absl::Status status = CheckStored(store); !status.ok()) return status;
     }
-    return engine::StepResult{logits_, log_sum_exp_, scores_};
+    return engine::StepResult{scores_, drawn_};
   }
 
   // The vocab_size logits of the token after `ids`.
@@ -154,6 +154,12 @@ class FakeModel final : public engine::Model {
       scores.push_back(Score(LogitsAfter(ids.first(i)), ids[i], top_n));
     }
     return scores;
+  }
+
+  // What a draw after `ids` must give: kernels/draw.h. `adjustments`: of this draw.
+  engine::GeneratedToken ExpectedDraw(std::span<const int32_t> ids, const engine::DrawRow& draw,
+                                      std::span<const engine::Adjustment> adjustments) const {
+    return Draw(LogitsAfter(ids), draw, adjustments);
   }
 
   // The `tokens` likeliest ids after `ids`, one by one; ties to the lowest id.
@@ -276,17 +282,20 @@ class FakeModel final : public engine::Model {
   }
 
   void Answer(const engine::Batch& batch, int32_t row, uint64_t state) {
-    const size_t logits = log_sum_exp_.size();
-    const bool wants_logits = logits < batch.logit_rows.size() && batch.logit_rows[logits] == row;
+    const auto wants_draw = [&] {
+      return drawn_.size() < batch.draws.size() && batch.draws[drawn_.size()].row == row;
+    };
     const auto wants_score = [&] {
       return scores_.size() < batch.score_rows.size() &&
              batch.score_rows[scores_.size()].row == row;
     };
-    if (!wants_logits && !wants_score()) return;
+    if (!wants_draw() && !wants_score()) return;
     FillLogits(ids_, state, row_logits_);
-    if (wants_logits) {
-      logits_.insert(logits_.end(), row_logits_.begin(), row_logits_.end());
-      log_sum_exp_.push_back(LogSumExp(row_logits_));
+    while (wants_draw()) {
+      const engine::DrawRow& asked = batch.draws[drawn_.size()];
+      drawn_.push_back(
+          Draw(row_logits_, asked,
+               std::span(batch.adjustments).subspan(asked.first_adjustment, asked.adjustments)));
     }
     while (wants_score()) {
       const engine::ScoreRow& asked = batch.score_rows[scores_.size()];
@@ -336,12 +345,11 @@ class FakeModel final : public engine::Model {
     const auto out_of_order = [](const engine::ScoreRow& a, const engine::ScoreRow& b) {
       return std::pair(a.row, a.target) >= std::pair(b.row, b.target);
     };
-    const bool ordered = next_row == rows &&
-                         static_cast<int32_t>(batch.logit_rows.size()) <= limits_.max_logit_rows &&
-                         std::adjacent_find(batch.logit_rows.begin(), batch.logit_rows.end(),
-                                            std::greater_equal<>()) == batch.logit_rows.end() &&
-                         std::adjacent_find(batch.score_rows.begin(), batch.score_rows.end(),
-                                            out_of_order) == batch.score_rows.end();
+    const bool ordered =
+        next_row == rows && static_cast<int32_t>(batch.draws.size()) <= limits_.max_draws &&
+        std::ranges::is_sorted(batch.draws, {}, &engine::DrawRow::row) &&
+        std::adjacent_find(batch.score_rows.begin(), batch.score_rows.end(), out_of_order) ==
+            batch.score_rows.end();
     return ordered ? absl::OkStatus() : absl::InternalError("fake model: malformed rows");
   }
 
@@ -352,6 +360,24 @@ class FakeModel final : public engine::Model {
            pages * engine::kPageTokens >= end &&
            std::all_of(chunk.pages.begin(), chunk.pages.end(),
                        [this](int32_t page) { return page >= 0 && page < limits_.kv_pages; });
+  }
+
+  static engine::GeneratedToken Draw(std::span<const float> logits, const engine::DrawRow& draw,
+                                     std::span<const engine::Adjustment> adjustments) {
+    std::vector<kernels::Adjustment> copies;
+    for (const engine::Adjustment& by : adjustments) {
+      copies.push_back(
+          {.id = by.id, .penalty = by.penalty, .subtract = by.subtract, .add = by.add});
+    }
+    const int32_t id = kernels::reference::Draw(logits,
+                                                {.temperature = draw.temperature,
+                                                 .top_k = draw.top_k,
+                                                 .top_p = draw.top_p,
+                                                 .min_p = draw.min_p,
+                                                 .uniform = draw.uniform},
+                                                copies);
+    engine::TokenScore score = Score(logits, id, draw.top_n);
+    return {id, score.logprob, std::move(score.top)};
   }
 
   static absl::Status Corrupt(const engine::Chunk& chunk, int32_t position) {
@@ -369,9 +395,8 @@ class FakeModel final : public engine::Model {
   std::vector<int32_t> ids_;   // of the chunk that runs, from its sequence's start
   std::vector<Trace> traces_;  // [rows so far]
   std::vector<float> row_logits_;
-  std::vector<float> logits_;
-  std::vector<float> log_sum_exp_;
   std::vector<engine::TokenScore> scores_;
+  std::vector<engine::GeneratedToken> drawn_;
 };
 
 }  // namespace dyad::testing

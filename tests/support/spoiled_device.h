@@ -55,7 +55,7 @@ class SpoiledDevice final : public ForwardingDevice {
   }
 
   const Operator spoiled_;
-  std::vector<Score> scores_;
+  std::vector<ScoreResult> scores_;
 };
 
 }  // namespace dyad::kernels

@@ -12,11 +12,8 @@ using ::dyad::testing::StatusIs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr ModelLimits kLimits = {.vocab_size = 10,
-                                 .context_length = 64,
-                                 .kv_pages = 3,
-                                 .max_batch_tokens = 8,
-                                 .max_logit_rows = 4};
+constexpr ModelLimits kLimits = {
+    .vocab_size = 10, .context_length = 64, .kv_pages = 3, .max_batch_tokens = 8, .max_draws = 4};
 
 Request WithLength(size_t ids, int32_t max_new_tokens) {
   Request request;

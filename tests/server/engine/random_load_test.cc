@@ -12,6 +12,8 @@
 #include <random>
 
 #include "gtest/gtest.h"
+#include "server/engine/adjustments.h"
+#include "server/engine/counter_random.h"
 #include "server/engine/check_request.h"
 #include "server/engine/step_runner.h"
 #include "tests/server/engine/counting_metrics.h"
@@ -49,17 +51,25 @@ Alone RunAlone(const FakeModel& model, const Visitor& visitor) {
   if (request.score_from.has_value()) {
     alone.scores = model.ExpectedScores(request.ids, *request.score_from, request.top_n);
   }
-  Sampler sampler;
   std::vector<int32_t> ids = request.ids;
-  const size_t prompt = ids.size();
+  const Sampling& sampling = request.sampling;
+  Adjustments adjustments(sampling, ids);
   while (request.max_new_tokens > 0 && alone.reason == FinishReason::kNone) {
-    const std::vector<float> logits = model.LogitsAfter(ids);
-    const std::span<const int32_t> all = ids;
+    const auto position = static_cast<int32_t>(ids.size());
     alone.tokens.push_back(
-        sampler.Sample(request.sampling, {logits, FakeModel::LogSumExp(logits), all.first(prompt),
-                                          all.subspan(prompt), request.top_n}));
+        model.ExpectedDraw(ids,
+                           {.temperature = sampling.temperature,
+                            .top_k = sampling.top_k,
+                            .top_p = sampling.top_p,
+                            .min_p = sampling.min_p,
+                            .uniform = RandomAt({sampling.seed, sampling.choice, position}),
+                            .first_adjustment = 0,
+                            .adjustments = 0,
+                            .top_n = request.top_n},
+                           adjustments.list()));
     const int32_t id = alone.tokens.back().id;
     ids.push_back(id);
+    adjustments.Add(id);
     const auto& stops = request.stop_ids;
     if (request.eos_id == id) {
       alone.reason = FinishReason::kEos;
@@ -187,7 +197,7 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
   model_options.vocab_size = 24;
   model_options.context_length = 128;
   model_options.kv_pages = 8 + load.Below(3) * load.Below(8);
-  model_options.max_logit_rows = 32;
+  model_options.max_draws = 32;
   const bool failures = load.OneIn(4);
   model_options.before_step = [&load, failures](int64_t) {
     return failures && load.OneIn(20) ? absl::InternalError("made to fail") : absl::OkStatus();

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/engine/counter_random.h"
 
 namespace dyad::engine {
 namespace {
@@ -138,20 +139,61 @@ TEST(StepBatchTest, EqualWishesAreOneAndTheGreediestCountOfCompetitorsHolds) {
   }
 }
 
-TEST(StepBatchTest, LogitsOfARowAreWantedOnceAndFoundByAll) {
+TEST(StepBatchTest, EachSequenceDrawsForItselfAndDrawsGoUpByRow) {
   Planned planned;
   for (int i = 0; i < 4; ++i) {
     Sequence& sequence = planned.Add(3, 0, {i});
     sequence.request.max_new_tokens = 1;
+    sequence.request.sampling.choice = i;
+    sequence.request.sampling.top_k = i;
     const std::vector<int32_t> rows[] = {{0, 1, 2}, {0, 3, 4}, {0, 1, 2}, {0, 3, 4}};
     planned.Chunk(sequence, rows[i], i == 0 ? 0 : i == 1 ? 1 : 3);
     EXPECT_TRUE(DrawsToken(planned.plan.chunks.back()));
   }
   StepBatch step;
   step.Fill(planned.plan);
-  EXPECT_THAT(step.batch().logit_rows, ElementsAre(2, 4));
-  EXPECT_EQ(step.LogitsIndex(2), 0u);
-  EXPECT_EQ(step.LogitsIndex(4), 1u);
+  const auto& draws = step.batch().draws;
+  ASSERT_THAT(draws, SizeIs(4));
+  const int32_t choices[] = {0, 2, 1, 3};
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(draws[i].row, i < 2 ? 2 : 4);
+    EXPECT_EQ(draws[i].top_k, choices[i]);
+    EXPECT_EQ(draws[i].uniform, RandomAt({0, choices[i], 3}));
+    EXPECT_EQ(step.DrawIndex(choices[i]), i);
+  }
+}
+
+TEST(StepBatchTest, DrawsTakeTheSettingsAndAdjustmentsOfTheirSequences) {
+  Planned planned;
+  for (int i = 0; i < 3; ++i) {
+    Sequence& sequence = planned.Add(3, 2, {i});
+    sequence.request.max_new_tokens = i == 1 ? 0 : 1;
+    sequence.request.top_n = 4;
+    Sampling& sampling = sequence.request.sampling;
+    sampling.temperature = 0.5f;
+    sampling.top_k = 3;
+    sampling.top_p = 0.75f;
+    sampling.min_p = 0.25f;
+    sampling.presence_penalty = 1;
+    sequence.adjustments = Adjustments(sampling, {});
+    for (int token = 0; token < i; ++token) sequence.adjustments.Add(token);
+    planned.Chunk(sequence, {i}, 0);
+  }
+  StepBatch step;
+  step.Fill(planned.plan);
+  const auto& draws = step.batch().draws;
+  ASSERT_THAT(draws, SizeIs(2));
+  EXPECT_EQ(step.DrawIndex(2), 1u);
+  EXPECT_EQ(draws[1].row, 2);
+  EXPECT_EQ(draws[1].temperature, 0.5f);
+  EXPECT_EQ(draws[1].top_k, 3);
+  EXPECT_EQ(draws[1].top_p, 0.75f);
+  EXPECT_EQ(draws[1].min_p, 0.25f);
+  EXPECT_EQ(draws[1].top_n, 4);
+  EXPECT_EQ(draws[0].adjustments, 0);
+  EXPECT_EQ(draws[1].first_adjustment, 0);
+  EXPECT_EQ(draws[1].adjustments, 2);
+  EXPECT_THAT(step.batch().adjustments, ElementsAre(Adjustment{0, 1, 1}, Adjustment{1, 1, 1}));
 }
 
 TEST(StepBatchTest, ATokenIsScoredByTheChunkWithTheOneBeforeIt) {

@@ -80,7 +80,7 @@ TEST_P(FixtureTest, GivesTheGoldenLogprobsAndContinuations) {
   }
 }
 
-TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
+TEST_P(FixtureTest, ScoresAndDrawsAreTheLogprobsOfTheirIdsToTheBit) {
   LoadedModel model = Load(FixtureFolder(GetParam()), SmallOptions());
   ASSERT_NE(model.model, nullptr);
   const int32_t vocab_size = model.model->limits().vocab_size;
@@ -100,6 +100,9 @@ TEST_P(FixtureTest, ScoresAreTheLogprobsOfTheTargetsToTheBit) {
     ASSERT_EQ(run.scores[t].top.size(), 3u);
     EXPECT_EQ(run.scores[t].top[0].logprob, *std::max_element(row.begin(), row.end()));
     EXPECT_GE(run.scores[t].top[1].logprob, run.scores[t].top[2].logprob);
+    EXPECT_EQ(run.drawn[t].logprob, row[static_cast<size_t>(run.drawn[t].id)]);
+    EXPECT_EQ(run.drawn[t].id, run.scores[t].top[0].id);
+    EXPECT_EQ(run.drawn[t].top, run.scores[t].top);
   }
 }
 

@@ -55,8 +55,9 @@ struct Sequence {
   std::vector<int32_t> ids;
   std::vector<int32_t> pages;  // filled by Driver
   int32_t done = 0;
-  std::vector<std::vector<float>> logprobs;  // [done][vocab_size]
-  std::vector<engine::TokenScore> scores;    // of ids[1 …], computed from row to row
+  std::vector<std::vector<float>> logprobs;   // [done][vocab_size]
+  std::vector<engine::GeneratedToken> drawn;  // [done], greedily
+  std::vector<engine::TokenScore> scores;     // of ids[1 …], computed from row to row
 };
 
 class Driver {
@@ -66,7 +67,8 @@ class Driver {
     std::shuffle(free_.begin(), free_.end(), random_);
   }
 
-  // Runs the next tokens[i] tokens of runs[i], all in one batch. Asks for all logits and scores.
+  // Runs the next tokens[i] tokens of runs[i], all in one batch. Asks for a score of every id and a
+  // draw after each.
   absl::Status Step(std::vector<Sequence*> runs, const std::vector<int32_t>& tokens,
                     int32_t top_n = 0) {
     engine::Batch batch;
@@ -117,9 +119,7 @@ class Driver {
       const absl::Status status = Step({&run}, {left});
       EXPECT_OK(status);
       if (!status.ok()) break;
-      const std::vector<float>& last = run.logprobs.back();
-      generated.push_back(
-          static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
+      generated.push_back(run.drawn.back().id);
       run.ids.push_back(generated.back());
     }
     Free(run);
@@ -137,25 +137,29 @@ class Driver {
     for (int32_t i = run.done; i < run.done + tokens; ++i) {
       const int32_t row = first_row + i - run.done;
       batch.ids.push_back(run.ids[i]);
-      batch.logit_rows.push_back(row);
-      if (i + 1 < std::ssize(run.ids)) batch.score_rows.push_back({row, run.ids[i + 1], top_n});
+      batch.draws.push_back({.row = row, .top_n = top_n});
+      for (int32_t id = 0; id < model_.limits().vocab_size; ++id) {
+        const bool is_next = i + 1 < std::ssize(run.ids) && run.ids[i + 1] == id;
+        batch.score_rows.push_back({row, id, is_next ? top_n : 0});
+      }
     }
   }
 
   void Deliver(const engine::StepResult& result, const std::vector<Sequence*>& runs,
                const std::vector<int32_t>& tokens) {
     const size_t vocab_size = model_.limits().vocab_size;
-    size_t logit = 0;
-    size_t score = 0;
+    size_t first = 0;
     for (size_t i = 0; i < runs.size(); ++i) {
       Sequence& run = *runs[i];
-      for (int32_t t = 0; t < tokens[i]; ++t, ++run.done, ++logit) {
+      for (int32_t t = 0; t < tokens[i]; ++t, ++run.done, ++first) {
         std::vector<float> row;
-        for (float value : result.logits.subspan(logit * vocab_size, vocab_size)) {
-          row.push_back(value - result.log_sum_exp[logit]);
-        }
+        const auto scores = result.scores.subspan(first * vocab_size, vocab_size);
+        for (const engine::TokenScore& score : scores) row.push_back(score.logprob);
         run.logprobs.push_back(std::move(row));
-        if (run.done + 1 < std::ssize(run.ids)) run.scores.push_back(result.scores[score++]);
+        run.drawn.push_back(result.drawn[first]);
+        if (run.done + 1 < std::ssize(run.ids)) {
+          run.scores.push_back(scores[static_cast<size_t>(run.ids[run.done + 1])]);
+        }
       }
     }
   }

@@ -46,7 +46,7 @@ class NetworkModelTest : public ::testing::Test {
     for (int i = 0; i < 23; ++i) batch.ids.push_back((i * 7) % 50);
     batch.chunks.push_back({0, 5, 0, first_pages_});
     batch.chunks.push_back({5, 18, 0, second_pages_});
-    batch.logit_rows = {4, 22};
+    batch.draws = {{.row = 4, .top_n = 20}, {.row = 22, .temperature = 1, .top_n = 20}};
     batch.score_rows = {{0, 7, 0}, {4, 3, 5}, {22, 49, 20}};
     return batch;
   }
@@ -56,17 +56,25 @@ class NetworkModelTest : public ::testing::Test {
   std::unique_ptr<NetworkModel> model_;
 };
 
-TEST_F(NetworkModelTest, LogitsAndScoresOfOneRowAgreeToTheBit) {
+TEST_F(NetworkModelTest, DrawsAndScoresOfOneRowAgreeToTheBit) {
   const auto result = model_->Step(GoodBatch());
   ASSERT_OK(result);
-  ASSERT_EQ(result->logits.size(), 2u * 50);
-  ASSERT_EQ(result->log_sum_exp.size(), 2u);
+  ASSERT_EQ(result->drawn.size(), 2u);
   ASSERT_EQ(result->scores.size(), 3u);
-  EXPECT_EQ(result->scores[1].logprob, result->logits[3] - result->log_sum_exp[0]);
-  EXPECT_EQ(result->scores[2].logprob, result->logits[50 + 49] - result->log_sum_exp[1]);
-  EXPECT_EQ(result->scores[0].top.size(), 0u);
-  EXPECT_EQ(result->scores[1].top.size(), 5u);
-  EXPECT_EQ(result->scores[2].top.size(), 20u);
+  EXPECT_EQ(result->drawn[0].top[0].id, result->drawn[0].id);
+  EXPECT_EQ(result->drawn[0].top[0].logprob, result->drawn[0].logprob);
+  EXPECT_EQ(result->scores[2].top, result->drawn[1].top);
+  engine::Batch again = GoodBatch();
+  again.score_rows = {{4, result->drawn[0].id, 0}, {22, result->drawn[1].id, 0}};
+  const std::vector<engine::TokenScore> before(result->scores.begin(), result->scores.end());
+  const float logprobs[] = {result->drawn[0].logprob, result->drawn[1].logprob};
+  const auto scored = model_->Step(again);
+  ASSERT_OK(scored);
+  EXPECT_EQ(scored->scores[0].logprob, logprobs[0]);
+  EXPECT_EQ(scored->scores[1].logprob, logprobs[1]);
+  EXPECT_EQ(before[0].top.size(), 0u);
+  EXPECT_EQ(before[1].top.size(), 5u);
+  EXPECT_EQ(before[2].top.size(), 20u);
 }
 
 TEST_F(NetworkModelTest, ResultsDoNotDependOnWhatTheStepBeforeAsked) {
@@ -74,7 +82,7 @@ TEST_F(NetworkModelTest, ResultsDoNotDependOnWhatTheStepBeforeAsked) {
   ASSERT_OK(first);
   const std::vector<engine::TokenScore> scores(first->scores.begin(), first->scores.end());
   engine::Batch other = GoodBatch();
-  other.logit_rows.clear();
+  other.draws.clear();
   other.score_rows = {{1, 1, 20}};
   ASSERT_OK(model_->Step(other));
   const auto again = model_->Step(GoodBatch());
@@ -89,11 +97,11 @@ TEST_F(NetworkModelTest, ASequenceThatSharesRowsGetsTheBitsOfItsOwn) {
   engine::Batch alone;
   alone.ids = ids;
   alone.chunks.push_back({0, 20, 0, second_pages_});
-  alone.logit_rows = {19};
+  alone.draws = {{.row = 19, .temperature = 1, .uniform = uint64_t{1} << 63, .top_n = 20}};
   alone.score_rows = {{3, 11, 2}, {19, 7, 0}};
   const auto expected = model_->Step(alone);
   ASSERT_OK(expected);
-  const std::vector<float> logits(expected->logits.begin(), expected->logits.end());
+  const engine::GeneratedToken drawn = expected->drawn[0];
   const std::vector<engine::TokenScore> scores(expected->scores.begin(), expected->scores.end());
 
   const std::vector<int32_t> other_pages = {3, 4};
@@ -105,11 +113,14 @@ TEST_F(NetworkModelTest, ASequenceThatSharesRowsGetsTheBitsOfItsOwn) {
   shared.chunks.push_back({5, 16, 4, other_pages});
   shared.stores.push_back({2, 2, 2, other_pages});
   shared.stores.push_back({0, 2, 0, other_pages});
-  shared.logit_rows = {20};
+  shared.draws = alone.draws;
+  shared.draws[0].row = 20;
   shared.score_rows = {{3, 11, 2}, {3, 40, 0}, {20, 7, 0}};
   const auto result = model_->Step(shared);
   ASSERT_OK(result);
-  EXPECT_EQ(std::vector<float>(result->logits.begin(), result->logits.end()), logits);
+  EXPECT_EQ(result->drawn[0].id, drawn.id);
+  EXPECT_EQ(result->drawn[0].logprob, drawn.logprob);
+  EXPECT_EQ(result->drawn[0].top, drawn.top);
   ASSERT_EQ(result->scores.size(), 3u);
   EXPECT_EQ(result->scores[0], scores[0]);
   EXPECT_EQ(result->scores[2], scores[1]);
@@ -131,26 +142,27 @@ TEST_F(NetworkModelTest, MoreTargetsThanRowsAreScored) {
     }
     EXPECT_EQ(ranks, 50 * 51 / 2);
   }
-  EXPECT_EQ(result->scores[4 * 50 + 3].logprob, result->logits[3] - result->log_sum_exp[0]);
+  const engine::GeneratedToken& drawn = result->drawn[0];
+  EXPECT_EQ(result->scores[4 * 50 + static_cast<size_t>(drawn.id)].logprob, drawn.logprob);
 }
 
 TEST_F(NetworkModelTest, ABatchMayBeEmptyOrAskForNothing) {
   const auto empty = model_->Step({});
   ASSERT_OK(empty);
-  EXPECT_TRUE(empty->logits.empty() && empty->scores.empty());
+  EXPECT_TRUE(empty->drawn.empty() && empty->scores.empty());
   engine::Batch silent = GoodBatch();
-  silent.logit_rows.clear();
+  silent.draws.clear();
   silent.score_rows.clear();
   const auto result = model_->Step(silent);
   ASSERT_OK(result);
-  EXPECT_TRUE(result->logits.empty() && result->scores.empty());
+  EXPECT_TRUE(result->drawn.empty() && result->scores.empty());
 }
 
 TEST_F(NetworkModelTest, TellsItsLimitsAndCost) {
   EXPECT_EQ(model_->limits().vocab_size, 50);
   EXPECT_EQ(model_->limits().context_length, 40);
   EXPECT_EQ(model_->limits().max_batch_tokens, 24);
-  EXPECT_EQ(model_->limits().max_logit_rows, 8);
+  EXPECT_EQ(model_->limits().max_draws, 8);
   EXPECT_GT(model_->limits().kv_pages, 10);
   EXPECT_EQ(model_->cost().weight_bytes_per_step, 3);
 }
@@ -169,13 +181,21 @@ TEST_F(NetworkModelTest, BrokenBatchesAreInternalErrorsAndDoNoHarm) {
       {"number of pages is 2", [](engine::Batch& b) { b.chunks[1].first_position = 15; }},
       {"page is -1", [this](engine::Batch&) { second_pages_[1] = -1; }},
       {"page is 1000000", [this](engine::Batch&) { second_pages_[0] = 1000000; }},
-      {"logit row is 23", [](engine::Batch& b) { b.logit_rows = {23}; }},
-      {"logit row is 4",
+      {"draw row is 23", [](engine::Batch& b) { b.draws[1].row = 23; }},
+      {"draw row is 3", [](engine::Batch& b) { b.draws[1].row = 3; }},
+      {"number of draws is 9", [](engine::Batch& b) { b.draws.resize(9); }},
+      {"top_n is 21", [](engine::Batch& b) { b.draws[0].top_n = 21; }},
+      {"end of a draw's adjustments is 1", [](engine::Batch& b) { b.draws[0].adjustments = 1; }},
+      {"adjusted id is 50",
        [](engine::Batch& b) {
-         b.logit_rows = {4, 4};
+         b.adjustments = {{.id = 50}};
+         b.draws[0].adjustments = 1;
        }},
-      {"number of logit_rows is 9",
-       [](engine::Batch& b) { b.logit_rows = {0, 1, 2, 3, 4, 5, 6, 7, 8}; }},
+      {"adjusted id is 7",
+       [](engine::Batch& b) {
+         b.adjustments = {{.id = 7}, {.id = 7}};
+         b.draws[1].adjustments = 2;
+       }},
       {"score row is -1", [](engine::Batch& b) { b.score_rows[0].row = -1; }},
       {"score row is 4", [](engine::Batch& b) { b.score_rows[0].row = 5; }},
       {"target is 7; expected more than 7",

@@ -83,13 +83,14 @@ class SteadyStateTest : public ::testing::Test {
     batch_.ids.reserve(256);
     batch_.chunks.reserve(kSequences);
     batch_.stores.reserve(kSequences);
-    batch_.logit_rows.reserve(kSequences);
+    batch_.draws.reserve(kSequences);
+    batch_.adjustments.reserve(kSequences);
     batch_.score_rows.reserve(2 * 256);
   }
 
   // Appends `tokens` tokens of a sequence; scores two targets after each, as if another sequence
-  // shared them, and stores them for that one; or wants logits of the last.
-  enum class Want { kScores, kLogits };
+  // shared them, and stores them for that one; or draws after the last, every third time greedily.
+  enum class Want { kScores, kDraw };
   void AddChunk(int32_t sequence, int32_t position, int32_t tokens, Want want, int32_t top_n) {
     constexpr size_t kPagesEach = kTokens / engine::kPageTokens;
     const auto first = static_cast<int32_t>(batch_.ids.size());
@@ -106,7 +107,15 @@ class SteadyStateTest : public ::testing::Test {
     if (want == Want::kScores) {
       batch_.stores.push_back({first, tokens, position, std::span(pages_).first(kPagesEach)});
     }
-    if (want == Want::kLogits) batch_.logit_rows.push_back(first + tokens - 1);
+    if (want == Want::kDraw) {
+      batch_.draws.push_back({.row = first + tokens - 1,
+                              .temperature = random_() % 3 == 0 ? 0.0f : 0.8f,
+                              .top_p = 0.9f,
+                              .uniform = random_(),
+                              .first_adjustment = static_cast<int32_t>(batch_.adjustments.size()),
+                              .adjustments = 1});
+      batch_.adjustments.push_back({.id = 5, .subtract = 1});
+    }
   }
 
   void Step() {
@@ -115,16 +124,17 @@ class SteadyStateTest : public ::testing::Test {
     batch_.ids.clear();
     batch_.chunks.clear();
     batch_.stores.clear();
-    batch_.logit_rows.clear();
+    batch_.draws.clear();
+    batch_.adjustments.clear();
     batch_.score_rows.clear();
   }
 
   // Decodes, a prompt's chunk and a scored text together.
   void MixedStep(int32_t decodes, int32_t tokens, int32_t top_n) {
     for (int32_t s = 0; s < decodes; ++s) {
-      AddChunk(s, static_cast<int32_t>(random_() % kTokens), 1, Want::kLogits, 0);
+      AddChunk(s, static_cast<int32_t>(random_() % kTokens), 1, Want::kDraw, 0);
     }
-    AddChunk(kSequences - 2, 0, tokens, Want::kLogits, 0);
+    AddChunk(kSequences - 2, 0, tokens, Want::kDraw, 0);
     AddChunk(kSequences - 1, static_cast<int32_t>(random_() % 64), tokens, Want::kScores, top_n);
     Step();
   }

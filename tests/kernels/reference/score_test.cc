@@ -1,5 +1,5 @@
 // The definitions of log-sum-exp, rank and top, on cases worked by hand.
-#include "kernels/reference/vocabulary.h"
+#include "kernels/reference/score.h"
 
 #include <gtest/gtest.h>
 
@@ -8,16 +8,16 @@
 namespace dyad::kernels::reference {
 namespace {
 
-TEST(ReferenceVocabularyTest, LogSumExpOfLogarithms) {
+TEST(ReferenceScoreTest, LogSumExpOfLogarithms) {
   const std::vector<double> logits = {std::log(1.0), std::log(2.0), std::log(5.0)};
   EXPECT_NEAR(LogSumExp(logits), std::log(8.0), 1e-15);
 }
 
-TEST(ReferenceVocabularyTest, LogSumExpDoesNotOverflow) {
+TEST(ReferenceScoreTest, LogSumExpDoesNotOverflow) {
   EXPECT_NEAR(LogSumExp(std::vector<double>{5000, 5000}), 5000 + std::log(2.0), 1e-9);
 }
 
-TEST(ReferenceVocabularyTest, RanksEqualLogitsByLowerId) {
+TEST(ReferenceScoreTest, RanksEqualLogitsByLowerId) {
   const std::vector<double> logits = {1, 7, 3, 7};
   EXPECT_EQ(Rank(logits, 1), 1);
   EXPECT_EQ(Rank(logits, 3), 2);
@@ -25,7 +25,7 @@ TEST(ReferenceVocabularyTest, RanksEqualLogitsByLowerId) {
   EXPECT_EQ(Rank(logits, 0), 4);
 }
 
-TEST(ReferenceVocabularyTest, TopIsInRankOrderAndNoLongerThanTheVocabulary) {
+TEST(ReferenceScoreTest, TopIsInRankOrderAndNoLongerThanTheVocabulary) {
   const std::vector<double> logits = {1, 7, 3, 7};
   EXPECT_EQ(Top(logits, 3), (std::vector<int64_t>{1, 3, 2}));
   EXPECT_EQ(Top(logits, 9).size(), 4u);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/exact_math.h"
+
 namespace dyad::kernels {
 
 // Ids per tile: part of the definition of a log-sum-exp's bits. A multiple of a panel's outputs;
@@ -30,20 +32,25 @@ int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget
 // fixed.
 class LogSum {
  public:
-  void Add(TileSum tile) {
+  DYAD_HOST_DEVICE void Add(TileSum tile) {
     const double maximum = tile.maximum;
     if (maximum > maximum_) {
-      sum_ = sum_ * std::exp(maximum_ - maximum) + tile.sum;
+      sum_ = sum_ * exact::ExpDouble(maximum_ - maximum) + static_cast<double>(tile.sum);
       maximum_ = maximum;
     } else {
-      sum_ += tile.sum * std::exp(maximum - maximum_);
+      sum_ += static_cast<double>(tile.sum) * exact::ExpDouble(maximum - maximum_);
     }
   }
-  float Get() const { return static_cast<float>(maximum_ + std::log(sum_)); }
+  DYAD_HOST_DEVICE float Get() const {
+    return static_cast<float>(maximum_ + exact::LogDouble(sum_));
+  }
 
  private:
   double maximum_ = -HUGE_VAL;
   double sum_ = 0;
 };
+
+// log Σ e^logit over a row: LogSum over its tiles, the t-th at tiles[t · stride].
+float JoinTiles(const TileSum* tiles, int64_t count, int64_t stride);
 
 }  // namespace dyad::kernels

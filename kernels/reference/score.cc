@@ -1,5 +1,5 @@
-// kernels/reference/vocabulary.h.
-#include "kernels/reference/vocabulary.h"
+// kernels/reference/score.h.
+#include "kernels/reference/score.h"
 
 #include <algorithm>
 #include <cmath>

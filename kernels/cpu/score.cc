@@ -1,6 +1,6 @@
-// Reductions of one tile of logits: kernels/cpu/vocabulary.h.
+// Reductions of one tile of logits: kernels/cpu/score.h.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/vocabulary.cc"
+#define HWY_TARGET_INCLUDE "kernels/cpu/score.cc"
 #include "kernels/cpu/targets.h"
 // Targets first, then the file that compiles this one for each of them.
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -9,7 +9,7 @@
 #include <limits>
 
 #include "kernels/cpu/reduce-inl.h"
-#include "kernels/cpu/vocabulary.h"
+#include "kernels/cpu/score.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
@@ -38,6 +38,13 @@ int32_t CountAheadOnTarget(const float* logits, int64_t count, int64_t before, f
   return ahead;
 }
 
+// Here, because the joins take their multiply-adds from the instruction set.
+float JoinTilesOnTarget(const TileSum* tiles, int64_t count, int64_t stride) {
+  LogSum total;
+  for (int64_t t = 0; t < count; ++t) total.Add(tiles[t * stride]);
+  return total.Get();
+}
+
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace dyad::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -47,6 +54,7 @@ namespace dyad::kernels {
 
 HWY_EXPORT(SumTileOnTarget);
 HWY_EXPORT(CountAheadOnTarget);
+HWY_EXPORT(JoinTilesOnTarget);
 
 TileSum SumTile(std::span<const float> logits) {
   return HWY_DYNAMIC_DISPATCH(SumTileOnTarget)(logits.data(), static_cast<int64_t>(logits.size()));
@@ -56,6 +64,10 @@ int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget
   const auto count = static_cast<int64_t>(logits.size());
   const int64_t before = std::clamp<int64_t>(target.id - first_id, 0, count);
   return HWY_DYNAMIC_DISPATCH(CountAheadOnTarget)(logits.data(), count, before, target.logit);
+}
+
+float JoinTiles(const TileSum* tiles, int64_t count, int64_t stride) {
+  return HWY_DYNAMIC_DISPATCH(JoinTilesOnTarget)(tiles, count, stride);
 }
 
 }  // namespace dyad::kernels

@@ -1,5 +1,5 @@
 // Reductions of one tile of logits on every instruction set.
-#include "kernels/cpu/vocabulary.h"
+#include "kernels/cpu/score.h"
 
 #include <gtest/gtest.h>
 
@@ -38,6 +38,17 @@ TEST_P(TileTest, CountsWhatComesBeforeTheTarget) {
   EXPECT_EQ(CountAhead(logits, 10, {3, 99}), 4);  // in a later one
   EXPECT_EQ(CountAhead(logits, 10, {9, 10}), 0);
   EXPECT_EQ(CountAhead({}, 10, {9, 10}), 0);
+}
+
+TEST_P(TileTest, JoinsTilesOfARowAsLogSumDoes) {
+  const std::vector<float> values = RandomFloats(600, 2);
+  std::vector<TileSum> tiles;  // of 3 rows, side by side
+  for (const float value : values) tiles.push_back({value * 20, 1 + std::abs(value)});
+  for (size_t row = 0; row < 3; ++row) {
+    LogSum total;
+    for (size_t i = row; i < tiles.size(); i += 3) total.Add(tiles[i]);
+    EXPECT_EQ(JoinTiles(&tiles[row], 200, 3), total.Get());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, TileTest, testing::ValuesIn(SupportedIsas()),
