@@ -25,7 +25,6 @@
 #include "kernels/fault.h"
 #include "kernels/linear.h"
 #include "kernels/plan.h"
-#include "kernels/plan.h"
 #include "kernels/step.h"
 
 namespace dyad::kernels {
@@ -94,7 +93,7 @@ struct LayerOutput {
 // y = activation(x Wᵀ + bias) + residual
 struct Finishing {
   Activation activation = Activation::kNone;
-  Matrix residual;  // data null: none. May be y itself.
+  Matrix residual = {};  // data null: none. May be y itself.
 };
 
 enum class Lookup { kCopy, kAdd };

@@ -207,9 +207,9 @@ void FinishPass::Pack(const float* gathered, Scratch& scratch) {
   auto* packed = scratch.Get<float>(ScratchUse::kRows, rows_ * width);
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
-    for (int64_t b = 0; b < RowBlockCount(rows); ++b) {
-      PackRowBlock(head_.contraction(), {}, {gathered + first * width, width}, RowBlockAt(rows, b),
-                   packed + first * width);
+    for (int64_t b = 0; b < RowTileCount(rows); ++b) {
+      PackRowTile(head_.contraction(), {}, {gathered + first * width, width}, RowTileAt(rows, b),
+                  packed + first * width);
     }
   }
   packed_ = packed;
@@ -224,7 +224,6 @@ float FinishPass::LogitOf(const ScoreRow& wish, const float* row, Scratch& scrat
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
                   .first_feature = panel * kPanelOutputs,
-                  .outputs = head_.out_features,
                   .bias = head_.panel_bias(),
                   .epilogue = {}},
                  {panel, panel + 1}, scratch);
@@ -245,7 +244,6 @@ void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,
-                    .outputs = head_.out_features,
                     .bias = head_.panel_bias(),
                     .epilogue = {}},
                    {first_panel, first_panel + (ids + kPanelOutputs - 1) / kPanelOutputs}, scratch);

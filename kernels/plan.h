@@ -26,7 +26,6 @@
 
 #include "kernels/element.h"
 #include "kernels/fault.h"
-#include "kernels/fault.h"
 
 namespace dyad::kernels {
 

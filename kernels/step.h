@@ -57,15 +57,15 @@ struct DrawRow {
 };
 
 struct StepInput {
-  std::span<const int32_t> ids;            // [rows]
-  std::span<const int32_t> positions;      // [rows], in their sequences
-  std::span<const int64_t> slots;          // [rows], where keys and values are stored
-  std::span<const ExtraStore> also;        // stored there, too
-  std::span<const AttentionChunk> chunks;  // cover the rows in order
-  std::span<const int32_t> pages;          // of all chunks
-  std::span<const ScoreRow> scores;        // ascending by row
-  std::span<const DrawRow> draws;          // ascending by row
-  std::span<const Adjustment> adjustments;
+  std::span<const int32_t> ids = {};            // [rows]
+  std::span<const int32_t> positions = {};      // [rows], in their sequences
+  std::span<const int64_t> slots = {};          // [rows], where keys and values are stored
+  std::span<const ExtraStore> also = {};        // stored there, too
+  std::span<const AttentionChunk> chunks = {};  // cover the rows in order
+  std::span<const int32_t> pages = {};          // of all chunks
+  std::span<const ScoreRow> scores = {};        // ascending by row
+  std::span<const DrawRow> draws = {};          // ascending by row
+  std::span<const Adjustment> adjustments = {};
 };
 
 struct TopEntry {

@@ -126,8 +126,7 @@ void CpuDevice::Finish(const Layer& head, Matrix hidden, Matrix logits) {
   top_.resize(static_cast<size_t>(TopEntries(input_, vocabulary)));
   const int64_t room = SampledRows(input_.draws) * vocabulary;
   kernels::Finish(PackedOf(head), ReadRows(hidden), input_,
-                  {DataOf(logits), static_cast<size_t>(room)}, {scores_, draws_, top_},
-                  workspace_);
+                  {DataOf(logits), static_cast<size_t>(room)}, {scores_, draws_, top_}, workspace_);
 }
 
 void CpuDevice::Write(Matrix matrix, std::span<const float> values) {

@@ -17,7 +17,7 @@ float Widen(const std::byte* row, Element type, int64_t i) {
   const auto* halves = reinterpret_cast<const uint16_t*>(row);
   return type == Element::kFloat32    ? reinterpret_cast<const float*>(row)[i]
          : type == Element::kBfloat16 ? FromBfloat16(halves[i])
-                                         : FromFloat16(halves[i]);
+                                      : FromFloat16(halves[i]);
 }
 
 struct QuantizedRows {

@@ -304,7 +304,8 @@ Fault Check::CompareResults(const StepArrays& step) {
     const double magnitude = expected_.score_magnitudes()[i] + std::abs(b.logprob);
     Fault fault = Compare("scoring", a.logprob, b.logprob, magnitude);
     if (fault.empty()) fault = Compare("rank", a.rank, b.rank, 0);
-    if (fault.empty()) fault = compare_top(step.scores[i].top_n, a.first_top, b.first_top, magnitude);
+    if (fault.empty())
+      fault = compare_top(step.scores[i].top_n, a.first_top, b.first_top, magnitude);
     if (!fault.empty()) return fault;
   }
   for (size_t i = 0; i < step.draws.size(); ++i) {
@@ -312,7 +313,8 @@ Fault Check::CompareResults(const StepArrays& step) {
     const double magnitude = std::abs(b.logprob);
     Fault fault = Compare("drawn id", a.id, b.id, 0);
     if (fault.empty()) fault = Compare("drawing", a.logprob, b.logprob, magnitude);
-    if (fault.empty()) fault = compare_top(step.draws[i].top_n, a.first_top, b.first_top, magnitude);
+    if (fault.empty())
+      fault = compare_top(step.draws[i].top_n, a.first_top, b.first_top, magnitude);
     if (!fault.empty()) return fault;
   }
   return {};

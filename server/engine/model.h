@@ -89,20 +89,10 @@ struct GeneratedToken {
   std::vector<TopToken> top;  // top_n best of that distribution, as in TokenScore
 };
 
-// Parts of a step, for measuring.
-enum class StepPart { kEmbedding, kNorm, kProjections, kAttention, kFeedForward, kHead };
-inline constexpr int kStepParts = 6;
-
-struct StepTimes {
-  std::array<double, kStepParts> seconds = {};
-  double& operator[](StepPart part) { return seconds[static_cast<size_t>(part)]; }
-};
-
 // Valid until the next Step.
 struct StepResult {
   std::span<const TokenScore> scores;     // [score_rows]
   std::span<const GeneratedToken> drawn;  // [draws]; a logprob has the bits of a score
-  StepTimes times = {};                   // where this step's time went; zeros if not measured
 };
 
 struct ModelLimits {

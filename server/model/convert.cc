@@ -232,8 +232,7 @@ absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, Element type
   return WeightMatrix(std::move(bytes));
 }
 
-absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor,
-                                              kernels::Device& device) {
+absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::Device& device) {
   RETURN_IF_ERROR(RequireFloating(tensor));
   std::vector<float> values(tensor.stored->elements());
   RETURN_IF_ERROR(

@@ -178,8 +178,8 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
     if (taken.use == LeafUse::kWeights) context.tensors.Release(taken.tensor);
   }
   context.tally.linear_bytes += result->weight_bytes();
-  context.tally.weight_bytes += result->weight_bytes() +
-                                static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));
+  context.tally.weight_bytes +=
+      result->weight_bytes() + static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));
   return result;
 }
 

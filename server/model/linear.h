@@ -24,7 +24,8 @@ using kernels::Bias;
 // checking pass.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong
 // shapes; options that do not fit; values that are not finite.
-absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,
-                                  Bias bias);
+absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
+                                                           const std::string& path, LinearSize size,
+                                                           Bias bias);
 
 }  // namespace dyad

@@ -19,10 +19,10 @@ struct LoadedModel {
   ModelInfo info;
 };
 
-// Reads, checks and packs the checkpoint in `folder` for `device`, which the model keeps. Memory of the host: at most the file's bytes twice, plus the KV cache.
-// Errors: NotFound (no such folder or file), InvalidArgument or DataLoss (what is wrong: file,
-// tensor or key, found, expected). Nothing is executed from a checkpoint; sizes are checked before
-// memory is taken.
+// Reads, checks and packs the checkpoint in `folder` for `device`, which the model keeps. Memory of
+// the host: at most the file's bytes twice, plus the KV cache. Errors: NotFound (no such folder or
+// file), InvalidArgument or DataLoss (what is wrong: file, tensor or key, found, expected). Nothing
+// is executed from a checkpoint; sizes are checked before memory is taken.
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
                                       std::unique_ptr<kernels::Device> device);
 

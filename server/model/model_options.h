@@ -14,8 +14,8 @@ struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
-  int32_t max_batch_tokens = 512;  // [1, 65536]
-  int32_t max_draws = 256;         // in a step; [1, 4096]
+  int32_t max_batch_tokens = 512;             // [1, 65536]
+  int32_t max_draws = 256;                    // in a step; [1, 4096]
 };
 
 }  // namespace dyad
