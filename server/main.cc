@@ -11,15 +11,16 @@
 #include "absl/strings/str_join.h"
 #include "kernels/linear.h"
 #include "kernels/thread_pool.h"
+#include "server/api/server_state.h"
 #include "server/base/status_macros.h"
 #include "server/flags.h"
 #include "server/host.h"
 #include "server/metrics/metrics.h"
 #include "server/self_check.h"
-#include "server/service/health.h"
-#include "server/service/request_log.h"
-#include "server/service/rpc_server.h"
-#include "server/service/services.h"
+#include "server/grpc/health.h"
+#include "server/request_log.h"
+#include "server/grpc/rpc_server.h"
+#include "server/grpc/services.h"
 #include "server/signals.h"
 #include "server/text/tokenizer.h"
 
@@ -171,7 +172,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 
   const ModelRegistry registry(std::move(served));
   RequestLog request_log(log, metrics, options.log_prompts);
-  Services services({registry, options.limits, &request_log});
+  ServerState state{registry, options.limits, &request_log};
+  Services services(state);
   ASSIGN_OR_RETURN(
       const std::unique_ptr<RpcServer> server,
       RpcServer::Start(options.rpc, [&](auto& builder) { services.Register(builder); }));
@@ -203,7 +205,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});
   health.StartDraining();
   absl::SleepFor(options.drain_delay);
-  services.StartDraining();
+  state.draining = true;
   Drain(options, models, *server);
   log.Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();
