@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
-#include "server/text/tokenizer.h"
+#include "server/text/load_tokenizer.h"
 
 namespace dyad::client {
 namespace {
@@ -68,7 +68,7 @@ std::unique_ptr<TextCodec> ServerCodec(Client client) {
 }
 
 absl::StatusOr<std::unique_ptr<TextCodec>> OfflineCodec(const std::string& folder) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Load(folder));
+  ASSIGN_OR_RETURN(std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(folder));
   if (tokenizer == nullptr) {
     return absl::NotFoundError(absl::StrCat(folder, " has no tokenizer files"));
   }

@@ -24,7 +24,7 @@ class TextCodec {
 std::unique_ptr<TextCodec> ServerCodec(Client client);
 
 // Reads the tokenizer files of `folder`; answers as a server of that folder would, whatever `model`
-// says. Errors: NotFound if the folder has no tokenizer; else what Tokenizer::Load reports.
+// says. Errors: NotFound if the folder has no tokenizer; else what LoadTokenizer reports.
 absl::StatusOr<std::unique_ptr<TextCodec>> OfflineCodec(const std::string& folder);
 
 }  // namespace dyad::client

@@ -1,10 +1,9 @@
-// Aligned memory and scratch per thread: kernels/aligned_buffer.h.
+// Aligned memory and scratch: kernels/aligned_buffer.h.
 #include "kernels/aligned_buffer.h"
 
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -60,9 +59,8 @@ AlignedBuffer AlignedBuffer::Kept(int64_t bytes) {
   return buffer;
 }
 
-std::byte* ThreadScratch(ScratchUse use, int64_t bytes) {
-  thread_local std::array<AlignedBuffer, static_cast<size_t>(ScratchUse::kCount)> buffers;
-  AlignedBuffer& buffer = buffers[static_cast<size_t>(use)];
+std::byte* Scratch::Bytes(ScratchUse use, int64_t bytes) {
+  AlignedBuffer& buffer = buffers_[static_cast<size_t>(use)];
   if (buffer.bytes() < bytes) {
     buffer = AlignedBuffer();  // first free the old one: the peak is one buffer
     buffer = AlignedBuffer(bytes);

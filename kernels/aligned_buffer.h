@@ -1,6 +1,7 @@
 // Memory for weights and scratch: 64-byte aligned, huge pages advised when large.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,9 +36,20 @@ class AlignedBuffer {
 // What a kernel needs memory for while it runs; each use has its own, so that they may nest.
 enum class ScratchUse { kRows, kSums, kPanel, kPartials, kLogits, kTasks, kCount };
 
-// At least `bytes` that belong to the calling thread until it asks for the same use again. Grows to
-// the largest size asked for and stays: nothing is allocated in steady state. Contents are
-// undefined.
-std::byte* ThreadScratch(ScratchUse use, int64_t bytes);
+// Memory of one owner for what it does now, a piece for each use. A piece grows to the largest size
+// asked for and stays: nothing is allocated in steady state. Threads: one at a time.
+class Scratch {
+ public:
+  // Room for `count` elements until the same use is asked for again; contents are undefined.
+  template <typename T>
+  T* Get(ScratchUse use, int64_t count) {
+    return reinterpret_cast<T*>(Bytes(use, count * static_cast<int64_t>(sizeof(T))));
+  }
+
+ private:
+  std::byte* Bytes(ScratchUse use, int64_t bytes);
+
+  std::array<AlignedBuffer, static_cast<size_t>(ScratchUse::kCount)> buffers_;
+};
 
 }  // namespace dyad::kernels

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "kernels/aligned_buffer.h"
 #include "kernels/cpu/attention.h"
 
 namespace dyad::kernels {
@@ -11,16 +10,16 @@ namespace {
 
 struct Task {
   int64_t chunk = 0;
-  QueryBlock block;
+  QueryTile tile;
 };
 
 // How many heads a task takes. A single query does little work with each key, so what counts is how
 // long the pieces are that it reads; more queries want their state in the first cache.
-int64_t HeadsPerTask(int64_t queries, int64_t blocks, int64_t heads, const ThreadPool& pool) {
+int64_t HeadsPerTask(int64_t queries, int64_t tiles, int64_t heads, const ThreadPool& pool) {
   if (queries > 1) return 1;
   constexpr int64_t kTasksPerThread = 2;
   const int64_t tasks = pool.threads() == 1 ? 1 : kTasksPerThread * pool.threads();
-  return std::clamp<int64_t>((blocks * heads + tasks - 1) / tasks, 1, std::min(heads, kTaskHeads));
+  return std::clamp<int64_t>((tiles * heads + tasks - 1) / tasks, 1, std::min(heads, kTaskHeads));
 }
 
 }  // namespace
@@ -32,39 +31,35 @@ int64_t KvPageBytes(const AttentionShape& shape, KvType type) {
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
-void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
-                    const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
-                    ThreadPool& pool) {
-  const std::span<const AttentionChunk> chunks = work.chunks;
-  const AttentionCall call = {shape, rotary, qkv, kv, out};
-  int64_t block_count = 0;
+void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, const StepInput& step,
+                    const QkvRows& qkv, KvLayer kv, Rows out, Workspace& workspace) {
+  ThreadPool& pool = workspace.pool;
+  const std::span<const AttentionChunk> chunks = step.chunks;
+  const AttentionWork work = {shape, rotary, step, qkv, kv, out};
+  int64_t tile_count = 0;
   for (const AttentionChunk& chunk : chunks) {
-    block_count += (chunk.tokens + kQueryRows - 1) / kQueryRows;
+    tile_count += (chunk.tokens + kQueryRows - 1) / kQueryRows;
   }
 
   // By head, so that sequences which share a page never write it from two threads.
-  pool.Run(shape.heads, [&](int64_t head) {
-    for (const AttentionChunk& chunk : chunks) StoreKeysAndValues(call, chunk, head);
-    for (const AttentionChunk& store : work.stores) StoreKeysAndValues(call, store, head);
-  });
+  pool.Run(shape.heads, [&](int64_t head) { StoreKeysAndValues(work, head); });
 
-  auto* tasks = reinterpret_cast<Task*>(ThreadScratch(
-      ScratchUse::kTasks, block_count * shape.heads * static_cast<int64_t>(sizeof(Task))));
+  auto* tasks = workspace.scratch.Get<Task>(ScratchUse::kTasks, tile_count * shape.heads);
   int64_t task_count = 0;
   for (size_t c = 0; c < chunks.size(); ++c) {
     for (int64_t first = 0; first < chunks[c].tokens; first += kQueryRows) {
       const int64_t queries = std::min(kQueryRows, chunks[c].tokens - first);
-      const int64_t step = HeadsPerTask(queries, block_count, shape.heads, pool);
-      for (int64_t head = 0; head < shape.heads; head += step) {
-        const int64_t heads = std::min(step, shape.heads - head);
+      const int64_t together = HeadsPerTask(queries, tile_count, shape.heads, pool);
+      for (int64_t head = 0; head < shape.heads; head += together) {
+        const int64_t heads = std::min(together, shape.heads - head);
         tasks[task_count++] = {static_cast<int64_t>(c), {first, queries, head, heads}};
       }
     }
   }
-  // Later blocks have more keys: starting with them leaves small tasks for the end.
-  pool.Run(task_count, [&](int64_t i) {
+  // Later tiles have more keys: starting with them leaves small tasks for the end.
+  pool.Run(task_count, [&](int64_t i, Worker& worker) {
     const Task& task = tasks[task_count - 1 - i];
-    AttendBlock(call, chunks[static_cast<size_t>(task.chunk)], task.block);
+    AttendTile(work, chunks[static_cast<size_t>(task.chunk)], task.tile, worker.scratch);
   });
 }
 

@@ -10,11 +10,10 @@
 #include <span>
 
 #include "kernels/linear.h"
+#include "kernels/step.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
-
-inline constexpr int64_t kPageTokens = 16;
 
 struct AttentionShape {
   int64_t heads = 0;
@@ -39,30 +38,14 @@ enum class KvType { kFloat32, kBfloat16 };
 // alignment).
 int64_t KvPageBytes(const AttentionShape& shape, KvType type);
 
-// Tokens of one sequence within the batch; as engine::Chunk.
-struct AttentionChunk {
-  int64_t first_row = 0;
-  int64_t tokens = 0;
-  int64_t first_position = 0;
-  std::span<const int32_t> pages;
-};
-
-// What one step asks of attention.
-struct AttentionWork {
-  std::span<const AttentionChunk> chunks;  // rows that are stored and that attend
-  // Rows of `chunks` that are stored a second time: in pages of other sequences, which begin alike,
-  // at the same positions. Several may name one slot, as they hold the same there.
-  std::span<const AttentionChunk> stores;
-};
-
 // One layer's KV memory: page p lies at data + p · KvPageBytes(shape, type). 64-byte aligned.
 struct KvLayer {
   std::byte* data = nullptr;
   KvType type = KvType::kFloat32;
 };
 
-// Stores k and v of every row of the chunks and of the stores in their pages (k rotated), then
-// computes out[row] = softmax(scale · q K^T, causal) V for every row and head (q rotated).
+// Stores k and v of every row of the step in its slots (k rotated), then computes out[row] =
+// softmax(scale · q K^T, causal) V for every row and head (q rotated).
 // Shapes: q, k, v, out [rows, heads · head_size], head h at column h · head_size, except that
 // `head_stride` tells the distance between heads in q, k and v (NeoX packs q, k, v of a head
 // together: 3 · head_size).
@@ -70,8 +53,7 @@ struct QkvRows {
   ConstRows q, k, v;
   int64_t head_stride = 0;
 };
-void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary,
-                    const AttentionWork& work, const QkvRows& qkv, KvLayer kv, Rows out,
-                    ThreadPool& pool);
+void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, const StepInput& step,
+                    const QkvRows& qkv, KvLayer kv, Rows out, Workspace& workspace);
 
 }  // namespace dyad::kernels

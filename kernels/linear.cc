@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <span>
 
 #include "kernels/cpu/packed_linear.h"
@@ -18,32 +17,33 @@ constexpr int64_t kChunkRows = 256;
 constexpr int64_t kWorthSharing = 1 << 17;
 constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
 
-float* FloatScratch(ScratchUse use, int64_t floats) {
-  return reinterpret_cast<float*>(ThreadScratch(use, floats * static_cast<int64_t>(sizeof(float))));
-}
-
 ConstRows RowsFrom(ConstRows rows, int64_t first) {
   if (rows.data != nullptr) rows.data += first * rows.stride;
   return rows;
 }
 Rows RowsFrom(Rows rows, int64_t first) { return {rows.data + first * rows.stride, rows.stride}; }
 
-// Packs all rows of x into the calling thread's scratch, on the pool if there is one and it pays.
+// Packs all rows of x for `blocks`, on one thread.
 PackedRows PackRows(const PackedContraction& contraction, BlockRange blocks, int64_t tokens,
-                    ConstRows x, ThreadPool* pool) {
+                    ConstRows x, Scratch& scratch) {
+  auto* packed = scratch.Get<float>(ScratchUse::kRows, tokens * blocks.count * contraction.depth());
+  for (int64_t i = 0; i < RowBlockCount(tokens); ++i)
+    PackRowBlock(contraction, blocks, x, RowBlockAt(tokens, i), packed);
+  return {packed, blocks};
+}
+
+// The same for all blocks, on the pool if it pays.
+PackedRows PackAllRows(const PackedContraction& contraction, int64_t tokens, ConstRows x,
+                       Workspace& workspace) {
+  const BlockRange blocks = contraction.all_blocks();
   const int64_t floats = tokens * blocks.count * contraction.depth();
-  float* packed = FloatScratch(ScratchUse::kRows, floats);
-  const int64_t row_blocks = RowBlockCount(tokens);
-  if (pool == nullptr || floats < kWorthSharingRows) {
-    for (int64_t i = 0; i < row_blocks; ++i)
-      PackRowBlock(contraction, blocks, x, RowBlockAt(tokens, i), packed);
-  } else {
-    const int64_t pieces = RowPieces(contraction, blocks);
-    pool->Run(row_blocks * pieces, [&](int64_t task) {
-      PackRowPiece(contraction, blocks, x, RowBlockAt(tokens, task / pieces), task % pieces,
-                   packed);
-    });
-  }
+  if (floats < kWorthSharingRows)
+    return PackRows(contraction, blocks, tokens, x, workspace.scratch);
+  auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, floats);
+  const int64_t pieces = RowPieces(contraction, blocks);
+  workspace.pool.Run(RowBlockCount(tokens) * pieces, [&](int64_t task) {
+    PackRowPiece(contraction, blocks, x, RowBlockAt(tokens, task / pieces), task % pieces, packed);
+  });
   return {packed, blocks};
 }
 
@@ -78,52 +78,48 @@ bool PacksByThread(std::span<const ContractionCall> calls, int threads) {
   return products >= kLeastProducts * packed;
 }
 
-// Rows of one run for the blocks around `block`, packed by the calling thread if it has not done
-// so for the block before. `run`: a number of its own for each run.
-PackedRows RowsOfThread(uint64_t run, const PackedContraction& contraction, int64_t block,
-                        int64_t tokens, ConstRows x) {
-  thread_local uint64_t packed_run = 0;
-  thread_local PackedRows packed;
-  const BlockRange blocks = BlocksAround(contraction, block);
-  if (packed_run != run || packed.blocks.first != blocks.first) {
-    packed = PackRows(contraction, blocks, tokens, x, nullptr);
-    packed_run = run;
-  }
-  return packed;
-}
-
-void ContractWith(ContractionCall call, PackedRows rows, PanelRange panels) {
+void ContractWith(ContractionCall call, PackedRows rows, PanelRange panels, Scratch& scratch) {
   call.rows = rows;
-  ContractPanels(call, panels);
+  ContractPanels(call, panels, scratch);
 }
 
 // Calls as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
-void RunContractions(std::span<const ContractionCall> calls, ConstRows x, ThreadPool& pool) {
+void RunContractions(std::span<const ContractionCall> calls, ConstRows x, Workspace& workspace) {
+  ThreadPool& pool = workspace.pool;
   const PackedContraction& front = *calls.front().contraction;
   const int64_t tokens = calls.front().tokens;
   const int64_t work = tokens * PanelCount(calls) * kPanelOutputs * front.depth();
   if (work < kWorthSharing || pool.threads() == 1) {
-    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, nullptr);
+    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, workspace.scratch);
     for (const ContractionCall& call : calls)
-      ContractWith(call, rows, call.contraction->all_panels());
+      ContractWith(call, rows, call.contraction->all_panels(), workspace.scratch);
     return;
   }
   // Threads take groups of panels, counted through all calls.
   const auto run_groups = [&](const auto& rows_for) {
-    pool.Run(GroupCount(calls), [&](int64_t group) {
+    pool.Run(GroupCount(calls), [&](int64_t group, Worker& worker) {
       auto call = calls.begin();
       for (; group >= call->contraction->groups(); ++call) group -= call->contraction->groups();
       const PanelRange panels = call->contraction->GroupAt(group);
-      ContractWith(*call, rows_for(panels.first / call->contraction->panels()), panels);
+      ContractWith(*call, rows_for(panels.first / call->contraction->panels(), worker), panels,
+                   worker.scratch);
     });
   };
   if (!PacksByThread(calls, pool.threads())) {
-    const PackedRows rows = PackRows(front, front.all_blocks(), tokens, x, &pool);
-    return run_groups([&](int64_t) { return rows; });
+    const PackedRows rows = PackAllRows(front, tokens, x, workspace);
+    return run_groups([&](int64_t, Worker&) { return rows; });
   }
-  static std::atomic<uint64_t> runs = 0;
-  const uint64_t number = runs.fetch_add(1, std::memory_order_relaxed) + 1;
-  run_groups([&](int64_t block) { return RowsOfThread(number, front, block, tokens, x); });
+  // What each worker has packed last: the rows for the blocks around some block.
+  auto* packed = workspace.scratch.Get<PackedRows>(ScratchUse::kTasks, pool.threads());
+  std::fill_n(packed, pool.threads(), PackedRows());
+  run_groups([&](int64_t block, Worker& worker) {
+    const BlockRange blocks = BlocksAround(front, block);
+    PackedRows& rows = packed[worker.index];
+    if (rows.data == nullptr || rows.blocks.first != blocks.first) {
+      rows = PackRows(front, blocks, tokens, x, worker.scratch);
+    }
+    return rows;
+  });
 }
 
 // Whether one packing of x serves all these layers.
@@ -157,15 +153,15 @@ PackedLinear::Impl::Impl(const LinearSpec& spec, ThreadPool* pool)
 }
 
 void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                               ThreadPool& pool) const {
+                               Workspace& workspace) const {
   for (int64_t first = 0; first < tokens; first += kChunkRows) {
     const int64_t count = std::min(kChunkRows, tokens - first);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
     if (fused_) {
       const ContractionCall call = FusedCall(count, RowsFrom(y, first), rest);
-      RunContractions({&call, 1}, RowsFrom(x, first), pool);
+      RunContractions({&call, 1}, RowsFrom(x, first), workspace);
     } else {
-      ApplyInSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, pool);
+      ApplyInSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
     }
   }
 }
@@ -183,8 +179,9 @@ ContractionCall PackedLinear::Impl::FusedCall(int64_t tokens, Rows y,
 
 // Sums gather in scratch, because y may hold the residual until the end.
 void PackedLinear::Impl::ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                                      ThreadPool& pool) const {
-  const Rows sums = {FloatScratch(ScratchUse::kSums, tokens * out_features), out_features};
+                                      Workspace& workspace) const {
+  const Rows sums = {workspace.scratch.Get<float>(ScratchUse::kSums, tokens * out_features),
+                     out_features};
   for (const PackedContraction& contraction : contractions_) {
     const ContractionCall call = {.contraction = &contraction,
                                   .rows = {},
@@ -193,32 +190,15 @@ void PackedLinear::Impl::ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const
                                   .outputs = contraction.outputs,
                                   .bias = nullptr,
                                   .epilogue = {}};
-    RunContractions({&call, 1}, x, pool);
+    RunContractions({&call, 1}, x, workspace);
   }
   const FinishCall call = {.sum = {sums.data, sums.stride},
                            .y = y,
                            .features = out_features,
                            .bias = bias_.empty() ? nullptr : bias_.data(),
                            .epilogue = epilogue};
-  pool.Run(RowBlockCount(tokens), [&](int64_t i) { FinishRows(call, RowBlockAt(tokens, i)); });
-}
-
-void PackedLinear::Impl::ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count,
-                                    Rows y) const {
-  const PanelRange panels = {first / kPanelOutputs,
-                             (first + count + kPanelOutputs - 1) / kPanelOutputs};
-  for (int64_t row = 0; row < tokens; row += kChunkRows) {
-    const int64_t rows = std::min(kChunkRows, tokens - row);
-    ContractPanels({.contraction = &contraction(),
-                    .rows = PackRows(contraction(), {}, rows, RowsFrom(x, row), nullptr),
-                    .tokens = rows,
-                    .y = RowsFrom(y, row),
-                    .first_feature = first,
-                    .outputs = first + count,
-                    .bias = panel_bias(),
-                    .epilogue = {}},
-                   panels);
-  }
+  workspace.pool.Run(RowBlockCount(tokens),
+                     [&](int64_t i) { FinishRows(call, RowBlockAt(tokens, i)); });
 }
 
 PackedLinear::PackedLinear(const LinearSpec& spec, ThreadPool* pool)
@@ -228,19 +208,14 @@ PackedLinear::PackedLinear(PackedLinear&&) noexcept = default;
 PackedLinear& PackedLinear::operator=(PackedLinear&&) noexcept = default;
 
 void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                         ThreadPool& pool) const {
-  impl_->Apply(tokens, x, y, epilogue, pool);
-}
-
-void PackedLinear::ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count,
-                              Rows y) const {
-  impl_->ApplyRange(tokens, x, first, count, y);
+                         Workspace& workspace) const {
+  impl_->Apply(tokens, x, y, epilogue, workspace);
 }
 
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
-                   ThreadPool& pool) {
+                   Workspace& workspace) {
   if (!ShareRows(outputs)) {
-    for (const auto& [layer, y] : outputs) layer->Apply(tokens, x, y, {}, pool);
+    for (const auto& [layer, y] : outputs) layer->Apply(tokens, x, y, {}, workspace);
     return;
   }
   std::array<ContractionCall, kMostTogether> calls;
@@ -250,7 +225,7 @@ void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> ou
       const auto& [layer, y] = outputs[i];
       calls[i] = layer->impl().FusedCall(count, RowsFrom(y, first), {});
     }
-    RunContractions({calls.data(), outputs.size()}, RowsFrom(x, first), pool);
+    RunContractions({calls.data(), outputs.size()}, RowsFrom(x, first), workspace);
   }
 }
 

@@ -124,18 +124,13 @@ class PackedLinear {
   // y[t, :] = activation(x[t, :] Wᵀ + bias) + residual[t, :]
   // Shapes: x [tokens, in_features], y [tokens, out_features]; they do not overlap (the residual
   // may be y). Allocates nothing in steady state.
-  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
-
-  // Only outputs [first, first + count) of a dense layer: y [tokens, count]. Same bits as Apply.
-  // REQUIRES: made by DenseSpec; first a multiple of kOutputTile.
-  void ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count, Rows y) const;
+  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+             Workspace& workspace) const;
 
   int64_t in_features() const;
   int64_t out_features() const;
   int64_t weight_bytes() const;   // packed, padding and scales included
   int64_t multiply_adds() const;  // per token
-
-  static constexpr int64_t kOutputTile = 64;
 
   // For the kernels of this folder, which build on the packed form.
   class Impl;
@@ -156,7 +151,7 @@ struct LinearOutput {
 // dense, or DYAD-IT of the same blocks.
 inline constexpr size_t kMostTogether = 3;
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
-                   ThreadPool& pool);
+                   Workspace& workspace);
 
 // Instruction sets that this machine runs, best first; "scalar" is always there.
 std::vector<std::string_view> SupportedIsas();

@@ -37,14 +37,18 @@ uint32_t AwaitChange(const std::atomic<uint32_t>& value, uint32_t old) {
 
 class ThreadPool::Impl {
  public:
-  explicit Impl(int threads) : threads_(threads), shares_(static_cast<size_t>(threads)) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { Work(i); });
+  explicit Impl(int threads)
+      : threads_(threads),
+        shares_(static_cast<size_t>(threads)),
+        workers_(static_cast<size_t>(threads)) {
+    for (int i = 0; i < threads; ++i) workers_[static_cast<size_t>(i)].index = i;
+    for (int i = 1; i < threads; ++i) started_.emplace_back([this, i] { Work(i); });
   }
 
   ~Impl() {
     stop_.store(true, std::memory_order_relaxed);
     Announce();
-    for (std::thread& worker : workers_) worker.join();
+    for (std::thread& thread : started_) thread.join();
   }
 
   int threads() const { return threads_; }
@@ -53,7 +57,7 @@ class ThreadPool::Impl {
     if (tasks <= 0) return;
     const std::scoped_lock turn(turn_);
     if (tasks == 1 || threads_ == 1) {
-      for (int64_t task = 0; task < tasks; ++task) run(task);
+      for (int64_t task = 0; task < tasks; ++task) run(task, workers_.front());
       return;
     }
     // The gate is closed and nobody is inside: the job is ours to write.
@@ -87,11 +91,12 @@ class ThreadPool::Impl {
 
   // First its own share, then what others have left.
   void TakeTasks(int thread) {
+    Worker& worker = workers_[static_cast<size_t>(thread)];
     for (int i = 0; i < threads_; ++i) {
       Share& share = shares_[static_cast<size_t>((thread + i) % threads_)];
       while (share.next.load(std::memory_order_relaxed) < share.last) {
         const int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
-        if (task < share.last) (*job_)(task);
+        if (task < share.last) (*job_)(task, worker);
       }
     }
   }
@@ -110,11 +115,12 @@ class ThreadPool::Impl {
 
   const int threads_;
   std::mutex turn_;  // one Run at a time
-  std::vector<std::thread> workers_;
+  std::vector<std::thread> started_;
 
   // Written by Run while the gate is closed and empty; read by workers that found it open.
   const TaskRef* job_ = nullptr;
-  std::vector<Share> shares_;  // by thread, the caller's first
+  std::vector<Share> shares_;    // by thread, the caller's first
+  std::vector<Worker> workers_;  // likewise; each is its thread's during a run
 
   alignas(64) std::atomic<uint32_t> gate_ = kClosed;  // workers inside, and whether more may enter
   alignas(64) std::atomic<uint32_t> generation_ = 0;  // changes when there is something to do

@@ -4,21 +4,36 @@
 
 #include <cstdint>
 #include <memory>
+#include <type_traits>
+
+#include "kernels/aligned_buffer.h"
 
 namespace dyad::kernels {
 
-// A reference to a callable void(int64_t task); not owning, so it costs no allocation.
+// A thread of the pool as a task sees it.
+struct alignas(64) Worker {
+  int index = 0;    // [0, threads)
+  Scratch scratch;  // a task finds nothing of earlier ones in it
+};
+
+// A reference to a callable void(int64_t task) or void(int64_t task, Worker&); not owning, so it
+// costs no allocation.
 class TaskRef {
  public:
   template <typename F>
-  TaskRef(const F& f)  // NOLINT(google-explicit-constructor): made at the call
-      : object_(&f),
-        call_([](const void* object, int64_t task) { (*static_cast<const F*>(object))(task); }) {}
-  void operator()(int64_t task) const { call_(object_, task); }
+  TaskRef(const F& f)  // NOLINT(google-explicit-constructor): made where Run is called
+      : object_(&f), invoke_([](const void* object, int64_t task, Worker& worker) {
+          if constexpr (std::is_invocable_v<const F&, int64_t, Worker&>) {
+            (*static_cast<const F*>(object))(task, worker);
+          } else {
+            (*static_cast<const F*>(object))(task);
+          }
+        }) {}
+  void operator()(int64_t task, Worker& worker) const { invoke_(object_, task, worker); }
 
  private:
   const void* object_;
-  void (*call_)(const void*, int64_t);
+  void (*invoke_)(const void*, int64_t, Worker&);
 };
 
 class ThreadPool {
@@ -41,6 +56,15 @@ class ThreadPool {
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// What a kernel works with: threads, and memory between its runs that belongs to whoever makes the
+// workspace. Several may share a pool. Threads: one at a time.
+struct Workspace {
+  explicit Workspace(ThreadPool& pool) : pool(pool) {}
+
+  ThreadPool& pool;
+  Scratch scratch;
 };
 
 }  // namespace dyad::kernels

@@ -13,9 +13,8 @@ constexpr int64_t kChunkTargets = 768;  // scored in one pass over the head
 constexpr int64_t kGroupRows = 96;  // rows whose logits of one tile exist at once: 96 KiB a thread
 
 template <typename T>
-std::span<T> Scratch(ScratchUse use, int64_t count) {
-  return {reinterpret_cast<T*>(ThreadScratch(use, count * static_cast<int64_t>(sizeof(T)))),
-          static_cast<size_t>(count)};
+std::span<T> Room(Scratch& scratch, ScratchUse use, int64_t count) {
+  return {scratch.Get<T>(use, count), static_cast<size_t>(count)};
 }
 
 // The order of TargetScore::top, and of ranks.
@@ -47,9 +46,9 @@ class TopList {
 class ScorePass {
  public:
   ScorePass(const PackedLinear::Impl& head, ConstRows hidden, std::span<const TargetRow> targets,
-            ThreadPool& pool);
+            Workspace& workspace);
 
-  void ReduceTile(int64_t tile);
+  void ReduceTile(int64_t tile, Scratch& scratch);
   void FinishTarget(int64_t i, TargetScore& score) const;
   int64_t tiles() const { return tiles_; }
 
@@ -65,7 +64,7 @@ class ScorePass {
     return top_.subspan(static_cast<size_t>(tile * top_entries_ + slots_[i].first_top),
                         static_cast<size_t>(targets_[i].top_n));
   }
-  float LogitOf(const TargetRow& target, const float* row) const;
+  float LogitOf(const TargetRow& target, const float* row, Scratch& scratch) const;
 
   const PackedLinear::Impl& head_;
   std::span<const TargetRow> targets_;
@@ -80,14 +79,15 @@ class ScorePass {
 };
 
 ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
-                     std::span<const TargetRow> targets, ThreadPool& pool)
+                     std::span<const TargetRow> targets, Workspace& workspace)
     : head_(head),
       targets_(targets),
       tiles_((head.out_features + kVocabularyTile - 1) / kVocabularyTile) {
   const auto count = static_cast<int64_t>(targets.size());
   const int64_t width = head.in_features;
-  slots_ = Scratch<Slot>(ScratchUse::kTasks, count);
-  const std::span<float> gathered = Scratch<float>(ScratchUse::kSums, count * width);
+  Scratch& scratch = workspace.scratch;
+  slots_ = Room<Slot>(scratch, ScratchUse::kTasks, count);
+  const std::span<float> gathered = Room<float>(scratch, ScratchUse::kSums, count * width);
   for (size_t i = 0; i < targets.size(); ++i) {
     if (i == 0 || targets[i].row != targets[i - 1].row) {
       std::copy_n(hidden.data + targets[i].row * hidden.stride, width,
@@ -97,7 +97,7 @@ ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
     slots_[i] = {.row = rows_ - 1, .first_top = top_entries_};
     top_entries_ += targets[i].top_n;
   }
-  const std::span<float> packed = Scratch<float>(ScratchUse::kRows, rows_ * width);
+  const std::span<float> packed = Room<float>(scratch, ScratchUse::kRows, rows_ * width);
   packed_ = packed.data();
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
@@ -106,14 +106,15 @@ ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
                    RowBlockAt(rows, b), packed.data() + first * width);
     }
   }
-  pool.Run(count, [&](int64_t i) {
+  workspace.pool.Run(count, [&](int64_t i, Worker& worker) {
     Slot& slot = slots_[static_cast<size_t>(i)];
-    slot.logit = LogitOf(targets_[static_cast<size_t>(i)], gathered.data() + slot.row * width);
+    slot.logit = LogitOf(targets_[static_cast<size_t>(i)], gathered.data() + slot.row * width,
+                         worker.scratch);
   });
 
   // One piece of scratch, widest elements first.
-  const std::span<TopEntry> room =
-      Scratch<TopEntry>(ScratchUse::kPartials, tiles_ * (top_entries_ + rows_ + count / 2 + 1));
+  const std::span<TopEntry> room = Room<TopEntry>(scratch, ScratchUse::kPartials,
+                                                  tiles_ * (top_entries_ + rows_ + count / 2 + 1));
   top_ = room.first(static_cast<size_t>(tiles_ * top_entries_));
   static_assert(sizeof(TopEntry) == sizeof(TileSum));
   std::byte* rest = reinterpret_cast<std::byte*>(room.data() + tiles_ * top_entries_);
@@ -123,7 +124,7 @@ ScorePass::ScorePass(const PackedLinear::Impl& head, ConstRows hidden,
 }
 
 // A row of one is packed as it stands, so this is the chain that the tile computes.
-float ScorePass::LogitOf(const TargetRow& target, const float* row) const {
+float ScorePass::LogitOf(const TargetRow& target, const float* row, Scratch& scratch) const {
   float logits[kPanelOutputs] = {};
   const int64_t panel = target.target / kPanelOutputs;
   ContractPanels({.contraction = &head_.contraction(),
@@ -134,16 +135,16 @@ float ScorePass::LogitOf(const TargetRow& target, const float* row) const {
                   .outputs = head_.out_features,
                   .bias = head_.panel_bias(),
                   .epilogue = {}},
-                 {panel, panel + 1});
+                 {panel, panel + 1}, scratch);
   return logits[target.target % kPanelOutputs];
 }
 
-void ScorePass::ReduceTile(int64_t tile) {
+void ScorePass::ReduceTile(int64_t tile, Scratch& scratch) {
   const int64_t first_id = tile * kVocabularyTile;
   const int64_t ids = std::min(kVocabularyTile, head_.out_features - first_id);
   const int64_t first_panel = first_id / kPanelOutputs;
   const std::span<float> logits =
-      Scratch<float>(ScratchUse::kLogits, std::min(kGroupRows, rows_) * kVocabularyTile);
+      Room<float>(scratch, ScratchUse::kLogits, std::min(kGroupRows, rows_) * kVocabularyTile);
   size_t i = 0;
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
@@ -155,7 +156,7 @@ void ScorePass::ReduceTile(int64_t tile) {
                     .outputs = head_.out_features,
                     .bias = head_.panel_bias(),
                     .epilogue = {}},
-                   {first_panel, first_panel + (ids + kPanelOutputs - 1) / kPanelOutputs});
+                   {first_panel, first_panel + (ids + kPanelOutputs - 1) / kPanelOutputs}, scratch);
     const auto logits_of = [&](int64_t row) {
       return std::span<const float>(logits).subspan(
           static_cast<size_t>((row - first) * kVocabularyTile), static_cast<size_t>(ids));
@@ -199,11 +200,13 @@ void ScorePass::FinishTarget(int64_t i, TargetScore& score) const {
 }  // namespace
 
 void ScoreTargets(const PackedLinear& head, ConstRows hidden, std::span<const TargetRow> targets,
-                  std::span<TargetScore> scores, ThreadPool& pool) {
+                  std::span<TargetScore> scores, Workspace& workspace) {
+  ThreadPool& pool = workspace.pool;
   for (size_t first = 0; first < targets.size(); first += kChunkTargets) {
     const size_t count = std::min<size_t>(kChunkTargets, targets.size() - first);
-    ScorePass pass(head.impl(), hidden, targets.subspan(first, count), pool);
-    pool.Run(pass.tiles(), [&](int64_t tile) { pass.ReduceTile(tile); });
+    ScorePass pass(head.impl(), hidden, targets.subspan(first, count), workspace);
+    pool.Run(pass.tiles(),
+             [&](int64_t tile, Worker& worker) { pass.ReduceTile(tile, worker.scratch); });
     pool.Run(static_cast<int64_t>(count),
              [&](int64_t i) { pass.FinishTarget(i, scores[first + static_cast<size_t>(i)]); });
   }

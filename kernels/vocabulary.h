@@ -9,14 +9,10 @@
 #include <vector>
 
 #include "kernels/linear.h"
+#include "kernels/step.h"
 #include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
-
-struct TopEntry {
-  int32_t id = 0;
-  float logprob = 0;
-};
 
 struct TargetScore {
   float logprob = 0;  // logit[target] − log Σ exp(logit)
@@ -34,7 +30,7 @@ struct TargetRow {
 // hidden]). Shapes: hidden [rows, head.in_features()], scores [targets.size()]. Memory: O(threads ·
 // tile); scores[i].top is reused.
 void ScoreTargets(const PackedLinear& head, ConstRows hidden, std::span<const TargetRow> targets,
-                  std::span<TargetScore> scores, ThreadPool& pool);
+                  std::span<TargetScore> scores, Workspace& workspace);
 
 // log Σ exp over each row of logits [rows, vocabulary], with the bits ScoreTargets uses.
 void LogSumExp(ConstRows logits, int64_t rows, int64_t vocabulary, std::span<float> result,

@@ -22,7 +22,7 @@
 #include "server/grpc/rpc_server.h"
 #include "server/grpc/services.h"
 #include "server/signals.h"
-#include "server/text/tokenizer.h"
+#include "server/text/load_tokenizer.h"
 
 namespace dyad {
 namespace {
@@ -76,7 +76,7 @@ absl::Status Check(const Options& options, kernels::ThreadPool& pool) {
   for (const ModelSource& source : options.models) {
     ASSIGN_OR_RETURN(const ModelInfo info,
                      CheckModel(source.folder, OptionsOfModel(options), pool));
-    RETURN_IF_ERROR(Tokenizer::Load(source.folder).status());
+    RETURN_IF_ERROR(LoadTokenizer(source.folder).status());
     std::printf("%s: %s, %lld parameters, %s, digest %s\n", source.name.c_str(),
                 info.architecture.c_str(), static_cast<long long>(info.parameters),
                 info.weight_dtype.c_str(), info.digest.c_str());
@@ -89,7 +89,7 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
   const absl::Time start = absl::Now();
   ModelParts parts;
   ASSIGN_OR_RETURN(parts.loaded, LoadModel(source.folder, OptionsOfModel(options), pool));
-  ASSIGN_OR_RETURN(parts.tokenizer, Tokenizer::Load(source.folder));
+  ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const absl::Duration load_time = absl::Now() - start;
   const ModelInfo& info = parts.loaded.info;

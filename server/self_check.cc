@@ -13,6 +13,7 @@
 #include "kernels/reference/attention.h"
 #include "kernels/reference/linear.h"
 #include "kernels/reference/vocabulary.h"
+#include "kernels/step_arrays.h"
 #include "kernels/vocabulary.h"
 #include "server/base/status_macros.h"
 
@@ -69,7 +70,9 @@ absl::Status CheckLinear(const std::string& name, const LinearSpec& spec, int64_
   kernels::Epilogue epilogue;
   epilogue.activation = activation;
   const kernels::ConstRows rows = {x.data(), spec.in_features};
-  kernels::PackedLinear(spec).Apply(tokens, rows, {y.data(), spec.out_features}, epilogue, pool);
+  kernels::Workspace workspace(pool);
+  kernels::PackedLinear(spec).Apply(tokens, rows, {y.data(), spec.out_features}, epilogue,
+                                    workspace);
   const auto expected = kernels::reference::Linear(spec, tokens, rows, epilogue);
   for (size_t i = 0; i < y.size(); ++i) {
     RETURN_IF_ERROR(Compare(name, y[i], expected.y[i], expected.magnitude[i]));
@@ -116,7 +119,7 @@ struct AlignedBytes {
 
 // A sequence of 19 tokens on two pages, one page out of order, half of each head rotating.
 absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
-  constexpr int64_t kTokens = 19;
+  constexpr int32_t kTokens = 19;
   kernels::AttentionShape shape;
   shape.heads = 2;
   shape.head_size = 16;
@@ -141,9 +144,11 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
   AlignedBytes kv(2 * kernels::KvPageBytes(shape, type));
   std::vector<float> out(static_cast<size_t>(kTokens * width));
   const std::vector<int32_t> pages = {1, 0};
-  const std::vector<kernels::AttentionChunk> chunks = {{0, kTokens, 0, pages}};
-  kernels::PagedAttention(shape, {cos, sin}, {chunks, {}}, qkv, {kv.data(), type},
-                          {out.data(), width}, pool);
+  kernels::StepArrays step;
+  step.AddChunk({0, kTokens, 0, pages});
+  kernels::Workspace workspace(pool);
+  kernels::PagedAttention(shape, {cos, sin}, step.view(), qkv, {kv.data(), type},
+                          {out.data(), width}, workspace);
   const auto expected = kernels::reference::Attention(shape, {cos, sin}, kTokens, qkv, type);
   for (size_t i = 0; i < out.size(); ++i) {
     RETURN_IF_ERROR(Compare("attention", out[i], expected.out[i], expected.magnitude[i]));
@@ -154,7 +159,7 @@ absl::Status CheckAttention(kernels::KvType type, kernels::ThreadPool& pool) {
 // A vocabulary of three tiles, the last one short.
 absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   constexpr int64_t kHidden = 24;
-  constexpr int64_t kVocabulary = 2 * kernels::PackedLinear::kOutputTile + 5;
+  constexpr int64_t kVocabulary = 2 * 256 + 5;
   const std::vector<float> weights = Values(kHidden * kVocabulary);
   const std::vector<float> hidden = Values(kHidden);
   const LinearSpec spec =
@@ -162,7 +167,8 @@ absl::Status CheckVocabulary(kernels::ThreadPool& pool) {
   const kernels::ConstRows rows = {hidden.data(), kHidden};
   const std::vector<kernels::TargetRow> targets = {{0, 3, 2}, {0, kVocabulary - 1, 0}};
   std::vector<kernels::TargetScore> scores(targets.size());
-  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, pool);
+  kernels::Workspace workspace(pool);
+  kernels::ScoreTargets(kernels::PackedLinear(spec), rows, targets, scores, workspace);
   const auto logits = kernels::reference::Linear(spec, 1, rows, {});
   const double log_sum_exp = kernels::reference::LogSumExp(logits.y);
   for (size_t i = 0; i < targets.size(); ++i) {

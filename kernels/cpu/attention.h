@@ -1,4 +1,4 @@
-// The work of a task in attention over pages: storing keys and values of a head, or a block of
+// The work of a task in attention over pages: storing keys and values of a head, or a tile of
 // queries.
 //
 // A page of one layer holds, for each head, keys as [head_size][16] (lanes run over keys) and then,
@@ -37,26 +37,30 @@ struct PageView {
   }
 };
 
-struct AttentionCall {
+// What one run of PagedAttention is about.
+struct AttentionWork {
   const AttentionShape& shape;
   const RotaryTable& rotary;
+  const StepInput& step;
   const QkvRows& qkv;
   KvLayer kv;
   Rows out;
 };
 
-// Stores keys (rotated) and values of one head for every token of the chunk.
-void StoreKeysAndValues(const AttentionCall& call, const AttentionChunk& chunk, int64_t head);
+// Stores keys (rotated) and values of one head for every row of the step, in all its slots.
+void StoreKeysAndValues(const AttentionWork& work, int64_t head);
 
 // Tokens [first, first + count) of a chunk, count in [1, kQueryRows], in heads [first_head,
 // first_head + heads), heads in [1, kTaskHeads].
-struct QueryBlock {
+struct QueryTile {
   int64_t first = 0;
   int64_t count = 0;
   int64_t first_head = 0;
   int64_t heads = 0;
 };
-// Out of a page's memory the block reads the keys of its heads as one piece, and then their values.
-void AttendBlock(const AttentionCall& call, const AttentionChunk& chunk, QueryBlock block);
+// Out of a page's memory the tile reads the keys of its heads as one piece, and then their values.
+// Scratch: kPartials.
+void AttendTile(const AttentionWork& work, const AttentionChunk& chunk, QueryTile tile,
+                Scratch& scratch);
 
 }  // namespace dyad::kernels

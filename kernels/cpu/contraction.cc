@@ -191,14 +191,13 @@ void ContractPanel(const ContractionCall& call, Panel<Weight> panel, const Panel
 constexpr int64_t kWidenOnceBlocks = 3;
 
 template <typename Weight>
-void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel,
-                         const PanelPlace& place) {
+void ContractNarrowPanel(const ContractionCall& call, Panel<Weight> panel, const PanelPlace& place,
+                         Scratch& scratch) {
   if (RowBlockCount(call.tokens) < kWidenOnceBlocks) {
     return ContractPanel<kPanelOutputs>(call, panel, place);
   }
   const int64_t depth = call.contraction->depth();
-  float* wide = reinterpret_cast<float*>(ThreadScratch(
-      ScratchUse::kPanel, depth * kPanelOutputs * static_cast<int64_t>(sizeof(float))));
+  auto* wide = scratch.Get<float>(ScratchUse::kPanel, depth * kPanelOutputs);
   for (int64_t k = 0; k < depth; ++k) {
     for (int64_t n = 0; n < kPanelOutputs; n += kLanes) {
       Store(Widen(panel.weights + k * panel.step + n), wide + k * kPanelOutputs + n);
@@ -234,7 +233,7 @@ Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
 
 // Panel `index`, with the next one where they are a pair before `last` and rows are few. The next
 // index.
-int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
+int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last, Scratch& scratch) {
   const PackedContraction& contraction = *call.contraction;
   const PanelLayout layout = contraction.LayoutOf(index);
   const auto panel = PanelOf<int8_t>(contraction, index);
@@ -246,16 +245,17 @@ int64_t ContractInt8(const ContractionCall& call, int64_t index, int64_t last) {
       return index + 2;
     }
   }
-  ContractNarrowPanel(call, panel, PlaceOf(call, index, kPanelOutputs));
+  ContractNarrowPanel(call, panel, PlaceOf(call, index, kPanelOutputs), scratch);
   return index + 1;
 }
 
 }  // namespace
 
-void ContractPanelsOnTarget(const ContractionCall& call, PanelRange panels) {
+void ContractPanelsOnTarget(const ContractionCall& call, PanelRange panels, Scratch& scratch) {
   const PackedContraction& contraction = *call.contraction;
   if (contraction.type == WeightType::kInt8) {
-    for (int64_t i = panels.first; i < panels.last;) i = ContractInt8(call, i, panels.last);
+    for (int64_t i = panels.first; i < panels.last;)
+      i = ContractInt8(call, i, panels.last, scratch);
     return;
   }
   for (int64_t index = panels.first; index < panels.last; ++index) {
@@ -265,10 +265,10 @@ void ContractPanelsOnTarget(const ContractionCall& call, PanelRange panels) {
         ContractPanel<kPanelOutputs>(call, PanelOf<float>(contraction, index), place);
         break;
       case WeightType::kBfloat16:
-        ContractNarrowPanel(call, PanelOf<hwy::bfloat16_t>(contraction, index), place);
+        ContractNarrowPanel(call, PanelOf<hwy::bfloat16_t>(contraction, index), place, scratch);
         break;
       case WeightType::kFloat16:
-        ContractNarrowPanel(call, PanelOf<hwy::float16_t>(contraction, index), place);
+        ContractNarrowPanel(call, PanelOf<hwy::float16_t>(contraction, index), place, scratch);
         break;
       case WeightType::kInt8:
         break;
@@ -309,8 +309,8 @@ namespace dyad::kernels {
 HWY_EXPORT(ContractPanelsOnTarget);
 HWY_EXPORT(FinishRowsOnTarget);
 
-void ContractPanels(const ContractionCall& call, PanelRange panels) {
-  HWY_DYNAMIC_DISPATCH(ContractPanelsOnTarget)(call, panels);
+void ContractPanels(const ContractionCall& call, PanelRange panels, Scratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(ContractPanelsOnTarget)(call, panels, scratch);
 }
 
 void FinishRows(const FinishCall& call, RowBlock rows) {

@@ -130,8 +130,8 @@ struct ContractionCall {
 };
 
 // Computes the outputs of `panels` for all rows of the call, epilogue included. One thread; several
-// may work on disjoint panels of a call.
-void ContractPanels(const ContractionCall& call, PanelRange panels);
+// may work on disjoint panels of a call. Scratch: kPanel.
+void ContractPanels(const ContractionCall& call, PanelRange panels, Scratch& scratch);
 
 // y[t, :] = activation(sum[t, :] + bias) + residual[t, :] over `features` columns, for rows of
 // `rows`.

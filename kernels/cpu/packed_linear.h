@@ -12,8 +12,8 @@ class PackedLinear::Impl {
  public:
   Impl(const LinearSpec& spec, ThreadPool* pool);
 
-  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue, ThreadPool& pool) const;
-  void ApplyRange(int64_t tokens, ConstRows x, int64_t first, int64_t count, Rows y) const;
+  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+             Workspace& workspace) const;
 
   // The contraction of a fused layer: it has just one, which covers every output. And its bias in
   // panel order, and the call for rows that are packed later.
@@ -29,7 +29,7 @@ class PackedLinear::Impl {
 
  private:
   void ApplyInSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                    ThreadPool& pool) const;
+                    Workspace& workspace) const;
 
   std::vector<PackedContraction> contractions_;
   bool fused_ = false;             // one contraction writes every output, epilogue included

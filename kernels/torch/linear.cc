@@ -218,11 +218,11 @@ ThreadPool& PoolOf(int threads) {
 
 at::Tensor Apply(const PackedLinear& packed, const at::Tensor& rows, Activation activation) {
   constexpr int kMaxThreads = 256;  // of a pool
-  ThreadPool& pool = PoolOf(std::clamp(at::get_num_threads(), 1, kMaxThreads));
+  Workspace workspace(PoolOf(std::clamp(at::get_num_threads(), 1, kMaxThreads)));
   at::Tensor y = at::empty({rows.size(0), packed.out_features()}, at::kFloat);
   packed.Apply(rows.size(0), {rows.data_ptr<float>(), rows.stride(0)},
                {y.data_ptr<float>(), packed.out_features()},
-               {.activation = activation, .residual = {}}, pool);
+               {.activation = activation, .residual = {}}, workspace);
   return y;
 }
 

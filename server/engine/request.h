@@ -84,4 +84,10 @@ class TokenSink {
   virtual void OnEnd(const Outcome& outcome) = 0;
 };
 
+// One sequence to submit. The sink must outlive its OnEnd.
+struct Submission {
+  Request request;
+  TokenSink* sink = nullptr;
+};
+
 }  // namespace dyad::engine

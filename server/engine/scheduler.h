@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "server/engine/engine.h"
+#include "server/engine/engine_options.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/row_trie.h"

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "server/engine/engine.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/request.h"
 

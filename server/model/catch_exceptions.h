@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "server/model/message_text.h"
+#include "server/base/message_text.h"
 
 namespace dyad {
 

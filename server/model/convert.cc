@@ -11,8 +11,8 @@
 
 #include "absl/status/status.h"
 #include "kernels/float16.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {
@@ -169,10 +169,6 @@ bool UsableInPlace(const StoredTensor& tensor, WeightType type) {
 }
 
 }  // namespace
-
-std::string TensorText(const NamedTensor& tensor) {
-  return Text(tensor.stored->file, ": tensor ", tensor.name);
-}
 
 std::string_view WeightTypeName(WeightType type) {
   switch (type) {

@@ -5,26 +5,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/linear.h"
 #include "kernels/thread_pool.h"
-#include "server/model/checkpoint.h"
-#include "server/model/load_model.h"
-#include "server/model/stored_tensor.h"
+#include "server/checkpoint/stored_tensor.h"
+#include "server/model/model_options.h"
 
 namespace dyad {
 
-// A tensor under the name that its file gives it.
-struct NamedTensor {
-  std::string name;
-  const StoredTensor* stored = nullptr;
-};
-
-std::string TensorText(const NamedTensor& tensor);  // "FILE: tensor NAME"
 std::string_view WeightTypeName(kernels::WeightType type);
 
 // The type in which a weight matrix is kept: the one asked for, or the stored one; float64 becomes

@@ -8,9 +8,9 @@
 
 #include "kernels/float16.h"
 #include "kernels/int8.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {

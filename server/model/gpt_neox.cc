@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "c10/core/InferenceMode.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
-#include "server/model/message_text.h"
 #include "server/model/rotary.h"
 #include "server/model/tensor_rows.h"
 
@@ -58,8 +58,8 @@ class GptNeox final : public Network {
     inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                             kernels::ThreadPool& pool) override;
+  kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache, StepClock& clock,
+                             kernels::Workspace& workspace) override;
 
  private:
   absl::StatusOr<GptNeoxLayer> LoadLayer(LoadContext& context, int64_t index) const;
@@ -79,10 +79,11 @@ class GptNeox final : public Network {
   at::Tensor hidden_, normed_, attended_, qkv_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                    kernels::ThreadPool& pool) {
+kernels::ConstRows GptNeox::Forward(const kernels::StepInput& step, const KvCache& cache,
+                                    StepClock& clock, kernels::Workspace& workspace) {
+  kernels::ThreadPool& pool = workspace.pool;
   const c10::InferenceMode inference;
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(step.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
   const at::Tensor h = first(hidden_), a = first(normed_), attended = first(attended_);
   const at::Tensor qkv = first(qkv_), inner = first(inner_);
@@ -95,7 +96,7 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
                                   3 * head_size};
   const bool parallel = config_.residual == Residual::kParallel;
 
-  tokens_.embedding.Copy(batch.ids, 0, h);  // [rows, hidden]
+  tokens_.embedding.Copy(step.ids, 0, h);  // [rows, hidden]
   clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -104,22 +105,22 @@ kernels::ConstRows GptNeox::Forward(const FlatBatch& batch, const KvCache& cache
 
     layer.input_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.query_key_value.Apply(a, qkv, Activation::kNone, pool);  // [rows, 3 hidden]
+    layer.query_key_value.Apply(a, qkv, Activation::kNone, workspace);  // [rows, 3 hidden]
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, rotary_.table(), batch.attention, heads, kv,
-                            WriteRows(attended), pool);  // [rows, hidden]
+    kernels::PagedAttention(shape_.attention, rotary_.table(), step, heads, kv, WriteRows(attended),
+                            workspace);  // [rows, hidden]
     clock.Mark(StepPart::kAttention);
 
     // Parallel: both branches read the layer's input. Serial: the second reads the first one's
     // result.
     if (parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.dense.Add(attended, h, pool);  // [rows, hidden]
+    layer.dense.Add(attended, h, workspace);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);
     if (!parallel) layer.post_attention_layernorm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.dense_h_to_4h.Apply(a, inner, config_.activation, pool);  // [rows, ffn]
-    layer.dense_4h_to_h.Add(inner, h, pool);                        // [rows, hidden]
+    layer.dense_h_to_4h.Apply(a, inner, config_.activation, workspace);  // [rows, ffn]
+    layer.dense_4h_to_h.Add(inner, h, workspace);                        // [rows, hidden]
     clock.Mark(StepPart::kFeedForward);
   }
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "server/model/config.h"
+#include "server/model/gpt_neox_config.h"
 #include "server/model/load_context.h"
 #include "server/model/network.h"
 

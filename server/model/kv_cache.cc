@@ -11,7 +11,7 @@
 #include <limits>
 #include <utility>
 
-#include "server/model/message_text.h"
+#include "server/base/message_text.h"
 
 namespace dyad {
 

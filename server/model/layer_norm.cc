@@ -5,9 +5,9 @@
 #include <cmath>
 #include <utility>
 
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {

@@ -8,9 +8,9 @@
 #include "ATen/core/Tensor.h"
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_join.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {
@@ -172,22 +172,22 @@ absl::StatusOr<Linear> Pack(LoadContext& context, const FoundLinear& linear, Wei
 }  // namespace
 
 void Linear::Apply(const at::Tensor& x, const at::Tensor& y, kernels::Activation activation,
-                   kernels::ThreadPool& pool) const {
+                   kernels::Workspace& workspace) const {
   packed_->Apply(x.size(0), ReadRows(x), WriteRows(y), {.activation = activation, .residual = {}},
-                 pool);
+                 workspace);
 }
 
-void Linear::Add(const at::Tensor& x, const at::Tensor& y, kernels::ThreadPool& pool) const {
+void Linear::Add(const at::Tensor& x, const at::Tensor& y, kernels::Workspace& workspace) const {
   packed_->Apply(x.size(0), ReadRows(x), WriteRows(y),
-                 {.activation = kernels::Activation::kNone, .residual = ReadRows(y)}, pool);
+                 {.activation = kernels::Activation::kNone, .residual = ReadRows(y)}, workspace);
 }
 
 void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& results,
-                   kernels::ThreadPool& pool) {
+                   kernels::Workspace& workspace) {
   std::array<kernels::LinearOutput, 3> outputs;
   for (size_t i = 0; i < results.size(); ++i)
     outputs[i] = {results[i].layer.packed(), WriteRows(results[i].y)};
-  kernels::ApplyTogether(x.size(0), ReadRows(x), outputs, pool);
+  kernels::ApplyTogether(x.size(0), ReadRows(x), outputs, workspace);
 }
 
 absl::StatusOr<Linear> LoadLinear(LoadContext& context, const std::string& path, LinearSize size,

@@ -36,9 +36,9 @@ class Linear {
 
   // y = activation(x Wᵀ + bias). Shapes: x [rows, in], y [rows, out], float32, rows contiguous.
   void Apply(const at::Tensor& x, const at::Tensor& y, kernels::Activation activation,
-             kernels::ThreadPool& pool) const;
+             kernels::Workspace& workspace) const;
   // y = x Wᵀ + bias + y
-  void Add(const at::Tensor& x, const at::Tensor& y, kernels::ThreadPool& pool) const;
+  void Add(const at::Tensor& x, const at::Tensor& y, kernels::Workspace& workspace) const;
 
   const kernels::PackedLinear* packed() const { return packed_.get(); }
 
@@ -52,7 +52,7 @@ struct LinearResult {
   const at::Tensor& y;
 };
 void ApplyTogether(const at::Tensor& x, const std::array<LinearResult, 3>& results,
-                   kernels::ThreadPool& pool);
+                   kernels::Workspace& workspace);
 
 // Takes the tensors of the layer at `path`, and writes the layer into the tally.
 // Errors: InvalidArgument: tensors missing, of another kind than structured_linear says or of wrong

@@ -13,9 +13,10 @@
 
 #include "kernels/linear.h"
 #include "kernels/thread_pool.h"
-#include "server/model/load_model.h"
+#include "server/checkpoint/tensor_source.h"
+#include "server/model/model_info.h"
+#include "server/model/model_options.h"
 #include "server/model/structured_linear.h"
-#include "server/model/tensor_source.h"
 
 namespace dyad {
 

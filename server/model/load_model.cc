@@ -4,19 +4,17 @@
 #include <algorithm>
 #include <future>
 #include <utility>
-#include <variant>
 
 #include "ATen/Parallel.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
+#include "server/checkpoint/checkpoint.h"
+#include "server/checkpoint/digest.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/checkpoint.h"
 #include "server/model/config.h"
-#include "server/model/digest.h"
-#include "server/model/gpt_neox.h"
+#include "server/model/convert.h"
 #include "server/model/load_context.h"
-#include "server/model/message_text.h"
 #include "server/model/network_model.h"
-#include "server/model/opt.h"
 
 namespace dyad {
 namespace {
@@ -30,8 +28,7 @@ struct LoadedNetwork {
 absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Checkpoint& checkpoint,
                                           const ModelOptions& options, LoadPass pass,
                                           kernels::ThreadPool& pool) {
-  const bool opt = std::holds_alternative<OptConfig>(config.network);
-  TensorSource tensors(checkpoint, opt ? "model." : "gpt_neox.");
+  TensorSource tensors(checkpoint, std::string(config.architecture->tensor_root));
   LoadContext context{.tensors = tensors,
                       .structured = config.structured_linear,
                       .dyad_dim = config.dyad_dim,
@@ -41,9 +38,7 @@ absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Check
                       .tally = {},
                       .linear_paths = {}};
   LoadedNetwork loaded;
-  ASSIGN_OR_RETURN(loaded.network,
-                   opt ? LoadOpt(std::get<OptConfig>(config.network), context)
-                       : LoadGptNeox(std::get<GptNeoxConfig>(config.network), context));
+  ASSIGN_OR_RETURN(loaded.network, config.architecture->load(config.network, context));
   RETURN_IF_ERROR(tensors.RefuseTheRest());
   RETURN_IF_ERROR(config.structured_linear.RefuseUnusedKeys(context.linear_paths));
   loaded.tally = std::move(context.tally);
@@ -60,8 +55,7 @@ std::string MainType(const LoadTally& tally) {
 
 ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
                    std::string digest) {
-  const bool opt = std::holds_alternative<OptConfig>(config.network);
-  return {.architecture = opt ? "opt" : "gpt_neox",
+  return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
           .weight_dtype = MainType(tally),
           .kv_dtype = kv_dtype == kernels::KvType::kBfloat16 ? "bfloat16" : "float32",

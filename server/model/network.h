@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "kernels/attention.h"
 #include "kernels/linear.h"
@@ -11,13 +10,6 @@
 #include "server/model/step_clock.h"
 
 namespace dyad {
-
-// Tokens of many sequences in one list of rows, as engine::Batch.
-struct FlatBatch {
-  std::span<const int32_t> ids;        // [rows]
-  std::span<const int32_t> positions;  // [rows]; in their sequences
-  kernels::AttentionWork attention;    // where their keys and values go, and what they look at
-};
 
 struct NetworkShape {
   int64_t vocab_size = 0;
@@ -36,8 +28,8 @@ class Network {
   // Allocates the activations of batches of up to `rows`. Once, before Forward.
   virtual void Prepare(int64_t rows) = 0;
   // The states that the head reads: [rows, head size], valid until the next call.
-  virtual kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                     kernels::ThreadPool& pool) = 0;
+  virtual kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache,
+                                     StepClock& clock, kernels::Workspace& workspace) = 0;
 };
 
 }  // namespace dyad

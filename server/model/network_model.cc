@@ -5,9 +5,9 @@
 #include <span>
 #include <utility>
 
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {
@@ -18,6 +18,10 @@ engine::ModelLimits Limits(const NetworkShape& shape, const KvCache& cache, Step
           .kv_pages = cache.pages(),
           .max_batch_tokens = bounds.max_batch_tokens,
           .max_logit_rows = bounds.max_logit_rows};
+}
+
+kernels::StepArrays::Tokens TokensOf(const engine::Chunk& chunk) {
+  return {chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages};
 }
 
 absl::Status Broken(std::string_view what, int64_t value, std::string_view expected) {
@@ -32,7 +36,7 @@ NetworkModel::NetworkModel(std::unique_ptr<Network> network, KvCache cache, Step
       cache_(std::move(cache)),
       limits_(Limits(network_->shape(), cache_, bounds)),
       cost_(cost),
-      pool_(pool),
+      workspace_(pool),
       logits_(int64_t{bounds.max_logit_rows} * network_->shape().vocab_size *
               int64_t{sizeof(float)}),
       found_(bounds.max_batch_tokens + bounds.max_logit_rows),
@@ -83,16 +87,16 @@ absl::Status NetworkModel::CheckChunk(const engine::Chunk& chunk) const {
   return absl::OkStatus();
 }
 
-// REQUIRES: positions_ are those of the batch.
+// REQUIRES: step_ has the positions of the batch.
 absl::Status NetworkModel::CheckStore(const engine::Chunk& store) const {
-  const auto rows = static_cast<int64_t>(positions_.size());
+  const auto rows = static_cast<int64_t>(step_.positions.size());
   if (store.first_row < 0 || store.tokens < 1 || store.tokens > rows - store.first_row) {
     return Broken("end of a store", int64_t{store.first_row} + store.tokens,
                   Text("at most ", rows));
   }
   RETURN_IF_ERROR(CheckChunk(store));
   for (int32_t i = 0; i < store.tokens; ++i) {
-    const int32_t position = positions_[store.first_row + i];
+    const int32_t position = step_.positions[store.first_row + i];
     if (store.first_position + i != position) {
       return Broken("position in a store", store.first_position + i, Text(position));
     }
@@ -141,8 +145,9 @@ void NetworkModel::ComputeLogits(const engine::Batch& batch, kernels::ConstRows 
     std::copy_n(hidden.data + batch.logit_rows[i] * hidden.stride, width, &picked_[i * width]);
   }
   auto* logits = logits_.as<float>();
-  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, pool_);
-  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_, pool_);
+  head.Apply(count, {picked_.data(), width}, {logits, limits_.vocab_size}, {}, workspace_);
+  kernels::LogSumExp({logits, limits_.vocab_size}, count, limits_.vocab_size, log_sum_exp_,
+                     workspace_.pool);
 }
 
 void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows hidden) {
@@ -157,7 +162,7 @@ void NetworkModel::ComputeScores(const engine::Batch& batch, kernels::ConstRows 
     scores_.resize(targets_.size());
   }
   const std::span<kernels::TargetScore> found = std::span(found_).first(targets_.size());
-  kernels::ScoreTargets(network_->head(), hidden, targets_, found, pool_);
+  kernels::ScoreTargets(network_->head(), hidden, targets_, found, workspace_);
   // Copied because the engine's types do not know the kernels'; `top` keeps its memory from step to
   // step.
   for (size_t i = 0; i < found.size(); ++i) {
@@ -176,20 +181,15 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
   RETURN_IF_ERROR(CheckWanted(batch));
   return CatchExceptions("step", [&]() -> absl::StatusOr<engine::StepResult> {
     if (batch.ids.empty()) return engine::StepResult();
-    positions_.clear();
-    chunks_.clear();
-    stores_.clear();
-    for (const engine::Chunk& chunk : batch.chunks) {
-      chunks_.push_back({chunk.first_row, chunk.tokens, chunk.first_position, chunk.pages});
-      for (int32_t i = 0; i < chunk.tokens; ++i) positions_.push_back(chunk.first_position + i);
-    }
+    step_.Clear();
+    step_.ids = batch.ids;
+    for (const engine::Chunk& chunk : batch.chunks) step_.AddChunk(TokensOf(chunk));
     for (const engine::Chunk& store : batch.stores) {
       RETURN_IF_ERROR(CheckStore(store));
-      stores_.push_back({store.first_row, store.tokens, store.first_position, store.pages});
+      step_.AddStore(TokensOf(store));
     }
     clock_.Start();
-    const kernels::ConstRows hidden =
-        network_->Forward({batch.ids, positions_, {chunks_, stores_}}, cache_, clock_, pool_);
+    const kernels::ConstRows hidden = network_->Forward(step_.view(), cache_, clock_, workspace_);
     ComputeLogits(batch, hidden);
     ComputeScores(batch, hidden);
     clock_.Mark(engine::StepPart::kHead);

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/aligned_buffer.h"
+#include "kernels/step_arrays.h"
 #include "kernels/thread_pool.h"
 #include "kernels/vocabulary.h"
 #include "server/engine/model.h"
@@ -53,12 +54,11 @@ class NetworkModel final : public engine::Model {
   const KvCache cache_;
   const engine::ModelLimits limits_;
   const engine::StepCost cost_;
-  kernels::ThreadPool& pool_;
+  kernels::Workspace workspace_;
 
   // Of the current step.
   StepClock clock_;
-  std::vector<int32_t> positions_;  // [rows]
-  std::vector<kernels::AttentionChunk> chunks_, stores_;
+  kernels::StepArrays step_;
   std::vector<float> picked_;                // [logit_rows, head size]
   kernels::AlignedBuffer logits_;            // [max_logit_rows, vocab_size]
   std::vector<float> log_sum_exp_;           // [logit_rows]

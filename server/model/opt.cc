@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "c10/core/InferenceMode.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/arena.h"
 #include "server/model/embedding.h"
 #include "server/model/layer_norm.h"
 #include "server/model/linear.h"
-#include "server/model/message_text.h"
 #include "server/model/tensor_rows.h"
 
 namespace dyad {
@@ -61,8 +61,8 @@ class Opt final : public Network {
     inner_ = arena_.Take(config_.ffn_size);
   }
 
-  kernels::ConstRows Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                             kernels::ThreadPool& pool) override;
+  kernels::ConstRows Forward(const kernels::StepInput& step, const KvCache& cache, StepClock& clock,
+                             kernels::Workspace& workspace) override;
 
  private:
   absl::StatusOr<OptLayer> LoadLayer(LoadContext& context, int64_t index) const;
@@ -82,10 +82,11 @@ class Opt final : public Network {
   at::Tensor embedded_, hidden_, normed_, query_, key_, value_, inner_;  // [max rows, …]
 };
 
-kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, StepClock& clock,
-                                kernels::ThreadPool& pool) {
+kernels::ConstRows Opt::Forward(const kernels::StepInput& step, const KvCache& cache,
+                                StepClock& clock, kernels::Workspace& workspace) {
+  kernels::ThreadPool& pool = workspace.pool;
   const c10::InferenceMode inference;
-  const auto rows = static_cast<int64_t>(batch.ids.size());
+  const auto rows = static_cast<int64_t>(step.ids.size());
   const auto first = [rows](const at::Tensor& tensor) { return tensor.narrow(0, 0, rows); };
   // Views of the rows in use. `a` holds normed states, then what attention gives.
   const at::Tensor embedded = first(embedded_), h = first(hidden_), a = first(normed_);
@@ -93,9 +94,9 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
   const kernels::QkvRows qkv = {ReadRows(q), ReadRows(k), ReadRows(v), shape_.attention.head_size};
   const bool norm_before = config_.norm_order == NormOrder::kBeforeBlock;
 
-  tokens_.embedding.Copy(batch.ids, 0, project_in_ ? embedded : h);           // [rows, embed]
-  if (project_in_) project_in_->Apply(embedded, h, Activation::kNone, pool);  // [rows, hidden]
-  positions_.Add(batch.positions, kPositionOffset, h);                        // [rows, hidden]
+  tokens_.embedding.Copy(step.ids, 0, project_in_ ? embedded : h);                 // [rows, embed]
+  if (project_in_) project_in_->Apply(embedded, h, Activation::kNone, workspace);  // [rows, hidden]
+  positions_.Add(step.positions, kPositionOffset, h);                              // [rows, hidden]
   clock.Mark(StepPart::kEmbedding);
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -105,18 +106,18 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
     if (norm_before) layer.self_attn_layer_norm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
     ApplyTogether(norm_before ? a : h, {{{layer.q_proj, q}, {layer.k_proj, k}, {layer.v_proj, v}}},
-                  pool);  // [rows, hidden] each
+                  workspace);  // [rows, hidden] each
     clock.Mark(StepPart::kProjections);
-    kernels::PagedAttention(shape_.attention, {}, batch.attention, qkv, kv, WriteRows(a), pool);
+    kernels::PagedAttention(shape_.attention, {}, step, qkv, kv, WriteRows(a), workspace);
     clock.Mark(StepPart::kAttention);
-    layer.out_proj.Add(a, h, pool);  // [rows, hidden]
+    layer.out_proj.Add(a, h, workspace);  // [rows, hidden]
     clock.Mark(StepPart::kProjections);
     if (!norm_before) layer.self_attn_layer_norm.Apply(h, h, pool);  // [rows, hidden]
 
     if (norm_before) layer.final_layer_norm.Apply(h, a, pool);  // [rows, hidden]
     clock.Mark(StepPart::kNorm);
-    layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, pool);  // [rows, ffn]
-    layer.fc2.Add(inner, h, pool);                                          // [rows, hidden]
+    layer.fc1.Apply(norm_before ? a : h, inner, config_.activation, workspace);  // [rows, ffn]
+    layer.fc2.Add(inner, h, workspace);                                          // [rows, hidden]
     clock.Mark(StepPart::kFeedForward);
     if (!norm_before) layer.final_layer_norm.Apply(h, h, pool);  // [rows, hidden]
   }
@@ -125,7 +126,7 @@ kernels::ConstRows Opt::Forward(const FlatBatch& batch, const KvCache& cache, St
   if (final_layer_norm_) final_layer_norm_->Apply(h, h, pool);  // [rows, hidden]
   clock.Mark(StepPart::kNorm);
   if (!project_out_) return ReadRows(h);
-  project_out_->Apply(h, embedded, Activation::kNone, pool);  // [rows, embed]
+  project_out_->Apply(h, embedded, Activation::kNone, workspace);  // [rows, embed]
   return ReadRows(embedded);
 }
 

@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "server/model/config.h"
 #include "server/model/load_context.h"
 #include "server/model/network.h"
+#include "server/model/opt_config.h"
 
 namespace dyad {
 

@@ -8,9 +8,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "nlohmann/json.hpp"
+#include "server/base/json.h"
+#include "server/base/json_fields.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/model/json_fields.h"
-#include "server/model/message_text.h"
 
 namespace dyad {
 namespace {

@@ -1,58 +1,25 @@
-// Reading and checking; nlohmann's parser is told not to throw, and every type is asked for first.
+// Reading and checking: every type is asked for before a value is taken.
 #include "server/text/json_file.h"
 
-#include <algorithm>
 #include <fstream>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/json.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/text/tokenizer_spec.h"
-#include "server/text/utf8.h"
 
 namespace dyad {
 namespace {
 
 using nlohmann::json;
 
-constexpr int kMaxNesting = 32;
-constexpr size_t kMaxQuotedBytes = 60;
-
-// Deepest nesting of brackets outside of strings. Right for well-formed JSON; the parser refuses
-// the rest.
-int Nesting(std::string_view text) {
-  int depth = 0;
-  int deepest = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '[' || c == '{') {
-      deepest = std::max(deepest, ++depth);
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return deepest;
-}
+constexpr JsonBounds kBounds = {.max_bytes = kMaxTokenizerFileBytes, .max_depth = 32};
 
 const json& Null() {
   static const json& null = *new json(nullptr);
   return null;
-}
-
-// What an error says was found: the value if it is short to tell, its type otherwise.
-std::string Describe(const json& value) {
-  if (value.is_null()) return "absent or null";
-  if (value.is_object()) return absl::StrCat("an object of ", value.size(), " keys");
-  if (value.is_array()) return absl::StrCat("a list of ", value.size(), " elements");
-  const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  if (text.size() <= kMaxQuotedBytes) return text;
-  return absl::StrCat(ToValidText(text.substr(0, kMaxQuotedBytes)).text, "...");
 }
 
 }  // namespace
@@ -127,24 +94,15 @@ absl::Status JsonValue::IsObject() const {
 }
 
 absl::Status JsonValue::Mismatch(std::string_view expected) const {
-  return absl::InvalidArgumentError(
-      absl::StrCat(where_, " is ", Describe(*value_), "; expected ", std::string(expected)));
+  return absl::InvalidArgumentError(Text(
+      where_, " is ", is_null() ? "absent or null" : JsonText(*value_), "; expected ", expected));
 }
 
 absl::StatusOr<JsonFile> JsonFile::Read(const std::filesystem::path& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
   const std::string name = path.filename().string();
-  if (const int nesting = Nesting(text); nesting > kMaxNesting) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, " is nested ", nesting, " deep; at most ", kMaxNesting, " is read"));
-  }
-  json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat(name, " is not valid JSON"));
-  }
-  JsonFile file(std::move(document), name);
-  RETURN_IF_ERROR(file.root().IsObject());
-  return file;
+  ASSIGN_OR_RETURN(json document, ParseJsonObject(text, name, kBounds));
+  return JsonFile(std::move(document), name);
 }
 
 }  // namespace dyad

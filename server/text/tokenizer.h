@@ -1,9 +1,7 @@
-// Byte-level BPE as OPT, GPT-2 and GPT-NeoX use it: text <-> token ids, equal to the reference
-// tokenizers on every input. Contract and reasons: server/text/README.md.
+// Text <-> token ids. Contract and reasons: server/text/README.md.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -35,12 +33,6 @@ struct Encoding {
 // Immutable; any number of threads.
 class Tokenizer {
  public:
-  // Reads tokenizer.json, or vocab.json + merges.txt (+ special_tokens_map.json,
-  // tokenizer_config.json).
-  // Returns null if the folder has neither. Errors: InvalidArgument naming file, key, found,
-  // expected: also for a pre-tokenizer, normaliser or model kind that is not supported.
-  static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& folder);
-
   virtual ~Tokenizer() = default;
 
   // `text` is UTF-8; InvalidArgument names the offset of the first bad byte.

@@ -71,9 +71,9 @@ class OurLayers {
     x_ = RandomFloats(tokens * choice_.in);
     y_.resize(static_cast<size_t>(tokens * choice_.out));
   }
-  void Forward(int64_t call, kernels::ThreadPool& pool) {
-    layers_[static_cast<size_t>(call) % layers_.size()].Apply(tokens_, {x_.data(), choice_.in},
-                                                              {y_.data(), choice_.out}, {}, pool);
+  void Forward(int64_t call, kernels::Workspace& workspace) {
+    layers_[static_cast<size_t>(call) % layers_.size()].Apply(
+        tokens_, {x_.data(), choice_.in}, {y_.data(), choice_.out}, {}, workspace);
   }
 
  private:
@@ -87,10 +87,10 @@ class OurLayers {
 // cores.
 constexpr auto kTorchRest = std::chrono::milliseconds(150);
 
-double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::ThreadPool& pool) {
+double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::Workspace& workspace) {
   ours.SetTokens(tokens);
   torch.SetTokens(tokens);
-  const auto forward = [&](int64_t call) { ours.Forward(call, pool); };
+  const auto forward = [&](int64_t call) { ours.Forward(call, workspace); };
   Batches our_batches(forward);
   const auto pairs = TimePairs([&](int64_t call) { torch.Forward(call); },
                                [&] {
@@ -110,10 +110,11 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
   const double bytes = count * static_cast<double>(kernels::WeightBytes(choice.type));
   OurLayers ours(choice);
   StreamingRead read(kStreamBytes, pool);
+  kernels::Workspace workspace(pool);
   for (const int64_t rows : tokens) {
     ours.SetTokens(rows);
     const double flops = 2 * count * static_cast<double>(rows);
-    const auto pairs = TimePairs([&](int64_t call) { ours.Forward(call, pool); },
+    const auto pairs = TimePairs([&](int64_t call) { ours.Forward(call, workspace); },
                                  [&] { return read.BytesPerSecond(); });
     const double seconds = BestSeconds(pairs);
     results.push_back(
@@ -135,9 +136,9 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
   const auto dense = TorchDense(shape, pool.threads());
   const auto reference = choice.variant.has_value() ? TorchDyad(shape, pool.threads()) : nullptr;
   for (LinearResult& result : results) {
-    result.over_torch_dense = SpeedUp(ours, *dense, result.tokens, pool);
+    result.over_torch_dense = SpeedUp(ours, *dense, result.tokens, workspace);
     if (reference == nullptr) continue;
-    result.over_torch_reference = SpeedUp(ours, *reference, result.tokens, pool);
+    result.over_torch_reference = SpeedUp(ours, *reference, result.tokens, workspace);
   }
   return results;
 }

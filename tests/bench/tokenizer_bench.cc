@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/text/tokenizer.h"
+#include "server/text/load_tokenizer.h"
 
 namespace {
 
@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   const Clock::time_point start = Clock::now();
-  const auto loaded = dyad::Tokenizer::Load(argv[1]);
+  const auto loaded = dyad::LoadTokenizer(argv[1]);
   if (!loaded.ok() || *loaded == nullptr) {
     std::fprintf(stderr, "%s: %s\n", argv[1], loaded.status().ToString().c_str());
     return 1;

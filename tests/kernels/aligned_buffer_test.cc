@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <thread>
 
 namespace dyad::kernels {
 namespace {
@@ -52,22 +51,21 @@ TEST(AlignedBufferTest, KeptOnesLieSideBySideOnHugePages) {
   EXPECT_EQ(AlignedBuffer::Kept(0).as<float>(), nullptr);
 }
 
-TEST(ThreadScratchTest, StaysUntilMoreIsNeeded) {
-  std::byte* first = ThreadScratch(ScratchUse::kRows, 1000);
-  EXPECT_EQ(ThreadScratch(ScratchUse::kRows, 10), first);
-  EXPECT_EQ(ThreadScratch(ScratchUse::kRows, 1000), first);
-  std::byte* larger = ThreadScratch(ScratchUse::kRows, 100000);
+TEST(ScratchTest, StaysUntilMoreIsNeeded) {
+  Scratch scratch;
+  auto* first = scratch.Get<std::byte>(ScratchUse::kRows, 1000);
+  EXPECT_EQ(scratch.Get<std::byte>(ScratchUse::kRows, 10), first);
+  EXPECT_EQ(scratch.Get<double>(ScratchUse::kRows, 125), reinterpret_cast<double*>(first));
+  auto* larger = scratch.Get<std::byte>(ScratchUse::kRows, 100000);
   std::memset(larger, 0, 100000);
-  EXPECT_EQ(ThreadScratch(ScratchUse::kRows, 1000), larger);
+  EXPECT_EQ(scratch.Get<std::byte>(ScratchUse::kRows, 1000), larger);
 }
 
-TEST(ThreadScratchTest, UsesAndThreadsAreApart) {
-  std::byte* rows = ThreadScratch(ScratchUse::kRows, 64);
-  EXPECT_NE(ThreadScratch(ScratchUse::kSums, 64), rows);
-  std::byte* elsewhere = nullptr;
-  std::thread([&] { elsewhere = ThreadScratch(ScratchUse::kRows, 64); }).join();
-  EXPECT_NE(elsewhere, nullptr);
-  EXPECT_NE(elsewhere, rows);
+TEST(ScratchTest, UsesAndOwnersAreApart) {
+  Scratch scratch, other;
+  auto* rows = scratch.Get<float>(ScratchUse::kRows, 16);
+  EXPECT_NE(scratch.Get<float>(ScratchUse::kSums, 16), rows);
+  EXPECT_NE(other.Get<float>(ScratchUse::kRows, 16), rows);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "kernels/reference/attention.h"
+#include "kernels/step_arrays.h"
 #include "tests/kernels/sample_layers.h"
 
 namespace dyad::kernels {
@@ -81,14 +82,15 @@ std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>
   std::iota(table.rbegin(), table.rend(), 0);
   Pages pages(sequence.shape, count, type);
   ThreadPool pool(threads);
+  Workspace workspace(pool);
   std::vector<float> out(static_cast<size_t>(sequence.tokens * sequence.OutWidth()), NAN);
   int64_t first = 0;
   for (const int64_t size : sizes) {
-    const AttentionChunk chunk = {
-        .first_row = 0, .tokens = size, .first_position = first, .pages = table};
-    PagedAttention(sequence.shape, sequence.rotary(), {{&chunk, 1}, {}}, sequence.RowsFrom(first),
+    StepArrays step;
+    step.AddChunk({0, static_cast<int32_t>(size), static_cast<int32_t>(first), table});
+    PagedAttention(sequence.shape, sequence.rotary(), step.view(), sequence.RowsFrom(first),
                    pages.layer, {out.data() + first * sequence.OutWidth(), sequence.OutWidth()},
-                   pool);
+                   workspace);
     first += size;
   }
   return out;
@@ -181,16 +183,19 @@ TEST_P(AttentionTest, NeighboursDoNotShow) {
   std::vector<float> both = left.values;
   both.insert(both.end(), right.values.begin(), right.values.end());
   const std::vector<int32_t> table[] = {{4, 0, 2}, {1, 5, 3}};
-  const AttentionChunk chunks[] = {{0, 37, 0, table[0]}, {37, 37, 0, table[1]}};
-  const int64_t width = left.Width(), step = shape.head_size;
+  StepArrays step;
+  step.AddChunk({0, 37, 0, table[0]});
+  step.AddChunk({37, 37, 0, table[1]});
+  const int64_t width = left.Width(), size = shape.head_size;
   const QkvRows rows = {{both.data(), width},
-                        {both.data() + step, width},
-                        {both.data() + 2 * step, width},
+                        {both.data() + size, width},
+                        {both.data() + 2 * size, width},
                         left.head_stride};
   std::vector<float> out(static_cast<size_t>(74 * left.OutWidth()));
   ThreadPool pool(2);
-  PagedAttention(shape, left.rotary(), {chunks, {}}, rows, pages.layer,
-                 {out.data(), left.OutWidth()}, pool);
+  Workspace workspace(pool);
+  PagedAttention(shape, left.rotary(), step.view(), rows, pages.layer,
+                 {out.data(), left.OutWidth()}, workspace);
   std::vector<float> expected = InChunks(left, {37});
   const std::vector<float> after = InChunks(right, {37});
   expected.insert(expected.end(), after.begin(), after.end());
@@ -201,7 +206,7 @@ TEST_P(AttentionTest, NeighboursDoNotShow) {
 // for the second one, too, in two pieces.
 TEST_P(AttentionTest, RowsStoredForAnotherSequenceGiveItTheBitsOfItsOwn) {
   for (const AttentionShape& shape : kShapes) {
-    constexpr int64_t kLeft = 37, kShared = 21, kRight = 70;
+    constexpr int32_t kLeft = 37, kShared = 21, kRight = 70;
     const Sequence left(shape, kLeft, Packing::kInterleaved, 1);
     Sequence right(shape, kRight, Packing::kInterleaved, 2);
     const int64_t width = left.Width();
@@ -214,14 +219,17 @@ TEST_P(AttentionTest, RowsStoredForAnotherSequenceGiveItTheBitsOfItsOwn) {
                           left.head_stride};
     Pages pages(shape, 8);
     const std::vector<int32_t> table[] = {{4, 0, 2}, {1, 5, 3, 7, 6}};
-    const AttentionChunk chunks[] = {{0, kLeft, 0, table[0]},
-                                     {kLeft, kRight - kShared, kShared, table[1]}};
-    const AttentionChunk stores[] = {{5, kShared - 5, 5, table[1]}, {0, 5, 0, table[1]}};
+    StepArrays step;
+    step.AddChunk({0, kLeft, 0, table[0]});
+    step.AddChunk({kLeft, kRight - kShared, kShared, table[1]});
+    step.AddStore({5, kShared - 5, 5, table[1]});
+    step.AddStore({0, 5, 0, table[1]});
     const int64_t out_width = left.OutWidth();
     std::vector<float> out(static_cast<size_t>((kLeft + kRight - kShared) * out_width));
     ThreadPool pool(2);
-    PagedAttention(shape, right.rotary(), {chunks, stores}, rows, pages.layer,
-                   {out.data(), out_width}, pool);
+    Workspace workspace(pool);
+    PagedAttention(shape, right.rotary(), step.view(), rows, pages.layer, {out.data(), out_width},
+                   workspace);
     std::vector<float> expected = InChunks(left, {kLeft});
     const std::vector<float> alone = InChunks(right, {kRight});
     expected.insert(expected.end(), alone.begin() + kShared * out_width, alone.end());
@@ -259,12 +267,14 @@ TEST(PagedAttentionTest, TwoTokensByHand) {
                                    5, /**/ 4, 0};
   Pages pages(shape, 1);
   const std::vector<int32_t> table = {0};
-  const AttentionChunk chunk = {0, 2, 0, table};
+  StepArrays step;
+  step.AddChunk({0, 2, 0, table});
   std::vector<float> out(4);
   ThreadPool pool(1);
-  PagedAttention(shape, {cos, sin}, {{&chunk, 1}, {}},
+  Workspace workspace(pool);
+  PagedAttention(shape, {cos, sin}, step.view(),
                  {{rows.data(), 6}, {rows.data() + 2, 6}, {rows.data() + 4, 6}, 2}, pages.layer,
-                 {out.data(), 2}, pool);
+                 {out.data(), 2}, workspace);
   EXPECT_EQ(out[0], 8);
   EXPECT_EQ(out[1], 4);
   EXPECT_NEAR(out[2], 8 * 0.25 + 4 * 0.75, 1e-5);

@@ -28,8 +28,9 @@ const WeightType kTypes[] = {WeightType::kFloat32, WeightType::kBfloat16, Weight
 std::vector<float> Outputs(const PackedLinear& layer, int64_t tokens, ConstRows x,
                            int threads = 1) {
   ThreadPool pool(threads);
+  Workspace workspace(pool);
   std::vector<float> y(static_cast<size_t>(tokens * layer.out_features()));
-  layer.Apply(tokens, x, {y.data(), layer.out_features()}, {}, pool);
+  layer.Apply(tokens, x, {y.data(), layer.out_features()}, {}, workspace);
   return y;
 }
 
@@ -43,7 +44,8 @@ void ExpectWithinBound(const LayerShape& shape, WeightType type, int64_t tokens,
   const SampleRows untouched = y;
   const Epilogue epilogue = {activation, residual.view()};
   ThreadPool pool(2);
-  layer.Apply(tokens, x.view(), y.rows(), epilogue, pool);
+  Workspace workspace(pool);
+  layer.Apply(tokens, x.view(), y.rows(), epilogue, workspace);
 
   const auto expected = reference::Linear(sample.Spec(), tokens, x.view(), epilogue);
   EXPECT_EQ(FirstWrong(expected, activation, tokens, sample.out, y.view()), -1)
@@ -129,25 +131,6 @@ TEST_P(LinearTest, HasTheBitsOfEveryOtherInstructionSet) {
   }
 }
 
-TEST_P(LinearTest, ARangeOfADenseLayerHasTheBitsOfTheWhole) {
-  for (const WeightType type : {WeightType::kBfloat16, WeightType::kInt8}) {
-    const SampleLayer sample({Kind::kDense, 1, 33, 200}, type);
-    const PackedLinear layer(sample.Spec());
-    for (const int64_t tokens : {2, 14}) {
-      const SampleRows x(tokens, sample.in, 4);
-      const std::vector<float> whole = Outputs(layer, tokens, x.view());
-      for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 64}, {64, 37}, {128, 72}}) {
-        std::vector<float> part(static_cast<size_t>(tokens * count));
-        layer.ApplyRange(tokens, x.view(), first, count, {part.data(), count});
-        for (int64_t t = 0; t < tokens; ++t) {
-          EXPECT_TRUE(std::equal(part.begin() + t * count, part.begin() + (t + 1) * count,
-                                 whole.begin() + t * sample.out + first));
-        }
-      }
-    }
-  }
-}
-
 std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLinear*>& layers,
                                                 int64_t tokens, ConstRows x, int threads) {
   std::vector<std::vector<float>> values;
@@ -157,7 +140,8 @@ std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLi
     outputs.push_back({layer, {values.back().data(), layer->out_features()}});
   }
   ThreadPool pool(threads);
-  ApplyTogether(tokens, x, outputs, pool);
+  Workspace workspace(pool);
+  ApplyTogether(tokens, x, outputs, workspace);
   return values;
 }
 
@@ -207,8 +191,9 @@ TEST_P(LinearTest, TheResidualMayBeTheOutput) {
     SampleRows apart(13, sample.out, 5), in_place = apart;
     const SampleRows residual = apart;
     ThreadPool pool(2);
-    layer.Apply(13, x.view(), apart.rows(), {Activation::kRelu, residual.view()}, pool);
-    layer.Apply(13, x.view(), in_place.rows(), {Activation::kRelu, in_place.view()}, pool);
+    Workspace workspace(pool);
+    layer.Apply(13, x.view(), apart.rows(), {Activation::kRelu, residual.view()}, workspace);
+    layer.Apply(13, x.view(), in_place.rows(), {Activation::kRelu, in_place.view()}, workspace);
     EXPECT_EQ(in_place.values, apart.values);
   }
 }

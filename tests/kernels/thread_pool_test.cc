@@ -56,6 +56,24 @@ TEST_P(ThreadPoolTest, CallersTakeTurns) {
   EXPECT_EQ(total, 3 * 200 * 10);
 }
 
+// Memory that tasks get by their worker is nobody else's meanwhile: the number that a task writes
+// is still there when it looks again.
+TEST_P(ThreadPoolTest, WorkersAndTheirScratchAreApart) {
+  ThreadPool pool(GetParam());
+  std::vector<int> workers(500);
+  pool.Run(500, [&](int64_t task, Worker& worker) {
+    auto* number = worker.scratch.Get<int64_t>(ScratchUse::kRows, 1);
+    *number = task;
+    std::this_thread::yield();
+    EXPECT_EQ(*number, task);
+    workers[static_cast<size_t>(task)] = worker.index;
+  });
+  for (const int worker : workers) {
+    EXPECT_GE(worker, 0);
+    EXPECT_LT(worker, GetParam());
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, testing::Values(1, 2, 3, 8));
 
 TEST(OneThreadPoolTest, WakesWorkersThatFellAsleep) {

@@ -21,7 +21,8 @@ struct Head {
   std::vector<float> Logits(const SampleRows& rows, int64_t count) const {
     std::vector<float> logits(static_cast<size_t>(count * sample.out));
     ThreadPool pool(1);
-    packed.Apply(count, rows.view(), {logits.data(), sample.out}, {}, pool);
+    Workspace workspace(pool);
+    packed.Apply(count, rows.view(), {logits.data(), sample.out}, {}, workspace);
     return logits;
   }
 
@@ -43,7 +44,8 @@ std::vector<TargetScore> Scores(const Head& head, const SampleRows& rows,
                                 const std::vector<TargetRow>& targets, int threads = 1) {
   std::vector<TargetScore> scores(targets.size());
   ThreadPool pool(threads);
-  ScoreTargets(head.packed, rows.view(), targets, scores, pool);
+  Workspace workspace(pool);
+  ScoreTargets(head.packed, rows.view(), targets, scores, workspace);
   return scores;
 }
 
@@ -124,6 +126,7 @@ TEST_P(VocabularyTest, LogSumExpOfLogitsHasTheBitsOfScores) {
     const std::vector<float> logits = head.Logits(hidden, 13);
     std::vector<float> log_sums(13);
     ThreadPool pool(2);
+    Workspace workspace(pool);
     LogSumExp({logits.data(), vocabulary}, 13, vocabulary, log_sums, pool);
     const auto targets = Targets(13, vocabulary, 0);
     const auto scores = Scores(head, hidden, targets);
@@ -145,7 +148,8 @@ TEST(ScoreTargetsTest, TiesGoToTheLowerId) {
   const std::vector<TargetRow> targets = {{0, 0, 3}, {0, 299, 0}, {0, 599, 20}};
   std::vector<TargetScore> scores(3);
   ThreadPool pool(2);
-  ScoreTargets(head, {hidden.data(), 1}, targets, scores, pool);
+  Workspace workspace(pool);
+  ScoreTargets(head, {hidden.data(), 1}, targets, scores, workspace);
   EXPECT_EQ(scores[0].rank, 1);
   EXPECT_EQ(scores[1].rank, 300);
   EXPECT_EQ(scores[2].rank, 600);
@@ -163,6 +167,7 @@ TEST(LogSumExpTest, SurvivesLargeAndSmallLogits) {
   const std::vector<float> logits = {1000, 1000, -1000, -1000, -2000, -1e30f};
   std::vector<float> result(2);
   ThreadPool pool(1);
+  Workspace workspace(pool);
   LogSumExp({logits.data(), 3}, 2, 3, result, pool);
   EXPECT_NEAR(result[0], 1000 + std::log(2.0), 1e-4);
   EXPECT_EQ(result[1], -1000);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reads every #include line and fails on an arrow between folders that the design does not have.
 
-Also: which folders may see which large library, that every source has a test, and that no file
-is longer than 400 lines.
+Also: that includes inside a folder form no cycle, which folders may see which large library, that
+every source has a test, and that no file is longer than 400 lines.
 """
 import pathlib
 import re
@@ -20,15 +20,24 @@ ALLOWED = {
     "server/text": {"server/base", "server/text"},
     "server/metrics": {"server/base", "server/metrics"},
     "server/engine": {"server/base", "server/metrics", "server/engine"},
-    "server/model": {"server/base", "server/engine", "server/model", "kernels"},
+    "server/checkpoint": {"server/base", "server/checkpoint"},
+    "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels"},
     "server/service": {"server/base", "server/engine", "server/metrics", "server/model",
                        "server/service", "server/text", "kernels"},
     "server": {"server", "server/base", "server/engine", "server/metrics", "server/model",
                "server/service", "server/text", "kernels", "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
-# Of server/model, others see one header.
-MODEL_HEADER = "server/model/load_model.h"
+# Folder -> its front header: what the folder is for. It stands above all its parts, so none of them
+# includes it; types that they share with it have headers of their own.
+FRONT_HEADERS = {
+    "server/checkpoint": "server/checkpoint/tensor_source.h",
+    "server/engine": "server/engine/engine.h",
+    "server/model": "server/model/load_model.h",
+    "server/text": "server/text/load_tokenizer.h",
+}
+# Folders whose includes may still form cycles.
+CYCLES_ALLOWED = {"server/service"}
 
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
@@ -37,8 +46,8 @@ LIBRARIES = {
     r"prometheus/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server/service", "server"},
-    r"absl/": {"server", "server/base", "server/engine", "server/metrics", "server/model",
-               "server/service", "server/text", "client"},
+    r"absl/": {"server", "server/base", "server/checkpoint", "server/engine", "server/metrics",
+               "server/model", "server/service", "server/text", "client"},
 }
 
 
@@ -50,14 +59,18 @@ def folder_of(path):
     return "/".join(parts)
 
 
+def includes_of(text):
+    """(line number, what it includes) of each #include line."""
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
+        if match:
+            yield number, match.group(1)
+
+
 def faults_of(path, text):
     """Forbidden includes of one file, as messages."""
     source = folder_of(path)
-    for number, line in enumerate(text.splitlines(), 1):
-        match = re.match(r'\s*#\s*include\s+[<"]([^>"]+)[>"]', line)
-        if not match:
-            continue
-        target = match.group(1)
+    for number, target in includes_of(text):
         for pattern, folders in LIBRARIES.items():
             if re.match(pattern, target) and source not in folders:
                 yield f"{path}:{number}: {source} must not include {target}"
@@ -66,8 +79,38 @@ def faults_of(path, text):
         into = folder_of(target)
         if target.startswith("tests/") or into not in ALLOWED[source]:
             yield f"{path}:{number}: {source} must not include {target}"
-        elif into == "server/model" and source != into and target != MODEL_HEADER:
-            yield f"{path}:{number}: of server/model only {MODEL_HEADER} may be included"
+        front = FRONT_HEADERS.get(into)
+        if into == "server/model" and source != into and target != front:
+            yield f"{path}:{number}: of {into} only {front} may be included"
+        own = front is not None and pathlib.Path(path).stem == pathlib.Path(front).stem
+        if source == into and target == front and not own:
+            yield f"{path}:{number}: {target} stands above the parts of {source}"
+
+
+def cycles_of(texts):
+    """Cycles of includes inside a folder, as messages; x.h and x.cc count as one. `texts` by path."""
+    below = {}
+    for path, text in texts.items():
+        node = pathlib.Path(path).with_suffix("")
+        for _, target in includes_of(text):
+            other = pathlib.Path(target).with_suffix("")
+            if other.parent == node.parent and other != node:
+                below.setdefault(node, set()).add(other)
+
+    done = set()
+
+    def walk(node, trail):
+        if node in trail:
+            names = [part.name for part in trail[trail.index(node):] + [node]]
+            yield f"{node.parent}: {' -> '.join(names)} is a cycle of includes"
+        elif node not in done:
+            for other in sorted(below.get(node, ())):
+                yield from walk(other, trail + [node])
+            done.add(node)
+
+    for node in sorted(below):
+        if str(node.parent) not in CYCLES_ALLOWED:
+            yield from walk(node, [])
 
 
 def check_checker():
@@ -75,15 +118,25 @@ def check_checker():
     assert list(faults_of("kernels/a.cc", '#include "server/base/mutex.h"'))
     assert list(faults_of("server/engine/a.cc", "#include <grpcpp/grpcpp.h>"))
     assert list(faults_of("server/service/a.cc", '#include "server/model/opt.h"'))
+    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
     assert list(faults_of("kernels/torch/a.cc", '#include "kernels/cpu/pack.h"'))
     assert not list(faults_of("server/model/a.cc", '#include "kernels/linear.h"\n#include <vector>'))
+    assert list(faults_of("server/model/opt.h", '#include "server/model/load_model.h"'))
+    assert not list(faults_of("server/model/load_model.cc", '#include "server/model/load_model.h"'))
+    a, b = '#include "kernels/a.h"', '#include "kernels/b.h"'
+    assert not list(cycles_of({"kernels/a.cc": a + "\n" + b, "kernels/a.h": "", "kernels/b.h": ""}))
+    assert list(cycles_of({"kernels/a.cc": b, "kernels/b.h": a}))
+    assert list(cycles_of({"kernels/a.h": b, "kernels/b.cc": '#include "kernels/c.h"',
+                           "kernels/c.h": a}))
+    assert not list(cycles_of({"kernels/a.h": '#include "kernels/cpu/a.h"', "kernels/cpu/a.h": a}))
 
 
 def main():
     check_checker()
     faults = []
+    sources = {}
     for top in ("kernels", "server", "client", "tests"):
         for path in sorted((ROOT / top).rglob("*")):
             if path.suffix not in (".h", ".cc", ".cu", ".cuh", ".py", ".sh"):
@@ -96,10 +149,12 @@ def main():
             if top == "tests" or path.suffix == ".py":
                 continue
             faults += faults_of(name, text)
+            sources[name] = text
             if path.suffix == ".cc" and not name.endswith("main.cc"):
                 test = ROOT / "tests" / name.replace(".cc", "_test.cc")
                 if not test.exists() and not test.with_suffix(".py").exists():
                     faults.append(f"{name}: has no tests/{name.replace('.cc', '_test.cc')}")
+    faults += cycles_of(sources)
     for fault in faults:
         print(fault)
     print(f"layering: {len(faults)} faults")

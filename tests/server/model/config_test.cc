@@ -1,21 +1,22 @@
-// Keys of both architectures, in old and new spellings, and refusals.
+// Keys that all architectures have, and refusals.
 #include "server/model/config.h"
 
+#include <any>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "tests/server/model/built_files.h"
+#include "server/model/gpt_neox_config.h"
+#include "server/model/opt_config.h"
+#include "tests/server/checkpoint/built_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
 
-using kernels::Activation;
 using nlohmann::json;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
@@ -23,98 +24,22 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
 absl::StatusOr<ModelConfig> Parse(const json& config) { return ParseConfig(config.dump()); }
 
-OptConfig Opt(const json& changes) {
-  json config = {{"model_type", "opt"}};
-  config.merge_patch(changes);
-  const auto parsed = Parse(config);
-  EXPECT_OK(parsed);
-  return parsed.ok() ? std::get<OptConfig>(parsed->network) : OptConfig();
-}
-
-GptNeoxConfig Neox(const json& changes) {
-  json config = {{"model_type", "gpt_neox"}};
-  config.merge_patch(changes);
-  const auto parsed = Parse(config);
-  EXPECT_OK(parsed);
-  return parsed.ok() ? std::get<GptNeoxConfig>(parsed->network) : GptNeoxConfig();
-}
-
-TEST(ConfigTest, AbsentKeysHaveTheLibrarysDefaults) {
-  const OptConfig opt = Opt(json::object());
-  EXPECT_EQ(opt.vocab_size, 50272);
-  EXPECT_EQ(opt.hidden_size, 768);
-  EXPECT_EQ(opt.embed_size, 768);
-  EXPECT_EQ(opt.ffn_size, 3072);
-  EXPECT_EQ(opt.activation, Activation::kRelu);
-  EXPECT_EQ(opt.norm_order, NormOrder::kBeforeBlock);
-  EXPECT_TRUE(opt.linear_bias && opt.norm_affine && opt.final_norm && opt.tied_head);
-  const GptNeoxConfig neox = Neox(json::object());
-  EXPECT_EQ(neox.hidden_size, 6144);
-  EXPECT_EQ(neox.rotary_size, 24);
-  EXPECT_EQ(neox.rotary_base, 10000);
-  EXPECT_EQ(neox.residual, Residual::kParallel);
-  EXPECT_EQ(neox.activation, Activation::kGelu);
-  EXPECT_TRUE(neox.attention_bias);
-  EXPECT_FALSE(neox.tied_head);
-}
-
-TEST(ConfigTest, ReadsTheSwitchesOfOpt) {
-  const OptConfig post = Opt({{"do_layer_norm_before", false}, {"word_embed_proj_dim", 512}});
-  EXPECT_EQ(post.norm_order, NormOrder::kAfterBlock);
-  EXPECT_FALSE(post.final_norm);
-  EXPECT_EQ(post.embed_size, 512);
-  EXPECT_FALSE(Opt({{"_remove_final_layer_norm", true}}).final_norm);
-  EXPECT_FALSE(Opt({{"enable_bias", false}}).linear_bias);
-  EXPECT_FALSE(Opt({{"layer_norm_elementwise_affine", false}}).norm_affine);
-  EXPECT_FALSE(Opt({{"tie_word_embeddings", false}}).tied_head);
-  EXPECT_EQ(Opt({{"word_embed_proj_dim", nullptr}, {"hidden_size", 48}}).embed_size, 48);
-}
-
-TEST(ConfigTest, ReadsTheSwitchesOfGptNeox) {
-  const json small = {{"hidden_size", 72}, {"num_attention_heads", 4}};
-  json serial = small;
-  serial.update({{"use_parallel_residual", false},
-                 {"attention_bias", false},
-                 {"tie_word_embeddings", true},
-                 {"layer_norm_eps", 1e-4},
-                 {"rotary_pct", 1.0}});
-  const GptNeoxConfig c = Neox(serial);
-  EXPECT_EQ(c.residual, Residual::kSerial);
-  EXPECT_FALSE(c.attention_bias);
-  EXPECT_TRUE(c.tied_head);
-  EXPECT_EQ(c.norm_epsilon, 1e-4f);
-  EXPECT_EQ(c.rotary_size, 18);
-  EXPECT_EQ(Neox(small).rotary_size, 4);  // int(0.25 · 18)
-}
-
-TEST(ConfigTest, ReadsRotaryParametersInTheNewSpelling) {
-  const GptNeoxConfig c =
-      Neox({{"hidden_size", 80},
-            {"num_attention_heads", 4},
-            {"rope_parameters",
-             {{"partial_rotary_factor", 0.5}, {"rope_theta", 5000}, {"rope_type", "default"}}}});
-  EXPECT_EQ(c.rotary_size, 10);
-  EXPECT_EQ(c.rotary_base, 5000);
-  EXPECT_THAT(Parse({{"model_type", "gpt_neox"}, {"rope_parameters", {{"rope_type", "yarn"}}}}),
-              StatusIs(kInvalid, AllOf(HasSubstr("rope_parameters.rope_type is \"yarn\""),
-                                       HasSubstr("expected default"))));
-  EXPECT_THAT(
-      Parse({{"model_type", "gpt_neox"}, {"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}),
-      StatusIs(kInvalid, HasSubstr("rope_scaling.type is \"linear\"")));
-  EXPECT_OK(Parse({{"model_type", "gpt_neox"}, {"rope_scaling", nullptr}}));
-  EXPECT_THAT(Parse({{"model_type", "gpt_neox"}, {"rotary_pct", 0.266}}),
-              StatusIs(kInvalid, HasSubstr("even number")));
-}
-
-TEST(ConfigTest, KnowsTheActivationsByTheirNames) {
-  EXPECT_EQ(Opt({{"activation_function", "gelu"}}).activation, Activation::kGelu);
-  for (const char* name : {"gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate"}) {
-    EXPECT_EQ(Neox({{"hidden_act", name}}).activation, Activation::kGeluTanh) << name;
+TEST(ConfigTest, ModelTypeChoosesTheArchitecture) {
+  for (const char* type : {"opt", "sparse_opt"}) {
+    const auto config = Parse({{"model_type", type}, {"activation_function", "gelu"}});
+    ASSERT_OK(config);
+    EXPECT_EQ(config->architecture->name, "opt");
+    EXPECT_EQ(config->network.vocab_size, 50272);
+    EXPECT_EQ(std::any_cast<OptConfig>(config->network.own).activation, kernels::Activation::kGelu);
   }
-  EXPECT_EQ(Neox({{"hidden_act", "relu"}}).activation, Activation::kRelu);
-  EXPECT_THAT(Parse({{"model_type", "opt"}, {"activation_function", "swish"}}),
-              StatusIs(kInvalid, AllOf(HasSubstr("activation_function is \"swish\""),
-                                       HasSubstr("expected relu, gelu"))));
+  for (const char* type : {"gpt_neox", "sparse_gpt_neox"}) {
+    const auto config = Parse({{"model_type", type}, {"hidden_act", "relu"}});
+    ASSERT_OK(config);
+    EXPECT_EQ(config->architecture->name, "gpt_neox");
+    EXPECT_EQ(config->network.vocab_size, 50432);
+    EXPECT_EQ(std::any_cast<GptNeoxConfig>(config->network.own).activation,
+              kernels::Activation::kRelu);
+  }
 }
 
 TEST(ConfigTest, TokenIdsAreInTheVocabulary) {
@@ -130,6 +55,8 @@ TEST(ConfigTest, TokenIdsAreInTheVocabulary) {
     EXPECT_THAT(parse(bad), StatusIs(kInvalid, HasSubstr("eos_token_id"))) << bad;
   }
   EXPECT_EQ(Parse({{"model_type", "opt"}, {"vocab_size", 1}})->bos_id, std::nullopt);
+  EXPECT_EQ(Parse({{"model_type", "gpt_neox"}})->bos_id, 0);
+  EXPECT_EQ(Parse({{"model_type", "gpt_neox"}})->eos_id, 2);
 }
 
 TEST(ConfigTest, DyadDimIsKeptForTheTensors) {

@@ -8,7 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "kernels/float16.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/loading.h"
 #include "tests/server/model/shared_pool.h"
 #include "tests/support/status_matchers.h"
 

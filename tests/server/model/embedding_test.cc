@@ -10,7 +10,7 @@
 #include "kernels/float16.h"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/loading.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {

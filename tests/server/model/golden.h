@@ -14,8 +14,8 @@
 #include "kernels/float16.h"
 #include "kernels/reference/linear.h"
 #include "nlohmann/json.hpp"
-#include "server/model/checkpoint.h"
-#include "tests/server/model/built_files.h"
+#include "server/checkpoint/checkpoint.h"
+#include "tests/server/checkpoint/built_files.h"
 #include "tests/server/model/model_runner.h"
 
 namespace dyad::testing {

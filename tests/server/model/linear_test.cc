@@ -12,8 +12,8 @@
 #include "nlohmann/json.hpp"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
-#include "tests/server/model/fake_checkpoint.h"
 #include "tests/server/model/golden.h"
+#include "tests/server/model/loading.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -39,7 +39,8 @@ std::vector<float> Call(const Linear& linear, const std::vector<float>& x,
   const int64_t out = linear.packed()->out_features();
   const int64_t rows = std::ssize(x) / in;
   std::vector<float> y(rows * out);
-  linear.packed()->Apply(rows, {x.data(), in}, {y.data(), out}, {}, pool);
+  kernels::Workspace workspace(pool);
+  linear.packed()->Apply(rows, {x.data(), in}, {y.data(), out}, {}, workspace);
   return y;
 }
 
@@ -97,6 +98,7 @@ TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
   FakeCheckpoint checkpoint;
   checkpoint.Add("fc.weight", {2, 2}, {1, 0, 0, -1});
   Loading loading(checkpoint);
+  kernels::Workspace workspace(loading.pool);
   const auto linear = LoadLinear(loading.context, "model.fc", {2, 2}, Bias::kNone);
   ASSERT_OK(linear);
   const at::Tensor x = testing::EmptyRows(3, 2).narrow(0, 0, 1);
@@ -104,11 +106,11 @@ TEST(LinearTest, AppliesActivationsAndAddsToTensors) {
   x.data_ptr<float>()[0] = 3;
   x.data_ptr<float>()[1] = 4;
   const float* out = y.data_ptr<float>();
-  linear->Apply(x, y, Activation::kNone, loading.pool);
+  linear->Apply(x, y, Activation::kNone, workspace);
   EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, -4));
-  linear->Add(x, y, loading.pool);
+  linear->Add(x, y, workspace);
   EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(6, -8));
-  linear->Apply(x, y, Activation::kRelu, loading.pool);
+  linear->Apply(x, y, Activation::kRelu, workspace);
   EXPECT_THAT(std::vector<float>(out, out + 2), ElementsAre(3, 0));
 }
 

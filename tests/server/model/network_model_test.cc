@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/model/catch_exceptions.h"
 #include "server/model/opt.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
 #include "tests/support/status_matchers.h"
 

@@ -10,7 +10,7 @@
 #include "server/model/layer_norm.h"
 #include "server/model/tensor_rows.h"
 #include "tests/server/model/empty_rows.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
 #include "tests/support/status_matchers.h"
 

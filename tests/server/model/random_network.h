@@ -5,10 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "server/model/config.h"
+#include "kernels/step_arrays.h"
+#include "server/model/gpt_neox_config.h"
 #include "server/model/kv_cache.h"
 #include "server/model/network.h"
-#include "tests/server/model/fake_checkpoint.h"
+#include "server/model/opt_config.h"
+#include "tests/server/model/loading.h"
 
 namespace dyad::testing {
 
@@ -105,13 +107,14 @@ inline std::vector<float> HiddenStates(Network& network, const std::vector<int32
   const NetworkShape& shape = network.shape();
   auto cache = KvCache::Map(1 << 20, shape.layers, shape.attention);
   EXPECT_TRUE(cache.ok());
-  std::vector<int32_t> positions, pages = {5, 1, 3};
-  for (size_t i = 0; i < ids.size(); ++i) positions.push_back(static_cast<int32_t>(i));
-  const kernels::AttentionChunk chunk = {0, std::ssize(ids), 0, pages};
+  const std::vector<int32_t> pages = {5, 1, 3};
+  kernels::StepArrays step;
+  step.ids = ids;
+  step.AddChunk({0, static_cast<int32_t>(ids.size()), 0, pages});
   network.Prepare(64);
   StepClock clock;
-  const kernels::ConstRows rows =
-      network.Forward({ids, positions, {{&chunk, 1}, {}}}, *cache, clock, pool);
+  kernels::Workspace workspace(pool);
+  const kernels::ConstRows rows = network.Forward(step.view(), *cache, clock, workspace);
   std::vector<float> result;
   for (int64_t t = 0; t < std::ssize(ids); ++t) {
     const float* row = rows.data + t * rows.stride;

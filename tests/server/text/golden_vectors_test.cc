@@ -12,8 +12,8 @@
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "server/text/load_tokenizer.h"
 #include "server/text/stream_decoder.h"
-#include "server/text/tokenizer.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
 
@@ -60,7 +60,7 @@ class GoldenVectorsTest : public ::testing::TestWithParam<const char*> {
     if (!std::filesystem::exists(folder)) {
       GTEST_SKIP() << "no golden vectors at " << folder << " (set DYAD_SHARED_DIR)";
     }
-    absl::StatusOr<std::unique_ptr<Tokenizer>> loaded = Tokenizer::Load(folder.string());
+    absl::StatusOr<std::unique_ptr<Tokenizer>> loaded = LoadTokenizer(folder.string());
     ASSERT_OK(loaded);
     tokenizer_ = *std::move(loaded);
     ASSERT_NE(tokenizer_, nullptr);
@@ -146,7 +146,7 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, GoldenVectorsTest,
 TEST(RealTokenizerTest, OptKnowsItsOwnTokens) {
   const std::filesystem::path folder = DataDir() / "tokenizers" / "opt";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no tokenizer at " << folder;
-  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Load(folder.string());
+  const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = LoadTokenizer(folder.string());
   ASSERT_OK(tokenizer);
   EXPECT_EQ((*tokenizer)->vocab_size(), 50265);
   EXPECT_EQ((*tokenizer)->bos_id(), 2);

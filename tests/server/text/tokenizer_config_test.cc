@@ -160,7 +160,7 @@ TEST_F(TokenizerConfigTest, WrongValuesAreRefusedByPlace) {
 TEST_F(TokenizerConfigTest, BrokenFilesAreRefusedByName) {
   folder_.Write("special_tokens_map.json", std::string("{"));
   EXPECT_THAT(Apply(json::object()), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              HasSubstr("special_tokens_map.json is not valid")));
+                                              HasSubstr("special_tokens_map.json: is not JSON")));
 }
 
 }  // namespace

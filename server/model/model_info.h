@@ -1,0 +1,37 @@
+// What was found while a model was loaded, for ListModels and GetModel.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dyad {
+
+// One linear layer as it was found, in the order of the network.
+struct LinearInfo {
+  std::string name;     // module path in the checkpoint
+  std::string kind;     // "dense", "dyad"
+  std::string variant;  // "it", "ot", "dt", or empty
+  int32_t blocks = 1;
+  int64_t in_features = 0;
+  int64_t out_features = 0;
+  int64_t parameters = 0;
+};
+
+struct ModelInfo {
+  std::string architecture;  // "opt", "gpt_neox"
+  std::string digest;        // 64 hex digits
+  std::string weight_dtype;  // "float32", "float16", "bfloat16", "int8"
+  std::string kv_dtype;      // "float32", "bfloat16"
+  std::string device;        // "cpu"
+  int64_t parameters = 0;
+  int64_t dense_equivalent_parameters = 0;
+  int64_t weight_bytes = 0;
+  int64_t kv_cache_bytes = 0;
+  std::optional<int32_t> bos_id;  // config.json's
+  std::optional<int32_t> eos_id;
+  std::vector<LinearInfo> layers;
+};
+
+}  // namespace dyad

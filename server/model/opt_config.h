@@ -1,0 +1,33 @@
+// config.json of OPT: the keys that transformers' OPTConfig has. What they claim about sizes is
+// believed only once tensors of these sizes were found.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/linear.h"
+#include "server/base/json_fields.h"
+
+namespace dyad {
+
+enum class NormOrder { kBeforeBlock, kAfterBlock };  // pre-LN, post-LN
+
+struct OptConfig {
+  int64_t vocab_size = 50272;
+  int64_t hidden_size = 768;
+  int64_t ffn_size = 3072;
+  int64_t layers = 12;
+  int64_t heads = 12;
+  int64_t positions = 2048;
+  int64_t embed_size = 768;  // other than hidden_size: project_in and project_out exist
+  NormOrder norm_order = NormOrder::kBeforeBlock;
+  kernels::Activation activation = kernels::Activation::kRelu;
+  bool linear_bias = true;  // enable_bias
+  bool norm_affine = true;  // layer_norm_elementwise_affine
+  bool final_norm = true;   // of the decoder; only ever with kBeforeBlock
+  bool tied_head = true;    // tie_word_embeddings
+};
+
+// Absent keys have the defaults that transformers gives them. Faults are left in `fields`.
+OptConfig ReadOptConfig(JsonFields& fields);
+
+}  // namespace dyad

@@ -1,0 +1,79 @@
+// The switches of GPT-NeoX, in old and new spellings.
+#include "server/model/gpt_neox_config.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using kernels::Activation;
+using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::StatusIs;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+absl::StatusOr<GptNeoxConfig> Parse(const json& keys) {
+  JsonFields fields(keys, "config.json");
+  const GptNeoxConfig config = ReadGptNeoxConfig(fields);
+  if (const absl::Status status = fields.status(); !status.ok()) return status;
+  return config;
+}
+
+GptNeoxConfig Neox(const json& keys) {
+  const auto config = Parse(keys);
+  EXPECT_OK(config);
+  return config.value_or(GptNeoxConfig());
+}
+
+TEST(GptNeoxConfigTest, AbsentKeysHaveTheLibrarysDefaults) {
+  const GptNeoxConfig neox = Neox(json::object());
+  EXPECT_EQ(neox.hidden_size, 6144);
+  EXPECT_EQ(neox.rotary_size, 24);
+  EXPECT_EQ(neox.rotary_base, 10000);
+  EXPECT_EQ(neox.residual, Residual::kParallel);
+  EXPECT_EQ(neox.activation, Activation::kGelu);
+  EXPECT_TRUE(neox.attention_bias);
+  EXPECT_FALSE(neox.tied_head);
+}
+
+TEST(GptNeoxConfigTest, ReadsTheSwitches) {
+  const json small = {{"hidden_size", 72}, {"num_attention_heads", 4}};
+  json serial = small;
+  serial.update({{"use_parallel_residual", false},
+                 {"attention_bias", false},
+                 {"tie_word_embeddings", true},
+                 {"layer_norm_eps", 1e-4},
+                 {"rotary_pct", 1.0}});
+  const GptNeoxConfig c = Neox(serial);
+  EXPECT_EQ(c.residual, Residual::kSerial);
+  EXPECT_FALSE(c.attention_bias);
+  EXPECT_TRUE(c.tied_head);
+  EXPECT_EQ(c.norm_epsilon, 1e-4f);
+  EXPECT_EQ(c.rotary_size, 18);
+  EXPECT_EQ(Neox(small).rotary_size, 4);  // int(0.25 · 18)
+}
+
+TEST(GptNeoxConfigTest, ReadsRotaryParametersInTheNewSpelling) {
+  const GptNeoxConfig c =
+      Neox({{"hidden_size", 80},
+            {"num_attention_heads", 4},
+            {"rope_parameters",
+             {{"partial_rotary_factor", 0.5}, {"rope_theta", 5000}, {"rope_type", "default"}}}});
+  EXPECT_EQ(c.rotary_size, 10);
+  EXPECT_EQ(c.rotary_base, 5000);
+  EXPECT_THAT(Parse({{"rope_parameters", {{"rope_type", "yarn"}}}}),
+              StatusIs(kInvalid, AllOf(HasSubstr("rope_parameters.rope_type is \"yarn\""),
+                                       HasSubstr("expected default"))));
+  EXPECT_THAT(Parse({{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}),
+              StatusIs(kInvalid, HasSubstr("rope_scaling.type is \"linear\"")));
+  EXPECT_OK(Parse({{"rope_scaling", nullptr}}));
+  EXPECT_THAT(Parse({{"rotary_pct", 0.266}}), StatusIs(kInvalid, HasSubstr("even number")));
+}
+
+}  // namespace
+}  // namespace dyad
