@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/api/request_error.h"
+#include "server/engine/engine.h"
 
 namespace dyad {
 

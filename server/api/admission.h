@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "server/api/server_state.h"
-#include "server/engine/engine.h"
+#include "server/engine/request.h"
 
 namespace dyad {
 

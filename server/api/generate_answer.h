@@ -66,8 +66,8 @@ class GenerateAnswer {
     void OnScores(std::span<const engine::TokenScore> scores) override;
     engine::Verdict OnToken(const engine::GeneratedToken& token) override;
 
-    // What was not taken yet; an empty Choice takes its place.
-    v1::Choice Take() ABSL_EXCLUSIVE_LOCKS_REQUIRED(answer_.mutex_);
+    // What was not taken yet; an empty Choice takes its place. With the answer's mutex_ held.
+    v1::Choice Take() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
    private:
     void OnSequenceEnd(const engine::Outcome& outcome) override;

@@ -1,9 +1,7 @@
 // One model as calls see it, and the list of all.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>

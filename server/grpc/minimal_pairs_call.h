@@ -11,7 +11,7 @@
 //   in   read → submit, submit … → read …   one thread at a time, gRPC's; intake_ says where it is
 //   out  group's end → write → write …      the engine's thread begins, gRPC's go on
 // Whoever changes the state picks, in the same critical section, what to ask of gRPC next
-// (NextAction: one write in flight; Finish once, when neither chain will ask anything more), and
+// (PickNext: one write in flight; Finish once, when neither chain will ask anything more), and
 // asks after releasing it. Only StartRead is called under mutex_, so that it precedes any Finish;
 // gRPC reacts on threads of its own.
 //
@@ -25,13 +25,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "dyad/v1/scoring.pb.h"
 #include "server/api/pair_group.h"
+#include "server/api/pair_queue.h"
 #include "server/base/mutex.h"
 #include "server/grpc/rpc_call.h"
 
@@ -50,30 +49,33 @@ class MinimalPairsCall final
   void OnDone() override;
 
  private:
-  // Where the chain that takes pairs is. kReads: a read is in flight. kSubmits: one thread is in
-  // SubmitPairs. kWaitsForRoom: until OnWriteDone. kWaitsForAlarm: until OnAlarm. kClosed: at its
-  // end.
-  enum class Intake { kReads, kSubmits, kWaitsForRoom, kWaitsForAlarm, kClosed };
+  // Where the chain that takes pairs is. kReads: a read is in flight. kResumes: who set it goes on
+  // to submit. kSubmits: one thread is in SubmitPairs. kWaitsForRoom: until OnWriteDone.
+  // kWaitsForAlarm: until OnAlarm. kClosed: at its end.
+  enum class Intake { kReads, kResumes, kSubmits, kWaitsForRoom, kWaitsForAlarm, kClosed };
   // What to ask of gRPC.
   enum class Action { kNone, kWrite, kFinish };
+  struct Next {
+    Action action = Action::kNone;
+    bool submits = false;  // then this thread goes on to SubmitPairs
+  };
 
-  // Changes the state under mutex_, then does what follows from it. If `change` sets kSubmits, this
-  // thread goes on to SubmitPairs.
-  template <typename Change>
-  void Update(const Change& change) ABSL_LOCKS_EXCLUDED(mutex_);
-  Action NextAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Make(Action action) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Picks what follows from the state as it is now, and marks it pending.
+  Next PickNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Action PickAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Does it. Nothing is touched after that: another thread may end the call.
+  void Do(const Next& next) ABSL_LOCKS_EXCLUDED(mutex_);
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
-  // Fills parsed_, and returns the results of pairs that are at fault.
-  absl::StatusOr<std::vector<v1::PairScore>> ParseMessage();
-  // Submits until there is no room or no pair. REQUIRES: this thread has set kSubmits.
+  void OnFirstMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Submits until there is no room or no pair.
   void SubmitPairs() ABSL_LOCKS_EXCLUDED(mutex_);
   // The next group to submit, or null: then intake_ says why.
   PairGroup* NextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OnRefused(PairGroup& group, const absl::Status& refused)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(const absl::Status& refused);
+  void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ServerState& state_;
@@ -81,9 +83,7 @@ class MinimalPairsCall final
 
   // Of the chain that takes pairs.
   v1::ScoreMinimalPairsRequest message_in_;
-  PairOptions options_;          // set by the first message
-  std::deque<PairPlan> parsed_;  // not submitted yet
-  size_t group_pairs_;           // how many of these to submit at once
+  PairQueue queue_;
   std::unique_ptr<grpc::Alarm> alarm_;
 
   // Of the write in flight.
@@ -96,8 +96,8 @@ class MinimalPairsCall final
   Action pending_ ABSL_GUARDED_BY(mutex_) = Action::kNone;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // ends the stream when all groups have ended
   size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;  // pairs
-  std::map<PairGroup*, std::unique_ptr<PairGroup>> groups_
-      ABSL_GUARDED_BY(mutex_);  // in the engine
+  // In the engine.
+  std::map<PairGroup*, std::unique_ptr<PairGroup>> groups_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::PairScore> results_ ABSL_GUARDED_BY(mutex_);
   // What the first message to the client says beside results, until it was sent.
   std::optional<v1::ScoreMinimalPairsResponse> header_ ABSL_GUARDED_BY(mutex_);

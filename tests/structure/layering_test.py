@@ -22,10 +22,10 @@ ALLOWED = {
     "server/engine": {"server/base", "server/metrics", "server/engine"},
     "server/checkpoint": {"server/base", "server/checkpoint"},
     "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels"},
-    "server/service": {"server/base", "server/engine", "server/metrics", "server/model",
-                       "server/service", "server/text", "kernels"},
-    "server": {"server", "server/base", "server/engine", "server/metrics", "server/model",
-               "server/service", "server/text", "kernels", "kernels/reference"},
+    "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
+    "server/grpc": {"server/base", "server/api", "server/grpc"},
+    "server": {"server", "server/api", "server/base", "server/engine", "server/grpc",
+               "server/metrics", "server/model", "server/text", "kernels", "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
 # Folder -> its front header: what the folder is for. It stands above all its parts, so none of them
@@ -33,21 +33,23 @@ ALLOWED = {
 FRONT_HEADERS = {
     "server/checkpoint": "server/checkpoint/tensor_source.h",
     "server/engine": "server/engine/engine.h",
+    "server/grpc": "server/grpc/services.h",
     "server/model": "server/model/load_model.h",
     "server/text": "server/text/load_tokenizer.h",
 }
-# Folders whose includes may still form cycles.
-CYCLES_ALLOWED = {"server/service"}
+# Folder -> what its sources do not even name, in any case.
+UNNAMED = {"server/api": "grpc"}
 
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
-    r"grpcpp/|grpc/|dyad/v1/|google/rpc/": {"server/service", "client"},
+    r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
+    r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "client"},
     r"torch/|ATen/|c10/": {"server/model", "kernels/torch"},
     r"prometheus/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
-    r"spdlog/": {"server/service", "server"},
-    r"absl/": {"server", "server/base", "server/checkpoint", "server/engine", "server/metrics",
-               "server/model", "server/service", "server/text", "client"},
+    r"spdlog/": {"server"},
+    r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
+               "server/grpc", "server/metrics", "server/model", "server/text", "client"},
 }
 
 
@@ -68,8 +70,11 @@ def includes_of(text):
 
 
 def faults_of(path, text):
-    """Forbidden includes of one file, as messages."""
+    """Forbidden includes and names of one file, as messages."""
     source = folder_of(path)
+    unnamed = UNNAMED.get(source)
+    if unnamed is not None and unnamed in text.lower():
+        yield f"{path}: {source} must not name {unnamed}"
     for number, target in includes_of(text):
         for pattern, folders in LIBRARIES.items():
             if re.match(pattern, target) and source not in folders:
@@ -109,15 +114,18 @@ def cycles_of(texts):
             done.add(node)
 
     for node in sorted(below):
-        if str(node.parent) not in CYCLES_ALLOWED:
-            yield from walk(node, [])
+        yield from walk(node, [])
 
 
 def check_checker():
     """The test must be able to fail."""
     assert list(faults_of("kernels/a.cc", '#include "server/base/mutex.h"'))
     assert list(faults_of("server/engine/a.cc", "#include <grpcpp/grpcpp.h>"))
-    assert list(faults_of("server/service/a.cc", '#include "server/model/opt.h"'))
+    assert list(faults_of("server/api/a.cc", '#include "server/model/opt.h"'))
+    assert list(faults_of("server/api/a.cc", '#include "dyad/v1/model.grpc.pb.h"'))
+    assert list(faults_of("server/api/a.cc", "// as gRPC does"))
+    assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
+    assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
