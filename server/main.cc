@@ -12,15 +12,16 @@
 #include "kernels/devices.h"
 #include "kernels/isa.h"
 #include "kernels/reference/device.h"
+#include "server/api/server_state.h"
 #include "server/base/status_macros.h"
 #include "server/flags.h"
 #include "server/host.h"
 #include "server/metrics/metrics.h"
 #include "server/self_check.h"
-#include "server/service/health.h"
-#include "server/service/request_log.h"
-#include "server/service/rpc_server.h"
-#include "server/service/services.h"
+#include "server/grpc/health.h"
+#include "server/request_log.h"
+#include "server/grpc/rpc_server.h"
+#include "server/grpc/services.h"
 #include "server/signals.h"
 #include "server/text/load_tokenizer.h"
 
@@ -190,7 +191,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 
   const ModelRegistry registry(std::move(served));
   RequestLog request_log(log, metrics, options.log_prompts);
-  Services services({registry, options.limits, &request_log});
+  ServerState state{registry, options.limits, &request_log};
+  Services services(state);
   ASSIGN_OR_RETURN(
       const std::unique_ptr<RpcServer> server,
       RpcServer::Start(options.rpc, [&](auto& builder) { services.Register(builder); }));
@@ -223,7 +225,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});
   health.StartDraining();
   absl::SleepFor(options.drain_delay);
-  services.StartDraining();
+  state.draining = true;
   Drain(options, models, *server);
   log.Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();

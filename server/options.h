@@ -9,9 +9,9 @@
 #include "absl/time/time.h"
 #include "server/engine/engine.h"
 #include "server/model/load_model.h"
-#include "server/service/log_line.h"
-#include "server/service/rpc_server.h"
-#include "server/service/served_model.h"
+#include "server/log_line.h"
+#include "server/grpc/rpc_server.h"
+#include "server/api/request_limits.h"
 
 namespace dyad {
 

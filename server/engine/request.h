@@ -17,7 +17,7 @@ namespace dyad::engine {
 inline constexpr int32_t kMaxTopN = 20;
 
 // How a token is drawn. Order: penalties, bias, temperature, top_k, top_p, min_p. Ranges are
-// checked by the caller (server/service).
+// checked by the caller (server/api).
 struct Sampling {
   float temperature = 0;         // 0: greedy, ties to the lowest id
   int32_t top_k = 0;             // 0: off

@@ -1,0 +1,17 @@
+// The one door from calls to an engine.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/api/server_state.h"
+#include "server/engine/request.h"
+
+namespace dyad {
+
+// Submits all or none (engine::Engine::Submit), unless the server drains. Refusals carry reason and
+// details: ResourceExhausted QUEUE_FULL with RetryInfo, Unavailable DRAINING.
+absl::Status Admit(const ServerState& state, const ServedModel& model,
+                   std::vector<engine::Submission> submissions);
+
+}  // namespace dyad

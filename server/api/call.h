@@ -1,0 +1,60 @@
+// What every call has, whatever it does and however it came: its id, what the log will say of it,
+// and how it ends.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "dyad/v1/common.pb.h"
+#include "server/api/rpc_record.h"
+#include "server/api/server_state.h"
+
+namespace dyad {
+
+// What a front door knows of a call when it arrives.
+struct Arrival {
+  std::string_view method = {};  // as in RpcRecord
+  std::string request_id = {};   // the client's own, if it gave one
+  std::string peer = {};         // as in RpcRecord
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// One call from its arrival to its end. Belongs to the front door that took it.
+//
+// The id is the client's, if that is 1 to 128 printable ASCII characters, else 32 random hex
+// digits; every answer carries it, errors too.
+//
+// Threads: one at a time.
+class Call {
+ public:
+  Call(const ServerState& state, Arrival arrival);
+
+  const ServerState& state() const { return *state_; }
+  absl::Time deadline() const { return deadline_; }
+  RpcRecord& record() { return record_; }
+
+  // The model that serves the call.
+  void SetModel(const ServedModel& model);
+  // The text that the call is about, for the log; the first one counts.
+  void NotePrompt(std::string_view text);
+  // One of the call's sequences ended; the slowest one's times are the call's.
+  void AddTiming(const engine::Timing& timing);
+  v1::Usage Usage() const;
+
+  // Closes the record. Once.
+  void Close(const absl::Status& status);
+
+  // Hands the record to the observer. Once, after Close.
+  void Report() const;
+
+ private:
+  const ServerState* state_;
+  absl::Time deadline_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  RpcRecord record_;
+};
+
+}  // namespace dyad

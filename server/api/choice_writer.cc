@@ -1,0 +1,101 @@
+// One sequence's results -> Choice.
+#include "server/api/choice_writer.h"
+
+namespace dyad {
+namespace {
+
+v1::FinishReason ToProto(engine::FinishReason reason) {
+  switch (reason) {
+    case engine::FinishReason::kLength:
+      return v1::LENGTH;
+    case engine::FinishReason::kEos:
+      return v1::EOS;
+    case engine::FinishReason::kStop:
+      return v1::STOP;
+    case engine::FinishReason::kNone:
+      return v1::FINISH_REASON_UNSPECIFIED;
+  }
+  return v1::FINISH_REASON_UNSPECIFIED;
+}
+
+}  // namespace
+
+ChoiceWriter::ChoiceWriter(const GenerationPlan& plan, int32_t index) : plan_(plan), index_(index) {
+  if (plan.model->tokenizer != nullptr) decoder_.emplace(*plan.model->tokenizer, plan.stop);
+}
+
+v1::Choice ChoiceWriter::New() const {
+  v1::Choice choice;
+  choice.set_index(index_);
+  return choice;
+}
+
+void ChoiceWriter::AddPrompt(v1::Choice& choice) const {
+  if (plan_.echo == Echo::kNo) return;
+  choice.mutable_ids()->Add(plan_.request.ids.begin(), plan_.request.ids.end());
+  choice.mutable_text()->append(plan_.prompt_text);
+  if (plan_.logprobs.has_value() && plan_.request.ids.size() == 1) AddPromptScores({}, choice);
+}
+
+void ChoiceWriter::AddPromptScores(std::span<const engine::TokenScore> scores,
+                                   v1::Choice& choice) const {
+  choice.add_logprobs()->set_id(plan_.request.ids.front());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    v1::TokenLogprob& logprob = *choice.add_logprobs();
+    logprob.set_id(plan_.request.ids[i + 1]);
+    logprob.set_logprob(scores[i].logprob);
+    AddTop(scores[i].top, logprob);
+  }
+}
+
+engine::Verdict ChoiceWriter::AddToken(const engine::GeneratedToken& token, v1::Choice& choice) {
+  choice.add_ids(token.id);
+  if (plan_.logprobs.has_value()) {
+    v1::TokenLogprob& logprob = *choice.add_logprobs();
+    logprob.set_id(token.id);
+    logprob.set_logprob(token.logprob);
+    AddTop(token.top, logprob);
+  }
+  if (!decoder_.has_value() || stopped_) return engine::Verdict::kContinue;
+  const StreamDecoder::Piece piece = decoder_->Push(token.id);
+  choice.mutable_text()->append(piece.text);
+  stopped_ = piece.stopped;
+  return stopped_ ? engine::Verdict::kStop : engine::Verdict::kContinue;
+}
+
+void ChoiceWriter::AddEnd(engine::FinishReason reason, v1::Choice& choice) {
+  if (decoder_.has_value() && !stopped_) {
+    const StreamDecoder::Piece piece = decoder_->Finish();
+    choice.mutable_text()->append(piece.text);
+    if (piece.stopped) reason = engine::FinishReason::kStop;
+  }
+  choice.set_finish_reason(ToProto(reason));
+}
+
+void ChoiceWriter::AddTop(std::span<const engine::TopToken> top, v1::TokenLogprob& logprob) const {
+  for (const engine::TopToken& candidate : top) {
+    v1::TopToken& entry = *logprob.add_top();
+    entry.set_id(candidate.id);
+    entry.set_logprob(candidate.logprob);
+    if (plan_.model->tokenizer != nullptr) {
+      entry.set_text(
+          plan_.model->tokenizer->Decode(std::span(&candidate.id, 1), DecodeSpecial::kKeep));
+    }
+  }
+}
+
+std::string_view FinishReasonName(engine::FinishReason reason) {
+  switch (reason) {
+    case engine::FinishReason::kLength:
+      return "length";
+    case engine::FinishReason::kEos:
+      return "eos";
+    case engine::FinishReason::kStop:
+      return "stop";
+    case engine::FinishReason::kNone:
+      return "";
+  }
+  return "";
+}
+
+}  // namespace dyad

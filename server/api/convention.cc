@@ -1,0 +1,136 @@
+// The table of conventions and the layouts.
+#include "server/api/convention.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/api/request_error.h"
+#include "server/base/status_macros.h"
+
+namespace dyad {
+namespace {
+
+// One row for every name; the default first.
+constexpr ConventionRow kTable[] = {
+    {v1::LM_EVAL, LeadingSpace::kYes, InFront::kPrefixId, 1, Reduction::kSum},
+    {v1::BABYLM, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kSum},
+    {v1::MINICONS_MEAN, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kMean},
+    {v1::MINICONS_SUM, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kSum},
+    {v1::CONDITIONAL, LeadingSpace::kNo, InFront::kPrefixId, 1, Reduction::kSum},
+};
+static_assert(std::size(kTable) == v1::Convention_MAX);
+
+constexpr std::string_view kBlanks[] = {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1C",
+                                        "\x1D",   "\x1E",   "\x1F",   " ",      "\u0085", "\u00A0",
+                                        "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
+                                        "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A",
+                                        "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
+
+absl::StatusOr<int32_t> PrefixId(const ServedModel& model) {
+  if (model.prefix_id.has_value()) return *model.prefix_id;
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "model ", model.name,
+                        " names neither a BOS nor an EOS token, so nothing can stand in front of "
+                        "the text; use a convention without prefix, or give a context")),
+                    "NO_PREFIX_TOKEN");
+}
+
+absl::Status PutPrefix(const Layout& layout, ScoreInput& input) {
+  ASSIGN_OR_RETURN(const int32_t prefix_id, PrefixId(layout.model));
+  input.ids.insert(input.ids.begin(), prefix_id);
+  if (!input.offsets.empty() || input.ids.size() == 1) {
+    input.offsets.insert(input.offsets.begin(), 0);
+  }
+  return absl::OkStatus();
+}
+
+// The last step of every layout.
+absl::StatusOr<ScoreInput> Checked(const Layout& layout, const std::string& field,
+                                   ScoreInput input) {
+  if (input.ids.empty()) {
+    return InvalidField(
+        {field, "empty", "must give at least one token, as nothing is put in front of it"});
+  }
+  RETURN_IF_ERROR(CheckLength(layout.model, field, input.ids.size()));
+  input.scored_from = std::clamp(input.scored_from, 1, static_cast<int32_t>(input.ids.size()));
+  return input;
+}
+
+}  // namespace
+
+absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention) {
+  if (convention == v1::CONVENTION_UNSPECIFIED) return &kTable[0];
+  for (const ConventionRow& row : kTable) {
+    if (row.convention == convention) return &row;
+  }
+  return InvalidField({"convention", absl::StrCat(static_cast<int>(convention)),
+                       absl::StrCat("must be in [0, ", v1::Convention_MAX, "]")});
+}
+
+absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& text) {
+  std::string fed;
+  if (layout.row.leading_space == LeadingSpace::kYes) fed.push_back(' ');
+  fed += text.text;
+  EncodeOptions options;
+  options.frame = layout.row.in_front == InFront::kFrame ? Frame::kDefault : Frame::kNone;
+  options.special_tokens = layout.special_tokens;
+  ASSIGN_OR_RETURN(Encoding encoding,
+                   EncodeField(layout.model, layout.limits, {text.name, fed}, options));
+  ScoreInput input{std::move(encoding.ids), std::move(encoding.offsets), layout.row.scored_from};
+  if (layout.row.in_front == InFront::kPrefixId) RETURN_IF_ERROR(PutPrefix(layout, input));
+  return Checked(layout, text.name, std::move(input));
+}
+
+absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextField& context,
+                                              const TextField& text) {
+  const std::string_view kept =
+      context.text.substr(0, context.text.size() - TrailingBlankBytes(context.text));
+  std::string whole_text(context.text);
+  whole_text += text.text;
+  const EncodeOptions options = {Frame::kNone, layout.special_tokens};
+  ASSIGN_OR_RETURN(Encoding whole,
+                   EncodeField(layout.model, layout.limits, {text.name, whole_text}, options));
+  ScoreInput input{std::move(whole.ids), std::move(whole.offsets), 1};
+  if (kept.empty()) {
+    RETURN_IF_ERROR(PutPrefix(layout, input));
+  } else {
+    ASSIGN_OR_RETURN(const Encoding front,
+                     EncodeField(layout.model, layout.limits, {context.name, kept}, options));
+    input.scored_from = static_cast<int32_t>(std::min(front.ids.size(), input.ids.size()));
+  }
+  return Checked(layout, text.name, std::move(input));
+}
+
+absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& field,
+                                     std::span<const int32_t> ids, const v1::TokenIds* context) {
+  ScoreInput input;
+  if (context != nullptr && context->ids().empty()) {
+    RETURN_IF_ERROR(PutPrefix(layout, input));
+    input.offsets.clear();
+  } else if (context != nullptr) {
+    input.ids.assign(context->ids().begin(), context->ids().end());
+    RETURN_IF_ERROR(CheckIds(layout.model, absl::StrCat(field, ".context_ids"), input.ids));
+    input.scored_from = static_cast<int32_t>(
+        std::min<size_t>(input.ids.size(), layout.model.limits.context_length));
+  }
+  RETURN_IF_ERROR(CheckIds(layout.model, absl::StrCat(field, ".ids"), ids));
+  input.ids.insert(input.ids.end(), ids.begin(), ids.end());
+  return Checked(layout, absl::StrCat(field, ".ids"), std::move(input));
+}
+
+size_t TrailingBlankBytes(std::string_view text) {
+  const std::string_view all = text;
+  for (bool found = true; found;) {
+    found = false;
+    for (const std::string_view blank : kBlanks) {
+      if (!text.ends_with(blank)) continue;
+      text.remove_suffix(blank.size());
+      found = true;
+    }
+  }
+  return all.size() - text.size();
+}
+
+}  // namespace dyad

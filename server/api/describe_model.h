@@ -1,0 +1,16 @@
+// What ModelService answers: what the registry says, in proto.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "dyad/v1/model.pb.h"
+#include "server/api/call.h"
+
+namespace dyad {
+
+// Every model, without its layers.
+absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, Call& call);
+
+// Errors: NotFound.
+absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request, Call& call);
+
+}  // namespace dyad

@@ -1,0 +1,152 @@
+// GenerateRequest -> what the engine is asked.
+#include "server/api/parse_generate.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/api/parse_request.h"
+#include "server/base/status_macros.h"
+
+namespace dyad {
+namespace {
+
+constexpr int32_t kDefaultNewTokens = 16;
+constexpr int kMaxStops = 16;
+constexpr size_t kMaxStopBytes = 256;
+constexpr int kMaxStopIds = 64;
+constexpr int kMaxBiases = 1024;
+
+absl::StatusOr<std::vector<int32_t>> ParsePrompt(const v1::GenerateRequest& proto,
+                                                 const ServedModel& model,
+                                                 const RequestLimits& limits) {
+  ASSIGN_OR_RETURN(const SpecialTokens special_tokens, ParseSpecialTokens(proto.special_tokens()));
+  switch (proto.prompt_case()) {
+    case v1::GenerateRequest::kText: {
+      ASSIGN_OR_RETURN(Encoding encoding, EncodeField(model, limits, {"text", proto.text()},
+                                                      {Frame::kDefault, special_tokens}));
+      if (encoding.ids.empty()) {
+        return InvalidField({"text", "empty", "must give at least one token with this tokenizer"});
+      }
+      return std::move(encoding.ids);
+    }
+    case v1::GenerateRequest::kIds: {
+      if (proto.ids().ids().empty()) {
+        return InvalidField({"ids", "empty", "must have at least one id"});
+      }
+      RETURN_IF_ERROR(CheckIds(model, "ids", ToSpan(proto.ids().ids())));
+      return std::vector<int32_t>(proto.ids().ids().begin(), proto.ids().ids().end());
+    }
+    default:
+      return InvalidField({"prompt", "absent", "must be given as text or ids"});
+  }
+}
+
+absl::StatusOr<int32_t> ParseNewTokens(const v1::GenerateRequest& proto, const ServedModel& model,
+                                       size_t prompt_tokens) {
+  const auto room = int64_t{model.limits.context_length} - static_cast<int64_t>(prompt_tokens);
+  const std::string limit =
+      absl::StrCat("prompt (", prompt_tokens, ") and continuation must fit the model's context of ",
+                   model.limits.context_length, " tokens");
+  if (room < 1) {
+    return InvalidField(
+        {proto.has_ids() ? "ids" : "text", absl::StrCat(prompt_tokens, " tokens"), limit});
+  }
+  if (!proto.has_max_new_tokens()) {
+    return static_cast<int32_t>(std::min<int64_t>(room, kDefaultNewTokens));
+  }
+  const int32_t asked = proto.max_new_tokens();
+  if (asked < 1) {
+    return InvalidField({"max_new_tokens", absl::StrCat(asked), "must be at least 1"});
+  }
+  if (asked > room) return InvalidField({"max_new_tokens", absl::StrCat(asked), limit});
+  return asked;
+}
+
+absl::StatusOr<engine::Sampling> ParseSampling(const v1::GenerateRequest& proto,
+                                               const ServedModel& model) {
+  engine::Sampling s;
+  if (proto.has_temperature()) s.temperature = proto.temperature();
+  if (proto.has_top_k()) s.top_k = proto.top_k();
+  if (proto.has_top_p()) s.top_p = proto.top_p();
+  if (proto.has_min_p()) s.min_p = proto.min_p();
+  if (proto.has_repetition_penalty()) s.repetition_penalty = proto.repetition_penalty();
+  if (proto.has_presence_penalty()) s.presence_penalty = proto.presence_penalty();
+  if (proto.has_frequency_penalty()) s.frequency_penalty = proto.frequency_penalty();
+  RETURN_IF_ERROR(CheckRange<float>({"temperature", s.temperature, 0, 100}));
+  RETURN_IF_ERROR(CheckRange<int32_t>({"top_k", s.top_k, 0, INT32_MAX}));
+  RETURN_IF_ERROR(CheckRange<float>({"top_p", s.top_p, 0, 1}, Bounds::kOpenLow));
+  RETURN_IF_ERROR(CheckRange<float>({"min_p", s.min_p, 0, 1}, Bounds::kOpenHigh));
+  RETURN_IF_ERROR(
+      CheckRange<float>({"repetition_penalty", s.repetition_penalty, 0, 10}, Bounds::kOpenLow));
+  RETURN_IF_ERROR(CheckRange<float>({"presence_penalty", s.presence_penalty, -2, 2}));
+  RETURN_IF_ERROR(CheckRange<float>({"frequency_penalty", s.frequency_penalty, -2, 2}));
+  if (proto.logit_bias().size() > kMaxBiases) {
+    return InvalidField({"logit_bias", absl::StrCat(proto.logit_bias().size(), " long"),
+                         absl::StrCat("must have at most ", kMaxBiases, " entries")});
+  }
+  s.logit_bias.assign(proto.logit_bias().begin(), proto.logit_bias().end());
+  std::sort(s.logit_bias.begin(), s.logit_bias.end());  // a map has no order of its own
+  for (const auto& [id, bias] : s.logit_bias) {
+    RETURN_IF_ERROR(CheckRange<int32_t>({"logit_bias key", id, 0, model.limits.vocab_size - 1}));
+    RETURN_IF_ERROR(CheckRange<float>({absl::StrCat("logit_bias[", id, "]"), bias, -100, 100}));
+  }
+  return s;
+}
+
+absl::Status CheckStops(const v1::GenerateRequest& proto, const ServedModel& model) {
+  if (!proto.stop().empty()) RETURN_IF_ERROR(NeedsTokenizer(model));
+  if (proto.stop_size() > kMaxStops) {
+    return InvalidField({"stop", absl::StrCat(proto.stop_size(), " long"),
+                         absl::StrCat("must have at most ", kMaxStops, " entries")});
+  }
+  for (int i = 0; i < proto.stop_size(); ++i) {
+    if (!proto.stop(i).empty() && proto.stop(i).size() <= kMaxStopBytes) continue;
+    return InvalidField({absl::StrCat("stop[", i, "]"),
+                         absl::StrCat(proto.stop(i).size(), " bytes"),
+                         absl::StrCat("must have 1 to ", kMaxStopBytes, " bytes")});
+  }
+  if (proto.stop_ids_size() > kMaxStopIds) {
+    return InvalidField({"stop_ids", absl::StrCat(proto.stop_ids_size(), " long"),
+                         absl::StrCat("must have at most ", kMaxStopIds, " entries")});
+  }
+  return CheckIds(model, "stop_ids", ToSpan(proto.stop_ids()));
+}
+
+}  // namespace
+
+absl::StatusOr<GenerationPlan> ParseGenerate(const v1::GenerateRequest& proto,
+                                             const ModelRegistry& models,
+                                             const RequestLimits& limits, uint64_t seed) {
+  GenerationPlan plan;
+  ASSIGN_OR_RETURN(plan.model, models.Find(proto.model()));
+  engine::Request& request = plan.request;
+  ASSIGN_OR_RETURN(request.sampling, ParseSampling(proto, *plan.model));
+  RETURN_IF_ERROR(CheckStops(proto, *plan.model));
+  plan.choices = proto.has_n() ? proto.n() : 1;
+  RETURN_IF_ERROR(CheckRange<int32_t>({"n", plan.choices, 1, limits.max_choices}));
+  if (proto.has_logprobs()) {
+    RETURN_IF_ERROR(CheckRange<int32_t>({"logprobs", proto.logprobs(), 0, engine::kMaxTopN}));
+    plan.logprobs = proto.logprobs();
+    request.top_n = proto.logprobs();
+  }
+  ASSIGN_OR_RETURN(request.ids, ParsePrompt(proto, *plan.model, limits));
+  ASSIGN_OR_RETURN(request.max_new_tokens, ParseNewTokens(proto, *plan.model, request.ids.size()));
+
+  request.sampling.seed = proto.has_seed() ? proto.seed() : seed;
+  request.stop_ids.assign(proto.stop_ids().begin(), proto.stop_ids().end());
+  if (!proto.ignore_eos()) request.eos_id = plan.model->eos_id;
+  plan.stop.assign(proto.stop().begin(), proto.stop().end());
+  if (proto.echo()) {
+    plan.echo = Echo::kYes;
+    if (plan.logprobs.has_value()) request.score_from = 0;
+    if (proto.has_text()) plan.prompt_text = proto.text();
+    if (proto.has_ids() && plan.model->tokenizer != nullptr) {
+      plan.prompt_text = plan.model->tokenizer->Decode(request.ids, DecodeSpecial::kSkip);
+    }
+  }
+  return plan;
+}
+
+}  // namespace dyad

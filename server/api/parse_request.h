@@ -1,0 +1,70 @@
+// Checks that several requests share. Every error is InvalidField (request_error.h) unless said.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "dyad/v1/common.pb.h"
+#include "server/api/request_error.h"
+#include "server/api/request_limits.h"
+#include "server/api/served_model.h"
+
+namespace dyad {
+
+// A text of a request and where it stood: "items[3].text".
+struct TextField {
+  std::string name;
+  std::string_view text;
+};
+
+// FailedPrecondition (NO_TOKENIZER) if `model` serves token ids only.
+absl::Status NeedsTokenizer(const ServedModel& model);
+
+// Encodes at most `limits.max_prompt_bytes` bytes. Errors also as NeedsTokenizer.
+absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const RequestLimits& limits,
+                                     const TextField& field, const EncodeOptions& options);
+
+// PARSE unless LITERAL is asked for.
+absl::StatusOr<SpecialTokens> ParseSpecialTokens(v1::SpecialTokens value);
+
+inline std::span<const int32_t> ToSpan(const google::protobuf::RepeatedField<int32_t>& ids) {
+  return {ids.data(), static_cast<size_t>(ids.size())};
+}
+
+// Every id in the model's vocabulary; an error names position and value.
+absl::Status CheckIds(const ServedModel& model, const std::string& field,
+                      std::span<const int32_t> ids);
+
+// At most the model's context length; an error names both lengths.
+absl::Status CheckLength(const ServedModel& model, const std::string& field, size_t tokens);
+
+// A number and the range that it must be in; NaN is in none.
+template <typename T>
+struct Ranged {
+  std::string field;
+  T value;
+  T low;
+  T high;
+};
+
+enum class Bounds { kClosed, kOpenLow, kOpenHigh };  // [low, high], (low, high], [low, high)
+
+template <typename T>
+absl::Status CheckRange(const Ranged<T>& number, Bounds bounds = Bounds::kClosed) {
+  const bool above =
+      bounds == Bounds::kOpenLow ? number.value > number.low : number.value >= number.low;
+  const bool below =
+      bounds == Bounds::kOpenHigh ? number.value < number.high : number.value <= number.high;
+  if (above && below) return absl::OkStatus();
+  return InvalidField(
+      {number.field, absl::StrCat(number.value),
+       absl::StrCat("must be in ", bounds == Bounds::kOpenLow ? "(" : "[", number.low, ", ",
+                    number.high, bounds == Bounds::kOpenHigh ? ")" : "]")});
+}
+
+}  // namespace dyad

@@ -1,0 +1,62 @@
+// ScoreRequest and ScoreMinimalPairsRequest -> what the engine is asked, or what is wrong with it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "dyad/v1/scoring.pb.h"
+#include "server/api/convention.h"
+#include "server/api/request_limits.h"
+#include "server/api/served_model.h"
+#include "server/engine/request.h"
+
+namespace dyad {
+
+struct ScorePlan {
+  const ServedModel* model = nullptr;
+  const ConventionRow* row = nullptr;
+  int32_t top_n = 0;
+  std::vector<ScoreInput> inputs;  // one per item
+};
+
+// Checks every field against what scoring.proto says of it, and encodes the texts.
+// Cost: that of encoding. Errors: NotFound (model), InvalidField, FailedPrecondition
+// (convention.h).
+absl::StatusOr<ScorePlan> ParseScore(const v1::ScoreRequest& proto, const ModelRegistry& models,
+                                     const RequestLimits& limits);
+
+enum class ReturnTokens { kNo, kYes };
+
+// What a stream's first message sets for all its pairs.
+struct PairOptions {
+  const ServedModel* model = nullptr;
+  const ConventionRow* row = nullptr;
+  SpecialTokens special_tokens = SpecialTokens::kParse;
+  ReturnTokens return_tokens = ReturnTokens::kNo;
+};
+
+// A pair that can be submitted.
+struct PairPlan {
+  int64_t index = 0;
+  ScoreInput good;
+  ScoreInput bad;
+};
+
+// InvalidField if a message has more pairs than scoring.proto allows.
+absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto);
+
+// Errors: NotFound (model), InvalidField, FailedPrecondition (the model has no tokenizer).
+absl::StatusOr<PairOptions> ParsePairOptions(const v1::ScoreMinimalPairsRequest& proto,
+                                             const ModelRegistry& models);
+
+// Cost: that of encoding. Errors: as LayOutText.
+absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
+                                   const RequestLimits& limits);
+
+// What the engine is asked for one input.
+engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, absl::Time deadline);
+
+}  // namespace dyad

@@ -1,0 +1,44 @@
+// What is known of a call when it has ended, and who wants to know it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "server/engine/request.h"
+
+namespace dyad {
+
+struct RpcRecord {
+  std::string request_id;
+  std::string_view method;       // "GenerationService/Generate"; lives as long as the program
+  std::string peer;              // "ipv4:127.0.0.1:40122"
+  std::string model;             // name of the served model; empty if none was found
+  std::string_view code;         // "OK", "INVALID_ARGUMENT" …; lives as long as the program
+  std::string message;           // of the error; bounded, valid UTF-8; empty for OK
+  int64_t prompt_tokens = 0;     // fed, prefix and context included
+  int64_t generated_tokens = 0;  // of all choices
+  int64_t scored_tokens = 0;
+  int64_t cached_tokens = 0;       // of prompt_tokens, found in the prefix cache or the step
+  engine::Timing timing;           // of the sequence that took longest
+  absl::Duration total;            // from the call's arrival to its status
+  std::string_view finish_reason;  // of the first choice: "length", "eos", "stop"; empty for scores
+  std::string prompt;  // first text of the request, at most 1024 bytes; only if WantsPrompts()
+};
+
+// Sees every call end, for logs and metrics. Called on the front doors' threads, possibly several
+// at once; must not wait. A call that a door refused before its handler ran is not seen.
+class RpcObserver {
+ public:
+  virtual ~RpcObserver() = default;
+  virtual bool WantsPrompts() const { return false; }
+  virtual void OnRpcEnd(const RpcRecord& record) = 0;
+};
+
+// The one that took longer in all.
+inline const engine::Timing& Slower(const engine::Timing& a, const engine::Timing& b) {
+  return a.queue + a.prefill + a.decode < b.queue + b.prefill + b.decode ? b : a;
+}
+
+}  // namespace dyad

@@ -1,0 +1,61 @@
+// One Score call.
+#include "server/api/score_answer.h"
+
+#include <utility>
+
+#include "server/api/score_result.h"
+
+namespace dyad {
+
+absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call) {
+  if (!request.items().empty()) call.NotePrompt(request.items(0).text());
+  absl::StatusOr<ScorePlan> plan = ParseScore(request, call.state().models, call.state().limits);
+  if (plan.ok()) call.SetModel(*plan->model);
+  return plan;
+}
+
+void ScoreAnswer::Item::OnScores(std::span<const engine::TokenScore> scores) {
+  const ScorePlan& plan = answer_.plan_;
+  *answer_.response_.mutable_scores(index_) = ToTextScore(*plan.model, plan.inputs[index_], scores);
+  answer_.call_.record().scored_tokens += static_cast<int64_t>(scores.size());
+}
+
+ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
+                         std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end)
+    : plan_(std::move(plan)),
+      call_(call),
+      on_end_(std::move(on_end)),
+      sequences_(OnFailure::kAbandonAll, [this] { OnSequencesEnd(); }) {
+  for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+    const ScoreInput& input = plan_.inputs[i];
+    v1::TextScore& score = *response_.add_scores();
+    call_.record().prompt_tokens += static_cast<int64_t>(input.ids.size());
+    if (input.scored_tokens() == 0) {
+      score = ToTextScore(*plan_.model, input, {});
+    } else {
+      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.deadline()),
+                     items_.emplace_back(*this, static_cast<int32_t>(i)));
+    }
+  }
+}
+
+void ScoreAnswer::Start() {
+  absl::Status refused = sequences_.Submit(call_.state(), *plan_.model);
+  if (!refused.ok()) std::exchange(on_end_, nullptr)(std::move(refused));
+}
+
+void ScoreAnswer::OnSequencesEnd() {
+  call_.AddTiming(sequences_.timing());
+  call_.record().cached_tokens = sequences_.cached_tokens();
+  // Taken out first, as it may destroy this.
+  const auto on_end = std::exchange(on_end_, nullptr);
+  if (!sequences_.status().ok()) return on_end(sequences_.status());
+  response_.set_convention(plan_.row->convention);
+  response_.set_request_id(call_.record().request_id);
+  response_.set_model(plan_.model->name);
+  response_.set_model_digest(plan_.model->info.digest);
+  *response_.mutable_usage() = call_.Usage();
+  on_end(std::move(response_));
+}
+
+}  // namespace dyad

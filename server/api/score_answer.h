@@ -1,0 +1,56 @@
+// The answer to one Score call: each item is a sequence, and the answer is there when the last one
+// has ended.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "dyad/v1/scoring.pb.h"
+#include "server/api/call.h"
+#include "server/api/parse_score.h"
+#include "server/api/sequence_group.h"
+
+namespace dyad {
+
+// ParseScore, and what the call's record says of it.
+absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call);
+
+// No lock: after Start only the engine's thread touches response and record, until it calls on_end.
+class ScoreAnswer {
+ public:
+  // `on_end` is called once, from the engine's thread or within Start; it may destroy this. `call`
+  // belongs to the answer until then.
+  ScoreAnswer(ScorePlan plan, Call& call,
+              std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end);
+
+  // Submits what is to be scored, or ends with the refusal. Once.
+  void Start();
+
+  // Nobody reads the answer. Any thread.
+  void Abandon() { sequences_.Abandon(); }
+
+ private:
+  class Item final : public SequenceGroup::Member {
+   public:
+    Item(ScoreAnswer& answer, int32_t index) : answer_(answer), index_(index) {}
+    void OnScores(std::span<const engine::TokenScore> scores) override;
+
+   private:
+    ScoreAnswer& answer_;
+    const int32_t index_;
+  };
+
+  void OnSequencesEnd();
+
+  const ScorePlan plan_;
+  Call& call_;
+  std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end_;
+  SequenceGroup sequences_;
+  std::deque<Item> items_;  // those that have something to score
+  v1::ScoreResponse response_;
+};
+
+}  // namespace dyad

@@ -1,0 +1,42 @@
+// One model as calls see it, and the list of all.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/engine/engine.h"
+#include "server/model/load_model.h"
+#include "server/text/tokenizer.h"
+
+namespace dyad {
+
+struct ServedModel {
+  std::string name;
+  ModelInfo info;
+  engine::ModelLimits limits;
+  const Tokenizer* tokenizer = nullptr;  // null: the folder has none, only ids are served
+  engine::Engine* engine = nullptr;
+  // tokenizer_config's bos_token, else config.json's bos, else eos.
+  std::optional<int32_t> prefix_id;
+  // config.json's eos_token_id, else tokenizer_config's eos_token.
+  std::optional<int32_t> eos_id;
+};
+
+// Immutable once built. Models, tokenizers and engines outlive it.
+class ModelRegistry {
+ public:
+  explicit ModelRegistry(std::vector<ServedModel> models);
+  // An empty name means the only model. Errors: NotFound (no such model, or several and no name
+  // given).
+  absl::StatusOr<const ServedModel*> Find(std::string_view name) const;
+  const std::vector<ServedModel>& models() const { return models_; }
+
+ private:
+  std::vector<ServedModel> models_;
+};
+
+}  // namespace dyad

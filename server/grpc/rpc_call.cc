@@ -1,0 +1,52 @@
+// Request ids and trailing metadata.
+#include "server/grpc/rpc_call.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/api/request_error.h"
+#include "server/grpc/grpc_status.h"
+
+namespace dyad {
+namespace {
+
+constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
+
+Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view method) {
+  Arrival arrival;
+  arrival.method = method;
+  const auto& metadata = context.client_metadata();
+  if (const auto given = metadata.find(kRequestIdKey); given != metadata.end()) {
+    arrival.request_id.assign(given->second.data(), given->second.size());
+  }
+  arrival.peer = context.peer();
+  arrival.deadline = absl::FromChrono(context.deadline());
+  return arrival;
+}
+
+}  // namespace
+
+RpcCall::RpcCall(const ServerState& state, grpc::CallbackServerContext* context,
+                 std::string_view method)
+    : Call(state, ArrivalOf(*context, method)), context_(context) {}
+
+grpc::Status RpcCall::End(const absl::Status& status) {
+  Close(status);
+  context_->AddTrailingMetadata(kRequestIdKey, record().request_id);
+  if (const auto delay = RetryAfter(status); delay.has_value()) {
+    context_->AddTrailingMetadata(kPushbackKey, absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  }
+  return ToGrpcStatus(status);
+}
+
+grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
+                                    const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  const grpc::Status result = call.End(status);
+  call.Report();  // first: a client that has its answer finds the call in the log
+  reactor->Finish(result);
+  return reactor;
+}
+
+}  // namespace dyad

@@ -1,0 +1,57 @@
+// A call that came over gRPC: what its context says of it, and its end on the wire.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/api/call.h"
+
+namespace dyad {
+
+// The client's id is its metadata x-request-id; the call's returns in trailing metadata. Nothing is
+// sent before the end or the first message, so that a client may retry what was refused.
+class RpcCall final : public Call {
+ public:
+  // `method` as in RpcRecord. `context` lives as long as this.
+  RpcCall(const ServerState& state, grpc::CallbackServerContext* context, std::string_view method);
+
+  // Closes the record and sets the trailing metadata; the result goes to Finish. Once.
+  grpc::Status End(const absl::Status& status);
+
+ private:
+  grpc::CallbackServerContext* context_;
+};
+
+// Ends a unary call from its handler.
+grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
+                                    const absl::Status& status);
+
+// The same with an answer, or the reason why there is none.
+template <typename Response>
+grpc::ServerUnaryReactor* AnswerNow(grpc::CallbackServerContext* context, RpcCall call,
+                                    absl::StatusOr<Response> answer, Response* response) {
+  if (answer.ok()) *response = *std::move(answer);
+  return FinishNow(context, std::move(call), answer.status());
+}
+
+// Ends a streaming call from its handler, before anything was sent.
+template <typename Reactor>
+class RefusedStream final : public Reactor {
+ public:
+  RefusedStream(RpcCall call, const absl::Status& status) : call_(std::move(call)) {
+    this->Finish(call_.End(status));
+  }
+  void OnDone() override {
+    call_.Report();
+    delete this;
+  }
+
+ private:
+  RpcCall call_;
+};
+
+}  // namespace dyad

@@ -1,0 +1,65 @@
+// The gRPC server: port, credentials, bounds, health and reflection, and an orderly end.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/grpc/tls.h"
+
+namespace grpc {
+class ServerBuilder;
+}  // namespace grpc
+
+namespace dyad {
+
+enum class Reflection { kOff, kOn };
+enum class ServingState { kServing, kNotServing };
+
+// Ranges are checked with the server's options.
+struct RpcServerOptions {
+  std::string listen = "127.0.0.1:50051";  // host:port, [v6]:port or unix:path; port 0 picks one
+  TlsFiles tls;
+  int32_t max_receive_message_bytes = 16 << 20;
+  int32_t max_send_message_bytes = 64 << 20;
+  int32_t max_concurrent_streams = 1024;  // calls in flight, per connection
+  // A connection that is silent for this long is asked whether it lives, and given so long to
+  // answer.
+  absl::Duration keepalive_time = absl::Minutes(5);
+  absl::Duration keepalive_timeout = absl::Seconds(20);
+  // Clients that ping more often than this are told to go away.
+  absl::Duration min_client_ping_interval = absl::Seconds(10);
+  // Connections are closed after about this age, so that clients spread over new replicas; calls in
+  // flight get the grace to end. Infinite: never.
+  absl::Duration max_connection_age = absl::InfiniteDuration();
+  absl::Duration max_connection_age_grace = absl::Minutes(5);
+  Reflection reflection = Reflection::kOn;
+};
+
+// Threads: gRPC's own run the handlers. Calls to this object from any thread.
+class RpcServer {
+ public:
+  // Listens and serves. `register_services` adds services that outlive this object. Every health
+  // name but "" is unknown until SetServing; "" is NOT_SERVING. Errors: Unavailable (cannot
+  // listen), InvalidArgument, NotFound (credentials).
+  static absl::StatusOr<std::unique_ptr<RpcServer>> Start(
+      const RpcServerOptions& options,
+      const std::function<void(grpc::ServerBuilder&)>& register_services);
+
+  // As Shutdown(absl::ZeroDuration()).
+  virtual ~RpcServer() = default;
+
+  virtual int port() const = 0;  // 0 for unix:path
+
+  // grpc.health.v1: Check answers with it and Watch sees the change.
+  virtual void SetServing(const std::string& name, ServingState state) = 0;
+
+  // Waits until no call is in flight (health and reflection streams do not count), at most `limit`;
+  // then stops listening and cancels what is left. May be called again.
+  virtual void Shutdown(absl::Duration limit) = 0;
+};
+
+}  // namespace dyad

@@ -1,0 +1,66 @@
+// What the registry's models say of themselves. Every field:
+// tests/server/grpc/model_service_test.cc.
+#include "server/api/describe_model.h"
+
+#include "tests/server/api/api_fixture.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using namespace ::dyad::testing;
+using ::testing::HasSubstr;
+
+class DescribeModelTest : public ::testing::Test {
+ protected:
+  DescribeModelTest() {
+    served_.name = "m";
+    served_.info.layers = {{"layers.0.fc1", "dyad", "it", 4, 8, 16, 96}};
+    served_.eos_id = 0;
+  }
+  absl::StatusOr<v1::Model> Get(const std::string& name) {
+    const ModelRegistry models({served_});
+    ServerState state{models, {}, nullptr, draining_};
+    Call call(state, {.method = "S/M"});
+    v1::GetModelRequest request;
+    request.set_model(name);
+    absl::StatusOr<v1::Model> model = GetModel(request, call);
+    EXPECT_EQ(call.record().model, model.ok() ? "m" : "");
+    return model;
+  }
+
+  ServedModel served_;
+  bool draining_ = false;
+};
+
+TEST_F(DescribeModelTest, AModelHasItsLayers) {
+  const auto model = Get("m");
+  ASSERT_OK(model);
+  EXPECT_EQ(model->state(), v1::READY);
+  ASSERT_EQ(model->layers_size(), 1);
+  EXPECT_EQ(model->layers(0).variant(), "it");
+  EXPECT_TRUE(model->has_eos_id()) << "id 0 is an id";
+  EXPECT_FALSE(model->has_prefix_id());
+}
+
+TEST_F(DescribeModelTest, DrainingShows) {
+  draining_ = true;
+  EXPECT_EQ(Get("m")->state(), v1::DRAINING);
+}
+
+TEST_F(DescribeModelTest, AnUnknownModelIsNotFound) {
+  EXPECT_THAT(Get("none"), StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+}
+
+TEST_F(DescribeModelTest, TheListLeavesLayersOut) {
+  const ModelRegistry models({served_, served_});
+  const ServerState state{models, {}, nullptr};
+  Call call(state, {.method = "S/M"});
+  const auto list = ListModels({}, call);
+  ASSERT_OK(list);
+  ASSERT_EQ(list->models_size(), 2);
+  EXPECT_EQ(list->models(0).layers_size(), 0);
+}
+
+}  // namespace
+}  // namespace dyad

@@ -1,0 +1,195 @@
+// Every field of GenerateRequest: default, both ends of its range, and one step beyond.
+#include "server/api/parse_generate.h"
+
+#include <cmath>
+#include <functional>
+
+#include "tests/server/api/api_fixture.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+using namespace ::dyad::testing;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+class ParseGenerateTest : public ::testing::Test {
+ protected:
+  ParseGenerateTest() {
+    request_.set_model("bytes");
+    request_.set_text("ab");
+  }
+  absl::StatusOr<GenerationPlan> Parse() { return ParseGenerate(request_, models_, limits_, 77); }
+
+  // The field that is named as bad.
+  std::string BadFieldWith(const std::function<void(v1::GenerateRequest&)>& change) {
+    v1::GenerateRequest request = request_;
+    change(request);
+    const auto plan = ParseGenerate(request, models_, limits_, 77);
+    if (plan.ok()) return "none";
+    EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+    const std::string message(plan.status().message());
+    return message.substr(0, message.find(" is "));
+  }
+
+  ByteTokenizer tokenizer_;
+  RequestLimits limits_;
+  ModelRegistry models_{
+      FakeModels(tokenizer_, {.vocab_size = kByteVocabulary, .context_length = 20}, nullptr)};
+  v1::GenerateRequest request_;
+};
+
+TEST_F(ParseGenerateTest, Defaults) {
+  const auto plan = Parse();
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->model->name, "bytes");
+  EXPECT_THAT(plan->request.ids, ElementsAre(kEnd, 'a', 'b'));
+  EXPECT_EQ(plan->request.max_new_tokens, 16);
+  EXPECT_EQ(plan->request.sampling.temperature, 0);
+  EXPECT_EQ(plan->request.sampling.top_k, 0);
+  EXPECT_EQ(plan->request.sampling.top_p, 1);
+  EXPECT_EQ(plan->request.sampling.repetition_penalty, 1);
+  EXPECT_EQ(plan->request.sampling.seed, 77u);
+  EXPECT_EQ(plan->request.eos_id, kEnd);
+  EXPECT_EQ(plan->request.score_from, std::nullopt);
+  EXPECT_EQ(plan->request.top_n, 0);
+  EXPECT_EQ(plan->choices, 1);
+  EXPECT_EQ(plan->echo, Echo::kNo);
+  EXPECT_EQ(plan->logprobs, std::nullopt);
+}
+
+TEST_F(ParseGenerateTest, TheDefaultLengthShrinksToWhatFits) {
+  request_.set_text(std::string(17, 'x'));
+  EXPECT_EQ(Parse()->request.max_new_tokens, 2);
+  request_.set_text(std::string(19, 'x'));
+  EXPECT_THAT(Parse(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("text is 20 tokens"), HasSubstr("context of 20 tokens"))));
+}
+
+TEST_F(ParseGenerateTest, PromptAndContinuationMustFit) {
+  request_.set_max_new_tokens(17);
+  EXPECT_EQ(Parse()->request.max_new_tokens, 17);
+  request_.set_max_new_tokens(18);
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("max_new_tokens is 18; prompt (3) and continuation must "
+                                          "fit the model's context of 20 tokens")));
+}
+
+TEST_F(ParseGenerateTest, NumbersOutsideTheirRangeAreNamed) {
+  using R = v1::GenerateRequest;
+  const float nan = std::nanf("");
+  EXPECT_EQ(BadFieldWith([](R& r) { r.set_max_new_tokens(0); }), "max_new_tokens");
+  for (const float bad : {-0.1f, 100.1f, nan}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_temperature(bad); }), "temperature");
+  }
+  EXPECT_EQ(BadFieldWith([](R& r) { r.set_top_k(-1); }), "top_k");
+  for (const float bad : {0.0f, 1.1f, nan}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_top_p(bad); }), "top_p");
+  }
+  for (const float bad : {-0.1f, 1.0f, nan}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_min_p(bad); }), "min_p");
+  }
+  for (const float bad : {0.0f, 10.1f, nan}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_repetition_penalty(bad); }), "repetition_penalty");
+  }
+  for (const float bad : {-2.1f, 2.1f, nan}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_presence_penalty(bad); }), "presence_penalty");
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_frequency_penalty(bad); }), "frequency_penalty");
+  }
+  for (const int bad : {0, 17}) EXPECT_EQ(BadFieldWith([&](R& r) { r.set_n(bad); }), "n");
+  for (const int bad : {-1, 21}) {
+    EXPECT_EQ(BadFieldWith([&](R& r) { r.set_logprobs(bad); }), "logprobs");
+  }
+  EXPECT_EQ(BadFieldWith([&](R& r) { (*r.mutable_logit_bias())[3] = nan; }), "logit_bias[3]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { (*r.mutable_logit_bias())[3] = 100.5f; }), "logit_bias[3]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { (*r.mutable_logit_bias())[-3] = 1; }), "logit_bias key");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.add_stop_ids(kByteVocabulary); }), "stop_ids[0]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.add_stop(""); }), "stop[0]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.add_stop(std::string(257, 's')); }), "stop[0]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.clear_prompt(); }), "prompt");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.mutable_ids(); }), "ids");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.mutable_ids()->add_ids(-1); }), "ids[0]");
+  EXPECT_EQ(BadFieldWith([&](R& r) { r.set_special_tokens(static_cast<v1::SpecialTokens>(3)); }),
+            "special_tokens");
+}
+
+TEST_F(ParseGenerateTest, ListsAreBounded) {
+  using R = v1::GenerateRequest;
+  const auto many = [](int count, const std::function<void(R&, int)>& add) {
+    return [=](R& r) {
+      for (int i = 0; i < count; ++i) add(r, i);
+    };
+  };
+  const auto stop = [](R& r, int) { r.add_stop("s"); };
+  const auto stop_id = [](R& r, int) { r.add_stop_ids(1); };
+  EXPECT_EQ(BadFieldWith(many(16, stop)), "none");
+  EXPECT_EQ(BadFieldWith(many(17, stop)), "stop");
+  EXPECT_EQ(BadFieldWith(many(64, stop_id)), "none");
+  EXPECT_EQ(BadFieldWith(many(65, stop_id)), "stop_ids");
+  EXPECT_EQ(BadFieldWith(many(1025, [](R& r, int i) { (*r.mutable_logit_bias())[i] = 1; })),
+            "logit_bias");
+}
+
+TEST_F(ParseGenerateTest, EndsOfRangesAreAllowed) {
+  request_.set_temperature(100);
+  request_.set_top_p(1);
+  request_.set_min_p(0);
+  request_.set_repetition_penalty(10);
+  request_.set_presence_penalty(-2);
+  request_.set_frequency_penalty(2);
+  request_.set_n(16);
+  request_.set_logprobs(20);
+  request_.set_seed(0);
+  (*request_.mutable_logit_bias())[9] = -100;
+  (*request_.mutable_logit_bias())[4] = 100;
+  const auto plan = Parse();
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->request.sampling.seed, 0u) << "given, so not drawn";
+  EXPECT_EQ(plan->request.top_n, 20);
+  EXPECT_EQ(plan->choices, 16);
+  EXPECT_THAT(plan->request.sampling.logit_bias, ElementsAre(Pair(4, 100), Pair(9, -100)));
+}
+
+TEST_F(ParseGenerateTest, EchoScoresThePromptOnlyForLogprobs) {
+  request_.set_echo(true);
+  EXPECT_EQ(Parse()->request.score_from, std::nullopt);
+  EXPECT_EQ(Parse()->prompt_text, "ab");
+  request_.set_logprobs(0);
+  EXPECT_EQ(Parse()->request.score_from, 0);
+  request_.mutable_ids()->add_ids(kEnd);
+  request_.mutable_ids()->add_ids(kThe);
+  EXPECT_EQ(Parse()->prompt_text, "the") << "decoded without special tokens";
+}
+
+TEST_F(ParseGenerateTest, IgnoreEosLeavesNoEos) {
+  request_.set_ignore_eos(true);
+  EXPECT_EQ(Parse()->request.eos_id, std::nullopt);
+}
+
+TEST_F(ParseGenerateTest, SpecialTokensInTextFollowTheRequest) {
+  request_.set_text("</s>");
+  EXPECT_THAT(Parse()->request.ids, ElementsAre(kEnd, kEnd));
+  request_.set_special_tokens(v1::LITERAL);
+  EXPECT_THAT(Parse()->request.ids, ElementsAre(kEnd, '<', '/', 's', '>'));
+}
+
+TEST_F(ParseGenerateTest, AModelWithoutTokenizerTakesIdsAndNoStopStrings) {
+  request_.set_model("ids");
+  EXPECT_THAT(Parse(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("token ids only")));
+  request_.mutable_ids()->add_ids(3);
+  request_.set_echo(true);
+  ASSERT_OK(Parse());
+  EXPECT_THAT(Parse()->prompt_text, IsEmpty());
+  request_.add_stop("x");
+  EXPECT_THAT(Parse(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("token ids only")));
+}
+
+}  // namespace
+}  // namespace dyad

@@ -1,0 +1,92 @@
+// The four services together: registered, draining, and mixed load at once.
+#include "server/grpc/services.h"
+
+#include <random>
+
+#include "tests/server/grpc/service_fixture.h"
+
+namespace dyad {
+namespace {
+
+using namespace ::dyad::testing;
+
+TEST(ServicesTest, DrainingShowsInTheModelsState) {
+  Stack stack;
+  const auto state = [&] {
+    v1::GetModelRequest request;
+    request.set_model("ids");
+    v1::Model model;
+    grpc::ClientContext context;
+    EXPECT_TRUE(stack.model_stub->GetModel(&context, request, &model).ok());
+    return model.state();
+  };
+  EXPECT_EQ(state(), v1::READY);
+  stack.state.draining = true;
+  EXPECT_EQ(state(), v1::DRAINING);
+}
+
+// Clients of every kind at once, many of which leave: nothing leaks, and who stays gets the answer
+// that it would get alone.
+TEST(ServicesTest, MixedLoadWithCancelsComesToRest) {
+  StackOptions options;
+  options.model.kv_pages = 64;
+  options.engine.max_batch_tokens = 48;
+  options.engine.max_running_sequences = 8;
+  Stack stack(options);
+  constexpr int kClients = 6;
+  constexpr int kCalls = 25;
+  std::vector<std::thread> clients;
+  for (int client = 0; client < kClients; ++client) {
+    clients.emplace_back([&stack, client] {
+      std::mt19937 random(client);
+      for (int i = 0; i < kCalls; ++i) {
+        const std::string text(1 + random() % 60, static_cast<char>('a' + random() % 26));
+        const bool leaves = random() % 3 == 0;
+        grpc::ClientContext context;
+        if (client % 2 == 0) {
+          v1::ScoreRequest request;
+          request.set_model("bytes");
+          request.set_convention(v1::MINICONS_SUM);
+          request.add_items()->set_text(text + "z");
+          v1::ScoreResponse response;
+          ASSERT_TRUE(stack.scoring->Score(&context, request, &response).ok());
+          double sum = 0;
+          for (const auto& score : stack.model.ExpectedScores(Ids(text + "z"), 1, 0)) {
+            sum += score.logprob;
+          }
+          ASSERT_EQ(response.scores(0).sum(), sum);
+          continue;
+        }
+        v1::GenerateRequest request;
+        request.set_model("bytes");
+        request.set_text(text);
+        request.set_max_new_tokens(30);
+        request.set_ignore_eos(true);
+        request.set_n(2);
+        auto reader = stack.generation->GenerateStream(&context, request);
+        v1::GenerateStreamResponse message;
+        std::vector<int32_t> ids;
+        int messages = 0;
+        while (reader->Read(&message)) {
+          if (message.choice().index() == 1) {
+            ids.insert(ids.end(), message.choice().ids().begin(), message.choice().ids().end());
+          }
+          if (leaves && ++messages == 3) context.TryCancel();
+        }
+        const grpc::Status status = reader->Finish();
+        if (leaves) continue;
+        ASSERT_TRUE(status.ok()) << status.error_message();
+        std::vector<int32_t> prompt = Ids(text);
+        prompt.insert(prompt.begin(), kEnd);
+        ASSERT_EQ(ids, stack.model.ExpectedGreedy(prompt, 30));
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_TRUE(stack.ComesToRest());
+  EXPECT_EQ(stack.metrics.accepted, stack.metrics.finished);
+  stack.observer.Await(kClients * kCalls - 1);
+}
+
+}  // namespace
+}  // namespace dyad
