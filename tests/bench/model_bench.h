@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
-#include "server/engine/model.h"
+#include "server/engine/request.h"
 #include "server/model/load_model.h"
 #include "tests/bench/roof.h"
 
@@ -29,6 +29,7 @@ struct ModelWork {
   std::vector<int64_t> batches = {1, 2, 4, 8, 16, 32, 64};  // decode
   int64_t decode_context = 128;                             // tokens
   int64_t text_tokens = 512;                                // prefill and scoring
+  engine::Sampling sampling;                                // of draws
 };
 
 // Errors: as LoadModel's and Step's; InvalidArgument: texts longer than the model's context.
