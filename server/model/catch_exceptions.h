@@ -1,4 +1,4 @@
-// The one place where exceptions of LibTorch and of the standard library end. Ours are none.
+// The one place where exceptions of libraries end. Ours are none.
 #pragma once
 
 #include <exception>
@@ -20,7 +20,6 @@ auto CatchExceptions(std::string_view doing, F f) -> decltype(f()) {
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(Text(doing, ": not enough memory"));
   } catch (const std::exception& exception) {
-    // LibTorch appends a stack trace after the first line.
     const std::string_view what = exception.what();
     return absl::InternalError(Text(doing, ": ", what.substr(0, what.find('\n'))));
   }

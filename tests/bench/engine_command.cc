@@ -12,6 +12,7 @@
 #include "tests/bench/load_flags.h"
 #include "tests/bench/load_report.h"
 #include "tests/bench/model_flags.h"
+#include "tests/bench/sampling_flags.h"
 #include "tests/server/engine/counting_metrics.h"
 
 ABSL_FLAG(std::string, prefix_cache, "on", "engine: on or off");
@@ -22,6 +23,7 @@ using engine::PrefixCache;
 
 absl::Status RunEngine(Operands operands) {
   ASSIGN_OR_RETURN(LoadOptions load, LoadFromFlags());
+  ASSIGN_OR_RETURN(const engine::Sampling sampling, SamplingFromFlags());
   engine::EngineOptions options;
   ASSIGN_OR_RETURN(options.prefix_cache,
                    ChooseWord<PrefixCache>("prefix_cache", absl::GetFlag(FLAGS_prefix_cache),
@@ -36,7 +38,7 @@ absl::Status RunEngine(Operands operands) {
   RETURN_IF_ERROR(CheckFits(load, operands[0], loaded.model->limits().context_length));
   testing::CountingMetrics metrics;
   engine::Engine engine(*loaded.model, options, metrics);
-  const std::unique_ptr<Target> target[] = {EngineTarget(engine)};
+  const std::unique_ptr<Target> target[] = {EngineTarget(engine, sampling)};
   return ReportLoad(load, RunLoad(load, target),
                     {{"model", operands[0]}, {"weight_dtype", loaded.info.weight_dtype}});
 }

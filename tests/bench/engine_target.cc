@@ -44,13 +44,15 @@ class Sink final : public engine::TokenSink {
 
 class InProcess final : public Target {
  public:
-  explicit InProcess(engine::Engine& engine) : engine_(engine) {}
+  InProcess(engine::Engine& engine, const engine::Sampling& sampling)
+      : engine_(engine), sampling_(sampling) {}
 
   absl::StatusOr<Answer> Generate(const Ids& prompt, int32_t new_tokens,
                                   const std::function<void(int64_t)>& on_tokens) override {
     engine::Request request;
     request.ids = prompt;
     request.max_new_tokens = new_tokens;
+    request.sampling = sampling_;
     return Run({std::move(request)}, &on_tokens);
   }
 
@@ -86,12 +88,13 @@ class InProcess final : public Target {
   }
 
   engine::Engine& engine_;
+  const engine::Sampling sampling_;
 };
 
 }  // namespace
 
-std::unique_ptr<Target> EngineTarget(engine::Engine& engine) {
-  return std::make_unique<InProcess>(engine);
+std::unique_ptr<Target> EngineTarget(engine::Engine& engine, const engine::Sampling& sampling) {
+  return std::make_unique<InProcess>(engine, sampling);
 }
 
 }  // namespace dyad::bench

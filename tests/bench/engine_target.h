@@ -4,11 +4,12 @@
 #include <memory>
 
 #include "server/engine/engine.h"
+#include "server/engine/request.h"
 #include "tests/bench/load.h"
 
 namespace dyad::bench {
 
-// `engine` must outlive it.
-std::unique_ptr<Target> EngineTarget(engine::Engine& engine);
+// `engine` must outlive it. Each prompt draws with `sampling`.
+std::unique_ptr<Target> EngineTarget(engine::Engine& engine, const engine::Sampling& sampling = {});
 
 }  // namespace dyad::bench

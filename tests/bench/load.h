@@ -31,8 +31,8 @@ struct Answer {
 class Target {
  public:
   virtual ~Target() = default;
-  // Greedy, EOS ignored. `on_tokens` is told of tokens as they come, by their number; on any
-  // thread, one call at a time, none after the return.
+  // EOS ignored; how tokens are drawn is the target's. `on_tokens` is told of tokens as they come,
+  // by their number; on any thread, one call at a time, none after the return.
   virtual absl::StatusOr<Answer> Generate(const Ids& prompt, int32_t new_tokens,
                                           const std::function<void(int64_t)>& on_tokens) = 0;
   virtual absl::StatusOr<Answer> Score(const std::vector<Ids>& texts) = 0;

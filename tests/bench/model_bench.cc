@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <memory>
 #include <random>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "kernels/devices.h"
+#include "server/engine/adjustments.h"
+#include "server/engine/counter_random.h"
 #include "tests/bench/timing.h"
 
 namespace dyad::bench {
@@ -40,6 +43,7 @@ class Sequences {
     batch.ids.insert(batch.ids.end(), ids.begin() + position, ids.begin() + position + tokens);
   }
 
+  std::span<const int32_t> ids(int64_t index) const { return ids_[static_cast<size_t>(index)]; }
   int32_t id(int64_t index, int64_t position) const {
     return ids_[static_cast<size_t>(index)][static_cast<size_t>(position)];
   }
@@ -59,11 +63,12 @@ struct StepNeeds {
 
 class ModelBench {
  public:
-  ModelBench(const LoadedModel& loaded, const TimingDevice& device, const Roof& roof,
-             kernels::ThreadPool& pool)
+  ModelBench(const LoadedModel& loaded, const TimingDevice& device,
+             const engine::Sampling& sampling, const Roof& roof, kernels::ThreadPool& pool)
       : model_(*loaded.model),
         info_(loaded.info),
         device_(device),
+        sampling_(sampling),
         roof_(roof),
         read_(kStreamBytes, pool) {}
 
@@ -76,7 +81,7 @@ class ModelBench {
     Batch batch;
     for (int64_t i = 0; i < sequences; ++i) {
       all.AddChunk(i, context, 1, batch);
-      batch.logit_rows.push_back(static_cast<int32_t>(i));
+      AddDraw(static_cast<int32_t>(i), all.ids(i), batch);
     }
     return Time({.work = "decode", .sequences = sequences, .tokens = sequences, .context = context},
                 batch);
@@ -86,7 +91,7 @@ class ModelBench {
     const Sequences one(1, tokens, model_.limits().vocab_size);
     Batch batch;
     one.AddChunk(0, 0, tokens, batch);
-    batch.logit_rows.push_back(static_cast<int32_t>(tokens - 1));
+    AddDraw(static_cast<int32_t>(tokens - 1), one.ids(0), batch);
     return Time({.work = "prefill", .sequences = 1, .tokens = tokens}, batch);
   }
 
@@ -101,6 +106,22 @@ class ModelBench {
   }
 
  private:
+  // A draw after a row, penalties on `ids` included.
+  void AddDraw(int32_t row, std::span<const int32_t> ids, Batch& batch) const {
+    engine::Adjustments adjustments(sampling_, ids);
+    for (const int32_t id : ids.last(ids.size() / 2)) adjustments.Add(id);  // half of it generated
+    const auto& list = adjustments.list();
+    batch.draws.push_back({.row = row,
+                           .temperature = sampling_.temperature,
+                           .top_k = sampling_.top_k,
+                           .top_p = sampling_.top_p,
+                           .min_p = sampling_.min_p,
+                           .uniform = engine::RandomAt({1, 0, row}),
+                           .first_adjustment = static_cast<int32_t>(batch.adjustments.size()),
+                           .adjustments = static_cast<int32_t>(list.size())});
+    batch.adjustments.insert(batch.adjustments.end(), list.begin(), list.end());
+  }
+
   absl::Status Store(const Sequences& all, int64_t index, int64_t context) const {
     const int64_t most = model_.limits().max_batch_tokens;
     for (int64_t position = 0; position < context; position += most) {
@@ -116,7 +137,7 @@ class ModelBench {
     const double kv_element_bytes = info_.kv_dtype == "bfloat16" ? 2 : 4;
     const engine::StepCost cost = model_.cost();
     const auto rows = static_cast<double>(batch.ids.size());
-    const auto head_rows = static_cast<double>(batch.logit_rows.size() + batch.score_rows.size());
+    const auto head_rows = static_cast<double>(batch.draws.size() + batch.score_rows.size());
     const double kv_token_bytes =
         static_cast<double>(info_.kv_cache_bytes) / model_.limits().kv_pages / kPageTokens;
     StepNeeds needs = {cost.structured_flops_per_token * rows + cost.head_flops_per_row * head_rows,
@@ -162,6 +183,7 @@ class ModelBench {
   engine::Model& model_;
   const ModelInfo& info_;
   const TimingDevice& device_;
+  const engine::Sampling& sampling_;
   const Roof& roof_;
   StreamingRead read_;
 };
@@ -182,7 +204,7 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                    " tokens; the model's context has ",
                                                    loaded->model->limits().context_length));
   }
-  ModelBench bench(*loaded, device, roof, pool);
+  ModelBench bench(*loaded, device, work.sampling, roof, pool);
   std::vector<ModelResult> results;
   for (const int64_t batch : work.batches) {
     absl::StatusOr<ModelResult> decode = bench.Decode(batch, work.decode_context);

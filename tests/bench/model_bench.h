@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "kernels/thread_pool.h"
+#include "server/engine/request.h"
 #include "server/model/load_model.h"
 #include "tests/bench/roof.h"
 #include "tests/bench/timing_device.h"
@@ -29,9 +30,11 @@ struct ModelWork {
   std::vector<int64_t> batches = {1, 2, 4, 8, 16, 32, 64};  // decode
   int64_t decode_context = 128;                             // tokens
   int64_t text_tokens = 512;                                // prefill and scoring
+  engine::Sampling sampling;                                // of draws
 };
 
-// `pool`: for the roof; the model has as many threads of its own. Errors: as LoadModel's and Step's; InvalidArgument: texts longer than the model's context.
+// `pool`: for the roof; the model has as many threads of its own. Errors: as LoadModel's and
+// Step's; InvalidArgument: texts longer than the model's context.
 absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                     const ModelOptions& options,
                                                     const ModelWork& work, const Roof& roof,

@@ -14,6 +14,7 @@
 #include "tests/bench/model_bench.h"
 #include "tests/bench/model_flags.h"
 #include "tests/bench/roof_report.h"
+#include "tests/bench/sampling_flags.h"
 
 ABSL_FLAG(std::vector<std::string>, batch,
           std::vector<std::string>({"1", "2", "4", "8", "16", "32", "64"}),
@@ -31,6 +32,7 @@ absl::StatusOr<ModelWork> ParseWork() {
   ASSIGN_OR_RETURN(work.batches, ParseCounts("batch", absl::GetFlag(FLAGS_batch), 256));
   work.decode_context = absl::GetFlag(FLAGS_context);
   work.text_tokens = absl::GetFlag(FLAGS_text);
+  ASSIGN_OR_RETURN(work.sampling, SamplingFromFlags());
   return work;
 }
 

@@ -9,6 +9,7 @@
 #include "tests/bench/flag_values.h"
 #include "tests/bench/load_flags.h"
 #include "tests/bench/load_report.h"
+#include "tests/bench/sampling_flags.h"
 #include "tests/bench/server_target.h"
 
 ABSL_FLAG(std::string, served_model, "", "server: the model's name; empty: the only one");
@@ -21,6 +22,7 @@ absl::Status RunServer(Operands operands) {
   RETURN_IF_ERROR(CheckRange("connections", FLAGS_connections, {1, 256}));
   RETURN_IF_ERROR(CheckRange("timeout_s", FLAGS_timeout_s, {1e-3, 3600}));
   ASSIGN_OR_RETURN(LoadOptions options, LoadFromFlags());
+  ASSIGN_OR_RETURN(const engine::Sampling sampling, SamplingFromFlags());
   const std::string address = operands[0];
   ASSIGN_OR_RETURN(const v1::Model model, FindModel(address, absl::GetFlag(FLAGS_served_model)));
   options.vocab_size = model.vocab_size();
@@ -29,7 +31,8 @@ absl::Status RunServer(Operands operands) {
   const auto targets = ServerTargets({.address = address,
                                       .model = model.name(),
                                       .connections = connections,
-                                      .timeout = absl::Seconds(absl::GetFlag(FLAGS_timeout_s))});
+                                      .timeout = absl::Seconds(absl::GetFlag(FLAGS_timeout_s)),
+                                      .sampling = sampling});
   return ReportLoad(options, RunLoad(options, targets),
                     {{"model", model.name()},
                      {"model_digest", model.digest()},

@@ -31,7 +31,9 @@ void Fill(const Ids& ids, v1::TokenIds& message) {
 class ServerTarget final : public Target {
  public:
   ServerTarget(std::shared_ptr<grpc::Channel> channel, const ServerTargetOptions& options)
-      : client_(std::move(channel), options.timeout), model_(options.model) {}
+      : client_(std::move(channel), options.timeout),
+        model_(options.model),
+        sampling_(options.sampling) {}
 
   absl::StatusOr<Answer> Generate(const Ids& prompt, int32_t new_tokens,
                                   const std::function<void(int64_t)>& on_tokens) override {
@@ -40,6 +42,12 @@ class ServerTarget final : public Target {
     Fill(prompt, *request.mutable_ids());
     request.set_max_new_tokens(new_tokens);
     request.set_ignore_eos(true);
+    request.set_temperature(sampling_.temperature);
+    request.set_top_k(sampling_.top_k);
+    request.set_top_p(sampling_.top_p);
+    request.set_min_p(sampling_.min_p);
+    request.set_repetition_penalty(sampling_.repetition_penalty);
+    request.set_presence_penalty(sampling_.presence_penalty);
     ASSIGN_OR_RETURN(const auto end, client_.GenerateStream(request, [&](const v1::Choice& piece) {
       if (piece.ids_size() > 0) on_tokens(piece.ids_size());
       return client::Reader::kGoOn;
@@ -61,6 +69,7 @@ class ServerTarget final : public Target {
  private:
   const Client client_;
   const std::string model_;
+  const engine::Sampling sampling_;
 };
 
 }  // namespace

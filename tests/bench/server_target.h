@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dyad/v1/model.pb.h"
+#include "server/engine/request.h"
 #include "tests/bench/load.h"
 
 namespace dyad::bench {
@@ -17,6 +18,7 @@ struct ServerTargetOptions {
   std::string model;                                  // empty: the only one
   int connections = 1;                                // >= 1
   absl::Duration timeout = absl::InfiniteDuration();  // of a request
+  engine::Sampling sampling;                          // of each prompt
 };
 
 // What the server says of the model. Errors: its own; Unavailable if there is no server.

@@ -41,7 +41,7 @@ FRONT_HEADERS = {
 UNNAMED = {
     "server/api": r"grpc",
     # Where and how a model is computed.
-    "server": r"\bthreadpool\b|\bat::|torch|\bworkspace\b",
+    "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
 
 # Library (as included) -> folders whose sources may include it.
