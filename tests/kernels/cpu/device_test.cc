@@ -63,8 +63,8 @@ TEST(CpuDeviceTest, PopulatesItsKvCacheIfAsked) {
   const AttentionShape shape = {.heads = 12, .head_size = 64, .scale = 1};
   const auto device = Make(KvPopulation::kInBackground);
   const int64_t before = dyad::testing::ProcessResidentBytes(getpid());
-  ASSERT_EQ(device->MapKv({.shape = shape, .layers = 4, .pages = 80, .cos = {}, .sin = {}}), "");
-  const int64_t bytes = 4 * 80 * device->KvPageBytes(shape, KvType::kFloat32);
+  ASSERT_EQ(device->MapKv({.shape = shape, .layers = 4, .pages = 100, .cos = {}, .sin = {}}), "");
+  const int64_t bytes = 4 * 100 * device->KvPageBytes(shape, KvType::kFloat32);
   ASSERT_GT(bytes, 30 << 20);
   EXPECT_TRUE(dyad::testing::Eventually(
       [&] { return dyad::testing::ProcessResidentBytes(getpid()) - before >= bytes * 9 / 10; }));
