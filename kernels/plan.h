@@ -78,7 +78,7 @@ struct Contract {
 using Step = std::variant<Contract>;
 
 struct Plan {
-  std::string structure;        // of the layer, for people: "dyad it 4 blocks"
+  std::string structure;        // of the layer, for people: "low_rank rank 12"
   std::vector<int64_t> widths;  // of buffers, in floats a row: 0 is x, 1 is y, 2… scratch
   std::vector<Step> steps;
   std::vector<float> bias;           // [out] or empty

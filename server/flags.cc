@@ -181,7 +181,7 @@ void ReadConnections(RpcServerOptions& rpc) {
 
 void DescribeProgram() {
   absl::SetProgramUsageMessage(
-      "serves DYAD-structured language models over gRPC.\n"
+      "serves language models with structured linear layers over gRPC.\n"
       "  dyad-server --model=NAME=FOLDER [--listen=127.0.0.1:50051] [--metrics=127.0.0.1:9464]");
   absl::FlagsUsageConfig config;
   config.contains_help_flags = [](absl::string_view file) {

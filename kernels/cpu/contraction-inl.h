@@ -107,7 +107,7 @@ HWY_INLINE void ContractTile(const TileOperands<Weight>& operands) {
   }
 }
 
-// The same for `rows` rows, known at run time, in register blocks of at most kMaxRows of even size.
+// The same for `rows` rows, known at run time, in register tiles of at most kMaxRows of even size.
 template <int kMaxRows, int kVectors, int kRowStride, Ahead kAhead, typename Weight>
 HWY_INLINE void ContractExactly(const TileOperands<Weight>& operands, int64_t rows) {
   if (rows == kMaxRows) {

@@ -132,24 +132,19 @@ PanelColumns ColumnsOf(const ContractionJob& job, const PanelPlace& place, int64
   return {first - job.first_feature, view.stride, count};
 }
 
-// Of one row.
-struct RowPlace {
-  int64_t token;
-  PanelColumns columns;
-};
-HWY_INLINE RowPlace PlaceOfRow(const ContractionJob& job, const PanelPlace& place, int64_t row) {
-  const int64_t groups = job.contraction->groups;
-  if (groups == 1) return {row, place.columns};
-  return {row / groups, ColumnsOf(job, place, row % groups)};
-}
-
 // What the sums are added to: y when accumulating, else 0.
 template <int64_t kOutputs>
 void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
   std::fill_n(tile, rows.count * kOutputs, 0.0f);
   if (job.contraction->combine == Combine::kAssign) return;
+  const int64_t groups = job.contraction->groups;
+  PanelColumns columns = place.columns;
   for (int64_t r = 0; r < rows.count; ++r) {
-    const auto [token, columns] = PlaceOfRow(job, place, rows.first + r);
+    int64_t token = rows.first + r;
+    if (groups > 1) {
+      columns = ColumnsOf(job, place, token % groups);
+      token /= groups;
+    }
     const float* y = job.y.data + token * job.y.stride + columns.first;
     for (int64_t n = 0; n < columns.count; ++n) tile[r * kOutputs + n] = y[n * columns.stride];
   }
@@ -159,13 +154,21 @@ template <int64_t kOutputs>
 void StoreTile(const ContractionJob& job, const PanelPlace& place, RowTile rows,
                const float* tile) {
   const ConstRows& residual = job.epilogue.residual;
+  const int64_t groups = job.contraction->groups;
+  PanelColumns columns = place.columns;
+  bool direct = columns.count == kOutputs && columns.stride == 1;
   for (int64_t r = 0; r < rows.count; ++r, tile += kOutputs) {
-    const auto [token, columns] = PlaceOfRow(job, place, rows.first + r);
+    int64_t token = rows.first + r;
+    if (groups > 1) {
+      columns = ColumnsOf(job, place, token % groups);
+      direct = columns.count == kOutputs && columns.stride == 1;
+      token /= groups;
+    }
     float* y = job.y.data + token * job.y.stride + columns.first;
     const float* added = residual.data == nullptr
                              ? nullptr
                              : residual.data + token * residual.stride + columns.first;
-    if (columns.count == kOutputs && columns.stride == 1) {
+    if (direct) {
       Finish(job.epilogue.activation, tile, place.bias, added, kOutputs, y);
       continue;
     }

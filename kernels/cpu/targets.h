@@ -1,7 +1,7 @@
 // Which instruction sets the kernels are compiled for. Include this before any header of Highway.
 //
 // SSE has no fused multiply-add, so it could not give the bits of the others; SVE has no fixed
-// vector length, which the register blocks need. Left are AVX-512, AVX2, NEON, and one lane with
+// vector length, which the register tiles need. Left are AVX-512, AVX2, NEON, and one lane with
 // std::fma.
 #pragma once
 

@@ -2,7 +2,7 @@
 //
 //   h[t, j] = Σ_i V[j, i] · x[t, i];   y[t, o] = Σ_j U[o, j] · h[t, j] + bias[o]
 //
-// Files call the two factors by several names. Where letters could stand for either factor, shapes
+// Files have several names for the two factors. Where letters could stand for either factor, shapes
 // decide which is first.
 #include <array>
 
@@ -11,7 +11,7 @@
 namespace dyad::kernels {
 namespace {
 
-// One way to call the tensors.
+// One scheme of names.
 struct Names {
   std::string_view first, second, bias;
 };

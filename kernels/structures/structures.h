@@ -51,7 +51,7 @@ struct Structure {
 // All of them, dense first.
 std::span<const Structure* const> Structures();
 const Structure* FindStructure(std::string_view kind);  // null: unknown
-std::string StructureKinds();                           // "dense, dyad, …"
+std::string StructureKinds();                           // all, with commas
 
 // Compile, then refuses options that were not taken, and checks the plan.
 Fault CompileLayer(const Structure& structure, Leaves& leaves, Options& options, LayerSize size,

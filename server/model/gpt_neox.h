@@ -1,4 +1,4 @@
-// GPT-NeoX (Pythia), and the same with DYAD layers. Tensor names and options: README.md.
+// GPT-NeoX (Pythia), with linear layers of any structure. Tensor names and options: README.md.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// OPT, and OPT with DYAD layers. Tensor names and options: README.md.
+// OPT, with linear layers of any structure. Tensor names and options: README.md.
 #pragma once
 
 #include <memory>

@@ -17,7 +17,7 @@
 #include "tests/bench/roof.h"
 #include "tests/bench/roof_report.h"
 
-ABSL_FLAG(std::string, kind, "dense", "linear, make_model: a kind of kernels/structures");
+ABSL_FLAG(std::string, kind, "", "linear, make_model: a kind of kernels/structures; must be given");
 ABSL_FLAG(std::string, variant, "", "linear: of kinds that have variants; empty: the first");
 ABSL_FLAG(int64_t, blocks, 4, "linear, make_model: blocks, or the rank of a kind without blocks");
 ABSL_FLAG(int64_t, in, 768, "linear: input features");

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every dense or DYAD fixture, served over gRPC: log-probabilities and greedy continuations equal the
+"""Every fixture, served over gRPC: log-probabilities and greedy continuations equal the
 golden values of the reference layers.
 
 Tolerances: 2e-4 is what float32 weights promise (the fixtures' own noise is below 2e-5); narrower weights

@@ -15,19 +15,23 @@ ALLOWED = {
     "kernels": {"kernels", "kernels/cpu"},
     "kernels/reference": {"kernels", "kernels/reference"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
-    "kernels/torch": {"kernels", "kernels/torch"},
+    "kernels/structures": {"kernels", "kernels/structures"},
+    "kernels/torch": {"kernels", "kernels/structures", "kernels/torch"},
     "server/base": {"server/base"},
     "server/text": {"server/base", "server/text"},
     "server/metrics": {"server/base", "server/metrics"},
     "server/engine": {"server/base", "server/metrics", "server/engine"},
     "server/checkpoint": {"server/base", "server/checkpoint"},
-    "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels"},
+    "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels",
+                     "kernels/structures"},
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
     "server": {"server", "server/api", "server/base", "server/engine", "server/grpc",
                "server/metrics", "server/model", "server/text", "kernels", "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
+# Of kernels/, families of layers see plans and nothing that runs them.
+PLAN_HEADERS = {"kernels/plan.h", "kernels/element.h", "kernels/fault.h"}
 # Folder -> its front header: what the folder is for. It stands above all its parts, so none of them
 # includes it; types that they share with it have headers of their own.
 FRONT_HEADERS = {
@@ -89,6 +93,8 @@ def faults_of(path, text):
         into = folder_of(target)
         if target.startswith("tests/") or into not in ALLOWED[source]:
             yield f"{path}:{number}: {source} must not include {target}"
+        if source == "kernels/structures" and into == "kernels" and target not in PLAN_HEADERS:
+            yield f"{path}:{number}: of kernels/ {source} must include plans only, not {target}"
         front = FRONT_HEADERS.get(into)
         if into == "server/model" and source != into and target != front:
             yield f"{path}:{number}: of {into} only {front} may be included"
@@ -137,6 +143,9 @@ def check_checker():
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
     assert list(faults_of("kernels/torch/a.cc", '#include "kernels/cpu/pack.h"'))
+    assert list(faults_of("kernels/structures/a.cc", '#include "kernels/linear.h"'))
+    assert list(faults_of("kernels/a.cc", '#include "kernels/structures/structures.h"'))
+    assert not list(faults_of("kernels/structures/a.cc", '#include "kernels/plan.h"'))
     assert not list(faults_of("server/model/a.cc", '#include "kernels/linear.h"\n#include <vector>'))
     assert list(faults_of("server/model/opt.h", '#include "server/model/load_model.h"'))
     assert not list(faults_of("server/model/load_model.cc", '#include "server/model/load_model.h"'))

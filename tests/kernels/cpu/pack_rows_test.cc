@@ -46,6 +46,36 @@ TEST(PackRowTileTest, PutsRowsSideBySideForEachFeatureOfEachView) {
   }
 }
 
+// 2 groups of a token are 2 rows. The second block's last feature of the second group is past the
+// end.
+TEST(PackRowTileTest, GroupsAreRowsAndFeaturesPastTheEndAreZeros) {
+  const std::vector<float> weights(12);
+  Contract step;
+  step.blocks = 2;
+  step.groups = 2;
+  step.depth = 3;
+  step.outputs = 1;
+  step.terms = {{{.block = 3, .group = 6}, {.data = weights.data(), .elements = 6, .block = 3}}};
+  step.view = {.block = 1, .group = 2};
+  Plan plan;
+  plan.widths = {11, 4};
+  plan.steps = {step};
+  ASSERT_EQ(Check(plan), "");
+  const PackedContraction contraction = PackWeights(step, plan);
+  const SampleRows x(2, 11, 4);
+  std::vector<float> packed(2 * 2 * 2 * 3);
+  PackRowTile(contraction, contraction.all_blocks(), x.view(), {0, 4}, packed.data());
+  const float* next = packed.data();
+  for (int64_t b = 0; b < 2; ++b) {
+    for (int64_t k = 0; k < 3; ++k) {
+      for (int64_t r = 0; r < 4; ++r) {
+        const int64_t feature = b * 3 + r % 2 * 6 + k;
+        EXPECT_EQ(*next++, feature < 11 ? x.at(r / 2, feature) : 0.0f) << b << " " << k << " " << r;
+      }
+    }
+  }
+}
+
 // Some blocks alone have the same rows as among all.
 TEST(PackRowTileTest, PacksARangeOfBlocksAlone) {
   const SampleLayer sample({Kind::kTwoTerms, 8, 9, 4}, Element::kFloat32);

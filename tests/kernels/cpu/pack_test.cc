@@ -92,6 +92,29 @@ TEST(PackWeightsTest, QuantisesEveryTypeAlike) {
   }
 }
 
+// A fold, which is float32, is rounded while it is packed.
+TEST(PackWeightsTest, RoundsWhatIsStoredWider) {
+  const std::vector<float> wide = {1 + 0x1p-8f, 1 + 0x1.8p-7f};
+  Plan plan = DensePlan(1, 2, {wide.data()});
+  plan.type = Element::kBfloat16;
+  const PackedContraction packed = PackWeights(std::get<Contract>(plan.steps[0]), plan);
+  EXPECT_EQ(packed.weights.as<uint16_t>()[0], 0x3f80);
+  EXPECT_EQ(packed.weights.as<uint16_t>()[1], 0x3f82);
+}
+
+// 2 blocks of 33 outputs: a step's own bias counts through its outputs.
+TEST(PackWeightsTest, PutsTheBiasOfAStepInPanelOrder) {
+  const SampleLayer sample({Kind::kTwoTerms, 2, 3, 33}, Element::kFloat32);
+  Contract step = sample.step();
+  const std::vector<float> bias = RandomFloats(66, 5);
+  step.bias = bias;
+  const PackedContraction packed = PackWeights(step, sample.plan());
+  ASSERT_EQ(packed.bias.size(), 2u * 64);
+  EXPECT_EQ(packed.bias[32], bias[32]);
+  EXPECT_EQ(packed.bias[33], 0);
+  EXPECT_EQ(packed.bias[64 + 5], bias[33 + 5]);
+}
+
 TEST(PackedContractionTest, BundlesArePairsOfInt8WithinABlockAndElsePanels) {
   PackedContraction contraction;
   contraction.blocks = 2;

@@ -132,6 +132,20 @@ class FormulaTest(unittest.TestCase):
                 else:
                     self.assertTrue(torch.equal(dense, sum(parts)))
 
+    def test_two_factors(self):
+        v, u, bias = torch.randn(3, 7), torch.randn(5, 3), torch.randn(5)
+        x = torch.randn(4, 7)
+        low_rank = Linear("low_rank", {"lr_weight1": v, "lr_weight2": u, "bias": bias}, "{}", "float32")
+        expected = (x.double() @ v.double().T @ u.double().T + bias.double()).float()
+        self.assertTrue(torch.allclose(low_rank.forward(x, "none"), expected, atol=1e-5))
+        self.assertTrue(torch.allclose(low_rank.dense(), u @ v, atol=1e-5))
+        first, second = torch.randn(4, 2, 3), torch.randn(4, 5, 2)
+        x = torch.randn(4, 12)
+        monarch = Linear("monarch", {"blkdiag1": first, "blkdiag2": second}, "{}", "float32")
+        h = torch.einsum("bji,tbi->tbj", first, x.view(4, 4, 3)).reshape(4, 2, 4)  # [t, j, block]
+        expected = torch.einsum("boj,tjb->tob", second, h).reshape(4, 20)
+        self.assertTrue(torch.allclose(monarch.forward(x, "none"), expected, atol=1e-5))
+
     def test_by_hand(self):
         """Catches wl and wu swapped, in the layer and in the formula above alike."""
         tensors = {"wl": torch.tensor([[[1.0, 10]], [[100, 1000]]]),

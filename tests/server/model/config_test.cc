@@ -59,7 +59,7 @@ TEST(ConfigTest, TokenIdsAreInTheVocabulary) {
   EXPECT_EQ(Parse({{"model_type", "gpt_neox"}})->eos_id, 2);
 }
 
-TEST(ConfigTest, DyadDimIsKeptForTheTensors) {
+TEST(ConfigTest, OptionsOfAllLayersOfAKindAreKeptForTheTensors) {
   EXPECT_EQ(Parse({{"model_type", "sparse_opt"}, {"dyad_dim", 4}})->layer_options.at("dyad_dim"),
             4);
   EXPECT_TRUE(Parse({{"model_type", "sparse_gpt_neox"}})->layer_options.empty());

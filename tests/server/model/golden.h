@@ -172,7 +172,7 @@ inline void RowThroughInt8(const std::vector<MemoryTensor*>& tensors, int64_t ro
 }
 
 // A fixture in float32 with the weights that int8 stands for: a scale for each row of a matrix or
-// table, and for an output of DYAD-IT one for its rows of wl and wu together.
+// table, and for an output that wl and wu give in one step one for its rows of both.
 inline MemoryTensors FixtureTensorsThroughInt8(const std::string& fixture) {
   MemoryTensors tensors = FixtureTensors(fixture);
   const bool two_steps =
