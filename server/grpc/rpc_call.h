@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "server/api/call.h"
 
 namespace dyad {
@@ -29,14 +28,6 @@ class RpcCall final : public Call {
 // Ends a unary call from its handler.
 grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
                                     const absl::Status& status);
-
-// The same with an answer, or the reason why there is none.
-template <typename Response>
-grpc::ServerUnaryReactor* AnswerNow(grpc::CallbackServerContext* context, RpcCall call,
-                                    absl::StatusOr<Response> answer, Response* response) {
-  if (answer.ok()) *response = *std::move(answer);
-  return FinishNow(context, std::move(call), answer.status());
-}
 
 // Ends a streaming call from its handler, before anything was sent.
 template <typename Reactor>

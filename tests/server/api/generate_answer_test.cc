@@ -179,6 +179,16 @@ TEST(GenerateAnswerTest, AnAbandonedAnswerHasNoMorePiecesAndEnds) {
   EXPECT_LE(stack.model.steps(), 4);
 }
 
+TEST(GenerateAnswerTest, CachedTokensAreThoseOfThePromptOnce) {
+  EngineStack stack;
+  v1::GenerateRequest request = Request(3, 2);
+  request.set_text(std::string(40, 'x'));
+  EXPECT_OK(Writer(stack, request, Delivery::kWhole).TakeAll().second);
+  Writer again(stack, request, Delivery::kWhole);
+  EXPECT_OK(again.TakeAll().second);
+  EXPECT_EQ(again.record().cached_tokens, 32);  // two whole pages
+}
+
 TEST(GenerateAnswerTest, ARefusalIsTheOnlyPart) {
   EngineStack stack;
   stack.state.draining = true;

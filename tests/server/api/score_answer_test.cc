@@ -73,6 +73,16 @@ TEST(ScoreAnswerTest, HasAScoreForEachItemAndTheCallsRecord) {
   EXPECT_GT(answered.record.timing.prefill, absl::ZeroDuration());
 }
 
+TEST(ScoreAnswerTest, TokensFoundInTheCacheAreCountedOverAllItems) {
+  EngineStack stack;
+  const v1::ScoreRequest request = TextRequest({std::string(40, 'x'), std::string(40, 'y')});
+  ASSERT_OK(Ask(stack, request).response);
+  const Answered again = Ask(stack, request);
+  ASSERT_OK(again.response);
+  EXPECT_GT(again.record.cached_tokens, 42) << "more than one item has";
+  EXPECT_EQ(again.response->usage().cached_tokens(), again.record.cached_tokens);
+}
+
 TEST(ScoreAnswerTest, NothingToScoreIsAnsweredAtOnce) {
   EngineStack stack;
   v1::ScoreRequest request;

@@ -1,8 +1,6 @@
 // The handlers of GenerationService: both forms refuse and record alike; requests as README.md
 // writes them in JSON are understood. What calls answer: generate_call_test.cc and
 // generate_stream_test.cc.
-#include "server/grpc/generation_service.h"
-
 #include <google/protobuf/util/json_util.h>
 
 #include "tests/server/grpc/service_fixture.h"

@@ -1,6 +1,4 @@
 // What GetModel and ListModels say of a model.
-#include "server/grpc/model_service.h"
-
 #include "tests/server/grpc/service_fixture.h"
 
 namespace dyad {
@@ -11,9 +9,9 @@ using namespace ::dyad::testing;
 v1::Model GetModel(const ServedModel& served) {
   const ModelRegistry registry({served});
   const ServerState state{registry, {}, nullptr};
-  ModelService service(state);
+  Services services(state);
   grpc::ServerBuilder builder;
-  builder.RegisterService(&service);
+  services.Register(builder);
   const auto server = builder.BuildAndStart();
   const auto stub = v1::ModelService::NewStub(server->InProcessChannel({}));
   v1::Model model;

@@ -1,7 +1,5 @@
 // The handlers of ScoringService, with requests as README.md writes them in JSON. What calls
 // answer: score_call_test.cc and minimal_pairs_call_test.cc.
-#include "server/grpc/scoring_service.h"
-
 #include <google/protobuf/util/json_util.h>
 
 #include "tests/server/grpc/service_fixture.h"

@@ -1,6 +1,4 @@
 // Tokenize and Detokenize over a real server.
-#include "server/grpc/tokenizer_service.h"
-
 #include "tests/server/grpc/service_fixture.h"
 
 namespace dyad {
