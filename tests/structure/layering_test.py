@@ -43,7 +43,7 @@ CYCLES_ALLOWED = {"server/service"}
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/|google/rpc/": {"server/service", "client"},
     r"torch/|ATen/|c10/": {"server/model", "kernels/torch"},
-    r"prometheus/": {"server/metrics"},
+    r"prometheus/|event2/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server/service", "server"},
     r"absl/": {"server", "server/base", "server/checkpoint", "server/engine", "server/metrics",
