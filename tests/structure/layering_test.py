@@ -53,7 +53,7 @@ LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
     r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "client"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
-    r"prometheus/": {"server/metrics"},
+    r"prometheus/|event2/": {"server/metrics"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",

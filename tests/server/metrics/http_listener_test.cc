@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ namespace dyad {
 namespace {
 
 using ::dyad::testing::StatusIs;
-using ::testing::_;
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -28,6 +29,7 @@ class HttpListenerTest : public ::testing::Test {
     absl::StatusOr<std::unique_ptr<HttpListener>> listener =
         HttpListener::Start("127.0.0.1:0", [this] {
           ++pages_;
+          if (write_fails_) raise(SIGPIPE);
           return *page_.load();
         });
     ASSERT_OK(listener);
@@ -65,13 +67,16 @@ class HttpListenerTest : public ::testing::Test {
   const std::string large_ = std::string(16 << 20, 'm');
   std::atomic<const std::string*> page_ = &small_;
   std::atomic<int> pages_ = 0;
+  std::atomic<bool> write_fails_ = false;
   std::unique_ptr<HttpListener> listener_;
 };
 
 TEST_F(HttpListenerTest, AnswersMetrics) {
-  EXPECT_EQ(Request("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
-            "Content-Length: 14\r\nConnection: close\r\n\r\ndyad_metric 1\n");
+  EXPECT_THAT(Request("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                    HasSubstr("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+                    HasSubstr("\r\nContent-Length: 14\r\n"), HasSubstr("\r\nConnection: close\r\n"),
+                    EndsWith("\r\n\r\ndyad_metric 1\n")));
 }
 
 TEST_F(HttpListenerTest, QueryIsIgnored) {
@@ -84,7 +89,7 @@ TEST_F(HttpListenerTest, NothingElseIsHere) {
                 StartsWith("HTTP/1.1 404 "))
         << path;
   }
-  EXPECT_THAT(Request("POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
+  EXPECT_THAT(Request("POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 501 "));
   EXPECT_EQ(pages_, 0);
 }
 
@@ -107,7 +112,7 @@ TEST_F(HttpListenerTest, RequestMayComeInPieces) {
 TEST_F(HttpListenerTest, EndlessHeaderIsCutOff) {
   const int fd = Connect();
   Send(fd, "GET /metrics HTTP/1.1\r\nX: " + std::string(8192, 'x'));
-  EXPECT_THAT(ReadAll(fd), StartsWith("HTTP/1.1 431 "));
+  EXPECT_THAT(ReadAll(fd), StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(HttpListenerTest, PageLargerThanASocketBufferArrivesWhole) {
@@ -135,6 +140,11 @@ TEST_F(HttpListenerTest, CallerThatLeavesEarlyHarmsNobody) {
   EXPECT_THAT(Request("GET /metrics HTTP/1.1\r\n\r\n"), EndsWith("dyad_metric 1\n"));
 }
 
+TEST_F(HttpListenerTest, SignalOfAFailedWriteEndsNothing) {
+  write_fails_ = true;
+  EXPECT_THAT(Request("GET /metrics HTTP/1.1\r\n\r\n"), EndsWith("dyad_metric 1\n"));
+}
+
 TEST_F(HttpListenerTest, EndsWithConnectionsOpen) {
   const int fd = Connect();
   listener_.reset();
@@ -145,9 +155,31 @@ TEST(HttpListenerStartTest, RefusesWhatIsNoAddress) {
   for (const char* address : {"", "9464", ":9464", "127.0.0.1", "127.0.0.1:", "127.0.0.1:9464s",
                               "127.0.0.1:65536", "127.0.0.1:-1", "+80:80", "[]:80", "a b:80"}) {
     EXPECT_THAT(HttpListener::Start(address, nullptr),
-                StatusIs(absl::StatusCode::kInvalidArgument, _))
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("metrics address is \"", address, "\""))))
         << address;
   }
+}
+
+TEST(HttpListenerStartTest, SaysWhyItCannotListen) {
+  const auto page = [] { return std::string(); };
+  const auto first = HttpListener::Start("127.0.0.1:0", page);
+  ASSERT_OK(first);
+  const std::string taken = absl::StrCat("127.0.0.1:", (*first)->port());
+  EXPECT_THAT(HttpListener::Start(taken, page),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr(taken), HasSubstr("Address already in use"))));
+  // An address for documentation, which no machine has.
+  EXPECT_THAT(
+      HttpListener::Start("192.0.2.1:0", page),
+      StatusIs(absl::StatusCode::kUnavailable,
+               AllOf(HasSubstr("192.0.2.1:0"), HasSubstr("Cannot assign requested address"))));
+}
+
+TEST(HttpListenerStartTest, ListensOnAName) {
+  const auto listener = HttpListener::Start("localhost:0", [] { return std::string(); });
+  ASSERT_OK(listener);
+  EXPECT_GT((*listener)->port(), 0);
 }
 
 TEST(HttpListenerStartTest, ListensOnIpv6WhereThereIsOne) {
