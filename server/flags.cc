@@ -31,7 +31,8 @@ ABSL_FLAG(std::string, tls_ca, "",
           "PEM authorities of clients, which must then present a certificate");
 
 ABSL_FLAG(std::string, weight_dtype, "stored", "stored, float32, float16, bfloat16 or int8");
-ABSL_FLAG(std::string, device, "cpu", "cpu; or reference, the definition in plain loops, for tests");
+ABSL_FLAG(std::string, device, "cpu",
+          "cpu; or reference, the definition in plain loops, for tests");
 ABSL_FLAG(bool, allow_reference_device, false, "needed with --device=reference: it is slow");
 ABSL_FLAG(int32_t, threads, Options().threads,
           "compute threads; 0: the processors of this process");
@@ -114,9 +115,9 @@ void ReadWords(Options& options, std::vector<std::string>& faults) {
                                             {"bfloat16", WeightDtype::kBfloat16},
                                             {"int8", WeightDtype::kInt8}},
                                            faults);
-  options.device = Word<DeviceKind>(
-      "device", FLAGS_device,
-      {{"cpu", DeviceKind::kCpu}, {"reference", DeviceKind::kReference}}, faults);
+  options.device =
+      Word<DeviceKind>("device", FLAGS_device,
+                       {{"cpu", DeviceKind::kCpu}, {"reference", DeviceKind::kReference}}, faults);
   if (options.device == DeviceKind::kReference && !absl::GetFlag(FLAGS_allow_reference_device)) {
     faults.push_back(
         "--device is reference, plain loops for tests; it needs --allow_reference_device");

@@ -10,7 +10,8 @@ namespace dyad {
 
 enum class LogFormat { kText, kJson };
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
-// Whether the lines of calls carry the first text of the request. Off by default: prompts are private.
+// Whether the lines of calls carry the first text of the request. Off by default: prompts are
+// private.
 enum class PromptLogging { kOff, kOn };
 
 struct LogField {

@@ -15,13 +15,13 @@
 #include "server/api/server_state.h"
 #include "server/base/status_macros.h"
 #include "server/flags.h"
-#include "server/host.h"
-#include "server/metrics/metrics.h"
-#include "server/self_check.h"
 #include "server/grpc/health.h"
-#include "server/request_log.h"
 #include "server/grpc/rpc_server.h"
 #include "server/grpc/services.h"
+#include "server/host.h"
+#include "server/metrics/metrics.h"
+#include "server/request_log.h"
+#include "server/self_check.h"
 #include "server/signals.h"
 #include "server/text/load_tokenizer.h"
 
@@ -62,8 +62,9 @@ std::vector<std::unique_ptr<kernels::Device>> MakeDevices(const Options& options
     return devices;
   }
   return kernels::MakeCpuDevices(
-      count, {.threads = options.threads > 0 ? options.threads : std::min(AvailableProcessors(), 256),
-              .population = kernels::KvPopulation::kInBackground});
+      count,
+      {.threads = options.threads > 0 ? options.threads : std::min(AvailableProcessors(), 256),
+       .population = kernels::KvPopulation::kInBackground});
 }
 
 ModelOptions OptionsOfModel(const Options& options) {
@@ -182,8 +183,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   const int threads = devices.front()->info().threads;
   for (size_t i = 0; i < devices.size(); ++i) {
     const ModelSource& source = options.models[i];
-    ASSIGN_OR_RETURN(ModelParts parts,
-                     Load(source, options, std::move(devices[i]), metrics, log));
+    ASSIGN_OR_RETURN(ModelParts parts, Load(source, options, std::move(devices[i]), metrics, log));
     models.push_back(std::move(parts));
     served.push_back(Serve(source.name, models.back()));
   }

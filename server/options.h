@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "server/engine/engine.h"
-#include "server/model/load_model.h"
-#include "server/log_line.h"
-#include "server/grpc/rpc_server.h"
 #include "server/api/request_limits.h"
+#include "server/engine/engine.h"
+#include "server/grpc/rpc_server.h"
+#include "server/log_line.h"
+#include "server/model/load_model.h"
 
 namespace dyad {
 

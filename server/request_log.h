@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "server/metrics/metrics.h"
-#include "server/log_line.h"
 #include "server/api/rpc_record.h"
+#include "server/log_line.h"
+#include "server/metrics/metrics.h"
 
 namespace dyad {
 

@@ -1,5 +1,6 @@
-// A handler that posts a semaphore. Not a blocked signal and sigwait: libraries start threads before
-// main (OpenBLAS does), which do not inherit what main blocks, and the kernel would pick one of them.
+// A handler that posts a semaphore. Not a blocked signal and sigwait: libraries start threads
+// before main (OpenBLAS does), which do not inherit what main blocks, and the kernel would pick one
+// of them.
 #include "server/signals.h"
 
 #include <errno.h>

@@ -22,7 +22,7 @@ struct ModelResult {
   double seconds = 0;     // of a step
   double tokens_per_second = 0;
   double fraction_of_roof =
-      0;  // weights and keys and values read once, or all flops at sgemm's rate
+      0;                 // weights and keys and values read once, or all flops at sgemm's rate
   StepTimes times = {};  // of that step
 };
 

@@ -40,7 +40,8 @@ void TimingDevice::Attend(int64_t layer, const kernels::Qkv& qkv, kernels::Matri
   Mark(StepPart::kAttention);
 }
 
-void TimingDevice::Finish(const kernels::Layer& head, kernels::Matrix hidden, kernels::Matrix logits) {
+void TimingDevice::Finish(const kernels::Layer& head, kernels::Matrix hidden,
+                          kernels::Matrix logits) {
   device().Finish(head, hidden, logits);
   Mark(StepPart::kHead);
 }

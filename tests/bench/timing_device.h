@@ -16,9 +16,9 @@ inline constexpr const char* kPartNames[] = {"embedding", "norm",         "proje
 inline constexpr size_t kStepParts = std::size(kPartNames);
 using StepTimes = std::array<double, kStepParts>;  // seconds
 
-// Cost: about 30 ns an operator. Layers are told by their order, which both networks share: after an
-// attention come its output projection, the two of the feed-forward layer, and the projections of
-// the next attention.
+// Cost: about 30 ns an operator. Layers are told by their order, which both networks share: after
+// an attention come its output projection, the two of the feed-forward layer, and the projections
+// of the next attention.
 class TimingDevice final : public kernels::ForwardingDevice {
  public:
   using ForwardingDevice::ForwardingDevice;

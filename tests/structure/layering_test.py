@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Folder -> folders of ours that it may include. The longest matching key holds.
 ALLOWED = {
     "kernels": {"kernels", "kernels/cpu"},
-    "kernels/reference": {"kernels", "kernels/reference"},
+    "kernels/reference": {"kernels", "kernels/reference", "kernels/structures"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
     "kernels/structures": {"kernels", "kernels/structures"},
     "kernels/torch": {"kernels", "kernels/structures", "kernels/torch"},

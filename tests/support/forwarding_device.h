@@ -44,7 +44,9 @@ class ForwardingDevice : public Device {
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override {
     device_->Attend(layer, qkv, out);
   }
-  void Finish(const Layer& head, Matrix hidden, Matrix logits) override { device_->Finish(head, hidden, logits); }
+  void Finish(const Layer& head, Matrix hidden, Matrix logits) override {
+    device_->Finish(head, hidden, logits);
+  }
   StepOutput End() override { return device_->End(); }
   void Write(Matrix matrix, std::span<const float> values) override {
     device_->Write(matrix, values);

@@ -18,8 +18,9 @@ inline std::filesystem::path DemoModelDir() {
 // Binaries built from this tree: dyad-server, dyadctl, dyad-bench.
 inline std::filesystem::path BinDir() { return std::filesystem::path(DYAD_BINARY_DIR) / "bin"; }
 
-// Third-party data that is not part of the repository (real tokenizers, golden vectors, BLiMP). Tests that
-// use it call GTEST_SKIP with a reason where it is absent. Override: environment variable DYAD_SHARED_DIR.
+// Third-party data that is not part of the repository (real tokenizers, golden vectors, BLiMP).
+// Tests that use it call GTEST_SKIP with a reason where it is absent. Override: environment
+// variable DYAD_SHARED_DIR.
 inline std::filesystem::path SharedDir() {
   const char* dir = std::getenv("DYAD_SHARED_DIR");
   return dir != nullptr ? std::filesystem::path(dir)

@@ -16,8 +16,7 @@ namespace {
 using dyad::testing::ProcessResidentBytes;
 using dyad::testing::ResidentBytes;
 
-constexpr AttentionShape kShape = {
-    .heads = 4, .head_size = 18, .scale = 1, .rotary_size = 0};
+constexpr AttentionShape kShape = {.heads = 4, .head_size = 18, .scale = 1, .rotary_size = 0};
 
 // As many pages as fit.
 struct Mapped {

@@ -17,8 +17,7 @@ namespace {
 using dyad::testing::Eventually;
 using dyad::testing::ResidentBytes;
 
-constexpr AttentionShape kShape = {
-    .heads = 12, .head_size = 64, .scale = 1, .rotary_size = 0};
+constexpr AttentionShape kShape = {.heads = 12, .head_size = 64, .scale = 1, .rotary_size = 0};
 constexpr int64_t kLayers = 3;
 
 struct Mapped {

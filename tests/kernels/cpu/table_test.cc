@@ -93,8 +93,7 @@ TEST(TableTest, Int8HasAScaleForEachRow) {
 
 TEST(TableTest, Int8IsMadeFromEveryStoredType) {
   const std::vector<float> values = Eighths();
-  const std::vector<float> found =
-      LookedUp(Make(values, Element::kInt8, Element::kFloat32), 0);
+  const std::vector<float> found = LookedUp(Make(values, Element::kInt8, Element::kFloat32), 0);
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_NEAR(found[i], RowsOf(values, 0)[i], 4.0 / 127 / 2 * 1.001);
   }

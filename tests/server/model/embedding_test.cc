@@ -16,10 +16,10 @@ namespace {
 using kernels::ToBfloat16;
 using kernels::ToFloat16;
 using ::testing::AllOf;
+using testing::Applied;
 using testing::Eighths;
 using testing::FakeCheckpoint;
 using ::testing::HasSubstr;
-using testing::Applied;
 using testing::Loading;
 using testing::LookedUp;
 using testing::StatusIs;

@@ -19,12 +19,12 @@ namespace {
 using kernels::ToBfloat16;
 using kernels::ToFloat16;
 using ::testing::AllOf;
+using testing::Applied;
 using testing::Eighths;
 using ::testing::ElementsAre;
 using testing::FakeCheckpoint;
 using testing::Golden;
 using ::testing::HasSubstr;
-using testing::Applied;
 using testing::Loading;
 using testing::StatusIs;
 
@@ -234,7 +234,8 @@ TEST(LinearTest, MixedTypesMeetInFloat32) {
   ASSERT_OK(a);
   ASSERT_OK(b);
   EXPECT_EQ(first.context.tally.elements.at(kernels::Element::kFloat32), 64);
-  EXPECT_EQ(Applied(*first.device, **a, Eighths(24, 3)), Applied(*second.device, **b, Eighths(24, 3)));
+  EXPECT_EQ(Applied(*first.device, **a, Eighths(24, 3)),
+            Applied(*second.device, **b, Eighths(24, 3)));
 }
 
 // Tensors of two stored types become int8 as their values in float32 do.

@@ -22,17 +22,27 @@ namespace dyad::testing {
 struct Loading {
   explicit Loading(const Checkpoint& checkpoint, LoadPass pass = LoadPass::kPack,
                    WeightDtype dtype = WeightDtype::kAsStored)
-      : tensors(checkpoint, "model."),
+      : Loading(checkpoint, kernels::MakeCpuDevice({.threads = 2}), nullptr, pass, dtype) {}
+  // For a device of somebody else's.
+  Loading(const Checkpoint& checkpoint, kernels::Device& elsewhere)
+      : Loading(checkpoint, nullptr, &elsewhere, LoadPass::kPack, WeightDtype::kAsStored) {}
+
+ private:
+  Loading(const Checkpoint& checkpoint, std::unique_ptr<kernels::Device> own,
+          kernels::Device* elsewhere, LoadPass pass, WeightDtype dtype)
+      : device(std::move(own)),
+        tensors(checkpoint, "model."),
         context{.tensors = tensors,
                 .structured = structured,
                 .layer_options = layer_options,
                 .weight_dtype = dtype,
                 .pass = pass,
-                .device = *device,
+                .device = elsewhere != nullptr ? *elsewhere : *device,
                 .tally = {},
                 .linear_paths = {}} {}
 
-  std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({.threads = 2});
+ public:
+  std::unique_ptr<kernels::Device> device;  // null where it is somebody else's
   TensorSource tensors;
   StructuredLinear structured;
   std::map<std::string, int64_t, std::less<>> layer_options;

@@ -1,7 +1,6 @@
 // What a step gives back, and batches that break the engine's promise.
 #include "server/model/network_model.h"
 
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <vector>
@@ -9,37 +8,18 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/model/catch_exceptions.h"
-#include "server/model/opt.h"
-#include "tests/server/model/loading.h"
-#include "tests/server/model/random_network.h"
+#include "tests/server/model/small_model.h"
+#include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
 
-using testing::FakeCheckpoint;
 using ::testing::HasSubstr;
-using testing::Loading;
-using testing::NetworkFiller;
-using testing::SmallOpt;
 using testing::StatusIs;
 
 class NetworkModelTest : public ::testing::Test {
  protected:
-  NetworkModelTest() {
-    FakeCheckpoint checkpoint;
-    NetworkFiller{.checkpoint = checkpoint}.Opt(SmallOpt());
-    Loading loading(checkpoint);
-    auto network = LoadOpt(SmallOpt(), loading.context);
-    EXPECT_OK(network);
-    const NetworkShape shape = (*network)->shape();
-    auto cache = KvCache::Map(1 << 20, shape.layers, shape.attention);
-    EXPECT_OK(cache);
-    model_ =
-        std::make_unique<NetworkModel>(*std::move(network), *std::move(cache), StepBounds{24, 8},
-                                       engine::StepCost{.weight_bytes_per_step = 3}, pool_);
-  }
-
   // Two sequences, 5 and 18 tokens, the second one from position 0 over two pages.
   engine::Batch GoodBatch() {
     engine::Batch batch;
@@ -51,9 +31,9 @@ class NetworkModelTest : public ::testing::Test {
     return batch;
   }
 
-  kernels::ThreadPool pool_{2};
   std::vector<int32_t> first_pages_ = {2}, second_pages_ = {0, 1};
-  std::unique_ptr<NetworkModel> model_;
+  std::unique_ptr<NetworkModel> model_ =
+      testing::MakeSmallModel(kernels::MakeCpuDevice({.threads = 2}));
 };
 
 TEST_F(NetworkModelTest, DrawsAndScoresOfOneRowAgreeToTheBit) {
@@ -167,68 +147,33 @@ TEST_F(NetworkModelTest, TellsItsLimitsAndCost) {
   EXPECT_EQ(model_->cost().weight_bytes_per_step, 3);
 }
 
-TEST_F(NetworkModelTest, BrokenBatchesAreInternalErrorsAndDoNoHarm) {
-  const std::vector<std::pair<const char*, std::function<void(engine::Batch&)>>> breaks = {
-      {"id is 50", [](engine::Batch& b) { b.ids[3] = 50; }},
-      {"id is -1", [](engine::Batch& b) { b.ids[3] = -1; }},
-      {"rows is 25", [](engine::Batch& b) { b.ids.resize(25); }},
-      {"rows in chunks is 5", [](engine::Batch& b) { b.chunks.pop_back(); }},
-      {"first_row is 6", [](engine::Batch& b) { b.chunks[1].first_row = 6; }},
-      {"tokens is 0", [](engine::Batch& b) { b.chunks[0].tokens = 0; }},
-      {"tokens is 19", [](engine::Batch& b) { b.chunks[1].tokens = 19; }},
-      {"end of a chunk is 41", [](engine::Batch& b) { b.chunks[1].first_position = 23; }},
-      {"end of a chunk is 4", [](engine::Batch& b) { b.chunks[0].first_position = -1; }},
-      {"number of pages is 2", [](engine::Batch& b) { b.chunks[1].first_position = 15; }},
-      {"page is -1", [this](engine::Batch&) { second_pages_[1] = -1; }},
-      {"page is 1000000", [this](engine::Batch&) { second_pages_[0] = 1000000; }},
-      {"draw row is 23", [](engine::Batch& b) { b.draws[1].row = 23; }},
-      {"draw row is 3", [](engine::Batch& b) { b.draws[1].row = 3; }},
-      {"number of draws is 9", [](engine::Batch& b) { b.draws.resize(9); }},
-      {"top_n is 21", [](engine::Batch& b) { b.draws[0].top_n = 21; }},
-      {"end of a draw's adjustments is 1", [](engine::Batch& b) { b.draws[0].adjustments = 1; }},
-      {"adjusted id is 50",
-       [](engine::Batch& b) {
-         b.adjustments = {{.id = 50}};
-         b.draws[0].adjustments = 1;
-       }},
-      {"adjusted id is 7",
-       [](engine::Batch& b) {
-         b.adjustments = {{.id = 7}, {.id = 7}};
-         b.draws[1].adjustments = 2;
-       }},
-      {"score row is -1", [](engine::Batch& b) { b.score_rows[0].row = -1; }},
-      {"score row is 4", [](engine::Batch& b) { b.score_rows[0].row = 5; }},
-      {"target is 7; expected more than 7",
-       [](engine::Batch& b) {
-         b.score_rows[1] = {0, 7, 1};
-       }},
-      {"target is 50", [](engine::Batch& b) { b.score_rows[0].target = 50; }},
-      {"end of a store is 24",
-       [this](engine::Batch& b) {
-         b.stores = {{20, 4, 15, second_pages_}};
-       }},
-      {"end of a store is -1",
-       [this](engine::Batch& b) {
-         b.stores = {{-2, 1, 0, second_pages_}};
-       }},
-      {"position in a store is 1; expected 0",
-       [this](engine::Batch& b) {
-         b.stores = {{5, 2, 1, second_pages_}};
-       }},
-      {"number of pages is 1",
-       [this](engine::Batch& b) {
-         b.stores = {{5, 17, 0, first_pages_}};
-       }},
-      {"top_n is 21", [](engine::Batch& b) { b.score_rows[0].top_n = 21; }},
-  };
-  for (const auto& [message, damage] : breaks) {
-    second_pages_ = {0, 1};
-    engine::Batch batch = GoodBatch();
-    damage(batch);
-    EXPECT_THAT(model_->Step(batch), StatusIs(absl::StatusCode::kInternal, HasSubstr(message)));
-  }
-  second_pages_ = {0, 1};
+TEST_F(NetworkModelTest, ABrokenBatchIsAnInternalErrorAndDoesNoHarm) {
+  engine::Batch batch = GoodBatch();
+  batch.ids[3] = 50;
+  EXPECT_THAT(model_->Step(batch), StatusIs(absl::StatusCode::kInternal, HasSubstr("id is 50")));
   EXPECT_OK(model_->Step(GoodBatch()));
+}
+
+// A device that has failed says so at the end of every step.
+class LostDevice final : public kernels::ForwardingDevice {
+ public:
+  using ForwardingDevice::ForwardingDevice;
+  kernels::StepOutput End() override {
+    kernels::StepOutput output = device().End();
+    output.error = "the device is lost";
+    return output;
+  }
+};
+
+TEST(LostDeviceTest, EndsTheStepWithItsReason) {
+  const auto model =
+      testing::MakeSmallModel(std::make_unique<LostDevice>(kernels::MakeCpuDevice({.threads = 1})));
+  const std::vector<int32_t> pages = {0};
+  engine::Batch batch;
+  batch.ids = {1};
+  batch.chunks.push_back({0, 1, 0, pages});
+  batch.draws = {{.row = 0}};
+  EXPECT_THAT(model->Step(batch), StatusIs(absl::StatusCode::kInternal, HasSubstr("is lost")));
 }
 
 TEST(CatchExceptionsTest, TurnsThemIntoOneLine) {

@@ -8,8 +8,8 @@
 #include "kernels/step_arrays.h"
 #include "server/model/gpt_neox_config.h"
 #include "server/model/network.h"
-#include "server/model/rotary.h"
 #include "server/model/opt_config.h"
+#include "server/model/rotary.h"
 #include "tests/server/model/loading.h"
 
 namespace dyad::testing {
