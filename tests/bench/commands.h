@@ -19,7 +19,6 @@ using Operands = std::span<char* const>;
 absl::Status RunRoof(Operands operands);
 absl::Status RunLinear(Operands operands);
 absl::Status RunModel(Operands operands);
-absl::Status RunMakeModel(Operands operands);
 absl::Status RunServer(Operands operands);
 absl::Status RunEngine(Operands operands);
 

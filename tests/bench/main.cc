@@ -29,9 +29,9 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"roof", "", &RunRoof},         {"linear", "", &RunLinear},
-    {"model", "FOLDER", &RunModel}, {"make_model", "FOLDER", &RunMakeModel},
-    {"server", "ADDR", &RunServer}, {"engine", "FOLDER", &RunEngine},
+    {"roof", "", &RunRoof},           {"linear", "", &RunLinear},
+    {"model", "FOLDER", &RunModel},   {"server", "ADDR", &RunServer},
+    {"engine", "FOLDER", &RunEngine},
 };
 
 std::string CommandsText() {

@@ -1,9 +1,19 @@
 #!/usr/bin/env python3
-"""dyad-bench server against a real server: what it counts adds up. How fast is not looked at."""
-import json
-import subprocess
+"""dyad-bench server against a real server: what it counts adds up. How fast is not looked at.
 
-from support.server import BUILD, DEMO, Server
+Also: the checkpoints that make_model.py writes are those of published models, and the server takes them.
+"""
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from support.server import BUILD, DEMO, SOURCE, Server
+
+sys.path.insert(0, str(SOURCE / "tests" / "bench"))
+import make_model  # noqa: E402
 
 FLAGS = ("--prompt_tokens=12", "--new_tokens=6", "--connections=2")
 
@@ -108,7 +118,50 @@ def check_engine():
     check_times(report["ttft_seconds"], 20)
 
 
+def check_make_model():
+    """Parameters as published, one checkpoint of each architecture served, wrong options refused."""
+    published = {("opt", "125m"): 125_239_296, ("opt", "350m"): 331_196_416,
+                 ("opt", "1.3b"): 1_315_758_080, ("gpt_neox", "70m"): 70_426_624,
+                 ("gpt_neox", "160m"): 162_322_944, ("gpt_neox", "410m"): 405_334_016}
+
+    def parameters(*choice):
+        return sum(math.prod(shape) for _, shape, _ in make_model.tensors(*choice))
+
+    counts = {choice: parameters(*choice, "dense", 1) for choice in make_model.SIZES}
+    assert counts == published, counts
+    dense = published["opt", "125m"] - 12 * 2 * 768 * 3072
+    assert parameters("opt", "125m", "dyad", 8) == dense + 12 * 2 * 768 * 3072 * 2 // 8
+    assert parameters("opt", "125m", "low_rank", 8) == dense + 12 * 2 * 8 * (768 + 3072)
+    assert parameters("opt", "125m", "monarch", 8) == dense + 12 * 2 * (768 + 3072) * 768 // 8
+
+    def make(folder, *flags):
+        return subprocess.run([SOURCE / "tests" / "bench" / "make_model.py", folder, *flags],
+                              capture_output=True, text=True, timeout=120)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary, "model")
+        for flags, about in (([], "96927744 parameters"),
+                             (["--arch=gpt_neox", "--size=70m", "--blocks=8"], "60989440 parameters")):
+            result = make(folder, *flags)
+            assert result.returncode == 0, result.stderr
+            checked = subprocess.run([BUILD / "bin" / "dyad-server", "--check", f"--model=m={folder}"],
+                                     capture_output=True, text=True, timeout=120)
+            assert checked.returncode == 0 and about in checked.stdout, checked
+            result = make(folder)
+            assert result.returncode == 1 and "File exists" in result.stderr, result
+            for file in folder.iterdir():
+                file.unlink()
+            folder.rmdir()
+        for flags, message in ((["--size=7b"], "--arch is 'opt' and --size is '7b'; it must be one of: opt 125m,"),
+                               (["--blocks=5"], "--blocks is 5; it must divide 768"),
+                               (["--kind=toeplitz"], "--kind")):
+            result = make(folder, *flags)
+            assert result.returncode != 0 and message in result.stderr, result
+            assert not folder.exists()
+
+
 def main():
+    check_make_model()
     with Server({"demo": DEMO}, "--kv_cache_bytes=33554432") as server:
         check_generate(server)
         check_open_loop(server)
@@ -116,7 +169,7 @@ def main():
         check_table_and_errors(server)
     check_refused_requests()
     check_engine()
-    print("bench: counts of closed and open loops, scoring, refusals, engine in process")
+    print("bench: checkpoints, counts of closed and open loops, scoring, refusals, engine in process")
 
 
 if __name__ == "__main__":
