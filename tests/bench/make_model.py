@@ -4,7 +4,7 @@
   tests/bench/make_model.py FOLDER [--arch=opt] [--size=125m] [--kind=dyad] [--blocks=4]
 
 FOLDER is made, with config.json and model.safetensors (float32). --kind and --blocks are of the feed-forward
-layers: dense, or DYAD-IT. The same choice gives the same bytes.
+layers: dense, dyad (DYAD-IT), monarch or low_rank, whose rank --blocks is. The same choice gives the same bytes.
 
 Python draws a few million numbers a second, a model has hundreds of millions. So one run of random numbers is
 drawn and written over and over, each tensor going on where the last one stopped. Its length is a prime, so
@@ -37,23 +37,40 @@ RANGE = 0.02 * math.sqrt(3)
 RUN = 1_000_003
 
 
-def norm(path, hidden):
-    return [(f"{path}.weight", [hidden], "ones"), (f"{path}.bias", [hidden], "zeros")]
+def dense(inputs, outputs, _):
+    return {"weight": [outputs, inputs], "bias": [outputs]}
 
 
-def dense(path, inputs, outputs):
-    return [(f"{path}.weight", [outputs, inputs], "random"), (f"{path}.bias", [outputs], "random")]
-
-
-def structured(path, inputs, outputs, blocks):
-    if blocks == 0:
-        return dense(path, inputs, outputs)
+def dyad(inputs, outputs, blocks):
     shape = [blocks, outputs // blocks, inputs // blocks]
-    return [(f"{path}.wl", shape, "random"), (f"{path}.wu", shape, "random"),
-            (f"{path}.bias", [outputs, 1], "random")]
+    return {"wl": shape, "wu": shape, "bias": [outputs, 1]}
 
 
-def opt_tensors(size, blocks):
+def low_rank(inputs, outputs, rank):
+    return {"lr_weight1": [rank, inputs], "lr_weight2": [outputs, rank], "bias": [outputs]}
+
+
+def monarch(inputs, outputs, blocks):
+    inner = min(inputs, outputs) // blocks
+    return {"blkdiag1": [blocks, inner, inputs // blocks], "blkdiag2": [blocks, outputs // blocks, inner],
+            "bias": [outputs]}
+
+
+# Shapes of a layer's tensors by name.
+KINDS = {"dense": dense, "dyad": dyad, "low_rank": low_rank, "monarch": monarch}
+
+
+def linear(path, inputs, outputs, kind="dense", blocks=0):
+    for name, shape in KINDS[kind](inputs, outputs, blocks).items():
+        yield f"{path}.{name}", shape, "random"
+
+
+def norm(path, hidden):
+    yield f"{path}.weight", [hidden], "ones"
+    yield f"{path}.bias", [hidden], "zeros"
+
+
+def opt_tensors(size, kind, blocks):
     hidden, embed = size["hidden"], size["embed"]
     yield "model.decoder.embed_tokens.weight", [VOCABULARY["opt"], embed], "random"
     yield "model.decoder.embed_positions.weight", [POSITIONS + 2, hidden], "random"
@@ -63,16 +80,16 @@ def opt_tensors(size, blocks):
     for layer in range(size["layers"]):
         path = f"model.decoder.layers.{layer}"
         for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from dense(f"{path}.self_attn.{name}", hidden, hidden)
+            yield from linear(f"{path}.self_attn.{name}", hidden, hidden)
         yield from norm(f"{path}.self_attn_layer_norm", hidden)
         yield from norm(f"{path}.final_layer_norm", hidden)
-        yield from structured(f"{path}.fc1", hidden, 4 * hidden, blocks)
-        yield from structured(f"{path}.fc2", 4 * hidden, hidden, blocks)
+        yield from linear(f"{path}.fc1", hidden, 4 * hidden, kind, blocks)
+        yield from linear(f"{path}.fc2", 4 * hidden, hidden, kind, blocks)
     if size["norm_before"]:
         yield from norm("model.decoder.final_layer_norm", hidden)
 
 
-def gpt_neox_tensors(size, blocks):
+def gpt_neox_tensors(size, kind, blocks):
     hidden = size["hidden"]
     yield "gpt_neox.embed_in.weight", [VOCABULARY["gpt_neox"], hidden], "random"
     yield "embed_out.weight", [VOCABULARY["gpt_neox"], hidden], "random"
@@ -80,29 +97,29 @@ def gpt_neox_tensors(size, blocks):
         path = f"gpt_neox.layers.{layer}"
         yield from norm(f"{path}.input_layernorm", hidden)
         yield from norm(f"{path}.post_attention_layernorm", hidden)
-        yield from dense(f"{path}.attention.query_key_value", hidden, 3 * hidden)
-        yield from dense(f"{path}.attention.dense", hidden, hidden)
-        yield from structured(f"{path}.mlp.dense_h_to_4h", hidden, 4 * hidden, blocks)
-        yield from structured(f"{path}.mlp.dense_4h_to_h", 4 * hidden, hidden, blocks)
+        yield from linear(f"{path}.attention.query_key_value", hidden, 3 * hidden)
+        yield from linear(f"{path}.attention.dense", hidden, hidden)
+        yield from linear(f"{path}.mlp.dense_h_to_4h", hidden, 4 * hidden, kind, blocks)
+        yield from linear(f"{path}.mlp.dense_4h_to_h", 4 * hidden, hidden, kind, blocks)
     yield from norm("gpt_neox.final_layer_norm", hidden)
 
 
-def tensors(arch, size, blocks):
-    """(name, shape, fill) of every tensor; `blocks` is 0 for dense layers."""
+def tensors(arch, size, kind, blocks):
+    """(name, shape, fill) of every tensor."""
     plan = opt_tensors if arch == "opt" else gpt_neox_tensors
-    return list(plan(SIZES[arch, size], blocks))
+    return list(plan(SIZES[arch, size], kind, blocks))
 
 
-def config(arch, size, blocks):
+def config(arch, size, kind, blocks):
     chosen = SIZES[arch, size]
-    result = {"model_type": f"sparse_{arch}" if blocks else arch, "vocab_size": VOCABULARY[arch],
+    result = {"model_type": f"sparse_{arch}" if kind == "dyad" else arch, "vocab_size": VOCABULARY[arch],
               "hidden_size": chosen["hidden"], "num_hidden_layers": chosen["layers"],
               "num_attention_heads": chosen["heads"], "max_position_embeddings": POSITIONS,
               "bos_token_id": 2, "eos_token_id": 2}
     if arch == "opt":
         result |= {"ffn_dim": 4 * chosen["hidden"], "word_embed_proj_dim": chosen["embed"],
                    "do_layer_norm_before": chosen["norm_before"]}
-        if blocks:
+        if kind == "dyad":
             result["dyad_dim"] = blocks
     else:
         result |= {"intermediate_size": 4 * chosen["hidden"], "rotary_pct": 0.25, "tie_word_embeddings": False}
@@ -146,18 +163,19 @@ def write_weights(planned, file):
             file.write(piece)
 
 
-def make_model(folder, arch, size, blocks):
+def make_model(folder, arch, size, kind, blocks):
     if (arch, size) not in SIZES:
         known = ", ".join(map(" ".join, SIZES))
         raise ValueError(f"--arch is '{arch}' and --size is '{size}'; it must be one of: {known}")
     hidden = SIZES[arch, size]["hidden"]
-    if blocks < 0 or (blocks > 0 and hidden % blocks != 0):
+    if blocks < 1 or hidden % blocks != 0:
         raise ValueError(f"--blocks is {blocks}; it must divide {hidden}")
     os.mkdir(folder)
     path = pathlib.Path(folder)
-    (path / "config.json").write_text(json.dumps(config(arch, size, blocks), indent=2, sort_keys=True) + "\n")
+    text = json.dumps(config(arch, size, kind, blocks), indent=2, sort_keys=True)
+    (path / "config.json").write_text(text + "\n")
     with open(path / "model.safetensors", "wb") as file:
-        write_weights(tensors(arch, size, blocks), file)
+        write_weights(tensors(arch, size, kind, blocks), file)
 
 
 def main():
@@ -165,12 +183,11 @@ def main():
     parser.add_argument("folder", metavar="FOLDER")
     parser.add_argument("--arch", default="opt", help="opt or gpt_neox")
     parser.add_argument("--size", default="125m", help="125m, 350m or 1.3b of opt; 70m, 160m or 410m of gpt_neox")
-    parser.add_argument("--kind", default="dyad", choices=("dense", "dyad"))
-    parser.add_argument("--blocks", type=int, default=4, help="of a DYAD layer")
+    parser.add_argument("--kind", default="dyad", choices=KINDS)
+    parser.add_argument("--blocks", type=int, default=4, help="of a layer, or its rank")
     options = parser.parse_args()
     try:
-        blocks = options.blocks if options.kind == "dyad" else 0
-        make_model(options.folder, options.arch, options.size, blocks)
+        make_model(options.folder, options.arch, options.size, options.kind, options.blocks)
     except (ValueError, OSError) as error:
         sys.exit(f"make_model: {error}")
 

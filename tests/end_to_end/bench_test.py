@@ -123,9 +123,16 @@ def check_make_model():
     published = {("opt", "125m"): 125_239_296, ("opt", "350m"): 331_196_416,
                  ("opt", "1.3b"): 1_315_758_080, ("gpt_neox", "70m"): 70_426_624,
                  ("gpt_neox", "160m"): 162_322_944, ("gpt_neox", "410m"): 405_334_016}
-    counts = {choice: sum(math.prod(shape) for _, shape, _ in make_model.tensors(*choice, blocks=0))
-              for choice in make_model.SIZES}
+
+    def parameters(*choice):
+        return sum(math.prod(shape) for _, shape, _ in make_model.tensors(*choice))
+
+    counts = {choice: parameters(*choice, "dense", 1) for choice in make_model.SIZES}
     assert counts == published, counts
+    dense = published["opt", "125m"] - 12 * 2 * 768 * 3072
+    assert parameters("opt", "125m", "dyad", 8) == dense + 12 * 2 * 768 * 3072 * 2 // 8
+    assert parameters("opt", "125m", "low_rank", 8) == dense + 12 * 2 * 8 * (768 + 3072)
+    assert parameters("opt", "125m", "monarch", 8) == dense + 12 * 2 * (768 + 3072) * 768 // 8
 
     def make(folder, *flags):
         return subprocess.run([SOURCE / "tests" / "bench" / "make_model.py", folder, *flags],
@@ -147,7 +154,7 @@ def check_make_model():
             folder.rmdir()
         for flags, message in ((["--size=7b"], "--arch is 'opt' and --size is '7b'; it must be one of: opt 125m,"),
                                (["--blocks=5"], "--blocks is 5; it must divide 768"),
-                               (["--kind=monarch"], "--kind")):
+                               (["--kind=toeplitz"], "--kind")):
             result = make(folder, *flags)
             assert result.returncode != 0 and message in result.stderr, result
             assert not folder.exists()
