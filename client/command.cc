@@ -1,4 +1,4 @@
-// The shared flags of dyadctl's commands.
+// What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
 #include <utility>
@@ -13,89 +13,125 @@
 namespace dyad::client {
 namespace {
 
-constexpr Flag kServerFlags[] = {
-    {"server", FlagKind::kValue, "ADDR",
-     "Server, HOST:PORT or a gRPC target such as dns:///NAME:PORT (default 127.0.0.1:50051)"},
-    {"model", FlagKind::kValue, "NAME", "Model of the server (default: its only one)"},
-    {"timeout", FlagKind::kValue, "SECONDS", "Time limit of each request (default: none)"},
-    {"tls_ca", FlagKind::kValue, "FILE", "PEM certificate to check the server with; turns TLS on"},
-    {"tls_cert", FlagKind::kValue, "FILE", "PEM client certificate, with --tls_key"},
-    {"tls_key", FlagKind::kValue, "FILE", "PEM key of the client certificate"},
-    {"json", FlagKind::kSwitch, "", "Print JSON instead of text for people"},
-    {"help", FlagKind::kSwitch, "", "Print this"},
-};
+// Adds a check of the value, as text.
+template <typename Good>
+void MustBe(CLI::Option* flag, const std::string& what, const Good& good) {
+  flag->check(CLI::Validator(
+      [name = flag->get_name(), what, good](const std::string& text) {
+        return good(text) ? "" : absl::StrCat(name, " is ", text, "; it must be ", what);
+      },
+      ""));
+}
 
-constexpr Flag kBatchFlags[] = {
-    {"input", FlagKind::kValue, "FILE",
-     "JSON lines to answer, one request a line; - is standard input"},
-    {"output", FlagKind::kValue, "FILE",
-     "Answers, one a line, in the order of the input; a file that has some is gone on with "
-     "(default: standard output)"},
-    {"concurrency", FlagKind::kValue, "N", "Requests in flight, 1 to 256 (default 16)"},
-};
+void MustBeTrueOrFalse(CLI::Option* flag) {
+  MustBe(flag, "true or false",
+         [](const std::string& text) { return text == "true" || text == "false"; });
+}
 
 }  // namespace
 
-std::vector<Flag> AllFlags(const Command& command) {
-  std::vector<Flag> flags = command.flags;
-  if (command.takes_batches) {
-    flags.insert(flags.end(), std::begin(kBatchFlags), std::end(kBatchFlags));
-  }
-  flags.insert(flags.end(), std::begin(kServerFlags), std::end(kServerFlags));
-  return flags;
+void Command::AddFlags(CLI::App& app) {
+  app.add_option("--server", connection_.server,
+                 "Server, HOST:PORT or a gRPC target such as dns:///NAME:PORT (default "
+                 "127.0.0.1:50051)")
+      ->type_name("ADDR");
+  app.add_option("--model", model_, "Model of the server (default: its only one)")
+      ->type_name("NAME");
+  MustBe(app.add_option("--timeout", timeout_seconds_, "Time limit of each request (default: none)")
+             ->type_name("SECONDS"),
+         "a number of seconds above 0", [](const std::string& text) {
+           double seconds = 0;
+           return absl::SimpleAtod(text, &seconds) && seconds > 0;
+         });
+  app.add_option("--tls_ca", connection_.tls_ca,
+                 "PEM certificate to check the server with; turns TLS on")
+      ->type_name("FILE");
+  app.add_option("--tls_cert", connection_.tls_cert, "PEM client certificate, with --tls_key")
+      ->type_name("FILE");
+  app.add_option("--tls_key", connection_.tls_key, "PEM key of the client certificate")
+      ->type_name("FILE");
+  AddSwitch(app, "json", json_, "Print JSON instead of text for people");
 }
 
-ConnectionOptions ConnectionFrom(const Arguments& arguments) {
-  ConnectionOptions options;
-  options.server = arguments.Text("server", options.server);
-  options.tls_ca = arguments.Text("tls_ca", "");
-  options.tls_cert = arguments.Text("tls_cert", "");
-  options.tls_key = arguments.Text("tls_key", "");
-  return options;
+absl::StatusOr<Client> Command::MakeClient() const {
+  ASSIGN_OR_RETURN(auto channel, Connect(connection_));
+  return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
-absl::StatusOr<Client> ClientFrom(const Arguments& arguments) {
-  absl::Duration timeout = absl::InfiniteDuration();
-  if (arguments.Has("timeout")) {
-    double seconds = 0;
-    const std::string text = arguments.Text("timeout", "");
-    if (!absl::SimpleAtod(text, &seconds) || !(seconds > 0)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--timeout is ", text, "; it must be a number of seconds above 0"));
-    }
-    timeout = absl::Seconds(seconds);
-  }
-  ASSIGN_OR_RETURN(auto channel, Connect(ConnectionFrom(arguments)));
-  return Client(std::move(channel), timeout);
+void BatchCommand::AddFlags(CLI::App& app) {
+  app.add_option("--input", input_, "JSON lines to answer, one request a line; - is standard input")
+      ->type_name("FILE");
+  app.add_option("--output", batch_.output,
+                 "Answers, one a line, in the order of the input; a file that has some is gone on "
+                 "with (default: standard output)")
+      ->type_name("FILE");
+  AddNumber(app, "concurrency", batch_.concurrency, 1, kMaxConcurrency,
+            {"N", "Requests in flight, 1 to 256 (default 16)"});
+  Command::AddFlags(app);
 }
 
-absl::StatusOr<BatchOptions> BatchFrom(const Arguments& arguments) {
-  BatchOptions options;
-  options.input = arguments.Text("input", options.input);
-  options.output = arguments.Text("output", options.output);
-  ASSIGN_OR_RETURN(const int64_t concurrency,
-                   arguments.Integer("concurrency", options.concurrency, {1, kMaxConcurrency}));
-  options.concurrency = static_cast<int>(concurrency);
-  if (const std::vector<std::string> texts = Texts(arguments); !texts.empty()) {
+absl::StatusOr<int> BatchCommand::Run(const Console& console) {
+  if (!model_.empty()) fields_["model"] = model_;
+  RETURN_IF_ERROR(Start());
+  if (!input_.has_value()) return RunWords(console);
+  if (const std::vector<std::string> texts = Texts(); !texts.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--input and \"", texts.front(), "\" exclude each other"));
   }
-  return options;
+  batch_.input = *input_;
+  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
+                     return Answer(WithDefaults(fields_, line));
+                   }));
+  return ReportBatch(result, console);
 }
 
-bool IsBatch(const Arguments& arguments) { return arguments.Has("input"); }
+void BatchCommand::AddTextFlag(CLI::App& app) {
+  app.add_option("--text", texts_, "As TEXT, for one that begins with --; may be repeated")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+}
 
-Json FieldsFrom(const Arguments& arguments, const std::vector<absl::string_view>& names) {
-  Json fields = Json::object();
-  for (const absl::string_view name : names) {
-    if (!arguments.Has(name)) continue;
-    const std::string text = arguments.Text(name, "");
-    // "0.5" is a number and "{...}" an object; what is no JSON, such as BABYLM, is a string. A
-    // quoted string stays as it was typed.
-    Json value = Json::parse(text, nullptr, false);
-    fields[std::string(name)] = value.is_discarded() || value.is_string() ? Json(text) : value;
-  }
-  return fields;
+std::vector<std::string> BatchCommand::Texts() const {
+  std::vector<std::string> texts = words_;
+  texts.insert(texts.end(), texts_.begin(), texts_.end());
+  return texts;
+}
+
+void AddNumber(CLI::App& app, const std::string& name, int64_t& number, int64_t least, int64_t most,
+               const FlagHelp& help) {
+  MustBe(app.add_option("--" + name, number, help.text)->type_name(help.value),
+         absl::StrCat("a whole number from ", least, " to ", most),
+         [least, most](const std::string& text) {
+           int64_t value = 0;
+           return absl::SimpleAtoi(text, &value) && value >= least && value <= most;
+         });
+}
+
+void AddSwitch(CLI::App& app, const std::string& name, bool& on, const std::string& help) {
+  MustBeTrueOrFalse(app.add_flag("--" + name, on, help));
+}
+
+void AddField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help) {
+  app.add_option_function<std::string>(
+         "--" + name,
+         [&fields, name](const std::string& text) {
+           // What is no JSON, such as BABYLM, is a string. A quoted string stays as it was typed.
+           Json value = Json::parse(text, nullptr, false);
+           fields[name] = value.is_discarded() || value.is_string() ? Json(text) : value;
+         },
+         help.text)
+      ->type_name(help.value);
+}
+
+void AddTextField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help) {
+  app.add_option_function<std::string>(
+         "--" + name, [&fields, name](const std::string& text) { fields[name] = text; }, help.text)
+      ->type_name(help.value);
+}
+
+void AddSwitchField(CLI::App& app, Json& fields, const std::string& name, const std::string& help) {
+  MustBeTrueOrFalse(app.add_flag_function(
+      "--" + name, [&fields, name](int64_t on) { fields[name] = on > 0; }, help));
 }
 
 Json WithDefaults(const Json& defaults, const Json& line) {
@@ -104,18 +140,13 @@ Json WithDefaults(const Json& defaults, const Json& line) {
   return merged;
 }
 
-std::vector<std::string> Texts(const Arguments& arguments) {
-  std::vector<std::string> texts = arguments.positional();
-  for (std::string& text : arguments.All("text")) texts.push_back(std::move(text));
-  return texts;
-}
-
-absl::StatusOr<Json> IdList(absl::string_view name, absl::string_view text) {
+absl::StatusOr<Json> IdList(const std::string& name, std::string_view text) {
   Json ids = Json::array();
-  absl::ConsumePrefix(&text, "[");
-  absl::ConsumeSuffix(&text, "]");
+  absl::string_view list(text.data(), text.size());
+  absl::ConsumePrefix(&list, "[");
+  absl::ConsumeSuffix(&list, "]");
   for (const absl::string_view piece :
-       absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty())) {
+       absl::StrSplit(list, absl::ByAnyChar(", "), absl::SkipEmpty())) {
     int32_t id = 0;
     if (!absl::SimpleAtoi(piece, &id)) {
       return absl::InvalidArgumentError(

@@ -1,13 +1,16 @@
-// A command of dyadctl, and the flags that several of them share and what reads them.
+// A command of dyadctl: what its flags are, on top of CLI11, and what it does with them.
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "client/arguments.h"
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
@@ -16,40 +19,91 @@
 
 namespace dyad::client {
 
-struct Command {
-  absl::string_view name;
-  absl::string_view usage;    // the words after the name
-  absl::string_view summary;  // one line
-  absl::string_view text;     // the rest of the help: what goes in, what comes out
-  std::vector<Flag> flags;    // its own; --help and the shared groups are added below
-  bool takes_batches;         // --input, --output, --concurrency
-
-  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
-  absl::StatusOr<int> (*run)(const Arguments& arguments, const Console& console);
+struct CommandHelp {
+  std::string_view name;
+  std::string_view usage;    // the words after the name
+  std::string_view summary;  // one line
+  std::string_view text;     // what goes in, what comes out
 };
 
-// Every flag that the command takes.
-std::vector<Flag> AllFlags(const Command& command);
+// One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
+// One thread.
+class Command {
+ public:
+  explicit Command(const CommandHelp& help) : help_(help) {}
+  virtual ~Command() = default;
 
-// --server, --tls_*. Errors: as Connect.
-ConnectionOptions ConnectionFrom(const Arguments& arguments);
-// A client by --server, --tls_* and --timeout.
-absl::StatusOr<Client> ClientFrom(const Arguments& arguments);
-// --input, --output, --concurrency.
-absl::StatusOr<BatchOptions> BatchFrom(const Arguments& arguments);
-// Whether the command was asked for a batch: by --input.
-bool IsBatch(const Arguments& arguments);
+  // Its own flags, then those of every command: --server, --model, --timeout, --tls_*, --json.
+  virtual void AddFlags(CLI::App& app);
 
-// The value of each of these flags that was given, under its name: what a batch line need not say
-// again. Values that read as JSON numbers, lists or objects are those; others are strings.
-Json FieldsFrom(const Arguments& arguments, const std::vector<absl::string_view>& names);
-// `line` over `defaults`: the line wins, and a line with text or ids keeps only its own of the two.
+  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
+  virtual absl::StatusOr<int> Run(const Console& console) = 0;
+
+  const CommandHelp& help() const { return help_; }
+  // The arguments that are no flags.
+  void set_words(std::vector<std::string> words) { words_ = std::move(words); }
+
+ protected:
+  absl::StatusOr<Client> MakeClient() const;
+
+  std::vector<std::string> words_;
+  ConnectionOptions connection_;
+  std::string model_;  // empty: the server's only one
+  bool json_ = false;
+
+ private:
+  const CommandHelp help_;
+  double timeout_seconds_ = std::numeric_limits<double>::infinity();
+};
+
+// A command that answers one kind of line: those of --input as a batch, or those that its words
+// make. Adds --input, --output and --concurrency.
+class BatchCommand : public Command {
+ public:
+  using Command::Command;
+  void AddFlags(CLI::App& app) override;
+  absl::StatusOr<int> Run(const Console& console) final;
+
+ protected:
+  // Before anything is answered: checks flags, and connects.
+  virtual absl::Status Start() = 0;
+  virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Without --input.
+  virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
+
+  // --text, for texts that begin with --; and the texts of the command line, both ways.
+  void AddTextFlag(CLI::App& app);
+  std::vector<std::string> Texts() const;
+
+  Json fields_ = Json::object();  // for every line that does not say otherwise
+
+ private:
+  std::optional<std::string> input_;
+  BatchOptions batch_;
+  std::vector<std::string> texts_;
+};
+
+// Help of a flag: what stands for its value, and one sentence with unit, range and default.
+struct FlagHelp {
+  std::string value;
+  std::string text;
+};
+
+// A whole number from `least` to `most`.
+void AddNumber(CLI::App& app, const std::string& name, int64_t& number, int64_t least, int64_t most,
+               const FlagHelp& help);
+// --name, --name=true or --name=false.
+void AddSwitch(CLI::App& app, const std::string& name, bool& on, const std::string& help);
+// Fields of a request, by the name of the flag. A value that reads as a JSON number, list or object
+// is that, any other is a string; a text field is always a string; a switch field is true or false.
+void AddField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help);
+void AddTextField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help);
+void AddSwitchField(CLI::App& app, Json& fields, const std::string& name, const std::string& help);
+
+// `line` over `defaults`: the line wins.
 Json WithDefaults(const Json& defaults, const Json& line);
 
-// The texts of the command line: positional ones, and --text.
-std::vector<std::string> Texts(const Arguments& arguments);
-
 // "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the flag and the piece.
-absl::StatusOr<Json> IdList(absl::string_view name, absl::string_view text);
+absl::StatusOr<Json> IdList(const std::string& name, std::string_view text);
 
 }  // namespace dyad::client

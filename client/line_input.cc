@@ -1,39 +1,52 @@
-// Lines from a file or standard input.
+// Where lines come from is a function that gives the next one.
 #include "client/line_input.h"
 
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 
 namespace dyad::client {
+namespace {
 
-absl::StatusOr<LineInput> LineInput::Open(const std::string& path, std::istream& standard_input) {
-  LineInput input;
-  if (path == "-") {
-    input.standard_input_ = &standard_input;
-    return input;
-  }
-  input.file_.open(path, std::ios::binary);
-  std::error_code ignored;
-  if (!input.file_ || std::filesystem::is_directory(path, ignored)) {
-    return absl::NotFoundError(absl::StrCat("cannot read ", path));
-  }
-  if (std::filesystem::is_regular_file(path, ignored)) {  // a pipe can be read only once
-    int64_t lines = 0;
-    for (std::string line; std::getline(input.file_, line);) ++lines;
-    input.total_ = lines;
-    input.file_.clear();
-    input.file_.seekg(0);
-  }
-  return input;
-}
-
-std::optional<std::string> LineInput::Next() {
+std::optional<std::string> NextLine(std::istream& in) {
   std::string line;
-  std::istream& in = standard_input_ != nullptr ? *standard_input_ : file_;
   if (!std::getline(in, line)) return std::nullopt;
   return line;
+}
+
+}  // namespace
+
+absl::StatusOr<LineInput> LineInput::Open(const std::string& path, std::istream& standard_input) {
+  if (path == "-") {
+    return LineInput([&standard_input] { return NextLine(standard_input); }, std::nullopt);
+  }
+  const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
+  std::error_code ignored;
+  if (!*file || std::filesystem::is_directory(path, ignored)) {
+    return absl::NotFoundError(absl::StrCat("cannot read ", path));
+  }
+  std::optional<int64_t> total;
+  // A pipe can be read only once.
+  if (std::filesystem::is_regular_file(path, ignored)) {
+    total = 0;
+    while (NextLine(*file).has_value()) ++*total;
+    file->clear();
+    file->seekg(0);
+  }
+  return LineInput([file] { return NextLine(*file); }, total);
+}
+
+LineInput LineInput::Of(std::vector<std::string> lines) {
+  const auto total = static_cast<int64_t>(lines.size());
+  return LineInput(
+      [lines = std::move(lines), next = size_t{0}]() mutable -> std::optional<std::string> {
+        if (next == lines.size()) return std::nullopt;
+        return std::move(lines[next++]);
+      },
+      total);
 }
 
 }  // namespace dyad::client

@@ -1,11 +1,13 @@
-// The lines of a batch: from a file or from standard input.
+// The lines of a batch: of a file, of standard input, or from memory.
 #pragma once
 
 #include <cstdint>
-#include <fstream>
+#include <functional>
 #include <istream>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -18,17 +20,18 @@ class LineInput {
   // `path` "-" means `standard_input`, which must outlive this.
   // Errors: NotFound naming the path.
   static absl::StatusOr<LineInput> Open(const std::string& path, std::istream& standard_input);
+  static LineInput Of(std::vector<std::string> lines);
 
-  std::optional<std::string> Next();
+  std::optional<std::string> Next() { return next_(); }
 
-  // Lines in all; nothing for standard input. Cost: the file is read once, in Open.
+  // Lines in all; nothing for standard input and pipes. Cost: the file is read once, in Open.
   std::optional<int64_t> total() const { return total_; }
 
  private:
-  LineInput() = default;
+  using Source = std::function<std::optional<std::string>()>;
+  LineInput(Source next, std::optional<int64_t> total) : next_(std::move(next)), total_(total) {}
 
-  std::ifstream file_;
-  std::istream* standard_input_ = nullptr;  // null: file_
+  Source next_;
   std::optional<int64_t> total_;
 };
 

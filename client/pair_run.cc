@@ -1,4 +1,4 @@
-// Streams pull lines from one source under one lock; an answer is joined with its line again.
+// Streams take lines from one batch; a result is joined with its line again.
 #include "client/pair_run.h"
 
 #include <thread>
@@ -6,10 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "client/answer_json.h"
-#include "client/ordered_output.h"
-#include "client/progress.h"
 #include "client/request_json.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
@@ -20,111 +17,65 @@ namespace {
 // What the streams of one run share. Threads: all of it.
 class Run {
  public:
-  Run(const LineSource& lines, const AnswerSink& on_answer, OrderedOutput& output,
-      Progress& progress)
-      : lines_(lines),
-        on_answer_(on_answer),
-        output_(output),
-        progress_(progress),
-        next_(output.old_lines()) {}
+  explicit Run(Batch& batch) : batch_(batch) {}
 
   // The next line that is a pair, with its number as index; lines before it that are none get their
   // error objects.
   std::optional<v1::MinimalPair> Next() {
-    MutexLock lock(&mu_);
-    while (failure_.ok()) {
-      const std::optional<std::string> text = lines_();
-      if (!text.has_value()) return std::nullopt;
-      const int64_t number = next_++;
-      absl::StatusOr<Json> line = ParseLine(*text);
-      auto pair = line.ok() ? MinimalPairFromJson(*line) : line.status();
+    while (auto line = batch_.Next()) {
+      auto pair = MinimalPairFromJson(line->json);
       if (!pair.ok()) {
-        Write(number, ErrorJson(pair.status()));
+        batch_.Answer(line->number, pair.status());
         continue;
       }
-      pair->set_index(number);
-      in_flight_[number] = *std::move(line);
+      pair->set_index(line->number);
+      MutexLock lock(&mutex_);
+      in_flight_[line->number] = std::move(line->json);
       return *std::move(pair);
     }
     return std::nullopt;
   }
 
   void Answer(const v1::PairScore& score) {
-    MutexLock lock(&mu_);
-    const auto line = in_flight_.find(score.index());
-    if (line == in_flight_.end()) return;
-    Write(score.index(), PairAnswer(line->second, score));
-    in_flight_.erase(line);
-    ++scored_;
+    Json line;
+    {
+      MutexLock lock(&mutex_);
+      line = std::move(in_flight_.extract(score.index()).mapped());
+      ++scored_;
+    }
+    batch_.Answer(score.index(), PairAnswer(line, score));
   }
 
   void EndStream(const absl::StatusOr<PairStreamInfo>& end) {
-    MutexLock lock(&mu_);
-    if (!end.ok()) failure_.Update(end.status());
-    if (end.ok() && info_.model.empty()) info_ = *end;
+    if (!end.ok()) return batch_.Fail(end.status());
+    MutexLock lock(&mutex_);
+    if (info_.model.empty()) info_ = *end;
   }
 
-  absl::Status failure() {
-    MutexLock lock(&mu_);
-    return failure_;
-  }
-  PairStreamInfo info() {
-    MutexLock lock(&mu_);
-    return info_;
-  }
-  int64_t scored() {
-    MutexLock lock(&mu_);
-    return scored_;
+  PairRunResult Result(BatchResult batch) {
+    MutexLock lock(&mutex_);
+    return {batch, info_, scored_};
   }
 
  private:
-  void Write(int64_t number, const Json& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    on_answer_(number, answer);
-    output_.Put(number, FormatLine(answer));
-    progress_.Add(1);
-  }
-
-  const LineSource& lines_;
-  const AnswerSink& on_answer_;
-  OrderedOutput& output_;
-  Progress& progress_;
-  Mutex mu_;
-  int64_t next_ ABSL_GUARDED_BY(mu_);
-  int64_t scored_ ABSL_GUARDED_BY(mu_) = 0;
-  std::unordered_map<int64_t, Json> in_flight_ ABSL_GUARDED_BY(mu_);
-  absl::Status failure_ ABSL_GUARDED_BY(mu_);
-  PairStreamInfo info_ ABSL_GUARDED_BY(mu_);
+  Batch& batch_;
+  Mutex mutex_;
+  std::unordered_map<int64_t, Json> in_flight_ ABSL_GUARDED_BY(mutex_);
+  PairStreamInfo info_ ABSL_GUARDED_BY(mutex_);
+  int64_t scored_ ABSL_GUARDED_BY(mutex_) = 0;
 };
-
-// Skips the lines that the output has answers for.
-absl::Status Skip(const PairRunOptions& options, int64_t old_lines, const LineSource& lines) {
-  for (int64_t i = 0; i < old_lines; ++i) {
-    if (lines().has_value()) continue;
-    return absl::FailedPreconditionError(absl::StrCat(options.output, " has ", old_lines,
-                                                      " answers, but there are only ", i,
-                                                      " lines: another input's output?"));
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
-                                       const LineSource& lines, const AnswerSink& on_answer) {
-  int64_t old_number = 0;
-  ASSIGN_OR_RETURN(const auto output,
-                   OrderedOutput::Open(options.output, console.out, [&](absl::string_view line) {
-                     on_answer(old_number++, *ParseLine(line));  // Open has parsed it already
-                   }));
-  RETURN_IF_ERROR(Skip(options, output->old_lines(), lines));
-  PairRunResult result;
-  result.batch.skipped = output->old_lines();
-  Progress progress(
-      console.err, console.err_screen,
-      {.unit = "pairs", .skipped = output->old_lines(), .total = options.total, .elapsed = {}});
-  Run run(lines, on_answer, *output, progress);
+                                       LineInput lines, const AnswerSink& on_answer) {
+  ASSIGN_OR_RETURN(
+      const auto batch,
+      Batch::Open(std::move(lines),
+                  {.output = options.output, .unit = "pairs", .on_answer = on_answer}, console));
+  Run run(*batch);
   std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (int i = 0; i < options.streams; ++i) {
+  for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
   std::vector<std::thread> threads;
@@ -136,19 +87,8 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
     });
   }
   for (std::thread& thread : threads) thread.join();
-  const ProgressState end = progress.State();
-  result.batch.lines = end.done;
-  result.batch.failed = output->failed();
-  result.info = run.info();
-  result.scored = run.scored();
-  result.elapsed = end.elapsed;
-  RETURN_IF_ERROR(output->Finish());
-  if (absl::Status failure = run.failure(); !failure.ok()) {
-    return absl::Status(failure.code(), absl::StrCat(failure.message(), " (after ", end.done,
-                                                     " pairs; with an --output file, the same "
-                                                     "command goes on where this one ended)"));
-  }
-  return result;
+  ASSIGN_OR_RETURN(const BatchResult result, batch->Finish());
+  return run.Result(result);
 }
 
 }  // namespace dyad::client

@@ -3,9 +3,8 @@
 #include "client/pair_stream.h"
 
 #include <algorithm>
-#include <map>
+#include <deque>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -20,17 +19,19 @@ namespace {
 using Stream =
     grpc::ClientReaderWriter<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse>;
 
-// The pairs that were taken from the source and have no result yet, in the order of the source.
+// The pairs from the oldest without a result to the newest, in the order of the source.
 class Window {
  public:
   Window(const PairSource& source, int64_t size) : source_(source), size_(size) {}
 
   // All pairs without a result: what a new stream has to send first. No stream may be open.
   std::vector<v1::MinimalPair> Unanswered() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     stream_ended_ = false;
     std::vector<v1::MinimalPair> pairs;
-    for (const auto& [number, pair] : unanswered_) pairs.push_back(pair);
+    for (const Slot& slot : slots_) {
+      if (!slot.answered) pairs.push_back(slot.pair);
+    }
     return pairs;
   }
 
@@ -38,16 +39,16 @@ class Window {
   // Writer thread.
   std::vector<v1::MinimalPair> Take(int64_t count) {
     std::vector<v1::MinimalPair> pairs;
-    AwaitRoom();
-    while (static_cast<int64_t>(pairs.size()) < count && HasRoom()) {
+    MutexLock lock(&mutex_);
+    while (MayTake() && Full()) room_.Wait(&mutex_);
+    while (static_cast<int64_t>(pairs.size()) < count && MayTake() && !Full()) {
+      // The source may take its time: results do not wait for it.
+      mutex_.Unlock();
       std::optional<v1::MinimalPair> pair = source_();
-      MutexLock lock(&mu_);
-      if (!pair.has_value()) {
-        source_ended_ = true;
-        break;
-      }
-      numbers_[pair->index()] = next_number_;
-      unanswered_[next_number_++] = *pair;
+      mutex_.Lock();
+      source_ended_ = !pair.has_value();
+      if (source_ended_) break;
+      slots_.push_back({*pair});
       pairs.push_back(*std::move(pair));
     }
     return pairs;
@@ -55,59 +56,49 @@ class Window {
 
   // False if no pair with this index waits. Reader thread.
   bool Answer(int64_t index) {
-    MutexLock lock(&mu_);
-    const auto found = numbers_.find(index);
-    if (found == numbers_.end()) return false;
-    unanswered_.erase(found->second);
-    numbers_.erase(found);
+    MutexLock lock(&mutex_);
+    const auto slot = std::lower_bound(
+        slots_.begin(), slots_.end(), index,
+        [](const Slot& candidate, int64_t wanted) { return candidate.pair.index() < wanted; });
+    if (slot == slots_.end() || slot->pair.index() != index || slot->answered) return false;
+    slot->answered = true;
+    while (!slots_.empty() && slots_.front().answered) slots_.pop_front();
     room_.Signal();
     return true;
   }
 
   // Wakes the writer for good.
   void EndStream() {
-    MutexLock lock(&mu_);
+    MutexLock lock(&mutex_);
     stream_ended_ = true;
     room_.Signal();
   }
 
   bool Done() {
-    MutexLock lock(&mu_);
-    return source_ended_ && unanswered_.empty();
-  }
-
-  size_t unanswered() {
-    MutexLock lock(&mu_);
-    return unanswered_.size();
+    MutexLock lock(&mutex_);
+    return source_ended_ && slots_.empty();
   }
 
  private:
-  // Returns when there is room, or never will be.
-  void AwaitRoom() {
-    MutexLock lock(&mu_);
-    while (!stream_ended_ && !source_ended_ && Full()) room_.Wait(&mu_);
-  }
+  struct Slot {
+    v1::MinimalPair pair;
+    bool answered = false;
+  };
 
-  bool HasRoom() {
-    MutexLock lock(&mu_);
-    return !stream_ended_ && !source_ended_ && !Full();
+  bool MayTake() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return !stream_ended_ && !source_ended_;
   }
-
-  bool Full() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !unanswered_.empty() && next_number_ - unanswered_.begin()->first >= size_;
+  bool Full() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return static_cast<int64_t>(slots_.size()) >= size_;
   }
 
   const PairSource& source_;
   const int64_t size_;
-  Mutex mu_;
+  Mutex mutex_;
   CondVar room_;
-  // Two maps, because results name the caller's index but the window slides over the order of the
-  // source.
-  std::map<int64_t, v1::MinimalPair> unanswered_ ABSL_GUARDED_BY(mu_);  // by number in the source
-  std::unordered_map<int64_t, int64_t> numbers_ ABSL_GUARDED_BY(mu_);   // index -> number
-  int64_t next_number_ ABSL_GUARDED_BY(mu_) = 0;
-  bool source_ended_ ABSL_GUARDED_BY(mu_) = false;
-  bool stream_ended_ ABSL_GUARDED_BY(mu_) = false;
+  std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // indices ascend; the first has no result
+  bool source_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Runs on its own thread: a sync stream may be read and written by two threads at once, and only so
@@ -186,7 +177,7 @@ absl::StatusOr<PairStreamInfo> ScorePairs(const std::shared_ptr<grpc::Channel>& 
     if (window.Done()) return info;
     if (attempt.status.ok()) {
       return absl::InternalError(absl::StrCat("the server ended the stream with ",
-                                              window.unanswered(), " pairs unanswered"));
+                                              window.Unanswered().size(), " pairs unanswered"));
     }
     if (!absl::IsUnavailable(attempt.status) && !absl::IsResourceExhausted(attempt.status)) {
       return attempt.status;

@@ -35,7 +35,7 @@ struct PairStreamInfo {
   std::string model_digest;
 };
 
-// The next pair, or nothing at the end. Indices must not repeat. Called from one thread, not the
+// The next pair, or nothing at the end. Indices must ascend. Called from one thread, not the
 // caller's; never again once it has returned nothing.
 using PairSource = std::function<std::optional<v1::MinimalPair>()>;
 // One result per pair, in any order, on the calling thread. A bad pair has `error` set.

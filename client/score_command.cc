@@ -1,10 +1,12 @@
 // dyadctl score: log-probabilities of texts, for people or as a batch.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/answer_json.h"
+#include "client/command.h"
 #include "client/commands.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
@@ -16,41 +18,6 @@ struct Scored {
   v1::TextScore score;
   v1::Convention convention;
 };
-
-absl::StatusOr<Scored> ScoreLine(const Client& client, const Json& line) {
-  ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
-  ASSIGN_OR_RETURN(v1::ScoreResponse response, client.Score(request));
-  return Scored{std::move(*response.mutable_scores(0)), response.convention()};
-}
-
-Json FieldDefaults(const Arguments& arguments) {
-  Json fields = FieldsFrom(arguments, {"convention", "special_tokens", "top_n"});
-  if (arguments.Has("model")) fields["model"] = arguments.Text("model", "");
-  return fields;
-}
-
-// The texts of the command line as lines of a batch.
-absl::StatusOr<std::vector<Json>> LinesFrom(const Arguments& arguments) {
-  Json common = FieldDefaults(arguments);
-  if (arguments.Has("context")) common["context"] = arguments.Text("context", "");
-  if (arguments.Has("context_ids")) {
-    ASSIGN_OR_RETURN(common["context_ids"],
-                     IdList("--context_ids", arguments.Text("context_ids", "")));
-  }
-  std::vector<Json> lines;
-  for (const std::string& text : Texts(arguments)) {
-    lines.push_back(common);
-    lines.back()["text"] = text;
-  }
-  if (arguments.Has("ids")) {
-    lines.push_back(common);
-    ASSIGN_OR_RETURN(lines.back()["ids"], IdList("--ids", arguments.Text("ids", "")));
-  }
-  if (lines.empty()) {
-    return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
-  }
-  return lines;
-}
 
 // One row per token fed.
 void PrintTable(const Scored& scored, const Console& console) {
@@ -69,37 +36,86 @@ void PrintTable(const Scored& scored, const Console& console) {
                                  v1::Convention_Name(scored.convention));
 }
 
-absl::StatusOr<int> RunScore(const Arguments& arguments, const Console& console) {
-  ASSIGN_OR_RETURN(const Client client, ClientFrom(arguments));
-  RETURN_IF_ERROR(ConventionFromName(arguments.Text("convention", "")).status());
-  const Details details = arguments.On("details") ? Details::kYes : Details::kNo;
-  if (IsBatch(arguments)) {
-    ASSIGN_OR_RETURN(const BatchOptions options, BatchFrom(arguments));
-    const Json defaults = FieldDefaults(arguments);
-    ASSIGN_OR_RETURN(const BatchResult result,
-                     RunBatch(options, console, [&](const Json& line) -> absl::StatusOr<Json> {
-                       ASSIGN_OR_RETURN(const Scored scored,
-                                        ScoreLine(client, WithDefaults(defaults, line)));
-                       return ScoreAnswer(scored.score, scored.convention, details);
-                     }));
-    return ReportBatch(result, console);
+class Score final : public BatchCommand {
+ public:
+  using BatchCommand::BatchCommand;
+
+  void AddFlags(CLI::App& app) override {
+    AddTextField(app, fields_, "convention",
+                 {"NAME", "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"});
+    AddTextFlag(app);
+    app.add_option("--ids", ids_, "Token ids to score as they are: 2,50,713")->type_name("IDS");
+    AddTextField(app, context_, "context", {"TEXT", "Score the text as what follows this"});
+    AddTextField(app, context_, "context_ids", {"IDS", "The same for ids"});
+    AddField(app, fields_, "top_n", {"N", "Best tokens at each position, 0 (default) to 20"});
+    AddField(app, fields_, "special_tokens",
+             {"MODE", "PARSE (default) or LITERAL: \"</s>\" in the text"});
+    AddSwitch(app, "details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
+    BatchCommand::AddFlags(app);
   }
-  ASSIGN_OR_RETURN(const std::vector<Json> lines, LinesFrom(arguments));
-  for (const Json& line : lines) {
-    ASSIGN_OR_RETURN(const Scored scored, ScoreLine(client, line));
-    if (arguments.On("json")) {
-      console.out << FormatLine(ScoreAnswer(scored.score, scored.convention, details)) << '\n';
-    } else {
-      PrintTable(scored, console);
+
+ protected:
+  absl::Status Start() override {
+    if (fields_.contains("convention")) {
+      RETURN_IF_ERROR(ConventionFromName(fields_["convention"].get<std::string>()).status());
     }
+    ASSIGN_OR_RETURN(client_, MakeClient());
+    return absl::OkStatus();
   }
-  return 0;
-}
+
+  absl::StatusOr<Json> Answer(const Json& line) const override {
+    ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
+    return ScoreAnswer(scored.score, scored.convention, details_ ? Details::kYes : Details::kNo);
+  }
+
+  absl::StatusOr<int> RunWords(const Console& console) override {
+    ASSIGN_OR_RETURN(const std::vector<Json> lines, Lines());
+    for (const Json& line : lines) {
+      if (json_) {
+        ASSIGN_OR_RETURN(const Json answer, Answer(line));
+        console.out << FormatLine(answer) << '\n';
+      } else {
+        ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
+        PrintTable(scored, console);
+      }
+    }
+    return 0;
+  }
+
+ private:
+  absl::StatusOr<Scored> ScoreLine(const Json& line) const {
+    ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
+    ASSIGN_OR_RETURN(v1::ScoreResponse response, client_->Score(request));
+    return Scored{std::move(*response.mutable_scores(0)), response.convention()};
+  }
+
+  // The texts of the command line as lines of a batch.
+  absl::StatusOr<std::vector<Json>> Lines() const {
+    Json common = WithDefaults(fields_, context_);
+    if (common.contains("context_ids")) {
+      Json& ids = common["context_ids"];
+      ASSIGN_OR_RETURN(ids, IdList("--context_ids", ids.get<std::string>()));
+    }
+    std::vector<Json> lines;
+    for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
+    if (ids_.has_value()) {
+      ASSIGN_OR_RETURN(common["ids"], IdList("--ids", *ids_));
+      lines.push_back(std::move(common));
+    }
+    if (!lines.empty()) return lines;
+    return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
+  }
+
+  std::optional<Client> client_;
+  std::optional<std::string> ids_;
+  Json context_ = Json::object();  // of the texts of the command line
+  bool details_ = false;
+};
 
 }  // namespace
 
-Command ScoreCommand() {
-  return {
+std::unique_ptr<Command> ScoreCommand() {
+  return std::make_unique<Score>(CommandHelp{
       .name = "score",
       .usage = "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
       .summary = "Log-probabilities of texts, token by token",
@@ -108,20 +124,7 @@ Command ScoreCommand() {
           "its\n"
           "answer has \"ids\" (every token fed), of that length \"logprobs\" and \"greedy\" (null "
           "where\n"
-          "not scored), \"sum\", \"mean\" and \"convention\".\n",
-      .flags = {{"convention", FlagKind::kValue, "NAME",
-                 "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
-                {"text", FlagKind::kRepeated, "TEXT", "As TEXT, for one that begins with --"},
-                {"ids", FlagKind::kValue, "IDS", "Token ids to score as they are: 2,50,713"},
-                {"context", FlagKind::kValue, "TEXT", "Score the text as what follows this"},
-                {"context_ids", FlagKind::kValue, "IDS", "The same for ids"},
-                {"top_n", FlagKind::kValue, "N", "Best tokens at each position, 0 (default) to 20"},
-                {"special_tokens", FlagKind::kValue, "MODE",
-                 "PARSE (default) or LITERAL: \"</s>\" in the text"},
-                {"details", FlagKind::kSwitch, "",
-                 "Add \"ranks\", \"texts\" and \"byte_offsets\""}},
-      .takes_batches = true,
-      .run = &RunScore};
+          "not scored), \"sum\", \"mean\" and \"convention\".\n"});
 }
 
 }  // namespace dyad::client

@@ -42,6 +42,16 @@ TEST(LineInputTest, StandardInputHasNoTotal) {
   EXPECT_EQ(input->Next(), std::nullopt);
 }
 
+TEST(LineInputTest, LinesMayComeFromMemory) {
+  LineInput input = LineInput::Of({"x", "", "y"});
+  EXPECT_EQ(input.total(), 3);
+  EXPECT_EQ(input.Next(), "x");
+  EXPECT_EQ(input.Next(), "");
+  EXPECT_EQ(input.Next(), "y");
+  EXPECT_EQ(input.Next(), std::nullopt);
+  EXPECT_EQ(input.Next(), std::nullopt);
+}
+
 TEST(LineInputTest, NamesAFileThatIsNotThereOrIsAFolder) {
   const testing::TemporaryFolder folder;
   std::istringstream unused;

@@ -29,14 +29,9 @@ class PairRunTest : public ::testing::Test {
     options.connection.server = server_.address();
     options.stream.first_backoff = absl::Milliseconds(20);
     options.output = folder_.Path("out");
-    size_t next = 0;
     answered_.clear();
     return RunPairs(
-        options, {.in = in_, .out = out_, .err = out_},
-        [&]() -> std::optional<std::string> {
-          if (next == lines.size()) return std::nullopt;
-          return lines[next++];
-        },
+        options, {.in = in_, .out = out_, .err = out_}, LineInput::Of(std::move(lines)),
         [&](int64_t number, const Json&) { EXPECT_TRUE(answered_.insert(number).second); });
   }
 
@@ -54,13 +49,12 @@ std::vector<std::string> PairLines(int count) {
 }
 
 TEST_F(PairRunTest, ManyStreamsGiveTheBytesOfOne) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = 700}, PairLines(700)));
+  ASSERT_OK(Run({}, PairLines(700)));
   const std::string one = folder_.Read("out");
   std::filesystem::remove(folder_.Path("out"));
   server_.traffic.SetFaults(
       {.break_stream_after = 40, .stream_breaks = 3, .shuffle_results = true});
-  const auto result =
-      Run({.connection = {}, .stream = {}, .streams = 4, .total = 700}, PairLines(700));
+  const auto result = Run({.streams = 4}, PairLines(700));
   ASSERT_OK(result);
   EXPECT_EQ(folder_.Read("out"), one);
   EXPECT_EQ(result->scored, 700);
@@ -70,9 +64,8 @@ TEST_F(PairRunTest, ManyStreamsGiveTheBytesOfOne) {
 }
 
 TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
-  const auto result = Run({.connection = {}, .stream = {}, .total = {}},
-                          {PairLine(1), "broken", R"({"sentence_good":"a"})",
-                           R"({"sentence_good":"refused","sentence_bad":"b"})", PairLine(2)});
+  const auto result = Run({}, {PairLine(1), "broken", R"({"sentence_good":"a"})",
+                               R"({"sentence_good":"refused","sentence_bad":"b"})", PairLine(2)});
   ASSERT_OK(result);
   EXPECT_EQ(result->batch.failed, 3);
   EXPECT_EQ(result->batch.lines, 5);
@@ -91,10 +84,10 @@ TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
 }
 
 TEST_F(PairRunTest, ARerunGoesOnAndStillSeesEveryAnswer) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(50)));
+  ASSERT_OK(Run({}, PairLines(50)));
   const std::string whole = folder_.Read("out");
   folder_.Write("out", whole.substr(0, whole.size() / 2));
-  const auto result = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(50));
+  const auto result = Run({}, PairLines(50));
   ASSERT_OK(result);
   EXPECT_GT(result->batch.skipped, 10);
   EXPECT_EQ(result->scored, 50 - result->batch.skipped);
@@ -105,17 +98,17 @@ TEST_F(PairRunTest, ARerunGoesOnAndStillSeesEveryAnswer) {
 TEST_F(PairRunTest, AStreamThatCannotGoOnLeavesWhatItHas) {
   server_.traffic.SetFaults(
       {.code = grpc::StatusCode::INTERNAL, .break_stream_after = 32, .stream_breaks = 1});
-  const auto failed = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(5000));
+  const auto failed = Run({}, PairLines(5000));
   EXPECT_THAT(failed, StatusIs(absl::StatusCode::kInternal, HasSubstr("goes on where")));
-  const auto again = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(5000));
+  const auto again = Run({}, PairLines(5000));
   ASSERT_OK(again);
   EXPECT_GE(again->batch.skipped, 32);
   EXPECT_EQ(again->batch.lines, 5000);
 }
 
 TEST_F(PairRunTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(3)));
-  EXPECT_THAT(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(2)),
+  ASSERT_OK(Run({}, PairLines(3)));
+  EXPECT_THAT(Run({}, PairLines(2)),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another input")));
 }
 

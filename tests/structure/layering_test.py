@@ -35,6 +35,7 @@ LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/|google/rpc/": {"server/service", "client"},
     r"torch/|ATen/|c10/": {"server/model", "kernels/torch"},
     r"prometheus/": {"server/metrics"},
+    r"CLI/": {"client"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server/service", "server"},
     r"absl/": {"server", "server/base", "server/engine", "server/metrics", "server/model",
