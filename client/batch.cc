@@ -28,14 +28,14 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
   const int64_t old_lines = batch->output_->old_lines();
   MutexLock lock(&batch->lines_mutex_);
   for (int64_t& next = batch->next_; next < old_lines; ++next) {
-    if (batch->lines_.Next().has_value()) continue;
+    if (batch->lines_.next().has_value()) continue;
     return absl::FailedPreconditionError(absl::StrCat(given.output, " has ", old_lines,
                                                       " answers, but there are only ", next,
                                                       " lines: another input's output?"));
   }
   batch->progress_ = std::make_unique<Progress>(
       console.err, console.err_screen,
-      ProgressState{.unit = given.unit, .skipped = old_lines, .total = batch->lines_.total()});
+      ProgressState{.unit = given.unit, .skipped = old_lines, .total = batch->lines_.total});
   return batch;
 }
 
@@ -46,7 +46,7 @@ std::optional<Batch::Line> Batch::Next() {
     {
       MutexLock lock(&lines_mutex_);
       if (MutexLock failure_lock(&mutex_); !failure_.ok()) return std::nullopt;
-      text = lines_.Next();
+      text = lines_.next();
       if (!text.has_value()) return std::nullopt;
       number = next_++;
     }
@@ -90,12 +90,11 @@ absl::StatusOr<BatchResult> Batch::Finish() {
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer) {
   ASSIGN_OR_RETURN(LineInput lines, LineInput::Open(options.input, console.in));
-  ASSIGN_OR_RETURN(const auto batch,
-                   Batch::Open(std::move(lines),
-                               {.output = options.output,
-                                .unit = options.unit,
-                                .window = kWindowPerRequest * options.concurrency},
-                               console));
+  ASSIGN_OR_RETURN(
+      const auto batch,
+      Batch::Open(std::move(lines),
+                  {.output = options.output, .window = kWindowPerRequest * options.concurrency},
+                  console));
   std::vector<std::thread> threads;
   for (int64_t i = 0; i < options.concurrency; ++i) {
     threads.emplace_back([&] {

@@ -86,10 +86,9 @@ class Batch {
 };
 
 struct BatchOptions {
-  std::string input = "-";     // file, or "-" for standard input
-  std::string output = "-";    // file, or "-" for standard output
-  int64_t concurrency = 16;    // requests in flight, 1 ... kMaxConcurrency; each has a thread
-  std::string unit = "lines";  // for the progress bar
+  std::string input = "-";   // file, or "-" for standard input
+  std::string output = "-";  // file, or "-" for standard output
+  int64_t concurrency = 16;  // requests in flight, 1 ... kMaxConcurrency; each has a thread
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;

@@ -5,7 +5,6 @@
 #include <limits>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -20,10 +19,10 @@
 namespace dyad::client {
 
 struct CommandHelp {
-  std::string_view name;
-  std::string_view usage;    // the words after the name
-  std::string_view summary;  // one line
-  std::string_view text;     // what goes in, what comes out
+  std::string name;
+  std::string usage;    // the words after the name
+  std::string summary;  // one line
+  std::string text;     // what goes in, what comes out
 };
 
 // One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
@@ -83,27 +82,34 @@ class BatchCommand : public Command {
   std::vector<std::string> texts_;
 };
 
-// Help of a flag: what stands for its value, and one sentence with unit, range and default.
-struct FlagHelp {
-  std::string value;
-  std::string text;
+enum class FieldKind {
+  kJson,    // what reads as a JSON number, list or object; any other value is a string
+  kText,    // always a string: "7" is a name too
+  kIds,     // as IdList
+  kSwitch,  // true or false
 };
 
-// A whole number from `least` to `most`.
-void AddNumber(CLI::App& app, const std::string& name, int64_t& number, int64_t least, int64_t most,
-               const FlagHelp& help);
-// --name, --name=true or --name=false.
-void AddSwitch(CLI::App& app, const std::string& name, bool& on, const std::string& help);
-// Fields of a request, by the name of the flag. A value that reads as a JSON number, list or object
-// is that, any other is a string; a text field is always a string; a switch field is true or false.
-void AddField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help);
-void AddTextField(CLI::App& app, Json& fields, const std::string& name, const FlagHelp& help);
-void AddSwitchField(CLI::App& app, Json& fields, const std::string& name, const std::string& help);
+struct FieldFlag {
+  std::string name;  // of the flag and of the field
+  FieldKind kind;
+  std::string value;  // what stands for the value in the help
+  std::string help;   // one sentence with unit, range and default
+};
+
+// Binds `variable` to --name; `value` stands for the value in the help.
+template <typename T>
+CLI::Option* AddFlag(CLI::App& app, const std::string& name, const std::string& value, T& variable,
+                     const std::string& help) {
+  return app.add_option("--" + name, variable, help)->type_name(value)->allow_extra_args(false);
+}
+
+// Adds flags that are fields of a request.
+void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags);
 
 // `line` over `defaults`: the line wins.
 Json WithDefaults(const Json& defaults, const Json& line);
 
-// "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the flag and the piece.
-absl::StatusOr<Json> IdList(const std::string& name, std::string_view text);
+// "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the piece that is no id.
+absl::StatusOr<Json> IdList(const std::string& text);
 
 }  // namespace dyad::client

@@ -27,8 +27,8 @@ std::vector<std::unique_ptr<Command>> Commands() {
 std::string Overview(const std::vector<std::unique_ptr<Command>>& commands) {
   std::string text = "dyadctl COMMAND [flags]: the command line of a DYAD server\n\n";
   for (const auto& command : commands) {
-    absl::StrAppend(&text, absl::StrFormat("  %-11s %s\n", std::string(command->help().name),
-                                           std::string(command->help().summary)));
+    absl::StrAppend(&text,
+                    absl::StrFormat("  %-11s %s\n", command->help().name, command->help().summary));
   }
   absl::StrAppend(&text, "\ndyadctl COMMAND --help lists its flags.\n");
   return text;
@@ -37,48 +37,30 @@ std::string Overview(const std::vector<std::unique_ptr<Command>>& commands) {
 // CLI11 wants the last word first, and would take the word behind "--name=" for its value.
 std::vector<std::string> ForParser(std::span<const std::string> words) {
   std::vector<std::string> parsed;
+  const auto end_of_flags = std::find(words.begin(), words.end(), "--");
   for (auto word = words.begin(); word != words.end(); ++word) {
-    if (*word == "--") {
-      parsed.insert(parsed.end(), word, words.end());
-      break;
-    }
-    const size_t equals = word->find('=');
-    const bool empty_value = word->starts_with("--") && equals + 1 == word->size();
-    parsed.push_back(empty_value ? word->substr(0, equals) : *word);
-    if (empty_value) parsed.emplace_back();
+    const bool no_value = word < end_of_flags && word->starts_with("--") && word->ends_with("=") &&
+                          word->find('=') + 1 == word->size();
+    parsed.push_back(no_value ? word->substr(0, word->size() - 1) : *word);
+    if (no_value) parsed.emplace_back();
   }
   std::reverse(parsed.begin(), parsed.end());
   return parsed;
 }
 
-// The words that are no flags. CLI11's own positional arguments would take "[a]" for a list.
-// Errors: InvalidArgument naming a flag that the command does not have.
-absl::StatusOr<std::vector<std::string>> Words(const CLI::App& app) {
-  std::vector<std::string> words = app.remaining();
-  const auto end_of_flags = std::find(words.begin(), words.end(), "--");
-  const auto flag = std::find_if(words.begin(), end_of_flags,
-                                 [](const std::string& word) { return word.starts_with("--"); });
-  if (flag != end_of_flags) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("unknown flag ", flag->substr(0, flag->find('='))));
-  }
-  if (end_of_flags != words.end()) words.erase(end_of_flags);
-  return words;
-}
-
 int RunCommand(Command& command, std::span<const std::string> words, const Console& console) {
   const CommandHelp& help = command.help();
-  const std::string name = absl::StrCat("dyadctl ", std::string(help.name));
+  const std::string name = "dyadctl " + help.name;
   const auto usage_error = [&](const std::string& fault) {
     console.err << name << ": " << fault << "; " << name << " --help lists the flags\n";
     return kUsageError;
   };
-  const auto failure = [&](absl::StatusCode code, absl::string_view message) {
-    console.err << name << ": " << absl::StatusCodeToString(code) << ": " << message << '\n';
+  const auto failure = [&](const absl::Status& status) {
+    console.err << name << ": " << absl::StatusCodeToString(status.code()) << ": "
+                << status.message() << '\n';
     return 1;
   };
-  CLI::App app(absl::StrCat(std::string(help.summary), ".\n", std::string(help.text)),
-               absl::StrCat(name, " ", std::string(help.usage)));
+  CLI::App app(help.summary + ".\n" + help.text, name + " " + help.usage);
   app.set_help_flag("--help", "Print this");
   app.allow_extras();
   command.AddFlags(app);
@@ -87,18 +69,25 @@ int RunCommand(Command& command, std::span<const std::string> words, const Conso
   } catch (const CLI::CallForHelp&) {
     console.out << app.help();
     return 0;
-  } catch (const CLI::ValidationError& error) {
-    // CLI11 puts the flag's name in front of the message, which has it already.
-    const std::string message = error.what();
-    return failure(absl::StatusCode::kInvalidArgument, message.substr(message.find(": ") + 2));
   } catch (const CLI::ParseError& error) {
-    return usage_error(error.what());
+    const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
+    const bool value_is_wrong =
+        code == CLI::ExitCodes::ValidationError || code == CLI::ExitCodes::ConversionError;
+    return value_is_wrong ? failure(absl::InvalidArgumentError(error.what()))
+                          : usage_error(error.what());
   }
-  auto texts = Words(app);
-  if (!texts.ok()) return usage_error(std::string(texts.status().message()));
-  command.set_words(*std::move(texts));
+  // What CLI11 took for no flag. Its own positional arguments would read the text "[a]" as a list.
+  std::vector<std::string> rest = app.remaining();
+  const auto end_of_flags = std::find(rest.begin(), rest.end(), "--");
+  for (auto word = rest.begin(); word != end_of_flags; ++word) {
+    if (word->starts_with("--")) {
+      return usage_error("unknown flag " + word->substr(0, word->find('=')));
+    }
+  }
+  if (end_of_flags != rest.end()) rest.erase(end_of_flags);
+  command.set_words(std::move(rest));
   const absl::StatusOr<int> status = command.Run(console);
-  return status.ok() ? *status : failure(status.status().code(), status.status().message());
+  return status.ok() ? *status : failure(status.status());
 }
 
 }  // namespace

@@ -12,24 +12,26 @@
 namespace dyad::client {
 namespace {
 
-// Flags that are fields of GenerateRequest, by the same name.
-const struct {
-  const char* name;
-  FlagHelp help;
-} kFieldFlags[] = {
-    {"max_new_tokens", {"N", "Tokens to generate at most (server's default: 16)"}},
-    {"temperature", {"T", "0 (default) takes the likeliest token; up to 100"}},
-    {"top_k", {"K", "Sample from the K likeliest tokens; 0 (default): all"}},
-    {"top_p", {"P", "Sample from the fewest tokens that reach P (default 1)"}},
-    {"min_p", {"P", "Drop tokens below P times the likeliest (default 0)"}},
-    {"repetition_penalty", {"X", "Above 1 discourages tokens seen before"}},
-    {"presence_penalty", {"X", "-2 to 2, subtracted once per generated token"}},
-    {"frequency_penalty", {"X", "-2 to 2, subtracted for every occurrence"}},
-    {"logit_bias", {"JSON", R"(Added to logits: {"ID": BIAS, ...})"}},
-    {"seed", {"N", "Same seed, same text (default: drawn by the server)"}},
-    {"n", {"N", "Choices, 1 (default) to 16"}},
-    {"logprobs", {"N", "Log-probabilities with N competitors; for --json"}},
-    {"special_tokens", {"MODE", "PARSE (default) or LITERAL: \"</s>\" in the text"}},
+using enum FieldKind;
+
+// Flags of GenerateRequest's fields.
+const std::vector<FieldFlag> kFieldFlags = {
+    {"max_new_tokens", kJson, "N", "Tokens to generate at most (server's default: 16)"},
+    {"temperature", kJson, "T", "0 (default) takes the likeliest token; up to 100"},
+    {"top_k", kJson, "K", "Sample from the K likeliest tokens; 0 (default): all"},
+    {"top_p", kJson, "P", "Sample from the fewest tokens that reach P (default 1)"},
+    {"min_p", kJson, "P", "Drop tokens below P times the likeliest (default 0)"},
+    {"repetition_penalty", kJson, "X", "Above 1 discourages tokens seen before"},
+    {"presence_penalty", kJson, "X", "-2 to 2, subtracted once per generated token"},
+    {"frequency_penalty", kJson, "X", "-2 to 2, subtracted for every occurrence"},
+    {"logit_bias", kJson, "JSON", R"(Added to logits: {"ID": BIAS, ...})"},
+    {"seed", kJson, "N", "Same seed, same text (default: drawn by the server)"},
+    {"n", kJson, "N", "Choices, 1 (default) to 16"},
+    {"logprobs", kJson, "N", "Log-probabilities with N competitors; for --json"},
+    {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
+    {"stop_ids", kIds, "IDS", "End with one of these tokens: 2,50"},
+    {"ignore_eos", kSwitch, "", "Go on after the end-of-text token"},
+    {"echo", kSwitch, "", "Put the prompt in front of the answer"},
 };
 
 class Generate final : public BatchCommand {
@@ -37,24 +39,16 @@ class Generate final : public BatchCommand {
   using BatchCommand::BatchCommand;
 
   void AddFlags(CLI::App& app) override {
-    for (const auto& [name, help] : kFieldFlags) AddField(app, fields_, name, help);
-    AddSwitchField(app, fields_, "ignore_eos", "Go on after the end-of-text token");
-    AddSwitchField(app, fields_, "echo", "Put the prompt in front of the answer");
-    app.add_option("--stop", stop_, "End before this text; may be repeated")
-        ->type_name("TEXT")
-        ->allow_extra_args(false);
-    app.add_option("--stop_ids", stop_ids_, "End with one of these tokens: 2,50")->type_name("IDS");
+    AddFields(app, fields_, kFieldFlags);
+    AddFlag(app, "stop", "TEXT", stop_, "End before this text; may be repeated");
+    AddFields(app, prompt_, {{"ids", kIds, "IDS", "Prompt as token ids: 2,50,713"}});
     AddTextFlag(app);
-    app.add_option("--ids", ids_, "Prompt as token ids: 2,50,713")->type_name("IDS");
     BatchCommand::AddFlags(app);
   }
 
  protected:
   absl::Status Start() override {
     if (!stop_.empty()) fields_["stop"] = stop_;
-    if (stop_ids_.has_value()) {
-      ASSIGN_OR_RETURN(fields_["stop_ids"], IdList("--stop_ids", *stop_ids_));
-    }
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
@@ -71,12 +65,9 @@ class Generate final : public BatchCommand {
       return absl::InvalidArgumentError("generate takes one text; put it in quotes");
     }
     // As if it were a line of a batch: one way to read options, not two.
-    Json line = fields_;
-    if (!texts.empty()) line["text"] = texts.front();
-    if (ids_.has_value()) {
-      ASSIGN_OR_RETURN(line["ids"], IdList("--ids", *ids_));
-    }
-    ASSIGN_OR_RETURN(const v1::GenerateRequest request, GenerateRequestFromJson(line));
+    if (!texts.empty()) prompt_["text"] = texts.front();
+    ASSIGN_OR_RETURN(const v1::GenerateRequest request,
+                     GenerateRequestFromJson(WithDefaults(fields_, prompt_)));
     if (!json_ && request.n() <= 1) return StreamText(request, console);
     ASSIGN_OR_RETURN(const v1::GenerateResponse response, client_->Generate(request));
     if (json_) {
@@ -119,20 +110,19 @@ class Generate final : public BatchCommand {
 
   std::optional<Client> client_;
   std::vector<std::string> stop_;
-  std::optional<std::string> stop_ids_, ids_;
+  Json prompt_ = Json::object();  // of the command line
 };
 
 }  // namespace
 
 std::unique_ptr<Command> GenerateCommand() {
   return std::make_unique<Generate>(CommandHelp{
-      .name = "generate",
-      .usage = "TEXT | --ids=IDS | --input=FILE [--output=FILE]",
-      .summary = "Continue a text, streamed to the terminal",
-      .text = "A line of --input has \"text\" or \"ids\" and any of the options below by the same\n"
-              "name; its answer has \"ids\" (the new ones, end of text included), \"text\",\n"
-              "\"finish_reason\" (LENGTH, EOS, STOP) and \"seed\"; with n above 1 \"choices\" of "
-              "these.\n"});
+      "generate", "TEXT | --ids=IDS | --input=FILE [--output=FILE]",
+      "Continue a text, streamed to the terminal",
+      R"(A line of --input has "text" or "ids" and any of the options below by the same name; its
+answer has "ids" (the new ones, end of text included), "text", "finish_reason" (LENGTH, EOS,
+STOP) and "seed"; with n above 1 "choices" of these.
+)"});
 }
 
 }  // namespace dyad::client

@@ -14,7 +14,7 @@ class HealthOf final : public Command {
   using Command::Command;
 
   void AddFlags(CLI::App& app) override {
-    app.add_option("--service", service_, "Health service to ask for")->type_name("NAME");
+    AddFlag(app, "service", "NAME", service_, "Health service to ask for");
     Command::AddFlags(app);
   }
 
@@ -42,10 +42,9 @@ class HealthOf final : public Command {
 
 std::unique_ptr<Command> HealthCommand() {
   return std::make_unique<HealthOf>(
-      CommandHelp{.name = "health",
-                  .usage = "[--service=NAME]",
-                  .summary = "Exit status 0 if the server is ready to serve, else 1, within 2 s",
-                  .text = "NAME is readiness (default), liveness or a model's name.\n"});
+      CommandHelp{"health", "[--service=NAME]",
+                  "Exit status 0 if the server is ready to serve, else 1, within 2 s",
+                  "NAME is readiness (default), liveness or a model's name.\n"});
 }
 
 }  // namespace dyad::client

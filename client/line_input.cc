@@ -20,33 +20,31 @@ std::optional<std::string> NextLine(std::istream& in) {
 }  // namespace
 
 absl::StatusOr<LineInput> LineInput::Open(const std::string& path, std::istream& standard_input) {
-  if (path == "-") {
-    return LineInput([&standard_input] { return NextLine(standard_input); }, std::nullopt);
-  }
+  if (path == "-") return LineInput{[&standard_input] { return NextLine(standard_input); }};
   const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
   std::error_code ignored;
   if (!*file || std::filesystem::is_directory(path, ignored)) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
-  std::optional<int64_t> total;
+  LineInput input{[file] { return NextLine(*file); }};
   // A pipe can be read only once.
   if (std::filesystem::is_regular_file(path, ignored)) {
-    total = 0;
-    while (NextLine(*file).has_value()) ++*total;
+    int64_t lines = 0;
+    while (input.next().has_value()) ++lines;
+    input.total = lines;
     file->clear();
     file->seekg(0);
   }
-  return LineInput([file] { return NextLine(*file); }, total);
+  return input;
 }
 
 LineInput LineInput::Of(std::vector<std::string> lines) {
   const auto total = static_cast<int64_t>(lines.size());
-  return LineInput(
-      [lines = std::move(lines), next = size_t{0}]() mutable -> std::optional<std::string> {
-        if (next == lines.size()) return std::nullopt;
-        return std::move(lines[next++]);
-      },
-      total);
+  return {[lines = std::move(lines), next = size_t{0}]() mutable -> std::optional<std::string> {
+            if (next == lines.size()) return std::nullopt;
+            return std::move(lines[next++]);
+          },
+          total};
 }
 
 }  // namespace dyad::client

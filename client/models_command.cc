@@ -59,11 +59,9 @@ class Models final : public Command {
 }  // namespace
 
 std::unique_ptr<Command> ModelsCommand() {
-  return std::make_unique<Models>(
-      CommandHelp{.name = "models",
-                  .usage = "[--model=NAME]",
-                  .summary = "What the server serves; with --model also every linear layer",
-                  .text = "With --json one object per model.\n"});
+  return std::make_unique<Models>(CommandHelp{
+      "models", "[--model=NAME]", "What the server serves; with --model also every linear layer",
+      "With --json one object per model.\n"});
 }
 
 }  // namespace dyad::client

@@ -1,6 +1,7 @@
-// What the commands `pairs` and `blimp` share: flags, the run, the summary.
+// dyadctl pairs and blimp: minimal pairs of a JSON-lines file, or of the BLiMP benchmark.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -11,23 +12,23 @@
 
 namespace dyad::client {
 
-class PairCommand : public Command {
+enum class PairSource { kLines, kBlimp };
+
+class PairCommand final : public Command {
  public:
-  using Command::Command;
+  PairCommand(const CommandHelp& help, PairSource source) : Command(help), source_(source) {}
   void AddFlags(CLI::App& app) override;
+  absl::StatusOr<int> Run(const Console& console) override;
 
   // The flags, checked. Without --output, answers go nowhere: the summary is what is asked for.
   absl::StatusOr<PairRunOptions> Options() const;
 
- protected:
-  // Scores the lines; prints the first `shown` pairs and the summary, unless the answers themselves
-  // go to `out`. Returns the exit status.
-  absl::StatusOr<int> Score(const PairRunOptions& options, LineInput lines, size_t shown,
-                            const Console& console) const;
-
-  std::optional<std::string> input_, output_;
-
  private:
+  absl::StatusOr<LineInput> Lines(const Console& console) const;
+
+  const PairSource source_;
+  std::optional<std::string> input_, output_;
+  std::optional<int64_t> limit_;
   std::string convention_, special_tokens_;
   PairRunOptions flags_;
 };

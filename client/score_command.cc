@@ -14,6 +14,8 @@
 namespace dyad::client {
 namespace {
 
+using enum FieldKind;
+
 struct Scored {
   v1::TextScore score;
   v1::Convention convention;
@@ -41,16 +43,18 @@ class Score final : public BatchCommand {
   using BatchCommand::BatchCommand;
 
   void AddFlags(CLI::App& app) override {
-    AddTextField(app, fields_, "convention",
-                 {"NAME", "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"});
+    AddFields(
+        app, fields_,
+        {{"convention", kText, "NAME",
+          "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
+         {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
+         {"top_n", kJson, "N", "Best tokens at each position, 0 (default) to 20"}});
+    AddFields(app, ids_, {{"ids", kIds, "IDS", "Token ids to score as they are: 2,50,713"}});
+    AddFields(app, context_,
+              {{"context", kText, "TEXT", "Score the text as what follows this"},
+               {"context_ids", kIds, "IDS", "The same for ids"}});
     AddTextFlag(app);
-    app.add_option("--ids", ids_, "Token ids to score as they are: 2,50,713")->type_name("IDS");
-    AddTextField(app, context_, "context", {"TEXT", "Score the text as what follows this"});
-    AddTextField(app, context_, "context_ids", {"IDS", "The same for ids"});
-    AddField(app, fields_, "top_n", {"N", "Best tokens at each position, 0 (default) to 20"});
-    AddField(app, fields_, "special_tokens",
-             {"MODE", "PARSE (default) or LITERAL: \"</s>\" in the text"});
-    AddSwitch(app, "details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
+    app.add_flag("--details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
     BatchCommand::AddFlags(app);
   }
 
@@ -69,7 +73,13 @@ class Score final : public BatchCommand {
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
-    ASSIGN_OR_RETURN(const std::vector<Json> lines, Lines());
+    const Json common = WithDefaults(fields_, context_);
+    std::vector<Json> lines;
+    for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
+    if (!ids_.empty()) lines.push_back(WithDefaults(common, ids_));
+    if (lines.empty()) {
+      return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
+    }
     for (const Json& line : lines) {
       if (json_) {
         ASSIGN_OR_RETURN(const Json answer, Answer(line));
@@ -89,26 +99,8 @@ class Score final : public BatchCommand {
     return Scored{std::move(*response.mutable_scores(0)), response.convention()};
   }
 
-  // The texts of the command line as lines of a batch.
-  absl::StatusOr<std::vector<Json>> Lines() const {
-    Json common = WithDefaults(fields_, context_);
-    if (common.contains("context_ids")) {
-      Json& ids = common["context_ids"];
-      ASSIGN_OR_RETURN(ids, IdList("--context_ids", ids.get<std::string>()));
-    }
-    std::vector<Json> lines;
-    for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
-    if (ids_.has_value()) {
-      ASSIGN_OR_RETURN(common["ids"], IdList("--ids", *ids_));
-      lines.push_back(std::move(common));
-    }
-    if (!lines.empty()) return lines;
-    return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
-  }
-
   std::optional<Client> client_;
-  std::optional<std::string> ids_;
-  Json context_ = Json::object();  // of the texts of the command line
+  Json ids_ = Json::object(), context_ = Json::object();  // of the command line
   bool details_ = false;
 };
 
@@ -116,15 +108,12 @@ class Score final : public BatchCommand {
 
 std::unique_ptr<Command> ScoreCommand() {
   return std::make_unique<Score>(CommandHelp{
-      .name = "score",
-      .usage = "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
-      .summary = "Log-probabilities of texts, token by token",
-      .text =
-          "A line of --input has \"text\" or \"ids\", optionally \"context\" or \"context_ids\"; "
-          "its\n"
-          "answer has \"ids\" (every token fed), of that length \"logprobs\" and \"greedy\" (null "
-          "where\n"
-          "not scored), \"sum\", \"mean\" and \"convention\".\n"});
+      "score", "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
+      "Log-probabilities of texts, token by token",
+      R"(A line of --input has "text" or "ids", optionally "context" or "context_ids"; its answer has
+"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum",
+"mean" and "convention".
+)"});
 }
 
 }  // namespace dyad::client

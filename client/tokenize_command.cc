@@ -18,9 +18,8 @@ class CodecCommand : public BatchCommand {
   using BatchCommand::BatchCommand;
 
   void AddFlags(CLI::App& app) override {
-    app.add_option("--tokenizer", folder_,
-                   "Work without a server, with this folder's tokenizer files")
-        ->type_name("FOLDER");
+    AddFlag(app, "tokenizer", "FOLDER", folder_,
+            "Work without a server, with this folder's tokenizer files");
     BatchCommand::AddFlags(app);
   }
 
@@ -46,12 +45,13 @@ class Tokenize final : public CodecCommand {
   using CodecCommand::CodecCommand;
 
   void AddFlags(CLI::App& app) override {
+    AddFields(app, fields_,
+              {{"add_special_tokens", FieldKind::kSwitch, "",
+                "What the tokenizer puts around a text by itself (default true)"},
+               {"special_tokens", FieldKind::kJson, "MODE",
+                R"(PARSE (default) or LITERAL: "</s>" in the text)"}});
     AddTextFlag(app);
-    AddSwitchField(app, fields_, "add_special_tokens",
-                   "What the tokenizer puts around a text by itself (default true)");
-    AddField(app, fields_, "special_tokens",
-             {"MODE", "PARSE (default) or LITERAL: \"</s>\" in the text"});
-    AddSwitch(app, "details", details_, "Add \"texts\" and \"byte_offsets\"");
+    app.add_flag("--details", details_, "Add \"texts\" and \"byte_offsets\"");
     CodecCommand::AddFlags(app);
   }
 
@@ -92,8 +92,9 @@ class Detokenize final : public CodecCommand {
   using CodecCommand::CodecCommand;
 
   void AddFlags(CLI::App& app) override {
-    AddSwitchField(app, fields_, "skip_special_tokens",
-                   "Leave special tokens out of the text (default false)");
+    AddFields(app, fields_,
+              {{"skip_special_tokens", FieldKind::kSwitch, "",
+                "Leave special tokens out of the text (default false)"}});
     CodecCommand::AddFlags(app);
   }
 
@@ -108,7 +109,7 @@ class Detokenize final : public CodecCommand {
     if (words_.empty()) {
       return absl::InvalidArgumentError("nothing to detokenize: give ids or --input");
     }
-    ASSIGN_OR_RETURN(const Json ids, IdList("detokenize", absl::StrJoin(words_, " ")));
+    ASSIGN_OR_RETURN(const Json ids, IdList(absl::StrJoin(words_, " ")));
     ASSIGN_OR_RETURN(const Json text, Answer(WithDefaults(fields_, {{"ids", ids}})));
     console.out << (json_ ? FormatLine(text) : text["text"].get<std::string>()) << '\n';
     return 0;
@@ -119,22 +120,18 @@ class Detokenize final : public CodecCommand {
 
 std::unique_ptr<Command> TokenizeCommand() {
   return std::make_unique<Tokenize>(CommandHelp{
-      .name = "tokenize",
-      .usage = "TEXT... | --input=FILE [--output=FILE]",
-      .summary = "Text to token ids",
-      .text =
-          "A line of --input has \"text\", optionally \"add_special_tokens\" (default true) and\n"
-          "\"special_tokens\" (PARSE or LITERAL); its answer has \"ids\".\n"});
+      "tokenize", "TEXT... | --input=FILE [--output=FILE]", "Text to token ids",
+      R"(A line of --input has "text", optionally "add_special_tokens" (default true) and
+"special_tokens" (PARSE or LITERAL); its answer has "ids".
+)"});
 }
 
 std::unique_ptr<Command> DetokenizeCommand() {
   return std::make_unique<Detokenize>(CommandHelp{
-      .name = "detokenize",
-      .usage = "IDS... | --input=FILE [--output=FILE]",
-      .summary = "Token ids to text",
-      .text =
-          "A line of --input has \"ids\", optionally \"skip_special_tokens\" (default false); its\n"
-          "answer has \"text\".\n"});
+      "detokenize", "IDS... | --input=FILE [--output=FILE]", "Token ids to text",
+      R"(A line of --input has "ids", optionally "skip_special_tokens" (default false); its answer
+has "text".
+)"});
 }
 
 }  // namespace dyad::client

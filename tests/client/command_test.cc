@@ -27,11 +27,13 @@ class Shown final : public BatchCommand {
  public:
   Shown() : BatchCommand({.name = "shown", .usage = "", .summary = "", .text = ""}) {}
   void AddFlags(CLI::App& app) override {
-    AddField(app, fields_, "top_n", {"N", ""});
-    AddField(app, fields_, "convention", {"NAME", ""});
-    AddTextField(app, fields_, "context", {"TEXT", ""});
-    AddSwitchField(app, fields_, "echo", "");
-    AddSwitchField(app, fields_, "ignore_eos", "");
+    AddFields(app, fields_,
+              {{"top_n", FieldKind::kJson, "N", ""},
+               {"convention", FieldKind::kJson, "NAME", ""},
+               {"context", FieldKind::kText, "TEXT", ""},
+               {"ids", FieldKind::kIds, "IDS", ""},
+               {"echo", FieldKind::kSwitch, "", ""},
+               {"ignore_eos", FieldKind::kSwitch, "", ""}});
     BatchCommand::AddFlags(app);
   }
 
@@ -74,18 +76,19 @@ TEST(CommandTest, ConnectionsComeFromFlags) {
 
 TEST(CommandTest, TimeoutsAreSecondsAboveZero) {
   EXPECT_NO_THROW(Shown().Parse({"--timeout=0.5"}));
-  for (const char* wrong : {"--timeout=0", "--timeout=-1", "--timeout=x", "--timeout=nan"}) {
-    EXPECT_THAT(Refusal({"score", "a", wrong}), HasSubstr("INVALID_ARGUMENT: --timeout is"))
-        << wrong;
+  for (const char* wrong : {"--timeout=0", "--timeout=-1", "--timeout=nan"}) {
+    EXPECT_THAT(Refusal({"score", "a", wrong}), HasSubstr("INVALID_ARGUMENT: --timeout is"));
   }
+  EXPECT_THAT(Refusal({"score", "a", "--timeout=x"}),
+              HasSubstr("INVALID_ARGUMENT: Could not convert: --timeout = x"));
 }
 
 TEST(CommandTest, BatchesComeFromFlags) {
   EXPECT_NO_THROW(Shown().Parse({"--input=i", "--output=o", "--concurrency=256"}));
   for (const char* wrong : {"257", "0", "-1", "x", "1.5"}) {
     EXPECT_EQ(Refusal({"score", "--input=i", "--concurrency", wrong}),
-              absl::StrCat("dyadctl score: INVALID_ARGUMENT: --concurrency is ", wrong,
-                           "; it must be a whole number from 1 to 256\n"));
+              absl::StrCat("dyadctl score: INVALID_ARGUMENT: --concurrency: Value ", wrong,
+                           " not in range 1 to 256\n"));
   }
   EXPECT_THAT(Refusal({"score", "--input=i", "text"}), HasSubstr("\"text\""));
 }
@@ -102,10 +105,11 @@ TEST(CommandTest, ABatchAnswersLinesAndWordsAreForTheRest) {
 
 TEST(CommandTest, FieldsAreNumbersWhereTheyReadAsNumbers) {
   Shown command;
-  command.Parse(
-      {"--top_n=3", "--convention=BABYLM", "--context=7", "--echo", "--ignore_eos=false"});
+  command.Parse({"--top_n=3", "--convention=BABYLM", "--context=7", "--ids=[1, 2]", "--echo",
+                 "--ignore_eos=false"});
   EXPECT_EQ(FormatLine(command.fields()),
-            R"({"top_n":3,"convention":"BABYLM","context":"7","echo":true,"ignore_eos":false})");
+            R"({"top_n":3,"convention":"BABYLM","context":"7","ids":[1,2],)"
+            R"("echo":true,"ignore_eos":false})");
   EXPECT_EQ(FormatLine(Shown().fields()), "{}");
 }
 
@@ -116,12 +120,13 @@ TEST(CommandTest, ALineWinsOverDefaults) {
 
 TEST(CommandTest, IdsComeInSeveralSpellings) {
   for (const char* text : {"1,2,3", "[1, 2, 3]", "1 2 3", " 1, 2,3 "}) {
-    EXPECT_EQ(FormatLine(*IdList("--ids", text)), "[1,2,3]") << text;
+    EXPECT_EQ(FormatLine(*IdList(text)), "[1,2,3]") << text;
   }
-  EXPECT_EQ(FormatLine(*IdList("--ids", "")), "[]");
-  EXPECT_THAT(IdList("--ids", "1,x"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--ids: \"x\"")));
-  EXPECT_FALSE(IdList("--ids", "4294967296").ok());
+  EXPECT_EQ(FormatLine(*IdList("")), "[]");
+  EXPECT_THAT(IdList("1,x"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"x\"")));
+  EXPECT_THAT(Refusal({"score", "--ids=1,x"}),
+              HasSubstr("INVALID_ARGUMENT: --ids: \"x\" is no token id"));
+  EXPECT_FALSE(IdList("4294967296").ok());
 }
 
 }  // namespace

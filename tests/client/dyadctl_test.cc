@@ -56,7 +56,7 @@ TEST(DyadctlTest, NamesTheFlagThatItRefuses) {
   const auto twice = RunDyadctl({"score", "--model=a", "--model=b"});
   EXPECT_EQ(twice.status, 2);
   EXPECT_THAT(twice.err, HasSubstr("--model"));
-  EXPECT_THAT(RunDyadctl({"score", "--json=yes"}).err, HasSubstr("--json is yes"));
+  EXPECT_THAT(RunDyadctl({"score", "--json=maybe"}).err, HasSubstr("--json = maybe"));
 }
 
 // Offline tokenizing shows what a command takes for a word.

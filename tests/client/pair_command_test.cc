@@ -13,14 +13,8 @@ namespace {
 using ::testing::HasSubstr;
 using testing::RunDyadctl;
 
-class SomePairs final : public PairCommand {
- public:
-  SomePairs() : PairCommand({.name = "some", .usage = "", .summary = "", .text = ""}) {}
-  absl::StatusOr<int> Run(const Console&) override { return 0; }
-};
-
 absl::StatusOr<PairRunOptions> OptionsOf(std::vector<std::string> words) {
-  SomePairs command;
+  PairCommand command(CommandHelp(), PairSource::kLines);
   CLI::App app;
   command.AddFlags(app);
   std::reverse(words.begin(), words.end());
@@ -33,10 +27,10 @@ TEST(PairCommandTest, OptionsComeFromFlags) {
                                   "--concurrency=9", "--special_tokens=LITERAL", "--output=o"});
   ASSERT_OK(options);
   EXPECT_EQ(options->connection.server, "h:1");
-  EXPECT_EQ(options->stream.model, "m");
-  EXPECT_EQ(options->stream.convention, v1::BABYLM);
-  EXPECT_EQ(options->stream.special_tokens, v1::LITERAL);
-  EXPECT_EQ(options->stream.window, 9);
+  EXPECT_EQ(options->model, "m");
+  EXPECT_EQ(options->convention, v1::BABYLM);
+  EXPECT_EQ(options->special_tokens, v1::LITERAL);
+  EXPECT_EQ(options->window, 9);
   EXPECT_EQ(options->streams, 8);
   EXPECT_EQ(options->output, "o");
 }
@@ -49,16 +43,18 @@ TEST(PairCommandTest, WithoutAFileAnswersGoNowhere) {
 TEST(PairCommandTest, RefusesWhatIsOutOfRange) {
   const auto refused = RunDyadctl({"pairs", "a", "b", "--streams=65"});
   EXPECT_EQ(refused.status, 1);
-  EXPECT_THAT(refused.err, HasSubstr("INVALID_ARGUMENT: --streams is 65"));
+  EXPECT_THAT(refused.err, HasSubstr("INVALID_ARGUMENT: --streams: Value 65 not in range 1 to 64"));
   EXPECT_THAT(RunDyadctl({"pairs", "a", "b", "--concurrency=0"}).err,
-              HasSubstr("--concurrency is 0"));
+              HasSubstr("--concurrency: Value 0"));
   EXPECT_FALSE(OptionsOf({"--convention=X"}).ok());
   EXPECT_FALSE(OptionsOf({"--special_tokens=X"}).ok());
 }
 
 PairRunResult SomeResult() {
   PairRunResult result;
-  result.info = {v1::LM_EVAL, "m", "d1"};
+  result.convention = v1::LM_EVAL;
+  result.model = "m";
+  result.model_digest = "d1";
   result.scored = 30;
   result.batch.elapsed = absl::Seconds(2);
   return result;
