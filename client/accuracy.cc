@@ -2,6 +2,7 @@
 #include "client/accuracy.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -88,7 +89,7 @@ Json Accuracy::ToJson() const {
 }
 
 std::string Accuracy::Table() const {
-  size_t width = absl::string_view("phenomenon").size();
+  size_t width = std::string_view("phenomenon").size();
   for (const auto& [name, paradigms] : tallies_) width = std::max(width, name.size());
   const int name_width = static_cast<int>(width);
   std::string table =

@@ -1,37 +1,103 @@
-// JSON lines in, JSON lines out: order kept, several requests in flight, errors in their place.
+// JSON lines in, JSON lines out: order kept, gone on with after a kill, errors in their place.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "client/console.h"
 #include "client/json_line.h"
+#include "client/line_input.h"
+#include "client/ordered_output.h"
+#include "client/progress.h"
+#include "server/base/mutex.h"
 
 namespace dyad::client {
 
-struct BatchOptions {
-  std::string input = "-";     // file, or "-" for standard input
-  std::string output = "-";    // file, or "-" for standard output
-  int concurrency = 16;        // requests in flight, 1 ... kMaxConcurrency; each has a thread
-  std::string unit = "lines";  // for the progress bar
-};
-
-inline constexpr int kMaxConcurrency = 256;
-
 struct BatchResult {
-  int64_t lines = 0;    // in the output, old ones included
-  int64_t skipped = 0;  // were in the output before
-  int64_t failed = 0;   // error objects in the output, old ones included
+  int64_t lines = 0;         // in the output, old ones included
+  int64_t skipped = 0;       // were in the output before
+  int64_t failed = 0;        // error objects in the output, old ones included
+  absl::Duration elapsed{};  // of this run
 };
+
+// Answer of line `number`, those of an output that is gone on with included; in any order, never by
+// two threads at once.
+using AnswerSink = std::function<void(int64_t number, const Json& answer)>;
+
+// The engine of every batch: hands out the lines that have no answer yet and takes their answers in
+// any order. Who works on the lines, threads or streams, is the caller's business.
+// Threads: any number may call everything but Open and Finish.
+class Batch {
+ public:
+  struct Options {
+    std::string output = "-";    // file, or "-" for standard output
+    std::string unit = "lines";  // for the progress bar
+    // How far a line may be ahead of the first without an answer: bounds what waits for its turn.
+    // Absent: the caller bounds it.
+    std::optional<int64_t> window = {};
+    AnswerSink on_answer = [](int64_t, const Json&) {};
+  };
+
+  // Skips what the output has already; `on_answer` sees those answers. Progress goes to the
+  // console's `err`. Errors: of OrderedOutput::Open; FailedPrecondition for an output with more
+  // lines than `lines`.
+  static absl::StatusOr<std::unique_ptr<Batch>> Open(LineInput lines, Options options,
+                                                     const Console& console);
+
+  struct Line {
+    int64_t number;  // 0-based; ascends from one Next to the next
+    Json json;
+  };
+
+  // The next line, once the window has room for it; one that is no JSON object gets its error
+  // object here and is passed over. Nothing at the end, and after Fail.
+  std::optional<Line> Next();
+
+  // Each line that Next gave once. An error becomes an error object.
+  void Answer(int64_t number, const absl::StatusOr<Json>& answer);
+
+  // The batch cannot go on: Next gives nothing any more. The first failure stays.
+  void Fail(const absl::Status& failure);
+
+  // When nobody works on a line any more. Errors: of OrderedOutput::Finish; the failure, with how
+  // to go on.
+  absl::StatusOr<BatchResult> Finish();
+
+ private:
+  Batch(LineInput lines, Options options)
+      : options_(std::move(options)), lines_(std::move(lines)) {}
+
+  const Options options_;
+  std::unique_ptr<OrderedOutput> output_;
+  std::unique_ptr<Progress> progress_;
+
+  // Two locks: whoever waits for a line of standard input must not hold up an answer.
+  Mutex lines_mutex_;
+  LineInput lines_ ABSL_GUARDED_BY(lines_mutex_);
+  int64_t next_ ABSL_GUARDED_BY(lines_mutex_) = 0;
+  Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+};
+
+struct BatchOptions {
+  std::string input = "-";   // file, or "-" for standard input
+  std::string output = "-";  // file, or "-" for standard output
+  int64_t concurrency = 16;  // requests in flight, 1 ... kMaxConcurrency; each has a thread
+};
+
+inline constexpr int64_t kMaxConcurrency = 256;
 
 // Answers one line. Called from several threads at once.
 using Answerer = std::function<absl::StatusOr<Json>(const Json& line)>;
 
-// Answers every line of the input that has no answer in the output yet. A line that is no JSON
-// object, or whose answer is an error, becomes an error object. Progress goes to the console's
-// `err`. Errors: files that cannot be read or written; an output with more lines than the input.
+// A batch whose lines are answered one by one, by a thread for each request in flight.
+// Errors: of LineInput::Open, Batch::Open and Batch::Finish.
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer);
 

@@ -16,7 +16,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -105,7 +104,7 @@ absl::StatusOr<std::vector<std::string>> ReadBlimp(const std::string& path,
   std::vector<std::string> lines;
   for (const auto& [name, content] : files) {
     int64_t taken = 0;
-    for (const absl::string_view line : absl::StrSplit(content, '\n')) {
+    for (const auto line : absl::StrSplit(content, '\n')) {
       if (line.empty() || (limit.has_value() && taken == *limit)) continue;
       lines.emplace_back(line);
       ++taken;

@@ -10,7 +10,7 @@
 //     return Reader::kGoOn;
 //   }));
 //
-// Minimal pairs by the stream: client/pair_stream.h.
+// Minimal pairs by the stream: client/pair_run.h.
 #pragma once
 
 #include <functional>

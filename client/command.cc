@@ -1,4 +1,4 @@
-// The shared flags of dyadctl's commands.
+// What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
 #include <utility>
@@ -6,96 +6,95 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
 
-constexpr Flag kServerFlags[] = {
-    {"server", FlagKind::kValue, "ADDR",
-     "Server, HOST:PORT or a gRPC target such as dns:///NAME:PORT (default 127.0.0.1:50051)"},
-    {"model", FlagKind::kValue, "NAME", "Model of the server (default: its only one)"},
-    {"timeout", FlagKind::kValue, "SECONDS", "Time limit of each request (default: none)"},
-    {"tls_ca", FlagKind::kValue, "FILE", "PEM certificate to check the server with; turns TLS on"},
-    {"tls_cert", FlagKind::kValue, "FILE", "PEM client certificate, with --tls_key"},
-    {"tls_key", FlagKind::kValue, "FILE", "PEM key of the client certificate"},
-    {"json", FlagKind::kSwitch, "", "Print JSON instead of text for people"},
-    {"help", FlagKind::kSwitch, "", "Print this"},
-};
-
-constexpr Flag kBatchFlags[] = {
-    {"input", FlagKind::kValue, "FILE",
-     "JSON lines to answer, one request a line; - is standard input"},
-    {"output", FlagKind::kValue, "FILE",
-     "Answers, one a line, in the order of the input; a file that has some is gone on with "
-     "(default: standard output)"},
-    {"concurrency", FlagKind::kValue, "N", "Requests in flight, 1 to 256 (default 16)"},
-};
+Json FieldValue(FieldKind kind, const std::string& text) {
+  if (kind == FieldKind::kText) return text;
+  if (kind == FieldKind::kIds) return *IdList(text);
+  // What is no JSON, such as BABYLM, is a string. A quoted string stays as it was typed.
+  Json value = Json::parse(text, nullptr, false);
+  return value.is_discarded() || value.is_string() ? Json(text) : value;
+}
 
 }  // namespace
 
-std::vector<Flag> AllFlags(const Command& command) {
-  std::vector<Flag> flags = command.flags;
-  if (command.takes_batches) {
-    flags.insert(flags.end(), std::begin(kBatchFlags), std::end(kBatchFlags));
+void Command::AddFlags(CLI::App& app) {
+  AddFlag(app, "server", "ADDR", connection_.server,
+          "HOST:PORT, or a gRPC target such as dns:///NAME:PORT (default 127.0.0.1:50051)");
+  AddFlag(app, "model", "NAME", model_, "Model of the server (default: its only one)");
+  AddFlag(app, "timeout", "SECONDS", timeout_seconds_, "Limit of each request (default: none)");
+  AddFlag(app, "tls_ca", "FILE", connection_.tls_ca,
+          "PEM certificate to check the server with; turns TLS on");
+  AddFlag(app, "tls_cert", "FILE", connection_.tls_cert, "PEM client certificate");
+  AddFlag(app, "tls_key", "FILE", connection_.tls_key, "PEM key of the client certificate");
+  app.add_flag("--json", json_, "Print JSON instead of text for people");
+}
+
+absl::StatusOr<Client> Command::MakeClient() const {
+  if (!(timeout_seconds_ > 0)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--timeout is ", timeout_seconds_, "; it must be above 0 seconds"));
   }
-  flags.insert(flags.end(), std::begin(kServerFlags), std::end(kServerFlags));
-  return flags;
+  ASSIGN_OR_RETURN(auto channel, Connect(connection_));
+  return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
-ConnectionOptions ConnectionFrom(const Arguments& arguments) {
-  ConnectionOptions options;
-  options.server = arguments.Text("server", options.server);
-  options.tls_ca = arguments.Text("tls_ca", "");
-  options.tls_cert = arguments.Text("tls_cert", "");
-  options.tls_key = arguments.Text("tls_key", "");
-  return options;
+void BatchCommand::AddFlags(CLI::App& app) {
+  AddFlag(app, "input", "FILE", input_, "JSON lines to answer; - is standard input");
+  AddFlag(app, "output", "FILE", batch_.output,
+          "Answers, a line each, in order; a file that has some is gone on with (default: -)");
+  AddFlag(app, "concurrency", "N", batch_.concurrency, "Requests in flight (default 16)")
+      ->check(CLI::Range(int64_t{1}, kMaxConcurrency));
+  Command::AddFlags(app);
 }
 
-absl::StatusOr<Client> ClientFrom(const Arguments& arguments) {
-  absl::Duration timeout = absl::InfiniteDuration();
-  if (arguments.Has("timeout")) {
-    double seconds = 0;
-    const std::string text = arguments.Text("timeout", "");
-    if (!absl::SimpleAtod(text, &seconds) || !(seconds > 0)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--timeout is ", text, "; it must be a number of seconds above 0"));
-    }
-    timeout = absl::Seconds(seconds);
-  }
-  ASSIGN_OR_RETURN(auto channel, Connect(ConnectionFrom(arguments)));
-  return Client(std::move(channel), timeout);
-}
-
-absl::StatusOr<BatchOptions> BatchFrom(const Arguments& arguments) {
-  BatchOptions options;
-  options.input = arguments.Text("input", options.input);
-  options.output = arguments.Text("output", options.output);
-  ASSIGN_OR_RETURN(const int64_t concurrency,
-                   arguments.Integer("concurrency", options.concurrency, {1, kMaxConcurrency}));
-  options.concurrency = static_cast<int>(concurrency);
-  if (const std::vector<std::string> texts = Texts(arguments); !texts.empty()) {
+absl::StatusOr<int> BatchCommand::Run(const Console& console) {
+  if (!model_.empty()) fields_["model"] = model_;
+  RETURN_IF_ERROR(Start());
+  if (!input_.has_value()) return RunWords(console);
+  if (const std::vector<std::string> texts = Texts(); !texts.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--input and \"", texts.front(), "\" exclude each other"));
   }
-  return options;
+  batch_.input = *input_;
+  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
+                     return Answer(WithDefaults(fields_, line));
+                   }));
+  return ReportBatch(result, console);
 }
 
-bool IsBatch(const Arguments& arguments) { return arguments.Has("input"); }
+void BatchCommand::AddTextFlag(CLI::App& app) {
+  AddFlag(app, "text", "TEXT", texts_, "As TEXT, for one that begins with --");
+}
 
-Json FieldsFrom(const Arguments& arguments, const std::vector<absl::string_view>& names) {
-  Json fields = Json::object();
-  for (const absl::string_view name : names) {
-    if (!arguments.Has(name)) continue;
-    const std::string text = arguments.Text(name, "");
-    // "0.5" is a number and "{...}" an object; what is no JSON, such as BABYLM, is a string. A
-    // quoted string stays as it was typed.
-    Json value = Json::parse(text, nullptr, false);
-    fields[std::string(name)] = value.is_discarded() || value.is_string() ? Json(text) : value;
+std::vector<std::string> BatchCommand::Texts() const {
+  std::vector<std::string> texts = words_;
+  texts.insert(texts.end(), texts_.begin(), texts_.end());
+  return texts;
+}
+
+void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags) {
+  for (const FieldFlag& flag : flags) {
+    const std::string name = "--" + flag.name;
+    if (flag.kind == FieldKind::kSwitch) {
+      const auto set = [&fields, key = flag.name](int64_t on) { fields[key] = on > 0; };
+      app.add_flag_function(name, set, flag.help);
+      continue;
+    }
+    const auto set = [&fields, key = flag.name, kind = flag.kind](const std::string& text) {
+      fields[key] = FieldValue(kind, text);
+    };
+    auto* option = app.add_option_function<std::string>(name, set, flag.help);
+    option->type_name(flag.value);
+    if (flag.kind == FieldKind::kIds) {
+      option->check(
+          [](const std::string& text) { return std::string(IdList(text).status().message()); });
+    }
   }
-  return fields;
 }
 
 Json WithDefaults(const Json& defaults, const Json& line) {
@@ -104,22 +103,15 @@ Json WithDefaults(const Json& defaults, const Json& line) {
   return merged;
 }
 
-std::vector<std::string> Texts(const Arguments& arguments) {
-  std::vector<std::string> texts = arguments.positional();
-  for (std::string& text : arguments.All("text")) texts.push_back(std::move(text));
-  return texts;
-}
-
-absl::StatusOr<Json> IdList(absl::string_view name, absl::string_view text) {
+absl::StatusOr<Json> IdList(const std::string& text) {
   Json ids = Json::array();
-  absl::ConsumePrefix(&text, "[");
-  absl::ConsumeSuffix(&text, "]");
-  for (const absl::string_view piece :
-       absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty())) {
+  const std::vector<std::string> pieces =
+      absl::StrSplit(text, absl::ByAnyChar("[], "), absl::SkipEmpty());
+  for (const std::string& piece : pieces) {
     int32_t id = 0;
     if (!absl::SimpleAtoi(piece, &id)) {
       return absl::InvalidArgumentError(
-          absl::StrCat(name, ": \"", piece, "\" is no token id; ids look like 2,50,713"));
+          absl::StrCat("\"", piece, "\" is no token id; ids look like 2,50,713"));
     }
     ids.push_back(id);
   }

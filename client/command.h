@@ -1,13 +1,15 @@
-// A command of dyadctl, and the flags that several of them share and what reads them.
+// A command of dyadctl: what its flags are, on top of CLI11, and what it does with them.
 #pragma once
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "client/arguments.h"
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
@@ -16,40 +18,98 @@
 
 namespace dyad::client {
 
-struct Command {
-  absl::string_view name;
-  absl::string_view usage;    // the words after the name
-  absl::string_view summary;  // one line
-  absl::string_view text;     // the rest of the help: what goes in, what comes out
-  std::vector<Flag> flags;    // its own; --help and the shared groups are added below
-  bool takes_batches;         // --input, --output, --concurrency
-
-  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
-  absl::StatusOr<int> (*run)(const Arguments& arguments, const Console& console);
+struct CommandHelp {
+  std::string name;
+  std::string usage;    // the words after the name
+  std::string summary;  // one line
+  std::string text;     // what goes in, what comes out
 };
 
-// Every flag that the command takes.
-std::vector<Flag> AllFlags(const Command& command);
+// One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
+// One thread.
+class Command {
+ public:
+  explicit Command(const CommandHelp& help) : help_(help) {}
+  virtual ~Command() = default;
 
-// --server, --tls_*. Errors: as Connect.
-ConnectionOptions ConnectionFrom(const Arguments& arguments);
-// A client by --server, --tls_* and --timeout.
-absl::StatusOr<Client> ClientFrom(const Arguments& arguments);
-// --input, --output, --concurrency.
-absl::StatusOr<BatchOptions> BatchFrom(const Arguments& arguments);
-// Whether the command was asked for a batch: by --input.
-bool IsBatch(const Arguments& arguments);
+  // Its own flags, then those of every command: --server, --model, --timeout, --tls_*, --json.
+  virtual void AddFlags(CLI::App& app);
 
-// The value of each of these flags that was given, under its name: what a batch line need not say
-// again. Values that read as JSON numbers, lists or objects are those; others are strings.
-Json FieldsFrom(const Arguments& arguments, const std::vector<absl::string_view>& names);
-// `line` over `defaults`: the line wins, and a line with text or ids keeps only its own of the two.
+  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
+  virtual absl::StatusOr<int> Run(const Console& console) = 0;
+
+  const CommandHelp& help() const { return help_; }
+  // The arguments that are no flags.
+  void set_words(std::vector<std::string> words) { words_ = std::move(words); }
+
+ protected:
+  absl::StatusOr<Client> MakeClient() const;
+
+  std::vector<std::string> words_;
+  ConnectionOptions connection_;
+  std::string model_;  // empty: the server's only one
+  bool json_ = false;
+
+ private:
+  const CommandHelp help_;
+  double timeout_seconds_ = std::numeric_limits<double>::infinity();
+};
+
+// A command that answers one kind of line: those of --input as a batch, or those that its words
+// make. Adds --input, --output and --concurrency.
+class BatchCommand : public Command {
+ public:
+  using Command::Command;
+  void AddFlags(CLI::App& app) override;
+  absl::StatusOr<int> Run(const Console& console) final;
+
+ protected:
+  // Before anything is answered: checks flags, and connects.
+  virtual absl::Status Start() = 0;
+  virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Without --input.
+  virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
+
+  // --text, for texts that begin with --; and the texts of the command line, both ways.
+  void AddTextFlag(CLI::App& app);
+  std::vector<std::string> Texts() const;
+
+  Json fields_ = Json::object();  // for every line that does not say otherwise
+
+ private:
+  std::optional<std::string> input_;
+  BatchOptions batch_;
+  std::vector<std::string> texts_;
+};
+
+enum class FieldKind {
+  kJson,    // what reads as a JSON number, list or object; any other value is a string
+  kText,    // always a string: "7" is a name too
+  kIds,     // as IdList
+  kSwitch,  // true or false
+};
+
+struct FieldFlag {
+  std::string name;  // of the flag and of the field
+  FieldKind kind;
+  std::string value;  // what stands for the value in the help
+  std::string help;   // one sentence with unit, range and default
+};
+
+// Binds `variable` to --name; `value` stands for the value in the help.
+template <typename T>
+CLI::Option* AddFlag(CLI::App& app, const std::string& name, const std::string& value, T& variable,
+                     const std::string& help) {
+  return app.add_option("--" + name, variable, help)->type_name(value)->allow_extra_args(false);
+}
+
+// Adds flags that are fields of a request.
+void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags);
+
+// `line` over `defaults`: the line wins.
 Json WithDefaults(const Json& defaults, const Json& line);
 
-// The texts of the command line: positional ones, and --text.
-std::vector<std::string> Texts(const Arguments& arguments);
-
-// "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the flag and the piece.
-absl::StatusOr<Json> IdList(absl::string_view name, absl::string_view text);
+// "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the piece that is no id.
+absl::StatusOr<Json> IdList(const std::string& text);
 
 }  // namespace dyad::client

@@ -59,7 +59,7 @@ std::string ServiceConfigJson(Readiness readiness) {
                             {"backoffMultiplier", 3},
                             {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}};
   };
-  // The stream of pairs is opened again by client/pair_stream.cc, which also knows what to send
+  // The stream of pairs is opened again by client/pair_run.cc, which also knows what to send
   // again: the longer name wins, and gives it no policy.
   const nlohmann::json not_retried = {
       {"name", {{{"service", "dyad.v1.ScoringService"}, {"method", "ScoreMinimalPairs"}}}}};

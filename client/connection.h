@@ -28,7 +28,7 @@ struct ConnectionOptions {
 // The gRPC service config of a connection: round_robin over all addresses, client-side health
 // checks, and up to 5 attempts at UNAVAILABLE and RESOURCE_EXHAUSTED, 0.1 s to 5 s apart or as the
 // server asks by grpc-retry-pushback-ms (3 attempts at health checks). gRPC retries only what no
-// answer has begun for; ScoreMinimalPairs is left to client/pair_stream.h. Connecting is tried
+// answer has begun for; ScoreMinimalPairs is left to client/pair_run.h. Connecting is tried
 // again at the same pace.
 std::string ServiceConfigJson(Readiness readiness);
 

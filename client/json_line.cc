@@ -1,69 +1,22 @@
-// JSON lines: see the header. Written by hand where the library's own output is not the shortest.
+// JSON lines: the library's own reading and writing, with its exceptions turned into errors.
 #include "client/json_line.h"
 
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <exception>
-#include <utility>
+#include <string_view>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace dyad::client {
 namespace {
 
-constexpr absl::string_view kErrorStart = R"({"error":{"code":)";
-
-// std::to_chars gives the shortest digits but writes 2.0 as 2, which other readers take for an
-// integer.
-void AppendDouble(double value, std::string& out) {
-  if (!std::isfinite(value)) {
-    out += "null";
-    return;
-  }
-  std::array<char, 32> buffer;
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
-  const absl::string_view digits(buffer.data(), static_cast<size_t>(end - buffer.data()));
-  absl::StrAppend(&out, digits);
-  if (digits.find_first_of(".e") == absl::string_view::npos) out += ".0";
-}
-
-void AppendText(const Json& text, std::string& out) {
-  out += text.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-void Append(const Json& value, std::string& out) {
-  bool first = true;
-  const auto comma = [&] {
-    if (!std::exchange(first, false)) out += ',';
-  };
-  if (value.is_number_float()) {
-    AppendDouble(value.get<double>(), out);
-  } else if (value.is_array()) {
-    out += '[';
-    for (const Json& element : value) {
-      comma();
-      Append(element, out);
-    }
-    out += ']';
-  } else if (value.is_object()) {
-    out += '{';
-    for (const auto& [key, element] : value.items()) {
-      comma();
-      AppendText(Json(key), out);
-      out += ':';
-      Append(element, out);
-    }
-    out += '}';
-  } else {
-    AppendText(value, out);
-  }
-}
+constexpr std::string_view kErrorStart = R"({"error":{"code":)";
 
 }  // namespace
 
-absl::StatusOr<Json> ParseLine(absl::string_view line) {
+absl::StatusOr<Json> ParseLine(std::string_view line) {
   bool too_deep = false;
   const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
     too_deep = too_deep || depth > kMaxJsonDepth;
@@ -87,15 +40,13 @@ absl::StatusOr<Json> ParseLine(absl::string_view line) {
 }
 
 std::string FormatLine(const Json& value) {
-  std::string line;
-  Append(value, line);
-  return line;
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Json FloatJson(float value) {
   if (!std::isfinite(value)) return nullptr;
-  // Through decimal: a float's shortest form has at most 9 digits, so the double next to it has the
-  // same shortest form.
+  // Through decimal: the double next to the float's shortest decimal prints as that decimal, where
+  // the float itself would print with the 17 digits of a double.
   std::array<char, 32> buffer;
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
   double shortest = 0;
@@ -109,6 +60,6 @@ Json ErrorJson(const absl::Status& status) {
             {"message", std::string(status.message())}}}};
 }
 
-bool IsErrorLine(absl::string_view line) { return absl::StartsWith(line, kErrorStart); }
+bool IsErrorLine(std::string_view line) { return line.starts_with(kErrorStart); }
 
 }  // namespace dyad::client

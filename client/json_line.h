@@ -2,10 +2,10 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
 namespace dyad::client {
@@ -17,20 +17,21 @@ inline constexpr int kMaxJsonDepth = 64;
 
 // Reads one object. Errors: InvalidArgument with the byte where reading stopped, or what was found
 // in place of an object.
-absl::StatusOr<Json> ParseLine(absl::string_view line);
+absl::StatusOr<Json> ParseLine(std::string_view line);
 
-// One line without its line feed. Numbers are in their shortest form that reads back to the same
-// bits; what is not finite is null; bytes that are no UTF-8 become U+FFFD.
+// One line without its line feed. Numbers read back to the same bits, and have a point or an
+// exponent if they are no integers; what is not finite is null; bytes that are no UTF-8 become
+// U+FFFD.
 std::string FormatLine(const Json& value);
 
-// The number that prints as the shortest decimal which reads back to this float: 0.1f gives 0.1,
-// not 0.10000000149011612. Not finite: null.
+// The number that prints as a decimal of this float: 0.1f gives 0.1, not 0.10000000149011612. Not
+// finite: null.
 Json FloatJson(float value);
 
 // {"error": {"code": "INVALID_ARGUMENT", "message": "..."}}, put in the place of an answer.
 Json ErrorJson(const absl::Status& status);
 
 // Whether `line` is an answer that FormatLine(ErrorJson(...)) may have written.
-bool IsErrorLine(absl::string_view line);
+bool IsErrorLine(std::string_view line);
 
 }  // namespace dyad::client

@@ -1,39 +1,50 @@
-// Lines from a file or standard input.
+// Where lines come from is a function that gives the next one.
 #include "client/line_input.h"
 
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
 
 namespace dyad::client {
+namespace {
+
+std::optional<std::string> NextLine(std::istream& in) {
+  std::string line;
+  if (!std::getline(in, line)) return std::nullopt;
+  return line;
+}
+
+}  // namespace
 
 absl::StatusOr<LineInput> LineInput::Open(const std::string& path, std::istream& standard_input) {
-  LineInput input;
-  if (path == "-") {
-    input.standard_input_ = &standard_input;
-    return input;
-  }
-  input.file_.open(path, std::ios::binary);
+  if (path == "-") return LineInput{[&standard_input] { return NextLine(standard_input); }};
+  const auto file = std::make_shared<std::ifstream>(path, std::ios::binary);
   std::error_code ignored;
-  if (!input.file_ || std::filesystem::is_directory(path, ignored)) {
+  if (!*file || std::filesystem::is_directory(path, ignored)) {
     return absl::NotFoundError(absl::StrCat("cannot read ", path));
   }
-  if (std::filesystem::is_regular_file(path, ignored)) {  // a pipe can be read only once
+  LineInput input{[file] { return NextLine(*file); }};
+  // A pipe can be read only once.
+  if (std::filesystem::is_regular_file(path, ignored)) {
     int64_t lines = 0;
-    for (std::string line; std::getline(input.file_, line);) ++lines;
-    input.total_ = lines;
-    input.file_.clear();
-    input.file_.seekg(0);
+    while (input.next().has_value()) ++lines;
+    input.total = lines;
+    file->clear();
+    file->seekg(0);
   }
   return input;
 }
 
-std::optional<std::string> LineInput::Next() {
-  std::string line;
-  std::istream& in = standard_input_ != nullptr ? *standard_input_ : file_;
-  if (!std::getline(in, line)) return std::nullopt;
-  return line;
+LineInput LineInput::Of(std::vector<std::string> lines) {
+  const auto total = static_cast<int64_t>(lines.size());
+  return {[lines = std::move(lines), next = size_t{0}]() mutable -> std::optional<std::string> {
+            if (next == lines.size()) return std::nullopt;
+            return std::move(lines[next++]);
+          },
+          total};
 }
 
 }  // namespace dyad::client

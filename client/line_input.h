@@ -1,11 +1,12 @@
-// The lines of a batch: from a file or from standard input.
+// The lines of a batch: of a file, of standard input, or from memory.
 #pragma once
 
 #include <cstdint>
-#include <fstream>
+#include <functional>
 #include <istream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -13,23 +14,14 @@ namespace dyad::client {
 
 // Every line counts, empty ones too: line i of the input is line i of the output. A last line
 // without line feed is a line. One thread.
-class LineInput {
- public:
+struct LineInput {
   // `path` "-" means `standard_input`, which must outlive this.
-  // Errors: NotFound naming the path.
+  // Errors: NotFound naming the path. Cost: a file is read once, for the total.
   static absl::StatusOr<LineInput> Open(const std::string& path, std::istream& standard_input);
+  static LineInput Of(std::vector<std::string> lines);
 
-  std::optional<std::string> Next();
-
-  // Lines in all; nothing for standard input. Cost: the file is read once, in Open.
-  std::optional<int64_t> total() const { return total_; }
-
- private:
-  LineInput() = default;
-
-  std::ifstream file_;
-  std::istream* standard_input_ = nullptr;  // null: file_
-  std::optional<int64_t> total_;
+  std::function<std::optional<std::string>()> next;
+  std::optional<int64_t> total = {};  // lines in all; nothing for standard input and pipes
 };
 
 }  // namespace dyad::client

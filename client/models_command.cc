@@ -2,6 +2,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/answer_json.h"
+#include "client/command.h"
 #include "client/commands.h"
 #include "server/base/status_macros.h"
 
@@ -29,34 +30,35 @@ void PrintModel(const v1::Model& model, const Console& console) {
   }
 }
 
-absl::StatusOr<int> RunModels(const Arguments& arguments, const Console& console) {
-  ASSIGN_OR_RETURN(const Client client, ClientFrom(arguments));
-  v1::ListModelsResponse list;
-  if (arguments.Has("model")) {
-    ASSIGN_OR_RETURN(*list.add_models(), client.GetModel(arguments.Text("model", "")));
-  } else {
-    ASSIGN_OR_RETURN(list, client.ListModels());
-  }
-  for (const v1::Model& model : list.models()) {
-    if (arguments.On("json")) {
-      console.out << FormatLine(ModelAnswer(model)) << '\n';
+class Models final : public Command {
+ public:
+  using Command::Command;
+
+  absl::StatusOr<int> Run(const Console& console) override {
+    ASSIGN_OR_RETURN(const Client client, MakeClient());
+    v1::ListModelsResponse list;
+    if (model_.empty()) {
+      ASSIGN_OR_RETURN(list, client.ListModels());
     } else {
-      PrintModel(model, console);
+      ASSIGN_OR_RETURN(*list.add_models(), client.GetModel(model_));
     }
+    for (const v1::Model& model : list.models()) {
+      if (json_) {
+        console.out << FormatLine(ModelAnswer(model)) << '\n';
+      } else {
+        PrintModel(model, console);
+      }
+    }
+    return 0;
   }
-  return 0;
-}
+};
 
 }  // namespace
 
-Command ModelsCommand() {
-  return {.name = "models",
-          .usage = "[--model=NAME]",
-          .summary = "What the server serves; with --model also every linear layer",
-          .text = "With --json one object per model.\n",
-          .flags = {},
-          .takes_batches = false,
-          .run = &RunModels};
+std::unique_ptr<Command> ModelsCommand() {
+  return std::make_unique<Models>(CommandHelp{
+      "models", "[--model=NAME]", "What the server serves; with --model also every linear layer",
+      "With --json one object per model.\n"});
 }
 
 }  // namespace dyad::client

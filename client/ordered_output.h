@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
+#include "client/json_line.h"
 #include "server/base/mutex.h"
 
 namespace dyad::client {
@@ -18,13 +18,13 @@ namespace dyad::client {
 // Threads: any number may call Put and AwaitRoom.
 class OrderedOutput {
  public:
-  // Goes on with the file at `path`: whole lines that are JSON objects stay, `on_old_line` sees
+  // Goes on with the file at `path`: whole lines that are JSON objects stay, `on_old_answer` sees
   // each; a torn end, as a killed run may leave it, is cut off. "-" writes to `standard_output`,
   // from line 0. Errors: NotFound or PermissionDenied naming the path; FailedPrecondition if
   // another run writes the same file now, or if it holds a line that is no answer.
   static absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(
       const std::string& path, std::ostream& standard_output,
-      const std::function<void(absl::string_view line)>& on_old_line);
+      const std::function<void(const Json& answer)>& on_old_answer);
   ~OrderedOutput();
 
   // Lines that were in the file already: the first line to be answered.
@@ -46,7 +46,7 @@ class OrderedOutput {
  private:
   OrderedOutput() = default;
   absl::Status OpenFile(const std::string& path,
-                        const std::function<void(absl::string_view line)>& on_old_line);
+                        const std::function<void(const Json& answer)>& on_old_answer);
 
   std::string path_;
   std::ostream* out_ = nullptr;
@@ -54,11 +54,11 @@ class OrderedOutput {
   int lock_ = -1;  // descriptor that holds the file's lock
   int64_t old_lines_ = 0;
 
-  mutable Mutex mu_;
+  mutable Mutex mutex_;
   CondVar written_;
-  std::map<int64_t, std::string> waiting_ ABSL_GUARDED_BY(mu_);
-  int64_t next_ ABSL_GUARDED_BY(mu_) = 0;
-  int64_t failed_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<int64_t, std::string> waiting_ ABSL_GUARDED_BY(mutex_);
+  int64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t failed_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace dyad::client

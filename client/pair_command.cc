@@ -1,61 +1,155 @@
-// Shared by `pairs` and `blimp`.
+// The two commands differ in where lines come from and in what the screen shows.
 #include "client/pair_command.h"
 
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/blimp_corpus.h"
+#include "client/commands.h"
 #include "client/progress.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
+namespace {
 
-std::vector<Flag> PairFlags() {
-  return {{"input", FlagKind::kValue, "FILE", "Pairs to score; see above"},
-          {"output", FlagKind::kValue, "FILE",
-           "One answer a line, in order; a file that has some is gone on with"},
-          {"convention", FlagKind::kValue, "NAME",
-           "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
-          {"special_tokens", FlagKind::kValue, "MODE",
-           "PARSE (default) or LITERAL: \"</s>\" in a sentence"},
-          {"streams", FlagKind::kValue, "N",
-           "Clients that share the pairs, each with its own connection, 1 (default) to 64"},
-          {"concurrency", FlagKind::kValue, "N",
-           "Pairs in flight on a stream, 1 to 65536 (default 512)"}};
+constexpr size_t kPairsOnScreen = 100;
+
+double PairsPerSecond(const PairRunResult& result) {
+  const double seconds = absl::ToDoubleSeconds(result.batch.elapsed);
+  return seconds > 0 ? static_cast<double>(result.scored) / seconds : 0.0;
 }
 
-absl::StatusOr<PairRunOptions> PairRunFrom(const Arguments& arguments) {
-  PairRunOptions options;
-  options.connection = ConnectionFrom(arguments);
-  options.stream.model = arguments.Text("model", "");
-  ASSIGN_OR_RETURN(options.stream.convention, ConventionFromName(arguments.Text("convention", "")));
-  ASSIGN_OR_RETURN(options.stream.special_tokens,
-                   SpecialTokensFromName(arguments.Text("special_tokens", "")));
-  ASSIGN_OR_RETURN(options.stream.window,
-                   arguments.Integer("concurrency", options.stream.window, {1, 65536}));
-  ASSIGN_OR_RETURN(const int64_t streams, arguments.Integer("streams", 1, {1, kMaxStreams}));
-  options.streams = static_cast<int>(streams);
-  options.output = arguments.Text("output", "/dev/null");
+// Two lines: verdict, margin and the good sentence; under it the bad one.
+std::string PairText(const Json& answer) {
+  if (answer.contains("error")) return absl::StrCat("error  ", FormatLine(answer["error"]), "\n");
+  const char* verdict = answer["tie"].get<bool>()       ? "tie  "
+                        : answer["correct"].get<bool>() ? "right"
+                                                        : "wrong";
+  return absl::StrFormat("%s  %+9.4f  %s\n                  %s\n", verdict,
+                         answer["margin"].get<double>(), answer["sentence_good"].get<std::string>(),
+                         answer["sentence_bad"].get<std::string>());
+}
+
+}  // namespace
+
+void PairCommand::AddFlags(CLI::App& app) {
+  if (source_ == PairSource::kBlimp) {
+    AddFlag(app, "limit", "N", limit_, "Only the first N pairs of each file")
+        ->check(CLI::Range(1, 1'000'000));
+  }
+  AddFlag(app, "input", "FILE", input_, "Pairs to score; see above");
+  AddFlag(app, "output", "FILE", output_,
+          "Answers, a line each, in order; a file that has some is gone on with");
+  AddFlag(app, "convention", "NAME", convention_,
+          "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL");
+  AddFlag(app, "special_tokens", "MODE", special_tokens_,
+          R"(PARSE (default) or LITERAL: "</s>" in a sentence)");
+  AddFlag(app, "streams", "N", flags_.streams,
+          "Clients that share the pairs, each with its own connection (default 1)")
+      ->check(CLI::Range(int64_t{1}, kMaxStreams));
+  AddFlag(app, "concurrency", "N", flags_.window, "Pairs in flight on a stream (default 512)")
+      ->check(CLI::Range(1, 65536));
+  Command::AddFlags(app);
+}
+
+absl::StatusOr<PairRunOptions> PairCommand::Options() const {
+  PairRunOptions options = flags_;
+  options.connection = connection_;
+  options.output = output_.value_or("/dev/null");
+  options.model = model_;
+  ASSIGN_OR_RETURN(options.convention, ConventionFromName(convention_));
+  ASSIGN_OR_RETURN(options.special_tokens, SpecialTokensFromName(special_tokens_));
   return options;
 }
 
-void PrintSummary(const Accuracy& accuracy, const PairRunResult& result, const Arguments& arguments,
-                  const Console& console) {
-  const double seconds = absl::ToDoubleSeconds(result.elapsed);
-  const double rate = seconds > 0 ? static_cast<double>(result.scored) / seconds : 0.0;
-  if (arguments.On("json")) {
-    Json json = {{"model", result.info.model},
-                 {"model_digest", result.info.model_digest},
-                 {"convention", v1::Convention_Name(result.info.convention)},
-                 {"seconds", seconds},
-                 {"pairs_per_second", rate}};
-    json.update(accuracy.ToJson());
-    console.out << FormatLine(json) << '\n';
-    return;
+absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) const {
+  if (source_ == PairSource::kBlimp) {
+    if (words_.size() + input_.has_value() != 1) {
+      return absl::InvalidArgumentError(
+          "blimp takes one path: a folder or a tar.gz of BLiMP's files");
+    }
+    ASSIGN_OR_RETURN(std::vector<std::string> lines,
+                     ReadBlimp(input_.value_or(words_.empty() ? "" : words_.front()), limit_));
+    return LineInput::Of(std::move(lines));
   }
-  console.out << accuracy.Table();
-  if (result.scored == 0) return;
-  console.out << absl::StrFormat("%s, %s: %d pairs in %s, %.1f pairs/s\n", result.info.model,
-                                 v1::Convention_Name(result.info.convention), result.scored,
-                                 MinutesAndSeconds(result.elapsed), rate);
+  if (words_.size() == 2 && !input_.has_value()) {
+    return LineInput::Of({FormatLine({{"sentence_good", words_[0]}, {"sentence_bad", words_[1]}})});
+  }
+  if (words_.empty() && input_.has_value()) return LineInput::Open(*input_, console.in);
+  return absl::InvalidArgumentError("pairs takes --input, or a good and a bad sentence");
+}
+
+absl::StatusOr<int> PairCommand::Run(const Console& console) {
+  ASSIGN_OR_RETURN(PairRunOptions options, Options());
+  ASSIGN_OR_RETURN(LineInput lines, Lines(console));
+  const bool plain_lines = source_ == PairSource::kLines && !output_.has_value();
+  // With --json and no file, the answers themselves are what is asked for.
+  if (plain_lines && json_) options.output = "-";
+  const size_t shown = plain_lines && !json_ ? kPairsOnScreen : 0;
+  Accuracy accuracy;
+  std::map<int64_t, std::string> screen;  // answers come in any order
+  const auto on_answer = [&](int64_t number, const Json& answer) {
+    accuracy.Add(answer);
+    if (shown == 0) return;
+    screen.emplace(number, PairText(answer));
+    if (screen.size() > shown) screen.erase(std::prev(screen.end()));
+  };
+  ASSIGN_OR_RETURN(const PairRunResult result,
+                   RunPairs(options, console, std::move(lines), on_answer));
+  for (const auto& [number, text] : screen) console.out << text;
+  if (options.output != "-") {
+    console.out << (json_ ? FormatLine(SummaryJson(accuracy, result)) + "\n"
+                          : SummaryText(accuracy, result));
+  }
+  return ReportBatch(result.batch, console);
+}
+
+std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result) {
+  std::string text = accuracy.Table();
+  if (result.scored == 0) return text;
+  absl::StrAppend(&text,
+                  absl::StrFormat("%s, %s: %d pairs in %s, %.1f pairs/s\n", result.model,
+                                  v1::Convention_Name(result.convention), result.scored,
+                                  MinutesAndSeconds(result.batch.elapsed), PairsPerSecond(result)));
+  return text;
+}
+
+Json SummaryJson(const Accuracy& accuracy, const PairRunResult& result) {
+  Json json = {{"model", result.model},
+               {"model_digest", result.model_digest},
+               {"convention", v1::Convention_Name(result.convention)},
+               {"seconds", absl::ToDoubleSeconds(result.batch.elapsed)},
+               {"pairs_per_second", PairsPerSecond(result)}};
+  json.update(accuracy.ToJson());
+  return json;
+}
+
+std::unique_ptr<Command> PairsCommand() {
+  return std::make_unique<PairCommand>(
+      CommandHelp{
+          "pairs", "--input=FILE [--output=FILE] | GOOD BAD",
+          "Score minimal pairs: which sentence is likelier",
+          R"(A line of --input has "sentence_good" and "sentence_bad"; its answer is the line with
+"good_sum", "bad_sum", "margin", "tie", "correct" and "first_difference".
+"phenomenon" (or "linguistics_term" and "UID") of the lines make the table's rows.
+)"},
+      PairSource::kLines);
+}
+
+std::unique_ptr<Command> BlimpCommand() {
+  return std::make_unique<PairCommand>(
+      CommandHelp{
+          "blimp", "PATH [--output=FILE] [--streams=N]",
+          "Run the BLiMP benchmark; accuracy by phenomenon",
+          R"(PATH is a folder or a tar archive (compressed or not) with BLiMP's *.jsonl files. The
+table has BLiMP's 12 phenomena; --json adds the 67 paradigms. A tie counts as right.
+--output gets each pair's line with its sums, margin, tie and first difference.
+)"},
+      PairSource::kBlimp);
 }
 
 }  // namespace dyad::client

@@ -1,7 +1,9 @@
-// What the commands `pairs` and `blimp` share: flags, options, the summary.
+// dyadctl pairs and blimp: minimal pairs of a JSON-lines file, or of the BLiMP benchmark.
 #pragma once
 
-#include <vector>
+#include <cstdint>
+#include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "client/accuracy.h"
@@ -10,13 +12,29 @@
 
 namespace dyad::client {
 
-std::vector<Flag> PairFlags();
+enum class PairSource { kLines, kBlimp };
 
-// Without --output, answers go nowhere: the summary is what is asked for.
-absl::StatusOr<PairRunOptions> PairRunFrom(const Arguments& arguments);
+class PairCommand final : public Command {
+ public:
+  PairCommand(const CommandHelp& help, PairSource source) : Command(help), source_(source) {}
+  void AddFlags(CLI::App& app) override;
+  absl::StatusOr<int> Run(const Console& console) override;
 
-// Table and speed on the console's `out`; with --json one object that also has every paradigm.
-void PrintSummary(const Accuracy& accuracy, const PairRunResult& result, const Arguments& arguments,
-                  const Console& console);
+  // The flags, checked. Without --output, answers go nowhere: the summary is what is asked for.
+  absl::StatusOr<PairRunOptions> Options() const;
+
+ private:
+  absl::StatusOr<LineInput> Lines(const Console& console) const;
+
+  const PairSource source_;
+  std::optional<std::string> input_, output_;
+  std::optional<int64_t> limit_;
+  std::string convention_, special_tokens_;
+  PairRunOptions flags_;
+};
+
+// Table and speed as text, or one object that also has every paradigm.
+std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result);
+Json SummaryJson(const Accuracy& accuracy, const PairRunResult& result);
 
 }  // namespace dyad::client

@@ -1,153 +1,237 @@
-// Streams pull lines from one source under one lock; an answer is joined with its line again.
+// Each stream has a window of pairs that slides over the batch: a writer thread fills it, the
+// stream's own thread empties it.
 #include "client/pair_run.h"
 
+#include <algorithm>
+#include <deque>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "client/answer_json.h"
-#include "client/ordered_output.h"
-#include "client/progress.h"
 #include "client/request_json.h"
+#include "dyad/v1/scoring.grpc.pb.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
 
-// What the streams of one run share. Threads: all of it.
-class Run {
- public:
-  Run(const LineSource& lines, const AnswerSink& on_answer, OrderedOutput& output,
-      Progress& progress)
-      : lines_(lines),
-        on_answer_(on_answer),
-        output_(output),
-        progress_(progress),
-        next_(output.old_lines()) {}
+using Stream =
+    grpc::ClientReaderWriter<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse>;
 
-  // The next line that is a pair, with its number as index; lines before it that are none get their
-  // error objects.
-  std::optional<v1::MinimalPair> Next() {
-    MutexLock lock(&mu_);
-    while (failure_.ok()) {
-      const std::optional<std::string> text = lines_();
-      if (!text.has_value()) return std::nullopt;
-      const int64_t number = next_++;
-      absl::StatusOr<Json> line = ParseLine(*text);
-      auto pair = line.ok() ? MinimalPairFromJson(*line) : line.status();
-      if (!pair.ok()) {
-        Write(number, ErrorJson(pair.status()));
-        continue;
+// A stream's lines, from the oldest without a result to the newest. A pair's index is the number of
+// its line.
+class Window {
+ public:
+  Window(Batch& batch, int64_t size) : batch_(batch), size_(size) {}
+
+  // A new stream has to send first what has no result yet. No stream may be open.
+  void BeginStream() {
+    MutexLock lock(&mutex_);
+    stream_ended_ = false;
+    unsent_ = 0;
+  }
+
+  // Up to `count` pairs to send; waits for room for the first one. Empty: no more, or the stream
+  // ended. Writer thread.
+  std::vector<v1::MinimalPair> Take(int64_t count) {
+    std::vector<v1::MinimalPair> pairs;
+    MutexLock lock(&mutex_);
+    while (!stream_ended_ && !batch_ended_ && unsent_ == slots_.size() && Full()) {
+      room_.Wait(&mutex_);
+    }
+    while (!stream_ended_ && static_cast<int64_t>(pairs.size()) < count) {
+      if (unsent_ < slots_.size()) {
+        const Slot& slot = slots_[unsent_++];
+        if (!slot.answered) pairs.push_back(slot.pair);
+      } else if (batch_ended_ || Full()) {
+        break;
+      } else {
+        // A line may take its time: results do not wait for it.
+        mutex_.Unlock();
+        std::optional<Slot> slot = NextPair();
+        mutex_.Lock();
+        batch_ended_ = !slot.has_value();
+        if (!batch_ended_) slots_.push_back(*std::move(slot));
       }
-      pair->set_index(number);
-      in_flight_[number] = *std::move(line);
-      return *std::move(pair);
+    }
+    return pairs;
+  }
+
+  // False if no pair with this index waits. Reader thread.
+  bool Answer(const v1::PairScore& score) {
+    Json line;
+    {
+      MutexLock lock(&mutex_);
+      const auto slot = std::lower_bound(
+          slots_.begin(), slots_.end(), score.index(),
+          [](const Slot& candidate, int64_t index) { return candidate.pair.index() < index; });
+      if (slot == slots_.end() || slot->pair.index() != score.index() || slot->answered) {
+        return false;
+      }
+      line = std::move(slot->line);
+      slot->answered = true;
+      for (; !slots_.empty() && slots_.front().answered; --unsent_) slots_.pop_front();
+      room_.Signal();
+    }
+    batch_.Answer(score.index(), PairAnswer(line, score));
+    return true;
+  }
+
+  // Wakes the writer for good.
+  void EndStream() {
+    MutexLock lock(&mutex_);
+    stream_ended_ = true;
+    room_.Signal();
+  }
+
+  // Whether every pair has its result and the batch has no more.
+  bool Done() {
+    MutexLock lock(&mutex_);
+    return batch_ended_ && slots_.empty();
+  }
+
+ private:
+  struct Slot {
+    Json line;
+    v1::MinimalPair pair;
+    bool answered = false;
+  };
+
+  // The next line that is a pair; lines before it that are none get their error objects.
+  std::optional<Slot> NextPair() {
+    while (auto line = batch_.Next()) {
+      absl::StatusOr<v1::MinimalPair> pair = MinimalPairFromJson(line->json);
+      if (pair.ok()) {
+        pair->set_index(line->number);
+        return Slot{std::move(line->json), *std::move(pair)};
+      }
+      batch_.Answer(line->number, pair.status());
     }
     return std::nullopt;
   }
 
-  void Answer(const v1::PairScore& score) {
-    MutexLock lock(&mu_);
-    const auto line = in_flight_.find(score.index());
-    if (line == in_flight_.end()) return;
-    Write(score.index(), PairAnswer(line->second, score));
-    in_flight_.erase(line);
-    ++scored_;
+  bool Full() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return static_cast<int64_t>(slots_.size()) >= size_;
   }
 
-  void EndStream(const absl::StatusOr<PairStreamInfo>& end) {
-    MutexLock lock(&mu_);
-    if (!end.ok()) failure_.Update(end.status());
-    if (end.ok() && info_.model.empty()) info_ = *end;
-  }
-
-  absl::Status failure() {
-    MutexLock lock(&mu_);
-    return failure_;
-  }
-  PairStreamInfo info() {
-    MutexLock lock(&mu_);
-    return info_;
-  }
-  int64_t scored() {
-    MutexLock lock(&mu_);
-    return scored_;
-  }
-
- private:
-  void Write(int64_t number, const Json& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    on_answer_(number, answer);
-    output_.Put(number, FormatLine(answer));
-    progress_.Add(1);
-  }
-
-  const LineSource& lines_;
-  const AnswerSink& on_answer_;
-  OrderedOutput& output_;
-  Progress& progress_;
-  Mutex mu_;
-  int64_t next_ ABSL_GUARDED_BY(mu_);
-  int64_t scored_ ABSL_GUARDED_BY(mu_) = 0;
-  std::unordered_map<int64_t, Json> in_flight_ ABSL_GUARDED_BY(mu_);
-  absl::Status failure_ ABSL_GUARDED_BY(mu_);
-  PairStreamInfo info_ ABSL_GUARDED_BY(mu_);
+  Batch& batch_;
+  const int64_t size_;
+  Mutex mutex_;
+  CondVar room_;
+  std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // indices ascend; the first has no result
+  size_t unsent_ ABSL_GUARDED_BY(mutex_) = 0;       // of slots_, the first that is not sent yet
+  bool batch_ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Skips the lines that the output has answers for.
-absl::Status Skip(const PairRunOptions& options, int64_t old_lines, const LineSource& lines) {
-  for (int64_t i = 0; i < old_lines; ++i) {
-    if (lines().has_value()) continue;
-    return absl::FailedPreconditionError(absl::StrCat(options.output, " has ", old_lines,
-                                                      " answers, but there are only ", i,
-                                                      " lines: another input's output?"));
+// Runs on its own thread: a sync stream may be read and written by two threads at once, and only so
+// can a server that stops reading (flow control) go on giving results. Write returns false once the
+// stream has ended, however long flow control held it back.
+void WriteAll(const PairRunOptions& options, Window& window, Stream& stream) {
+  v1::ScoreMinimalPairsRequest message;
+  // Only the first message carries the options.
+  message.set_model(options.model);
+  message.set_convention(options.convention);
+  message.set_special_tokens(options.special_tokens);
+  while (true) {
+    const std::vector<v1::MinimalPair> pairs = window.Take(options.pairs_per_message);
+    if (pairs.empty()) break;
+    message.mutable_pairs()->Assign(pairs.begin(), pairs.end());
+    if (!stream.Write(message)) return;
+    message.Clear();
   }
-  return absl::OkStatus();
+  stream.WritesDone();
+}
+
+// One stream from opening to status; adds to `result`.
+absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& options,
+                       Window& window, PairRunResult& result) {
+  grpc::ClientContext context;
+  const auto stream = stub.ScoreMinimalPairs(&context);
+  window.BeginStream();
+  std::thread writer([&] { WriteAll(options, window, *stream); });
+  absl::Status fault;
+  v1::ScoreMinimalPairsResponse message;
+  while (stream->Read(&message)) {
+    if (!message.model().empty()) {
+      result.convention = message.convention();
+      result.model = message.model();
+      result.model_digest = message.model_digest();
+    }
+    for (const v1::PairScore& score : message.results()) {
+      if (window.Answer(score)) {
+        ++result.scored;
+      } else {
+        fault = absl::InternalError(
+            absl::StrCat("the server answered a pair that was not sent: index ", score.index()));
+        context.TryCancel();
+      }
+    }
+  }
+  window.EndStream();
+  writer.join();
+  fault.Update(ToStatus(stream->Finish()));
+  return fault;
+}
+
+// Streams on one connection, one after the other, until every pair that they took has its result.
+absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
+                           const PairRunOptions& options, Batch& batch, PairRunResult& result) {
+  const auto stub = v1::ScoringService::NewStub(channel);
+  Window window(batch, options.window);
+  int reopenings = 0;
+  absl::Duration backoff = options.first_backoff;
+  while (true) {
+    const int64_t scored_before = result.scored;
+    const absl::Status status = RunStream(*stub, options, window, result);
+    // Whatever the status: a server may go away right behind its last result.
+    if (window.Done()) return absl::OkStatus();
+    if (status.ok()) {
+      return absl::InternalError("the server ended the stream with pairs unanswered");
+    }
+    if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
+    // Only a run of failures without any result ends the whole: a long benchmark may well see a
+    // server restart more often than max_reopenings.
+    if (result.scored > scored_before) {
+      reopenings = 0;
+      backoff = options.first_backoff;
+    }
+    if (++reopenings > options.max_reopenings) return status;
+    absl::SleepFor(backoff);
+    backoff *= 3;
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
-                                       const LineSource& lines, const AnswerSink& on_answer) {
-  int64_t old_number = 0;
-  ASSIGN_OR_RETURN(const auto output,
-                   OrderedOutput::Open(options.output, console.out, [&](absl::string_view line) {
-                     on_answer(old_number++, *ParseLine(line));  // Open has parsed it already
-                   }));
-  RETURN_IF_ERROR(Skip(options, output->old_lines(), lines));
-  PairRunResult result;
-  result.batch.skipped = output->old_lines();
-  Progress progress(
-      console.err, console.err_screen,
-      {.unit = "pairs", .skipped = output->old_lines(), .total = options.total, .elapsed = {}});
-  Run run(lines, on_answer, *output, progress);
+                                       LineInput lines, const AnswerSink& on_answer) {
+  ASSIGN_OR_RETURN(
+      const auto batch,
+      Batch::Open(std::move(lines),
+                  {.output = options.output, .unit = "pairs", .on_answer = on_answer}, console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
-  for (int i = 0; i < options.streams; ++i) {
+  for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
+  std::vector<PairRunResult> parts(channels.size());
   std::vector<std::thread> threads;
-  for (const auto& channel : channels) {
-    threads.emplace_back([&run, &options, &channel] {
-      run.EndStream(ScorePairs(
-          channel, options.stream, [&run] { return run.Next(); },
-          [&run](const v1::PairScore& score) { run.Answer(score); }));
-    });
+  for (size_t i = 0; i < channels.size(); ++i) {
+    threads.emplace_back(
+        [&, i] { batch->Fail(RunConnection(channels[i], options, *batch, parts[i])); });
   }
   for (std::thread& thread : threads) thread.join();
-  const ProgressState end = progress.State();
-  result.batch.lines = end.done;
-  result.batch.failed = output->failed();
-  result.info = run.info();
-  result.scored = run.scored();
-  result.elapsed = end.elapsed;
-  RETURN_IF_ERROR(output->Finish());
-  if (absl::Status failure = run.failure(); !failure.ok()) {
-    return absl::Status(failure.code(), absl::StrCat(failure.message(), " (after ", end.done,
-                                                     " pairs; with an --output file, the same "
-                                                     "command goes on where this one ended)"));
+  PairRunResult result;
+  for (PairRunResult& part : parts) {
+    const int64_t scored = result.scored + part.scored;
+    if (result.model.empty()) result = std::move(part);
+    result.scored = scored;
   }
+  ASSIGN_OR_RETURN(result.batch, batch->Finish());
   return result;
 }
 

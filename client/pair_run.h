@@ -1,9 +1,8 @@
-// A file of minimal pairs through one stream or several, into ordered JSON lines.
+// Lines of minimal pairs over ScoreMinimalPairs, through one stream or several of any length, into
+// ordered JSON lines.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,37 +10,45 @@
 #include "client/batch.h"
 #include "client/connection.h"
 #include "client/console.h"
-#include "client/json_line.h"
-#include "client/pair_stream.h"
+#include "client/line_input.h"
+#include "dyad/v1/scoring.pb.h"
 
 namespace dyad::client {
 
 struct PairRunOptions {
   ConnectionOptions connection = {};
-  PairStreamOptions stream = {};
-  int streams = 1;                    // each with a connection of its own; they share the pairs
-  std::string output = "-";           // as BatchOptions; /dev/null for none
-  std::optional<int64_t> total = {};  // lines, if known
+  int64_t streams = 1;       // each with a connection of its own; they share the pairs
+  std::string output = "-";  // as BatchOptions; /dev/null for none
+
+  std::string model = {};  // empty: the server's only one
+  v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
+  v1::SpecialTokens special_tokens = v1::SPECIAL_TOKENS_UNSPECIFIED;
+
+  // How far a stream's newest pair may be ahead of its oldest without a result, in pairs; >= 1.
+  // Bounds what waits here.
+  int64_t window = 512;
+  int64_t pairs_per_message = 16;  // 1 ... 1024
+  // A broken stream (UNAVAILABLE, RESOURCE_EXHAUSTED) is opened again and the pairs without a
+  // result are sent again, up to this many times without one new result.
+  int max_reopenings = 4;
+  absl::Duration first_backoff = absl::Milliseconds(100);  // grows threefold each time
 };
 
-inline constexpr int kMaxStreams = 64;
+inline constexpr int64_t kMaxStreams = 64;
 
 struct PairRunResult {
-  BatchResult batch;
-  PairStreamInfo info;     // of the first stream that said; empty if no pair had to be sent
-  int64_t scored = 0;      // in this run
-  absl::Duration elapsed;  // of this run
+  BatchResult batch = {};
+  int64_t scored = 0;  // in this run, errors included
+  // What the server said about the stream; empty if no pair had to be sent.
+  v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
+  std::string model = {};
+  std::string model_digest = {};
 };
 
-// The next line, or nothing at the end. Never called by two threads at once.
-using LineSource = std::function<std::optional<std::string>()>;
-// Answer of line `number`, those of an output that is gone on with included; in any order, never by
-// two threads at once.
-using AnswerSink = std::function<void(int64_t number, const Json& answer)>;
-
-// Errors: as RunBatch; and what a stream ended with, after its own retries: then the output holds
-// the answers so far, and the same run goes on from there.
+// A stream has two threads: one writes, one reads.
+// Errors: of Batch::Open and Batch::Finish; what a stream ended with, after the reopenings: then
+// the output holds the answers so far, and the same run goes on from there.
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
-                                       const LineSource& lines, const AnswerSink& on_answer);
+                                       LineInput lines, const AnswerSink& on_answer);
 
 }  // namespace dyad::client

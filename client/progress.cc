@@ -57,19 +57,19 @@ Progress::Progress(std::ostream& out, Screen screen, ProgressState start)
 
 Progress::~Progress() {
   if (screen_ != Screen::kTerminal) return;
-  MutexLock lock(&mu_);
+  MutexLock lock(&mutex_);
   Draw();
   out_ << '\n' << std::flush;
 }
 
 void Progress::Add(int64_t count) {
-  MutexLock lock(&mu_);
+  MutexLock lock(&mutex_);
   state_.done += count;
   if (screen_ == Screen::kTerminal && absl::Now() - drawn_ >= kDrawEvery) Draw();
 }
 
 ProgressState Progress::State() const {
-  MutexLock lock(&mu_);
+  MutexLock lock(&mutex_);
   return Now();
 }
 

@@ -43,16 +43,17 @@ class Progress {
   ProgressState State() const;
 
  private:
-  void Draw() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  ProgressState Now() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Draw() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ProgressState Now() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::ostream& out_;
   const Screen screen_;
   const absl::Time start_;
-  mutable Mutex mu_;
-  ProgressState state_ ABSL_GUARDED_BY(mu_);
-  absl::Time drawn_ ABSL_GUARDED_BY(mu_);
-  size_t width_ ABSL_GUARDED_BY(mu_) = 0;  // of what was drawn last: a shorter line must cover it
+  mutable Mutex mutex_;
+  ProgressState state_ ABSL_GUARDED_BY(mutex_);
+  absl::Time drawn_ ABSL_GUARDED_BY(mutex_);
+  size_t width_ ABSL_GUARDED_BY(mutex_) =
+      0;  // of what was drawn last: a shorter line must cover it
 };
 
 }  // namespace dyad::client

@@ -1,10 +1,12 @@
 // dyadctl score: log-probabilities of texts, for people or as a batch.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/answer_json.h"
+#include "client/command.h"
 #include "client/commands.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
@@ -12,45 +14,12 @@
 namespace dyad::client {
 namespace {
 
+using enum FieldKind;
+
 struct Scored {
   v1::TextScore score;
   v1::Convention convention;
 };
-
-absl::StatusOr<Scored> ScoreLine(const Client& client, const Json& line) {
-  ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
-  ASSIGN_OR_RETURN(v1::ScoreResponse response, client.Score(request));
-  return Scored{std::move(*response.mutable_scores(0)), response.convention()};
-}
-
-Json FieldDefaults(const Arguments& arguments) {
-  Json fields = FieldsFrom(arguments, {"convention", "special_tokens", "top_n"});
-  if (arguments.Has("model")) fields["model"] = arguments.Text("model", "");
-  return fields;
-}
-
-// The texts of the command line as lines of a batch.
-absl::StatusOr<std::vector<Json>> LinesFrom(const Arguments& arguments) {
-  Json common = FieldDefaults(arguments);
-  if (arguments.Has("context")) common["context"] = arguments.Text("context", "");
-  if (arguments.Has("context_ids")) {
-    ASSIGN_OR_RETURN(common["context_ids"],
-                     IdList("--context_ids", arguments.Text("context_ids", "")));
-  }
-  std::vector<Json> lines;
-  for (const std::string& text : Texts(arguments)) {
-    lines.push_back(common);
-    lines.back()["text"] = text;
-  }
-  if (arguments.Has("ids")) {
-    lines.push_back(common);
-    ASSIGN_OR_RETURN(lines.back()["ids"], IdList("--ids", arguments.Text("ids", "")));
-  }
-  if (lines.empty()) {
-    return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
-  }
-  return lines;
-}
 
 // One row per token fed.
 void PrintTable(const Scored& scored, const Console& console) {
@@ -69,59 +38,82 @@ void PrintTable(const Scored& scored, const Console& console) {
                                  v1::Convention_Name(scored.convention));
 }
 
-absl::StatusOr<int> RunScore(const Arguments& arguments, const Console& console) {
-  ASSIGN_OR_RETURN(const Client client, ClientFrom(arguments));
-  RETURN_IF_ERROR(ConventionFromName(arguments.Text("convention", "")).status());
-  const Details details = arguments.On("details") ? Details::kYes : Details::kNo;
-  if (IsBatch(arguments)) {
-    ASSIGN_OR_RETURN(const BatchOptions options, BatchFrom(arguments));
-    const Json defaults = FieldDefaults(arguments);
-    ASSIGN_OR_RETURN(const BatchResult result,
-                     RunBatch(options, console, [&](const Json& line) -> absl::StatusOr<Json> {
-                       ASSIGN_OR_RETURN(const Scored scored,
-                                        ScoreLine(client, WithDefaults(defaults, line)));
-                       return ScoreAnswer(scored.score, scored.convention, details);
-                     }));
-    return ReportBatch(result, console);
+class Score final : public BatchCommand {
+ public:
+  using BatchCommand::BatchCommand;
+
+  void AddFlags(CLI::App& app) override {
+    AddFields(
+        app, fields_,
+        {{"convention", kText, "NAME",
+          "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
+         {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
+         {"top_n", kJson, "N", "Best tokens at each position, 0 (default) to 20"}});
+    AddFields(app, ids_, {{"ids", kIds, "IDS", "Token ids to score as they are: 2,50,713"}});
+    AddFields(app, context_,
+              {{"context", kText, "TEXT", "Score the text as what follows this"},
+               {"context_ids", kIds, "IDS", "The same for ids"}});
+    AddTextFlag(app);
+    app.add_flag("--details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
+    BatchCommand::AddFlags(app);
   }
-  ASSIGN_OR_RETURN(const std::vector<Json> lines, LinesFrom(arguments));
-  for (const Json& line : lines) {
-    ASSIGN_OR_RETURN(const Scored scored, ScoreLine(client, line));
-    if (arguments.On("json")) {
-      console.out << FormatLine(ScoreAnswer(scored.score, scored.convention, details)) << '\n';
-    } else {
-      PrintTable(scored, console);
+
+ protected:
+  absl::Status Start() override {
+    if (fields_.contains("convention")) {
+      RETURN_IF_ERROR(ConventionFromName(fields_["convention"].get<std::string>()).status());
     }
+    ASSIGN_OR_RETURN(client_, MakeClient());
+    return absl::OkStatus();
   }
-  return 0;
-}
+
+  absl::StatusOr<Json> Answer(const Json& line) const override {
+    ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
+    return ScoreAnswer(scored.score, scored.convention, details_ ? Details::kYes : Details::kNo);
+  }
+
+  absl::StatusOr<int> RunWords(const Console& console) override {
+    const Json common = WithDefaults(fields_, context_);
+    std::vector<Json> lines;
+    for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
+    if (!ids_.empty()) lines.push_back(WithDefaults(common, ids_));
+    if (lines.empty()) {
+      return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
+    }
+    for (const Json& line : lines) {
+      if (json_) {
+        ASSIGN_OR_RETURN(const Json answer, Answer(line));
+        console.out << FormatLine(answer) << '\n';
+      } else {
+        ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
+        PrintTable(scored, console);
+      }
+    }
+    return 0;
+  }
+
+ private:
+  absl::StatusOr<Scored> ScoreLine(const Json& line) const {
+    ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
+    ASSIGN_OR_RETURN(v1::ScoreResponse response, client_->Score(request));
+    return Scored{std::move(*response.mutable_scores(0)), response.convention()};
+  }
+
+  std::optional<Client> client_;
+  Json ids_ = Json::object(), context_ = Json::object();  // of the command line
+  bool details_ = false;
+};
 
 }  // namespace
 
-Command ScoreCommand() {
-  return {
-      .name = "score",
-      .usage = "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
-      .summary = "Log-probabilities of texts, token by token",
-      .text =
-          "A line of --input has \"text\" or \"ids\", optionally \"context\" or \"context_ids\"; "
-          "its\n"
-          "answer has \"ids\" (every token fed), of that length \"logprobs\" and \"greedy\" (null "
-          "where\n"
-          "not scored), \"sum\", \"mean\" and \"convention\".\n",
-      .flags = {{"convention", FlagKind::kValue, "NAME",
-                 "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
-                {"text", FlagKind::kRepeated, "TEXT", "As TEXT, for one that begins with --"},
-                {"ids", FlagKind::kValue, "IDS", "Token ids to score as they are: 2,50,713"},
-                {"context", FlagKind::kValue, "TEXT", "Score the text as what follows this"},
-                {"context_ids", FlagKind::kValue, "IDS", "The same for ids"},
-                {"top_n", FlagKind::kValue, "N", "Best tokens at each position, 0 (default) to 20"},
-                {"special_tokens", FlagKind::kValue, "MODE",
-                 "PARSE (default) or LITERAL: \"</s>\" in the text"},
-                {"details", FlagKind::kSwitch, "",
-                 "Add \"ranks\", \"texts\" and \"byte_offsets\""}},
-      .takes_batches = true,
-      .run = &RunScore};
+std::unique_ptr<Command> ScoreCommand() {
+  return std::make_unique<Score>(CommandHelp{
+      "score", "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
+      "Log-probabilities of texts, token by token",
+      R"(A line of --input has "text" or "ids", optionally "context" or "context_ids"; its answer has
+"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum",
+"mean" and "convention".
+)"});
 }
 
 }  // namespace dyad::client

@@ -1,7 +1,7 @@
 // Text to ids and back, wherever the tokenizer is.
 #pragma once
 
-#include <memory>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,20 +11,16 @@
 namespace dyad::client {
 
 // Any number of threads.
-class TextCodec {
- public:
-  virtual ~TextCodec() = default;
-  virtual absl::StatusOr<v1::TokenizeResponse> Tokenize(
-      const v1::TokenizeRequest& request) const = 0;
-  virtual absl::StatusOr<v1::DetokenizeResponse> Detokenize(
-      const v1::DetokenizeRequest& request) const = 0;
+struct TextCodec {
+  std::function<absl::StatusOr<v1::TokenizeResponse>(const v1::TokenizeRequest&)> tokenize;
+  std::function<absl::StatusOr<v1::DetokenizeResponse>(const v1::DetokenizeRequest&)> detokenize;
 };
 
 // Asks the server.
-std::unique_ptr<TextCodec> ServerCodec(Client client);
+TextCodec ServerCodec(Client client);
 
 // Reads the tokenizer files of `folder`; answers as a server of that folder would, whatever `model`
 // says. Errors: NotFound if the folder has no tokenizer; else what LoadTokenizer reports.
-absl::StatusOr<std::unique_ptr<TextCodec>> OfflineCodec(const std::string& folder);
+absl::StatusOr<TextCodec> OfflineCodec(const std::string& folder);
 
 }  // namespace dyad::client

@@ -47,7 +47,7 @@ TEST(BatchTest, KeepsTheOrderUnderRandomDelays) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
     return Json{{"n", line["n"]}};
   };
-  const auto result = RunBatch({.concurrency = 16, .unit = "lines"}, streams.console(), slow);
+  const auto result = RunBatch({.concurrency = 16}, streams.console(), slow);
   ASSERT_OK(result);
   EXPECT_EQ(streams.out.str(), Numbers(0, 200, "n"));
   EXPECT_EQ(result->lines, 200);

@@ -5,65 +5,112 @@
 
 #include "client/commands.h"
 #include "gtest/gtest.h"
+#include "tests/support/dyadctl_run.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::client {
 namespace {
 
 using ::testing::HasSubstr;
+using testing::RunDyadctl;
 using testing::StatusIs;
 
-Arguments Parse(const std::vector<std::string>& words) {
-  return *Arguments::Parse(words, AllFlags(ScoreCommand()));
+// What dyadctl says on `err` to a command line that it refuses with status 1.
+std::string Refusal(const std::vector<std::string>& words) {
+  const auto run = RunDyadctl(words);
+  EXPECT_EQ(run.status, 1);
+  return run.err;
 }
 
-TEST(CommandTest, NoCommandHasAFlagTwice) {
-  for (const Command& command :
-       {GenerateCommand(), ScoreCommand(), PairsCommand(), BlimpCommand(), TokenizeCommand(),
-        DetokenizeCommand(), ModelsCommand(), HealthCommand()}) {
-    std::vector<std::string> names;
-    for (const Flag& flag : AllFlags(command)) names.emplace_back(flag.name);
-    std::sort(names.begin(), names.end());
-    EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end()) << command.name;
-    for (const std::string& name : names) EXPECT_EQ(name.find('-'), std::string::npos) << name;
+// A command that shows what its flags were read as.
+class Shown final : public BatchCommand {
+ public:
+  Shown() : BatchCommand({.name = "shown", .usage = "", .summary = "", .text = ""}) {}
+  void AddFlags(CLI::App& app) override {
+    AddFields(app, fields_,
+              {{"top_n", FieldKind::kJson, "N", ""},
+               {"convention", FieldKind::kJson, "NAME", ""},
+               {"context", FieldKind::kText, "TEXT", ""},
+               {"ids", FieldKind::kIds, "IDS", ""},
+               {"echo", FieldKind::kSwitch, "", ""},
+               {"ignore_eos", FieldKind::kSwitch, "", ""}});
+    BatchCommand::AddFlags(app);
+  }
+
+  void Parse(std::vector<std::string> words) {
+    CLI::App app;
+    AddFlags(app);
+    std::reverse(words.begin(), words.end());
+    app.parse(words);
+  }
+
+  const ConnectionOptions& connection() const { return connection_; }
+  const Json& fields() const { return fields_; }
+
+ protected:
+  absl::Status Start() override { return absl::OkStatus(); }
+  absl::StatusOr<Json> Answer(const Json& line) const override { return line; }
+  absl::StatusOr<int> RunWords(const Console&) override { return 7; }
+};
+
+TEST(CommandTest, NoFlagHasADash) {
+  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
+                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+    CLI::App app;
+    make()->AddFlags(app);  // CLI11 throws at a flag that is there already
+    for (const CLI::Option* flag : app.get_options()) {
+      EXPECT_EQ(flag->get_name().find('-', 2), std::string::npos) << flag->get_name();
+    }
   }
 }
 
 TEST(CommandTest, ConnectionsComeFromFlags) {
-  const ConnectionOptions options =
-      ConnectionFrom(Parse({"--server=h:1", "--tls_ca=a", "--tls_cert=b", "--tls_key=c"}));
-  EXPECT_EQ(options.server, "h:1");
-  EXPECT_EQ(options.tls_ca, "a");
-  EXPECT_EQ(options.tls_cert, "b");
-  EXPECT_EQ(options.tls_key, "c");
-  EXPECT_EQ(ConnectionFrom(Parse({})).server, "127.0.0.1:50051");
+  Shown command;
+  command.Parse({"--server=h:1", "--tls_ca=a", "--tls_cert=b", "--tls_key=c"});
+  EXPECT_EQ(command.connection().server, "h:1");
+  EXPECT_EQ(command.connection().tls_ca, "a");
+  EXPECT_EQ(command.connection().tls_cert, "b");
+  EXPECT_EQ(command.connection().tls_key, "c");
+  EXPECT_EQ(Shown().connection().server, "127.0.0.1:50051");
 }
 
 TEST(CommandTest, TimeoutsAreSecondsAboveZero) {
-  EXPECT_OK(ClientFrom(Parse({"--timeout=0.5"})));
-  for (const char* wrong : {"--timeout=0", "--timeout=-1", "--timeout=x", "--timeout=nan"}) {
-    EXPECT_THAT(ClientFrom(Parse({wrong})),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--timeout is")))
-        << wrong;
+  EXPECT_NO_THROW(Shown().Parse({"--timeout=0.5"}));
+  for (const char* wrong : {"--timeout=0", "--timeout=-1", "--timeout=nan"}) {
+    EXPECT_THAT(Refusal({"score", "a", wrong}), HasSubstr("INVALID_ARGUMENT: --timeout is"));
   }
+  EXPECT_THAT(Refusal({"score", "a", "--timeout=x"}),
+              HasSubstr("INVALID_ARGUMENT: Could not convert: --timeout = x"));
 }
 
 TEST(CommandTest, BatchesComeFromFlags) {
-  const auto options = BatchFrom(Parse({"--input=i", "--output=o", "--concurrency=256"}));
-  ASSERT_OK(options);
-  EXPECT_EQ(options->input, "i");
-  EXPECT_EQ(options->output, "o");
-  EXPECT_EQ(options->concurrency, 256);
-  EXPECT_EQ(BatchFrom(Parse({"--input=i"}))->concurrency, 16);
-  EXPECT_FALSE(BatchFrom(Parse({"--input=i", "--concurrency=257"})).ok());
-  EXPECT_THAT(BatchFrom(Parse({"--input=i", "text"})),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"text\"")));
+  EXPECT_NO_THROW(Shown().Parse({"--input=i", "--output=o", "--concurrency=256"}));
+  for (const char* wrong : {"257", "0", "-1", "x", "1.5"}) {
+    EXPECT_EQ(Refusal({"score", "--input=i", "--concurrency", wrong}),
+              absl::StrCat("dyadctl score: INVALID_ARGUMENT: --concurrency: Value ", wrong,
+                           " not in range 1 to 256\n"));
+  }
+  EXPECT_THAT(Refusal({"score", "--input=i", "text"}), HasSubstr("\"text\""));
+}
+
+TEST(CommandTest, ABatchAnswersLinesAndWordsAreForTheRest) {
+  std::istringstream in("{\"a\":1}\n");
+  std::ostringstream out;
+  Shown batch;
+  batch.Parse({"--input=-", "--model=m", "--top_n=3"});
+  EXPECT_EQ(*batch.Run({.in = in, .out = out, .err = out}), 0);
+  EXPECT_EQ(out.str(), "{\"top_n\":3,\"model\":\"m\",\"a\":1}\n");
+  EXPECT_EQ(*Shown().Run({.in = in, .out = out, .err = out}), 7);
 }
 
 TEST(CommandTest, FieldsAreNumbersWhereTheyReadAsNumbers) {
-  const Json fields =
-      FieldsFrom(Parse({"--top_n=3", "--convention=BABYLM"}), {"top_n", "convention", "context"});
-  EXPECT_EQ(FormatLine(fields), R"({"top_n":3,"convention":"BABYLM"})");
+  Shown command;
+  command.Parse({"--top_n=3", "--convention=BABYLM", "--context=7", "--ids=[1, 2]", "--echo",
+                 "--ignore_eos=false"});
+  EXPECT_EQ(FormatLine(command.fields()),
+            R"({"top_n":3,"convention":"BABYLM","context":"7","ids":[1,2],)"
+            R"("echo":true,"ignore_eos":false})");
+  EXPECT_EQ(FormatLine(Shown().fields()), "{}");
 }
 
 TEST(CommandTest, ALineWinsOverDefaults) {
@@ -73,12 +120,13 @@ TEST(CommandTest, ALineWinsOverDefaults) {
 
 TEST(CommandTest, IdsComeInSeveralSpellings) {
   for (const char* text : {"1,2,3", "[1, 2, 3]", "1 2 3", " 1, 2,3 "}) {
-    EXPECT_EQ(FormatLine(*IdList("--ids", text)), "[1,2,3]") << text;
+    EXPECT_EQ(FormatLine(*IdList(text)), "[1,2,3]") << text;
   }
-  EXPECT_EQ(FormatLine(*IdList("--ids", "")), "[]");
-  EXPECT_THAT(IdList("--ids", "1,x"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--ids: \"x\"")));
-  EXPECT_FALSE(IdList("--ids", "4294967296").ok());
+  EXPECT_EQ(FormatLine(*IdList("")), "[]");
+  EXPECT_THAT(IdList("1,x"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\"x\"")));
+  EXPECT_THAT(Refusal({"score", "--ids=1,x"}),
+              HasSubstr("INVALID_ARGUMENT: --ids: \"x\" is no token id"));
+  EXPECT_FALSE(IdList("4294967296").ok());
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ TEST(ConnectionTest, UnavailableAndExhaustedAreTriedAgain) {
   }
 }
 
-// pair_stream.h opens the stream again itself; both together would multiply the attempts.
+// pair_run.h opens the stream again itself; both together would multiply the attempts.
 TEST(ConnectionTest, ThePairStreamIsNotTriedAgainByGrpc) {
   FakeServer server;
   server.traffic.SetFaults({.fail_first = 1});

@@ -1,5 +1,5 @@
 // dyadctl generate, whole.
-#include "client/commands.h"
+#include "client/dyadctl.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/fake_service.h"

@@ -1,7 +1,7 @@
 // dyadctl health: the exit status, and that it comes in time.
 #include <chrono>
 
-#include "client/commands.h"
+#include "client/dyadctl.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"

@@ -18,28 +18,38 @@ TEST(LineInputTest, EmptyLinesAndALastLineWithoutLineFeedCount) {
   std::istringstream unused;
   auto input = LineInput::Open(folder.Write("in", "a\n\nb"), unused);
   ASSERT_OK(input);
-  EXPECT_EQ(input->total(), 3);
-  EXPECT_EQ(input->Next(), "a");
-  EXPECT_EQ(input->Next(), "");
-  EXPECT_EQ(input->Next(), "b");
-  EXPECT_EQ(input->Next(), std::nullopt);
+  EXPECT_EQ(input->total, 3);
+  EXPECT_EQ(input->next(), "a");
+  EXPECT_EQ(input->next(), "");
+  EXPECT_EQ(input->next(), "b");
+  EXPECT_EQ(input->next(), std::nullopt);
 }
 
 TEST(LineInputTest, AnEmptyFileHasNoLines) {
   const testing::TemporaryFolder folder;
   std::istringstream unused;
   auto input = LineInput::Open(folder.Write("in", ""), unused);
-  EXPECT_EQ(input->total(), 0);
-  EXPECT_EQ(input->Next(), std::nullopt);
+  EXPECT_EQ(input->total, 0);
+  EXPECT_EQ(input->next(), std::nullopt);
 }
 
 TEST(LineInputTest, StandardInputHasNoTotal) {
   std::istringstream standard_input("x\ny\n");
   auto input = LineInput::Open("-", standard_input);
-  EXPECT_EQ(input->total(), std::nullopt);
-  EXPECT_EQ(input->Next(), "x");
-  EXPECT_EQ(input->Next(), "y");
-  EXPECT_EQ(input->Next(), std::nullopt);
+  EXPECT_EQ(input->total, std::nullopt);
+  EXPECT_EQ(input->next(), "x");
+  EXPECT_EQ(input->next(), "y");
+  EXPECT_EQ(input->next(), std::nullopt);
+}
+
+TEST(LineInputTest, LinesMayComeFromMemory) {
+  LineInput input = LineInput::Of({"x", "", "y"});
+  EXPECT_EQ(input.total, 3);
+  EXPECT_EQ(input.next(), "x");
+  EXPECT_EQ(input.next(), "");
+  EXPECT_EQ(input.next(), "y");
+  EXPECT_EQ(input.next(), std::nullopt);
+  EXPECT_EQ(input.next(), std::nullopt);
 }
 
 TEST(LineInputTest, NamesAFileThatIsNotThereOrIsAFolder) {

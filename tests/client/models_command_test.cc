@@ -1,5 +1,5 @@
 // dyadctl models, whole.
-#include "client/commands.h"
+#include "client/dyadctl.h"
 #include "client/json_line.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"

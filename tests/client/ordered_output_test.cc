@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "client/json_line.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/status_matchers.h"
@@ -20,7 +19,7 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-constexpr auto kIgnore = [](absl::string_view) {};
+constexpr auto kIgnore = [](const Json&) {};
 
 TEST(OrderedOutputTest, WritesInOrderWhateverTheOrderOfPut) {
   std::ostringstream out;
@@ -40,8 +39,8 @@ TEST(OrderedOutputTest, GoesOnBehindWholeLinesAndCutsATornEnd) {
   std::ostringstream unused;
   std::vector<std::string> old;
   {
-    const auto output =
-        OrderedOutput::Open(path, unused, [&](absl::string_view line) { old.emplace_back(line); });
+    const auto output = OrderedOutput::Open(
+        path, unused, [&](const Json& answer) { old.push_back(FormatLine(answer)); });
     ASSERT_OK(output);
     EXPECT_EQ((*output)->old_lines(), 2);
     (*output)->Put(2, "{\"a\":3}");

@@ -1,82 +1,83 @@
 // Options and summary that `pairs` and `blimp` share.
 #include "client/pair_command.h"
 
-#include <sstream>
+#include <algorithm>
 
 #include "gtest/gtest.h"
+#include "tests/support/dyadctl_run.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::client {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::StatusIs;
+using testing::RunDyadctl;
 
-std::vector<Flag> Flags() {
-  std::vector<Flag> flags = PairFlags();
-  flags.push_back({"server", FlagKind::kValue, "", ""});
-  flags.push_back({"model", FlagKind::kValue, "", ""});
-  flags.push_back({"json", FlagKind::kSwitch, "", ""});
-  return flags;
+absl::StatusOr<PairRunOptions> OptionsOf(std::vector<std::string> words) {
+  PairCommand command(CommandHelp(), PairSource::kLines);
+  CLI::App app;
+  command.AddFlags(app);
+  std::reverse(words.begin(), words.end());
+  app.parse(words);
+  return command.Options();
 }
 
-Arguments Parse(const std::vector<std::string>& words) { return *Arguments::Parse(words, Flags()); }
-
 TEST(PairCommandTest, OptionsComeFromFlags) {
-  const auto options =
-      PairRunFrom(Parse({"--server=h:1", "--model=m", "--convention=BABYLM", "--streams=8",
-                         "--concurrency=9", "--special_tokens=LITERAL", "--output=o"}));
+  const auto options = OptionsOf({"--server=h:1", "--model=m", "--convention=BABYLM", "--streams=8",
+                                  "--concurrency=9", "--special_tokens=LITERAL", "--output=o"});
   ASSERT_OK(options);
   EXPECT_EQ(options->connection.server, "h:1");
-  EXPECT_EQ(options->stream.model, "m");
-  EXPECT_EQ(options->stream.convention, v1::BABYLM);
-  EXPECT_EQ(options->stream.special_tokens, v1::LITERAL);
-  EXPECT_EQ(options->stream.window, 9);
+  EXPECT_EQ(options->model, "m");
+  EXPECT_EQ(options->convention, v1::BABYLM);
+  EXPECT_EQ(options->special_tokens, v1::LITERAL);
+  EXPECT_EQ(options->window, 9);
   EXPECT_EQ(options->streams, 8);
   EXPECT_EQ(options->output, "o");
 }
 
 TEST(PairCommandTest, WithoutAFileAnswersGoNowhere) {
-  EXPECT_EQ(PairRunFrom(Parse({}))->output, "/dev/null");
-  EXPECT_EQ(PairRunFrom(Parse({}))->streams, 1);
+  EXPECT_EQ(OptionsOf({})->output, "/dev/null");
+  EXPECT_EQ(OptionsOf({})->streams, 1);
 }
 
 TEST(PairCommandTest, RefusesWhatIsOutOfRange) {
-  EXPECT_THAT(PairRunFrom(Parse({"--streams=65"})),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--streams is 65")));
-  EXPECT_FALSE(PairRunFrom(Parse({"--concurrency=0"})).ok());
-  EXPECT_FALSE(PairRunFrom(Parse({"--convention=X"})).ok());
+  const auto refused = RunDyadctl({"pairs", "a", "b", "--streams=65"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("INVALID_ARGUMENT: --streams: Value 65 not in range 1 to 64"));
+  EXPECT_THAT(RunDyadctl({"pairs", "a", "b", "--concurrency=0"}).err,
+              HasSubstr("--concurrency: Value 0"));
+  EXPECT_FALSE(OptionsOf({"--convention=X"}).ok());
+  EXPECT_FALSE(OptionsOf({"--special_tokens=X"}).ok());
 }
 
 PairRunResult SomeResult() {
   PairRunResult result;
-  result.info = {v1::LM_EVAL, "m", "d1"};
+  result.convention = v1::LM_EVAL;
+  result.model = "m";
+  result.model_digest = "d1";
   result.scored = 30;
-  result.elapsed = absl::Seconds(2);
+  result.batch.elapsed = absl::Seconds(2);
   return result;
 }
 
-std::string Summary(const std::vector<std::string>& words) {
+Accuracy OnePair() {
   Accuracy accuracy;
   accuracy.Add({{"phenomenon", "p"}, {"tie", false}, {"correct", true}});
-  std::istringstream in;
-  std::ostringstream out;
-  PrintSummary(accuracy, SomeResult(), Parse(words), {.in = in, .out = out, .err = out});
-  return out.str();
+  return accuracy;
 }
 
 TEST(PairCommandTest, TheSummaryEndsWithTheSpeed) {
-  EXPECT_THAT(Summary({}), HasSubstr("overall"));
-  EXPECT_THAT(Summary({}), HasSubstr("m, LM_EVAL: 30 pairs in 0:02, 15.0 pairs/s\n"));
+  const std::string text = SummaryText(OnePair(), SomeResult());
+  EXPECT_THAT(text, HasSubstr("overall"));
+  EXPECT_THAT(text, HasSubstr("m, LM_EVAL: 30 pairs in 0:02, 15.0 pairs/s\n"));
 }
 
 TEST(PairCommandTest, TheJsonSummaryIsOneObject) {
-  const auto json = ParseLine(Summary({"--json"}));
-  ASSERT_OK(json);
-  EXPECT_EQ((*json)["model_digest"], "d1");
-  EXPECT_EQ((*json)["pairs_per_second"], 15.0);
-  EXPECT_EQ((*json)["accuracy"], 1.0);
-  EXPECT_EQ((*json)["phenomena"]["p"]["pairs"], 1);
+  const Json json = SummaryJson(OnePair(), SomeResult());
+  EXPECT_EQ(json["model_digest"], "d1");
+  EXPECT_EQ(json["pairs_per_second"], 15.0);
+  EXPECT_EQ(json["accuracy"], 1.0);
+  EXPECT_EQ(json["phenomena"]["p"]["pairs"], 1);
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
-// Runs of pairs into ordered lines: several streams, bad lines, going on, giving up.
+// Runs of pairs into ordered lines: against a server that shuffles, breaks and refuses, with bad
+// lines, going on, and giving up.
 #include "client/pair_run.h"
 
-#include <set>
+#include <algorithm>
+#include <atomic>
+#include <map>
 #include <sstream>
 
 #include "gtest/gtest.h"
@@ -17,65 +20,129 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
+// The good sentence of pair i has i % 7 bytes, the bad one i % 5.
 std::string PairLine(int i) {
   return FormatLine({{"n", i},
                      {"sentence_good", std::string(static_cast<size_t>(i % 7), 'g')},
                      {"sentence_bad", std::string(static_cast<size_t>(i % 5), 'b')}});
 }
 
+LineInput PairLines(int count) {
+  std::vector<std::string> lines;
+  for (int i = 0; i < count; ++i) lines.push_back(PairLine(i));
+  return LineInput::Of(std::move(lines));
+}
+
 class PairRunTest : public ::testing::Test {
  protected:
-  absl::StatusOr<PairRunResult> Run(PairRunOptions options, std::vector<std::string> lines) {
+  absl::StatusOr<PairRunResult> Run(PairRunOptions options, LineInput lines) {
     options.connection.server = server_.address();
-    options.stream.first_backoff = absl::Milliseconds(20);
+    options.first_backoff = absl::Milliseconds(20);
     options.output = folder_.Path("out");
-    size_t next = 0;
     answered_.clear();
-    return RunPairs(
-        options, {.in = in_, .out = out_, .err = out_},
-        [&]() -> std::optional<std::string> {
-          if (next == lines.size()) return std::nullopt;
-          return lines[next++];
-        },
-        [&](int64_t number, const Json&) { EXPECT_TRUE(answered_.insert(number).second); });
+    return RunPairs(options, {.in = in_, .out = out_, .err = out_}, std::move(lines),
+                    [&](int64_t number, const Json& answer) {
+                      EXPECT_TRUE(answered_.emplace(number, answer).second);
+                    });
+  }
+
+  // Scores `count` pairs and checks that each has its own result once.
+  absl::StatusOr<PairRunResult> Score(int count, const PairRunOptions& options) {
+    auto result = Run(options, PairLines(count));
+    if (!result.ok()) return result;
+    EXPECT_EQ(result->scored, count);
+    EXPECT_EQ(answered_.size(), static_cast<size_t>(count));
+    for (const auto& [number, answer] : answered_) {
+      EXPECT_NEAR(answer["margin"].get<double>(),
+                  static_cast<double>(number % 5) - static_cast<double>(number % 7), 1e-9);
+    }
+    return result;
   }
 
   FakeServer server_;
   TemporaryFolder folder_;
   std::istringstream in_;
   std::ostringstream out_;
-  std::set<int64_t> answered_;
+  std::map<int64_t, Json> answered_;
 };
 
-std::vector<std::string> PairLines(int count) {
-  std::vector<std::string> lines;
-  for (int i = 0; i < count; ++i) lines.push_back(PairLine(i));
-  return lines;
+TEST_F(PairRunTest, EveryPairGetsItsResult) {
+  const auto result = Score(1000, {.convention = v1::BABYLM});
+  ASSERT_OK(result);
+  EXPECT_EQ(result->model, "fake");
+  EXPECT_EQ(result->model_digest, "d1");
+  EXPECT_EQ(result->convention, v1::BABYLM);
+}
+
+TEST_F(PairRunTest, ResultsMayComeInAnyOrder) {
+  server_.traffic.SetFaults({.shuffle_results = true});
+  EXPECT_OK(Score(500, {.pairs_per_message = 64}));
+}
+
+TEST_F(PairRunTest, ABrokenStreamIsOpenedAgainWithWhatHadNoResult) {
+  server_.traffic.SetFaults({.break_stream_after = 100, .stream_breaks = 5});
+  EXPECT_OK(Score(2000, {}));
+  EXPECT_GE(server_.traffic.calls(), 6);
 }
 
 TEST_F(PairRunTest, ManyStreamsGiveTheBytesOfOne) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = 700}, PairLines(700)));
+  ASSERT_OK(Run({}, PairLines(700)));
   const std::string one = folder_.Read("out");
   std::filesystem::remove(folder_.Path("out"));
   server_.traffic.SetFaults(
       {.break_stream_after = 40, .stream_breaks = 3, .shuffle_results = true});
-  const auto result =
-      Run({.connection = {}, .stream = {}, .streams = 4, .total = 700}, PairLines(700));
+  const auto result = Run({.streams = 4}, PairLines(700));
   ASSERT_OK(result);
   EXPECT_EQ(folder_.Read("out"), one);
   EXPECT_EQ(result->scored, 700);
-  EXPECT_EQ(result->info.model, "fake");
+  EXPECT_EQ(result->model, "fake");
   EXPECT_EQ(answered_.size(), 700u);
   EXPECT_EQ(std::count(one.begin(), one.end(), '\n'), 700);
 }
 
+// Connecting is tried with the same patience, so the server may see fewer calls than attempts.
+TEST_F(PairRunTest, GivesUpWhenNothingGetsBetter) {
+  server_.traffic.SetFaults({.fail_first = 1000});
+  EXPECT_THAT(Score(10, {.max_reopenings = 1}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("on purpose")));
+  EXPECT_LE(server_.traffic.calls(), 2);
+}
+
+TEST_F(PairRunTest, OtherErrorsAreFinal) {
+  EXPECT_THAT(Score(10, {.model = "other"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("model is other")));
+  EXPECT_EQ(server_.traffic.calls(), 1);
+}
+
+TEST_F(PairRunTest, NoPairsAreDone) { EXPECT_OK(Score(0, {})); }
+
+TEST_F(PairRunTest, TheWindowBoundsHowFarAStreamRunsAhead) {
+  int taken = 0;
+  std::atomic<int> most = 0;
+  const auto answers = [this] {
+    const std::string out = folder_.Read("out");
+    return static_cast<int>(std::count(out.begin(), out.end(), '\n'));
+  };
+  const auto result =
+      Run({.window = 5, .pairs_per_message = 3}, {[&]() -> std::optional<std::string> {
+            if (taken == 300) return std::nullopt;
+            most = std::max(most.load(), taken + 1 - answers());
+            return PairLine(taken++);
+          }});
+  ASSERT_OK(result);
+  EXPECT_EQ(answered_.size(), 300u);
+  EXPECT_GE(most, 3);
+  EXPECT_LE(most, 6);  // the window, and one result on its way from there to here
+}
+
 TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
-  const auto result = Run({.connection = {}, .stream = {}, .total = {}},
-                          {PairLine(1), "broken", R"({"sentence_good":"a"})",
-                           R"({"sentence_good":"refused","sentence_bad":"b"})", PairLine(2)});
+  const auto result =
+      Run({}, LineInput::Of({PairLine(1), "broken", R"({"sentence_good":"a"})",
+                             R"({"sentence_good":"refused","sentence_bad":"b"})", PairLine(2)}));
   ASSERT_OK(result);
   EXPECT_EQ(result->batch.failed, 3);
   EXPECT_EQ(result->batch.lines, 5);
+  EXPECT_EQ(result->scored, 3);
   std::istringstream lines(folder_.Read("out"));
   std::string line;
   std::getline(lines, line);
@@ -91,10 +158,10 @@ TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
 }
 
 TEST_F(PairRunTest, ARerunGoesOnAndStillSeesEveryAnswer) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(50)));
+  ASSERT_OK(Run({}, PairLines(50)));
   const std::string whole = folder_.Read("out");
   folder_.Write("out", whole.substr(0, whole.size() / 2));
-  const auto result = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(50));
+  const auto result = Run({}, PairLines(50));
   ASSERT_OK(result);
   EXPECT_GT(result->batch.skipped, 10);
   EXPECT_EQ(result->scored, 50 - result->batch.skipped);
@@ -105,17 +172,17 @@ TEST_F(PairRunTest, ARerunGoesOnAndStillSeesEveryAnswer) {
 TEST_F(PairRunTest, AStreamThatCannotGoOnLeavesWhatItHas) {
   server_.traffic.SetFaults(
       {.code = grpc::StatusCode::INTERNAL, .break_stream_after = 32, .stream_breaks = 1});
-  const auto failed = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(5000));
+  const auto failed = Run({}, PairLines(5000));
   EXPECT_THAT(failed, StatusIs(absl::StatusCode::kInternal, HasSubstr("goes on where")));
-  const auto again = Run({.connection = {}, .stream = {}, .total = {}}, PairLines(5000));
+  const auto again = Run({}, PairLines(5000));
   ASSERT_OK(again);
   EXPECT_GE(again->batch.skipped, 32);
   EXPECT_EQ(again->batch.lines, 5000);
 }
 
 TEST_F(PairRunTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
-  ASSERT_OK(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(3)));
-  EXPECT_THAT(Run({.connection = {}, .stream = {}, .total = {}}, PairLines(2)),
+  ASSERT_OK(Run({}, PairLines(3)));
+  EXPECT_THAT(Run({}, PairLines(2)),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another input")));
 }
 

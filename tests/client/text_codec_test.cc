@@ -18,10 +18,10 @@ class OfflineCodecTest : public ::testing::Test {
 
   v1::TokenizeResponse Tokenize(const std::string& text) {
     request_.set_text(text);
-    return *codec_->Tokenize(request_);
+    return *codec_.tokenize(request_);
   }
 
-  std::unique_ptr<TextCodec> codec_;
+  TextCodec codec_;
   v1::TokenizeRequest request_;
 };
 
@@ -54,14 +54,14 @@ TEST_F(OfflineCodecTest, LiteralTurnsSpecialTokensIntoText) {
 TEST_F(OfflineCodecTest, DetokenizeKeepsSpecialTokensUnlessToldNotTo) {
   v1::DetokenizeRequest request;
   request.add_ids(2);
-  EXPECT_EQ(codec_->Detokenize(request)->text(), "</s>");
+  EXPECT_EQ(codec_.detokenize(request)->text(), "</s>");
   request.set_skip_special_tokens(true);
-  EXPECT_EQ(codec_->Detokenize(request)->text(), "");
+  EXPECT_EQ(codec_.detokenize(request)->text(), "");
 }
 
 TEST_F(OfflineCodecTest, BadTextIsAnError) {
   request_.set_text("a\xff");
-  EXPECT_EQ(codec_->Tokenize(request_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(codec_.tokenize(request_).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(TextCodecTest, AFolderWithoutTokenizerIsNotFound) {
@@ -71,10 +71,10 @@ TEST(TextCodecTest, AFolderWithoutTokenizerIsNotFound) {
 
 TEST(TextCodecTest, AServerCodecAsksTheServer) {
   testing::FakeServer server;
-  const auto codec = ServerCodec(Client(*Connect({.server = server.address()})));
+  const TextCodec codec = ServerCodec(Client(*Connect({.server = server.address()})));
   v1::TokenizeRequest request;
   request.set_text("a");
-  EXPECT_EQ(codec->Tokenize(request)->ids(1), 'a');
+  EXPECT_EQ(codec.tokenize(request)->ids(1), 'a');
 }
 
 }  // namespace

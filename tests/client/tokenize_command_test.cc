@@ -1,5 +1,5 @@
 // dyadctl tokenize and detokenize, whole: with a server and without one.
-#include "client/commands.h"
+#include "client/dyadctl.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/fake_service.h"

@@ -54,6 +54,7 @@ LIBRARIES = {
     r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "client"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
     r"prometheus/|event2/": {"server/metrics"},
+    r"CLI/": {"client"},
     r"hwy/": {"kernels/cpu"},
     r"spdlog/": {"server"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
