@@ -29,10 +29,10 @@ Fault CheckBlocks(const Leaf& wl, Options& options, LayerSize size) {
   if (size.in % blocks != 0 || size.out % blocks != 0) {
     return WrongShape(wl, expected + ", and " + std::to_string(blocks) + " does not divide both");
   }
-  const Options::Option* const wanted = options.Take("dyad_dim");
-  if (wanted != nullptr && std::get<int64_t>(wanted->value) != blocks) {
-    return wanted->name + " is " + std::to_string(std::get<int64_t>(wanted->value)) + ", but " +
-           wl.name + " has " + std::to_string(blocks) + " blocks";
+  const auto wanted = options.WholeNumber("dyad_dim");
+  if (wanted.has_value() && wanted->value != blocks) {
+    return wanted->name + " is " + std::to_string(wanted->value) + ", but " + wl.name + " has " +
+           std::to_string(blocks) + " blocks";
   }
   if (size.Fits(blocks * wl.shape[2], blocks * wl.shape[1])) return {};
   return WrongShape(wl,

@@ -89,33 +89,48 @@ std::vector<std::string> Leaves::untaken() const {
   return result;
 }
 
-const Options::Option* Options::Take(std::string_view option) {
+Options::Option* Options::Take(std::string_view option) {
   const auto found = options_.find(option);
   if (found == options_.end()) return nullptr;
   found->second.taken = true;
   return &found->second;
 }
 
+void Options::WrongType(const Option& option, std::string_view expected) {
+  static constexpr std::string_view kTypes[] = {"of another type", "a boolean", "a number",
+                                                "a number", "a string"};
+  if (!fault_.empty()) return;
+  fault_.append(option.name).append(" is ").append(kTypes[option.value.index()]);
+  fault_.append("; expected ").append(expected);
+}
+
 std::string_view Options::Word(std::string_view option, std::span<const std::string_view> words) {
   const Option* const found = Take(option);
   if (found == nullptr) return words.front();
   const auto* const text = std::get_if<std::string>(&found->value);
-  Fault fault = found->name + " is ";
   if (text == nullptr) {
-    static constexpr std::string_view kTypes[] = {"of another type", "a boolean", "a number",
-                                                  "a number"};
-    fault += std::string(kTypes[found->value.index()]) + "; expected a string";
-  } else {
-    const auto word = std::find(words.begin(), words.end(), *text);
-    if (word != words.end()) return *word;
-    fault.append(Quoted(*text)).append("; expected ");
+    WrongType(*found, "a string");
+    return words.front();
+  }
+  const auto word = std::find(words.begin(), words.end(), *text);
+  if (word != words.end()) return *word;
+  if (fault_.empty()) {
+    fault_.append(found->name).append(" is ").append(Quoted(*text)).append("; expected ");
     for (size_t i = 0; i < words.size(); ++i) {
-      fault += i == 0 ? "" : i + 1 < words.size() ? ", " : " or ";
-      fault += words[i];
+      fault_.append(i == 0 ? "" : i + 1 < words.size() ? ", " : " or ").append(words[i]);
     }
   }
-  if (fault_.empty()) fault_ = std::move(fault);
   return words.front();
+}
+
+std::optional<Options::Whole> Options::WholeNumber(std::string_view option) {
+  const Option* const found = Take(option);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* const value = std::get_if<int64_t>(&found->value)) {
+    return Whole{found->name, *value};
+  }
+  WrongType(*found, "a whole number");
+  return std::nullopt;
 }
 
 Fault Options::RefuseTheRest(std::string_view kind) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -92,20 +93,27 @@ class Options {
     options_[std::move(option)] = {std::move(name), std::move(value)};
   }
 
-  struct Option {
-    std::string name;
-    OptionValue value;
-    bool taken = false;
-  };
-  const Option* Take(std::string_view option);  // null where it is missing
   // One of `words`, the first where it is missing.
   std::string_view Word(std::string_view option, std::span<const std::string_view> words);
+  struct Whole {
+    std::string name;
+    int64_t value;
+  };
+  std::optional<Whole> WholeNumber(std::string_view option);  // nothing where it is missing
 
   const Fault& fault() const { return fault_; }
   // Of an option that nobody took. `kind`: of the layer.
   Fault RefuseTheRest(std::string_view kind) const;
 
  private:
+  struct Option {
+    std::string name;
+    OptionValue value;
+    bool taken = false;
+  };
+  Option* Take(std::string_view option);  // null where it is missing
+  void WrongType(const Option& option, std::string_view expected);
+
   std::string where_;
   std::map<std::string, Option, std::less<>> options_;
   Fault fault_;

@@ -58,7 +58,12 @@ absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
              "; expected one of: ", kernels::StructureKinds()));
   }
   for (const auto& [member, option] : value.items()) {
-    if (member != "kind") result.options.Add(member, OptionOf(option));
+    if (member == "kind") continue;
+    if (member == result.structure->network_option) {
+      return absl::InvalidArgumentError(Text(where, " has the member ", Quoted(member),
+                                             "; expected it beside structured_linear"));
+    }
+    result.options.Add(member, OptionOf(option));
   }
   return result;
 }

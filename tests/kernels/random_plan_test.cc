@@ -60,6 +60,7 @@ std::vector<float> Found(const PackedLinear& layer, const Plan& plan, const Case
 }
 
 bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.empty() || b.empty()) return a.empty() && b.empty();
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 

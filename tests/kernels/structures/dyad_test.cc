@@ -138,6 +138,8 @@ TEST(DyadTest, RefusesOtherOptions) {
   EXPECT_EQ(compile("dyad_dim", int64_t{4}), "");
   EXPECT_EQ(compile("dyad_dim", int64_t{8}),
             "config.json: dyad_dim is 8, but file: tensor fc.wl has 4 blocks");
+  EXPECT_EQ(compile("dyad_dim", std::string("4")),
+            "config.json: dyad_dim is a string; expected a whole number");
   EXPECT_THAT(compile("blocks", int64_t{4}), HasSubstr("'blocks'; kind 'dyad' has no such option"));
 }
 

@@ -66,9 +66,9 @@ TEST(OptionsTest, KeepTheFirstFaultAndRefuseTheRest) {
   EXPECT_EQ(options.fault(), "here: b is 'four'; expected one, two or three");
   options.Word("c", kWords);
   EXPECT_EQ(options.fault(), "here: b is 'four'; expected one, two or three");
-  EXPECT_EQ(options.Take("missing"), nullptr);
+  EXPECT_FALSE(options.WholeNumber("missing").has_value());
   EXPECT_EQ(options.RefuseTheRest("x"), "here has the member 'd'; kind 'x' has no such option");
-  EXPECT_EQ(options.Take("d")->name, "there: d");
+  EXPECT_EQ(options.WholeNumber("d")->name, "there: d");
   EXPECT_EQ(options.RefuseTheRest("x"), "");
 }
 
@@ -86,6 +86,10 @@ TEST(OptionsTest, NamesAnotherType) {
   options.Add("c", true);
   options.Word("c", kWords);
   EXPECT_EQ(options.fault(), "here: c is a boolean; expected a string");
+  Options words("here");
+  words.Add("d", std::string("4"));
+  EXPECT_FALSE(words.WholeNumber("d").has_value());
+  EXPECT_EQ(words.fault(), "here: d is a string; expected a whole number");
 }
 
 }  // namespace

@@ -173,6 +173,9 @@ TEST(LinearTest, OptionsOfConfigReachTheLayerAndUnknownOnesAreRefused) {
   EXPECT_THAT(load({{"variant", "xt"}}).status(),
               StatusIs(kInvalid, HasSubstr("config.json: structured_linear['model.fc']: variant is "
                                            "'xt'; expected it, ot or dt")));
+  EXPECT_THAT(StructuredLinear::Parse({{"model.fc", {{"kind", "dyad"}, {"dyad_dim", 4}}}}, "model.")
+                  .status(),
+              StatusIs(kInvalid, HasSubstr("'dyad_dim'; expected it beside structured_linear")));
   EXPECT_THAT(
       load({{"blocks", 4}}).status(),
       StatusIs(kInvalid, AllOf(HasSubstr("structured_linear['model.fc']"), HasSubstr("'blocks'"))));
