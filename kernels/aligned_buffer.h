@@ -46,7 +46,6 @@ enum class ScratchUse {
   kBest,
   kUnadjusted,
   kWeights,
-  kBuckets,
   kCount
 };
 
