@@ -47,7 +47,6 @@ enum class ScratchUse {
   kBest,
   kUnadjusted,
   kWeights,
-  kBuckets,
   kCount
 };
 

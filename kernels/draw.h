@@ -3,8 +3,8 @@
 // 1. Adjusted logits: those of few ids are changed (Adjustment). One that is not a number counts as
 //    minus infinity, plus infinity as the largest float.
 // 2. Temperature 0 or top_k 1: the id of the largest, the lowest of equals. This is greedy.
-// 3. Weights, whole numbers: floor(Exp((adjusted - largest) / temperature) · 2^39), in float32. If
-//    all are minus infinity, id 0 is drawn.
+// 3. Weights, whole numbers: floor(Exp((adjusted - largest) · (1 / temperature)) · 2^39), in
+//    float32. If all are minus infinity, id 0 is drawn.
 // 4. Order: the larger weight first, of equal weights the lower id. Weights never fall as logits
 //    rise. Ids of weight 0 are never drawn.
 // 5. top_k keeps the first k; then top_p the fewest of those whose weights reach top_p of their
@@ -15,9 +15,9 @@
 // Sums of whole numbers are exact in any order, so that every device and every way to compute this
 // draws the same id.
 //
-// Error of a weight, relative, with s the scaled logit: |s| · 2^-23 for scaling, 2^-22 for Exp, and
-// one unit of 2^-39 of the largest weight. So ids less likely than e^-27 of the likeliest are never
-// drawn; all of a vocabulary of 50,000 together have 10^-7 of it at most.
+// Error of a weight, relative, with s the scaled logit: |s| · 3 · 2^-24 for scaling, 2^-22 for Exp,
+// and one unit of 2^-39 of the largest weight. So ids less likely than e^-27 of the likeliest are
+// never drawn; all of a vocabulary of 50,000 together have 10^-7 of it at most.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@
 
 namespace dyad::kernels {
 
-// The largest weight. Sums over 2^23 ids, the most that a vocabulary may have, stay below 2^64.
+// The largest weight. Sums over 2^24 ids, the most that a vocabulary may have, stay below 2^64.
 inline constexpr float kLargestWeight = 0x1p39f;
 
 DYAD_HOST_DEVICE bool IsGreedy(const DrawRow& draw) {
@@ -45,11 +45,18 @@ DYAD_HOST_DEVICE float Tamed(float logit) {
   return logit != logit ? -std::numeric_limits<float>::infinity() : logit < kMost ? logit : kMost;
 }
 
-// A weight as float32, which holds it exactly: its 24 bits reach down to 1 only below 2^24.
+// What differences of logits are multiplied with; finite, as 0 times infinity would be no number.
+DYAD_HOST_DEVICE float InverseOf(float temperature) {
+  constexpr float kMost = std::numeric_limits<float>::max();
+  const float inverse = 1.0f / temperature;
+  return inverse < kMost ? inverse : kMost;
+}
+
+// A weight as float32, which holds whole numbers of 24 bits exactly, and these have no more.
 // `logit`, `largest`: tamed; largest above minus infinity.
-DYAD_HOST_DEVICE float WeightOf(float logit, float largest, float temperature) {
-  const float scaled = exact::Exp((logit - largest) / temperature) * kLargestWeight;
-  return static_cast<float>(static_cast<uint64_t>(scaled));
+DYAD_HOST_DEVICE float WeightOf(float logit, float largest, float inverse_temperature) {
+  const float weight = exact::Exp((logit - largest) * inverse_temperature) * kLargestWeight;
+  return static_cast<float>(static_cast<uint64_t>(weight));
 }
 
 // floor(a · b / 2^64).

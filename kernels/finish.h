@@ -31,7 +31,7 @@ int64_t TopEntries(const StepInput& input, int64_t vocabulary);
 int64_t SampledRows(std::span<const DrawRow> draws);
 
 // Answers the scores and draws of `input`. Shapes: head is a DenseSpec [vocabulary, hidden],
-// vocabulary at most 2^23; hidden [rows, head.in_features()]; logits [SampledRows(draws),
+// vocabulary at most 2^24; hidden [rows, head.in_features()]; logits [SampledRows(draws),
 // vocabulary], undefined afterwards.
 void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace);

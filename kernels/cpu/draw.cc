@@ -1,5 +1,5 @@
-// Filters by selection: weights are counted in buckets by size, and only the bucket in which a
-// filter's edge lies is looked at more closely.
+// Filters by selection: a few weights, sorted, say about where a filter's edge lies; one pass
+// counts what is above and collects what is there, and only that is looked at more closely.
 #include "kernels/cpu/draw.h"
 
 #include <algorithm>
@@ -17,83 +17,133 @@ namespace {
 // Where the ids that stay end in the order: those of more weight than `weight` stay, and of those
 // of just this weight the lowest `equal` ids.
 struct Edge {
-  float weight = 0;
+  float weight = 0;  // 0: all stay
   int64_t equal = 0;
+  uint64_t sum = 0;  // of those that stay
 };
 
-// Of some ids.
-struct Total {
-  uint64_t ids = 0;
-  uint64_t weight = 0;
+using Measure = uint64_t WeightTotal::*;
 
-  friend Total operator+(Total a, Total b) { return {a.ids + b.ids, a.weight + b.weight}; }
+// Weights that follow each other in the order, though here they stand by id, and the total of all
+// that come before them.
+struct Stretch {
+  std::span<const float> weights;  // whole groups; those past `inside` are zeros
+  WeightTotal inside, above;
 };
-using Measure = uint64_t Total::*;
 
-class WeightOrder {
+// Looks for the edge after the first ids that reach `wanted`: as few as do, but at least one.
+class EdgeSearch {
  public:
   // `found`: room for all weights, and a group more.
-  WeightOrder(std::span<const float> weights, std::span<const uint64_t> buckets, float* found)
-      : weights_(weights), buckets_(buckets), found_(found) {}
+  EdgeSearch(std::span<const float> weights, uint64_t sum, float* found)
+      : all_{weights, {weights.size(), sum}, {}}, found_(found) {}
 
-  // The first ids of the order, as few as reach `wanted`, but at least one; if all do not reach it,
-  // all. Their total goes to total().
-  Edge Reach(Measure measure, uint64_t wanted);
-
-  Total total() const { return total_; }
+  // `known`: a range in which the edge lies, if it is not among all.
+  Edge Find(Measure measure, uint64_t wanted, WeightRange known);
 
  private:
-  Total TotalOf(int64_t bucket) const {
-    const uint64_t packed = buckets_[static_cast<size_t>(bucket)];
-    return {static_cast<uint64_t>(WeightBuckets::Ids(packed)), WeightBuckets::Sum(bucket, packed)};
-  }
+  static constexpr size_t kSamples = 256;
+  static constexpr size_t kMany = 8 * kSamples;  // with fewer, a guess is not worth its time
 
-  std::span<const float> weights_;
-  std::span<const uint64_t> buckets_;
-  float* found_;
-  Total total_;
+  bool Holds(const Stretch& stretch) const {
+    return stretch.above.*measure_ < wanted_ &&
+           (stretch.above + stretch.inside).*measure_ >= wanted_;
+  }
+  Stretch PartOf(const Stretch& stretch, WeightRange range);
+  WeightRange Guess(const Stretch& stretch) const;
+  Edge FindAmong(std::span<float> few, WeightTotal above) const;
+
+  const Stretch all_;
+  float* const found_;
+  Measure measure_ = nullptr;
+  uint64_t wanted_ = 0;
 };
 
-Edge WeightOrder::Reach(Measure measure, uint64_t wanted) {
-  wanted = std::max<uint64_t>(wanted, 1);
-  Total above;
-  int64_t bucket = WeightBuckets::kCount - 1;
-  for (; bucket > 0; --bucket) {
-    if (buckets_[static_cast<size_t>(bucket)] == 0) continue;
-    const Total with = above + TotalOf(bucket);
-    if (with.*measure >= wanted) break;
-    above = with;
+// Written to found_, where the stretch may stand.
+Stretch EdgeSearch::PartOf(const Stretch& stretch, WeightRange range) {
+  const CollectedWeights collected = CollectWeights(stretch.weights, range, found_);
+  const uint64_t groups = (collected.inside.ids + kWeightGroup - 1) / kWeightGroup;
+  std::fill(found_ + collected.inside.ids, found_ + groups * kWeightGroup, 0.0f);
+  return {{found_, groups * kWeightGroup}, collected.inside, stretch.above + collected.above};
+}
+
+// About where the edge lies, from samples at even distances: three standard deviations and a few
+// samples to both sides of its place among them.
+WeightRange EdgeSearch::Guess(const Stretch& stretch) const {
+  std::array<float, kSamples> samples;  // descending
+  for (size_t i = 0; i < kSamples; ++i) {
+    samples[i] = stretch.weights[i * stretch.weights.size() / kSamples];
   }
-  total_ = above;
-  if (bucket == 0) return {};
-  const std::span<float> found(
-      found_, static_cast<size_t>(CollectWeights(weights_, WeightBuckets::Lowest(bucket),
-                                                 WeightBuckets::Lowest(bucket + 1), found_)));
-  // The bits that the bucket does not tell, in two steps; those of another digit fall away.
-  size_t left = found.size();
-  for (const int shift : {WeightBuckets::kLowBits / 2, 0}) {
-    constexpr uint32_t kDigits = 1 << (WeightBuckets::kLowBits + 1) / 2;
-    const auto digit_of = [&](float weight) {
-      const uint32_t low = std::bit_cast<uint32_t>(weight) % (1 << WeightBuckets::kLowBits);
-      return (low >> shift) % (shift == 0 ? 1 << WeightBuckets::kLowBits / 2 : kDigits);
-    };
-    std::array<Total, kDigits> totals = {};
-    for (const float weight : found.first(left)) {
-      Total& total = totals[digit_of(weight)];
-      total = total + Total{1, static_cast<uint64_t>(weight)};
+  std::ranges::sort(samples, std::greater<>());
+  const double each = static_cast<double>(stretch.weights.size()) / kSamples;
+  double place = 0;
+  if (measure_ == &WeightTotal::ids) {
+    place = std::min<double>(static_cast<double>(wanted_ - stretch.above.ids) / each, kSamples);
+  } else {
+    // From the small weights up: they are many and alike, while one large weight may hold most of
+    // the sum and not be among the samples.
+    auto left_out = static_cast<double>(stretch.above.weight + stretch.inside.weight) -
+                    static_cast<double>(wanted_);
+    for (place = kSamples; place > 0 && left_out > 0; --place) {
+      left_out -= each * static_cast<double>(samples[static_cast<size_t>(place) - 1]);
     }
-    uint32_t digit = kDigits - 1;
-    for (; (above + totals[digit]).*measure < wanted; --digit) above = above + totals[digit];
-    const auto end = std::remove_if(found.begin(), found.begin() + static_cast<int64_t>(left),
-                                    [&](float weight) { return digit_of(weight) != digit; });
-    left = static_cast<size_t>(end - found.begin());
+  }
+  const double margin = 3 * std::sqrt(place * (kSamples - place) / kSamples) + 6;
+  WeightRange range;
+  if (place + margin < kSamples) {
+    range.low = std::max(range.low, samples[static_cast<size_t>(place + margin)]);
+  }
+  if (place - margin >= 0) {
+    range.high = std::nextafter(samples[static_cast<size_t>(place - margin)], range.high);
+  }
+  return range;
+}
+
+Edge EdgeSearch::Find(Measure measure, uint64_t wanted, WeightRange known) {
+  measure_ = measure;
+  wanted_ = std::max<uint64_t>(wanted, 1);
+  Stretch stretch = known.low > 1 ? PartOf(all_, known) : all_;
+  while (stretch.weights.size() >= kMany) {
+    const size_t before = stretch.weights.size();
+    stretch = PartOf(stretch, Guess(stretch));
+    if (Holds(stretch) && stretch.weights.size() < before / 2) continue;
+    // A wrong guess, or more equal weights than guessing can part.
+    if (!Holds(stretch)) stretch = PartOf(all_, {});
+    break;
+  }
+  if (stretch.weights.data() != found_) stretch = PartOf(stretch, {});
+  if (!Holds(stretch)) return {.sum = all_.inside.weight};
+  return FindAmong({found_, stretch.inside.ids}, stretch.above);
+}
+
+// Digit by digit of their bits, the high ones first; those of another digit fall away.
+Edge EdgeSearch::FindAmong(std::span<float> few, WeightTotal above) const {
+  constexpr int kDigitBits = 9;
+  const auto [least, most] = std::ranges::minmax(few);
+  auto base = std::bit_cast<uint32_t>(least);
+  int shift = static_cast<int>(std::bit_width(std::bit_cast<uint32_t>(most) - base));
+  while (shift > 0) {
+    shift = std::max(0, shift - kDigitBits);
+    const auto digit_of = [&](float weight) {
+      return (std::bit_cast<uint32_t>(weight) - base) >> shift;
+    };
+    std::array<WeightTotal, 1 << kDigitBits> totals = {};
+    for (const float weight : few) {
+      WeightTotal& total = totals[digit_of(weight)];
+      total = total + WeightTotal{1, static_cast<uint64_t>(weight)};
+    }
+    uint32_t digit = (1 << kDigitBits) - 1;
+    for (; (above + totals[digit]).*measure_ < wanted_; --digit) above = above + totals[digit];
+    const auto rest =
+        std::ranges::remove_if(few, [&](float weight) { return digit_of(weight) != digit; });
+    few = few.first(few.size() - rest.size());
+    base += digit << shift;
   }
   // Those that are left weigh the same.
-  const auto weight = static_cast<uint64_t>(found[0]);
-  const uint64_t each = Total{1, weight}.*measure;
-  const uint64_t equal = (wanted - above.*measure + each - 1) / each;
-  total_ = above + Total{equal, equal * weight};
-  return {found[0], static_cast<int64_t>(equal)};
+  const auto weight = static_cast<uint64_t>(few[0]);
+  const uint64_t each = WeightTotal{1, weight}.*measure_;
+  const uint64_t equal = (wanted_ - above.*measure_ + each - 1) / each;
+  return {few[0], static_cast<int64_t>(equal), above.weight + equal * weight};
 }
 
 // Weights tile by tile, less those that an edge leaves out.
@@ -164,30 +214,26 @@ int32_t DrawFrom(std::span<const float> adjusted, float largest, const DrawRow& 
   const int64_t tiles = (ids + kVocabularyTile - 1) / kVocabularyTile;
   const std::span<float> weights = Room<float>(scratch, ScratchUse::kWeights, padded);
   const std::span<uint64_t> tile_sums = Room<uint64_t>(scratch, ScratchUse::kSums, tiles);
-  const std::span<uint64_t> buckets =
-      Room<uint64_t>(scratch, ScratchUse::kBuckets, WeightBuckets::kCount);
-  const bool selects = draw.top_k > 0 || draw.top_p < 1;
   Weigh({.logits = adjusted,
          .largest = largest,
-         .temperature = draw.temperature,
+         .inverse_temperature = InverseOf(draw.temperature),
          .weights = weights.data(),
-         .tile_sums = tile_sums.data(),
-         .buckets = selects ? buckets.data() : nullptr});
+         .tile_sums = tile_sums.data()});
 
   KeptWeights kept(weights, tile_sums);
-  Edge edge;
-  if (selects) {
-    WeightOrder order(weights, buckets,
-                      scratch.Get<float>(ScratchUse::kPartials, padded + kWeightGroup));
-    uint64_t sum = kept.Sum();
-    if (draw.top_k > 0) {
-      edge = order.Reach(&Total::ids, static_cast<uint64_t>(draw.top_k));
-      sum = order.total().weight;
-    }
-    if (draw.top_p < 1) edge = order.Reach(&Total::weight, WantedWeight(draw.top_p, sum));
+  EdgeSearch search(weights, kept.Sum(),
+                    scratch.Get<float>(ScratchUse::kPartials, padded + kWeightGroup));
+  Edge edge = {.sum = kept.Sum()};
+  if (draw.top_k > 0) {
+    edge = search.Find(&WeightTotal::ids, static_cast<uint64_t>(draw.top_k), {});
+  }
+  if (draw.top_p < 1) {
+    edge = search.Find(&WeightTotal::weight, WantedWeight(draw.top_p, edge.sum),
+                       {.low = std::max(edge.weight, 1.0f)});
   }
   const float least = LeastWeight(draw.min_p);
-  if (draw.min_p > 0 && least > edge.weight) edge = {least, std::numeric_limits<int64_t>::max()};
+  if (draw.min_p > 0 && least > edge.weight)
+    edge = {.weight = least, .equal = std::numeric_limits<int64_t>::max()};
   if (edge.weight > 0) kept.Cut(edge);
   return kept.Draw(draw.uniform);
 }

@@ -9,7 +9,7 @@
 
 namespace dyad::kernels {
 
-// `largest`: of the logits, tamed. REQUIRES: the draw is not greedy; at most 2^23 logits. Cost: a
+// `largest`: of the logits, tamed. REQUIRES: the draw is not greedy; at most 2^24 logits. Cost: a
 // few passes over the row; nothing is sorted. One thread.
 int32_t DrawFrom(std::span<const float> adjusted, float largest, const DrawRow& draw,
                  Scratch& scratch);

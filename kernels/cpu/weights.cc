@@ -25,25 +25,52 @@ HWY_INLINE Vec TamedVec(Vec logit) {
   return hn::Min(number, Set(std::numeric_limits<float>::max()));
 }
 
-HWY_INLINE IntVec Whole(Vec v) { return hn::ConvertTo(IntTag(), v); }
-
-// Sums of the two parts of weights, lane by lane: exact for a tile, whatever the lanes.
+// Weights as floor(weight / 2^20) and what is left of it, summed in 16 lanes. Within a tile a lane
+// takes 16 of each, so that no sum is above 2^24: all are exact, in any order.
 struct WeightSum {
-  IntVec high;
-  IntVec low;
+  Group high, low;
 };
-HWY_INLINE WeightSum NoWeight() { return {hn::Zero(IntTag()), hn::Zero(IntTag())}; }
-HWY_INLINE void AddWeight(Vec weight, WeightSum& sum) {
-  const IntVec part = Whole(hn::Mul(weight, Set(1 / kPart)));
-  sum.high = hn::Add(sum.high, part);
-  const Vec rest = Fma(hn::ConvertTo(FloatTag(), part), Set(-kPart), weight);
-  sum.low = hn::Add(sum.low, Whole(rest));
+HWY_INLINE WeightSum NoWeight() { return {SetGroup(0), SetGroup(0)}; }
+// v: of the vectors of a group.
+HWY_INLINE void AddWeight(Vec weight, int v, WeightSum& sum) {
+  const Vec high = hn::Floor(hn::Mul(weight, Set(1 / kPart)));
+  sum.high.part[v] = hn::Add(sum.high.part[v], high);
+  sum.low.part[v] = hn::Add(sum.low.part[v], Fma(high, Set(-kPart), weight));
 }
-HWY_INLINE uint64_t LanesOf(IntVec v) {
-  return static_cast<uint64_t>(hn::GetLane(hn::SumOfLanes(IntTag(), v)));
+HWY_INLINE uint64_t LanesOf(const Group& group) {
+  IntVec sum = hn::Zero(IntTag());
+#pragma GCC unroll 16
+  for (int v = 0; v < kGroupVectors; ++v) {
+    sum = hn::Add(sum, hn::ConvertTo(IntTag(), group.part[v]));
+  }
+  return static_cast<uint64_t>(hn::GetLane(hn::SumOfLanes(IntTag(), sum)));
 }
 HWY_INLINE uint64_t TotalOf(const WeightSum& sum) {
   return LanesOf(sum.high) * static_cast<uint64_t>(kPart) + LanesOf(sum.low);
+}
+
+// WeightOf, with its bits. Exp of kernels/cpu/math-inl.h is shortened: scaled logits below -28, and
+// those that are no numbers, weigh nothing, so that nothing needs clamping; and the power of two
+// brings 2^39 with it. Logits need not be tamed: only plus infinity is above the largest.
+HWY_INLINE Vec WeightsOf(Vec logit, Vec largest, Vec inverse) {
+  const Vec scaled = hn::Mul(hn::Sub(logit, largest), inverse);
+  const auto counts = hn::Ge(scaled, Set(-28.0f));
+  const Vec x = hn::Min(scaled, Zero());
+  const Vec round = Set(12582912.0f);
+  const Vec shifted = Fma(x, Set(0x1.715476p+0f), round);  // n is in the low bits
+  const Vec n = hn::Sub(shifted, round);
+  Vec r = Fma(n, Set(-0x1.62e400p-1f), x);
+  r = Fma(n, Set(-0x1.7f7d1cp-20f), r);
+  Vec p = Set(0x1.6d117cp-10f);
+  p = Fma(p, r, Set(0x1.120be2p-7f));
+  p = Fma(p, r, Set(0x1.555518p-5f));
+  p = Fma(p, r, Set(0x1.5554dcp-3f));
+  p = Fma(p, r, Set(0.5f));
+  p = Fma(hn::Mul(p, r), r, r);
+  p = hn::Add(p, Set(1.0f));
+  const IntVec power = hn::Add(hn::ShiftLeft<23>(hn::BitCast(IntTag(), shifted)),
+                               hn::Set(IntTag(), (127 + 39) << 23));
+  return hn::IfThenElseZero(counts, hn::Floor(hn::Mul(p, hn::BitCast(FloatTag(), power))));
 }
 
 }  // namespace
@@ -67,27 +94,10 @@ Best BestOfOnTarget(const float* logits, int64_t count) {
   return {best, FirstEqual(logits, count, best)};
 }
 
-// Adds a group's weights to their buckets, one by one.
-void CountInBuckets(const float* weights, uint64_t* buckets) {
-  alignas(64) int32_t bucket[kGroup], low[kGroup];
-  for (int64_t i = 0; i < kGroup; i += kLanes) {
-    const IntVec bits = hn::BitCast(IntTag(), Load(weights + i));
-    const IntVec index = hn::Sub(hn::ShiftRight<WeightBuckets::kLowBits>(bits),
-                                 hn::Set(IntTag(), WeightBuckets::kOffset));
-    hn::StoreU(hn::Max(index, hn::Zero(IntTag())), IntTag(), bucket + i);
-    hn::StoreU(hn::And(bits, hn::Set(IntTag(), (1 << WeightBuckets::kLowBits) - 1)), IntTag(),
-               low + i);
-  }
-  for (int64_t i = 0; i < kGroup; ++i) {
-    buckets[bucket[i]] += 1 + (static_cast<uint64_t>(low[i]) << WeightBuckets::kCountBits);
-  }
-}
-
 void WeighOnTarget(const WeighCall& call) {
   const auto count = static_cast<int64_t>(call.logits.size());
   const Vec largest = Set(call.largest);
-  const Vec temperature = Set(call.temperature);
-  if (call.buckets != nullptr) std::fill_n(call.buckets, WeightBuckets::kCount, 0);
+  const Vec inverse = Set(call.inverse_temperature);
   for (int64_t first = 0; first < count; first += kVocabularyTile) {
     const int64_t last = std::min(first + kVocabularyTile, count);
     WeightSum sum = NoWeight();
@@ -99,39 +109,58 @@ void WeighOnTarget(const WeighCall& call) {
         std::copy(logits, call.logits.data() + last, rest);
         logits = rest;
       }
-      for (int64_t lane = 0; lane < kGroup; lane += kLanes) {
-        const Vec scaled = hn::Div(hn::Sub(TamedVec(Load(logits + lane)), largest), temperature);
-        const Vec weight = hn::Floor(hn::Mul(Exp(scaled), Set(kLargestWeight)));
-        Store(weight, call.weights + i + lane);
-        AddWeight(weight, sum);
+#pragma GCC unroll 16
+      for (int v = 0; v < kGroupVectors; ++v) {
+        const Vec weight = WeightsOf(Load(logits + v * kLanes), largest, inverse);
+        Store(weight, call.weights + i + v * kLanes);
+        AddWeight(weight, v, sum);
       }
-      if (call.buckets != nullptr) CountInBuckets(call.weights + i, call.buckets);
     }
     call.tile_sums[first / kVocabularyTile] = TotalOf(sum);
   }
 }
 
-int64_t CollectWeightsOnTarget(const float* weights, int64_t count, float low, float high,
-                               float* found) {
-  int64_t size = 0;
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec weight = Load(weights + i);
-    const auto inside = hn::And(hn::Ge(weight, Set(low)), hn::Lt(weight, Set(high)));
-    if (hn::AllFalse(FloatTag(), inside)) continue;
-    // The lanes behind those found are garbage, which the next ones overwrite.
-    Store(hn::Compress(weight, inside), found + size);
-    size += static_cast<int64_t>(hn::CountTrue(FloatTag(), inside));
+// `found` may be `weights`: what is written lies before what is still to be read.
+CollectedWeights CollectWeightsOnTarget(const float* weights, int64_t count, WeightRange range,
+                                        float* found) {
+  CollectedWeights collected;
+  for (int64_t first = 0; first < count; first += kVocabularyTile) {
+    const int64_t last = std::min(first + kVocabularyTile, count);
+    WeightSum inside = NoWeight(), above = NoWeight();
+    for (int64_t i = first; i < last; i += kGroup) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kGroupVectors; ++v) {
+        const Vec weight = Load(weights + i + v * kLanes);
+        const auto is_above = hn::Ge(weight, Set(range.high));
+        if (!hn::AllFalse(FloatTag(), is_above)) {
+          AddWeight(hn::IfThenElseZero(is_above, weight), v, above);
+          collected.above.ids += hn::CountTrue(FloatTag(), is_above);
+        }
+        const auto is_inside = hn::AndNot(is_above, hn::Ge(weight, Set(range.low)));
+        if (!hn::AllFalse(FloatTag(), is_inside)) {
+          AddWeight(hn::IfThenElseZero(is_inside, weight), v, inside);
+          // The lanes behind those found are garbage, which the next ones overwrite.
+          Store(hn::Compress(weight, is_inside), found + collected.inside.ids);
+          collected.inside.ids += hn::CountTrue(FloatTag(), is_inside);
+        }
+      }
+    }
+    collected.inside.weight += TotalOf(inside);
+    collected.above.weight += TotalOf(above);
   }
-  return size;
+  return collected;
 }
 
 AboveEdge SumAboveOnTarget(const float* weights, int64_t count, float edge) {
   WeightSum sum = NoWeight();
   int64_t equal = 0;
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const Vec weight = Load(weights + i);
-    AddWeight(hn::IfThenElseZero(hn::Gt(weight, Set(edge)), weight), sum);
-    equal += static_cast<int64_t>(hn::CountTrue(FloatTag(), hn::Eq(weight, Set(edge))));
+  for (int64_t i = 0; i < count; i += kGroup) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kGroupVectors; ++v) {
+      const Vec weight = Load(weights + i + v * kLanes);
+      AddWeight(hn::IfThenElseZero(hn::Gt(weight, Set(edge)), weight), v, sum);
+      equal += static_cast<int64_t>(hn::CountTrue(FloatTag(), hn::Eq(weight, Set(edge))));
+    }
   }
   return {TotalOf(sum), equal};
 }
@@ -154,9 +183,9 @@ Best BestOf(std::span<const float> logits) {
 
 void Weigh(const WeighCall& call) { HWY_DYNAMIC_DISPATCH(WeighOnTarget)(call); }
 
-int64_t CollectWeights(std::span<const float> weights, float low, float high, float* found) {
+CollectedWeights CollectWeights(std::span<const float> weights, WeightRange range, float* found) {
   return HWY_DYNAMIC_DISPATCH(CollectWeightsOnTarget)(
-      weights.data(), static_cast<int64_t>(weights.size()), low, high, found);
+      weights.data(), static_cast<int64_t>(weights.size()), range, found);
 }
 
 AboveEdge SumAbove(std::span<const float> weights, float edge) {

@@ -27,7 +27,7 @@ std::vector<uint64_t> DrawWeights(std::span<const float> adjusted, const DrawRow
   }
   std::vector<uint64_t> weights;
   for (const float logit : adjusted) {
-    weights.push_back(static_cast<uint64_t>(WeightOf(logit, *best, draw.temperature)));
+    weights.push_back(static_cast<uint64_t>(WeightOf(logit, *best, InverseOf(draw.temperature))));
   }
   std::vector<size_t> order(adjusted.size());
   std::iota(order.begin(), order.end(), size_t{0});

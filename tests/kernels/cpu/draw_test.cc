@@ -21,7 +21,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // Rows of many kinds: spread as a model's, nearly flat, on a coarse grid so that ties fall on the
 // edges of filters, all equal; some with numbers that are none.
 std::vector<float> RandomRow(std::mt19937& random) {
-  std::vector<float> row(1 + random() % (random() % 4 == 0 ? 5000 : 600));
+  std::vector<float> row(1 + random() % (random() % 8 == 0 ? 8000 : 600));
   const uint32_t kind = random() % 5;
   std::normal_distribution<float> normal(0, kind == 0 ? 4.0f : kind == 1 ? 1e-4f : 1.0f);
   for (float& logit : row) {

@@ -50,13 +50,11 @@ TEST_P(WeightsTest, WeighsEverySizeAsTheDefinition) {
     const int64_t padded = (size + kWeightGroup - 1) / kWeightGroup * kWeightGroup;
     std::vector<float> weights(static_cast<size_t>(padded), -1.0f);
     std::vector<uint64_t> sums(static_cast<size_t>((size + 255) / 256));
-    std::vector<uint64_t> buckets(WeightBuckets::kCount, 99);
     Weigh({.logits = logits,
            .largest = 0,
-           .temperature = 0.9f,
+           .inverse_temperature = 0.9f,
            .weights = weights.data(),
-           .tile_sums = sums.data(),
-           .buckets = buckets.data()});
+           .tile_sums = sums.data()});
     std::vector<uint64_t> expected_sums(sums.size());
     for (int64_t i = 0; i < padded; ++i) {
       const auto at = static_cast<size_t>(i);
@@ -65,41 +63,39 @@ TEST_P(WeightsTest, WeighsEverySizeAsTheDefinition) {
       if (i < size) expected_sums[at / 256] += static_cast<uint64_t>(expected);
     }
     EXPECT_EQ(sums, expected_sums);
-    uint64_t ids = 0, sum = 0;
-    for (int64_t bucket = 1; bucket < WeightBuckets::kCount; ++bucket) {
-      const uint64_t packed = buckets[static_cast<size_t>(bucket)];
-      const float low = WeightBuckets::Lowest(bucket), high = WeightBuckets::Lowest(bucket + 1);
-      uint64_t inside = 0, weight = 0;
-      for (const float w : weights) {
-        if (w < low || w >= high) continue;
-        ++inside;
-        weight += static_cast<uint64_t>(w);
-      }
-      ASSERT_EQ(WeightBuckets::Ids(packed), static_cast<int64_t>(inside)) << bucket;
-      ASSERT_EQ(WeightBuckets::Sum(bucket, packed), weight) << bucket;
-      ids += inside;
-      sum += weight;
-    }
-    EXPECT_EQ(sum, std::accumulate(sums.begin(), sums.end(), uint64_t{0}));
-    EXPECT_GT(ids, 0u);
   }
 }
 
 TEST_P(WeightsTest, CollectsAndSumsWhatLiesBetween) {
   std::vector<float> weights;
   for (int i = 0; i < 256; ++i) weights.push_back(static_cast<float>(i * 37 % 64) * 0x1p33f);
+  for (int i = 0; i < 80; ++i) weights.push_back(kLargestWeight);  // into a second tile
   std::vector<float> found(weights.size() + kWeightGroup);
-  const float low = 10 * 0x1p33f, high = 20 * 0x1p33f;
-  const auto size = static_cast<size_t>(CollectWeights(weights, low, high, found.data()));
-  std::vector<float> expected;
+  const float low = 10 * 0x1p33f;
+  for (const float high : {20 * 0x1p33f, std::numeric_limits<float>::infinity()}) {
+    std::vector<float> expected;
+    WeightTotal above;
+    uint64_t inside = 0;
+    for (const float weight : weights) {
+      if (weight >= high) above = above + WeightTotal{1, static_cast<uint64_t>(weight)};
+      if (weight < low || weight >= high) continue;
+      expected.push_back(weight);
+      inside += static_cast<uint64_t>(weight);
+    }
+    const CollectedWeights collected = CollectWeights(weights, {low, high}, found.data());
+    EXPECT_EQ(std::vector<float>(found.begin(),
+                                 found.begin() + static_cast<int64_t>(collected.inside.ids)),
+              expected);
+    EXPECT_EQ(collected.inside.weight, inside);
+    EXPECT_EQ(collected.above.ids, above.ids);
+    EXPECT_EQ(collected.above.weight, above.weight);
+  }
+  weights.resize(256);
   AboveEdge above;
   for (const float weight : weights) {
-    if (weight >= low && weight < high) expected.push_back(weight);
     if (weight > low) above.sum += static_cast<uint64_t>(weight);
     above.equal += weight == low;
   }
-  found.resize(size);
-  EXPECT_EQ(found, expected);
   EXPECT_EQ(SumAbove(weights, low).sum, above.sum);
   EXPECT_EQ(SumAbove(weights, low).equal, above.equal);
   // The most that a tile can hold.

@@ -142,7 +142,7 @@ TEST(ReferenceDrawTest, ProbabilitiesAreThoseOfSoftmaxWithinTheirBound) {
     for (size_t id = 0; id < logits.size(); ++id) {
       const double found = static_cast<double>(weights[id]) / sum;
       // |s| <= 27; the sum is off as its terms are.
-      EXPECT_NEAR(found, expected[id], 2 * (27 * 0x1p-23 + 0x1p-22) * expected[id] + 0x1p-39)
+      EXPECT_NEAR(found, expected[id], 2 * (27 * 3 * 0x1p-24 + 0x1p-22) * expected[id] + 0x1p-39)
           << round << " " << id;
     }
   }
