@@ -16,8 +16,8 @@ namespace dyad::kernels {
 namespace {
 
 struct Head {
-  Head(int64_t hidden, int64_t vocabulary, WeightType type = WeightType::kFloat32)
-      : sample({Kind::kDense, 1, hidden, vocabulary}, type), packed(sample.Spec()) {}
+  Head(int64_t hidden, int64_t vocabulary, Element type = Element::kFloat32)
+      : sample({Kind::kDense, 1, hidden, vocabulary}, type), packed(sample.plan()) {}
 
   std::vector<float> Logits(const SampleRows& rows, int64_t count) const {
     std::vector<float> logits(static_cast<size_t>(count * sample.out));
@@ -208,7 +208,7 @@ TEST_P(FinishTest, ADrawnIdHasTheBitsOfItsScore) {
 }
 
 TEST_P(FinishTest, NeighboursAndThreadsDoNotShow) {
-  const Head head(48, 571, WeightType::kBfloat16);
+  const Head head(48, 571, Element::kBfloat16);
   const SampleRows hidden(500, 48, 4);  // more than one pass over the head
   const auto targets = Targets(500, 571, 3);
   const Draws draws(500, 571);
@@ -239,7 +239,7 @@ INSTANTIATE_TEST_SUITE_P(Isas, FinishTest, testing::ValuesIn(SupportedIsas()),
 // Equal logits: the lower id ranks first, across panels and tiles.
 TEST(FinishTiesTest, GoToTheLowerId) {
   const std::vector<float> weights(600, 1.0f), hidden = {2.0f};
-  const PackedLinear head(DenseSpec(1, 600, WeightType::kFloat32, weights.data(), {}));
+  const PackedLinear head(DensePlan(1, 600, {weights.data(), Element::kFloat32}));
   const std::vector<ScoreRow> targets = {{0, 0, 3}, {0, 299, 0}, {0, 599, 20}};
   Draws draws(0, 600);
   draws.adjustments = {{.id = 0, .subtract = 1}, {.id = 300, .add = 1}};
@@ -266,7 +266,7 @@ TEST(FinishNothingTest, IsNoWork) {
 
 TEST(FinishRangeTest, SurvivesLargeAndSmallLogits) {
   const std::vector<float> weights = {1000, 1000, -1000, -2000, -1e30f}, hidden = {1};
-  const PackedLinear head(DenseSpec(1, 5, WeightType::kFloat32, weights.data(), {}));
+  const PackedLinear head(DensePlan(1, 5, {weights.data(), Element::kFloat32}));
   const auto found =
       Results(head, {hidden.data(), 1}, std::vector<ScoreRow>{{0, 0, 0}, {0, 3, 0}}, Draws(0, 5));
   EXPECT_NEAR(found[0].score.logprob, -std::log(2.0), 1e-4);

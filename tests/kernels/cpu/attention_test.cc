@@ -88,15 +88,21 @@ TEST(StoreKeysAndValuesTest, WritesTheSlotsOfItsChunkAndZeroPaddingOnly) {
 }
 
 // Alone a token attends to itself: its value comes back.
-TEST(AttendBlockTest, OneTokenGetsItsOwnValue) {
+TEST(AttendTileTest, OneTokenGetsItsOwnValue) {
   std::vector<float> memory(static_cast<size_t>(KvPageBytes(kShape, KvType::kFloat32) / 4));
   const std::vector<float> rows = RandomFloats(30, 1);
   const QkvRows qkv = {{rows.data(), 30}, {rows.data() + 10, 30}, {rows.data() + 20, 30}, 5};
   std::vector<float> out(10);
-  const AttentionCall call = {kShape, {}, qkv, LayerOf(memory, KvType::kFloat32), {out.data(), 10}};
   const std::vector<int32_t> table = {0};
-  for (int64_t head = 0; head < 2; ++head) StoreKeysAndValues(call, {0, 1, 0, table}, head);
-  AttendBlock(call, {0, 1, 0, table}, {.first = 0, .count = 1, .first_head = 0, .heads = 2});
+  StepArrays step;
+  step.AddChunk({0, 1, 0, table});
+  const StepInput input = step.view();
+  const RotaryTable rotary = {};
+  const AttentionWork work = {
+      kShape, rotary, input, qkv, LayerOf(memory, KvType::kFloat32), {out.data(), 10}};
+  for (int64_t head = 0; head < 2; ++head) StoreKeysAndValues(work, head);
+  Scratch scratch;
+  AttendTile(work, input.chunks[0], {.first = 0, .count = 1, .first_head = 0, .heads = 2}, scratch);
   EXPECT_EQ(out, std::vector<float>(rows.begin() + 20, rows.end()));
 }
 
