@@ -15,7 +15,7 @@ class DescribeModelTest : public ::testing::Test {
  protected:
   DescribeModelTest() {
     served_.name = "m";
-    served_.info.layers = {{"layers.0.fc1", "dyad", "it", 4, 8, 16, 96}};
+    served_.info.layers = {{"layers.0.fc1", "dyad it 4 blocks", 8, 16, 96}};
     served_.eos_id = 0;
   }
   absl::StatusOr<v1::Model> Get(const std::string& name) {
@@ -38,7 +38,7 @@ TEST_F(DescribeModelTest, AModelHasItsLayers) {
   ASSERT_OK(model);
   EXPECT_EQ(model->state(), v1::READY);
   ASSERT_EQ(model->layers_size(), 1);
-  EXPECT_EQ(model->layers(0).variant(), "it");
+  EXPECT_EQ(model->layers(0).structure(), "dyad it 4 blocks");
   EXPECT_TRUE(model->has_eos_id()) << "id 0 is an id";
   EXPECT_FALSE(model->has_prefix_id());
 }
