@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "gtest/gtest.h"
+#include "kernels/devices.h"
 #include "nlohmann/json.hpp"
 #include "server/model/load_model.h"
 #include "tests/server/checkpoint/built_files.h"

@@ -10,6 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/devices.h"
 #include "kernels/float16.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"

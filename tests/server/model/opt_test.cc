@@ -4,12 +4,9 @@
 
 #include <vector>
 
-#include "ATen/core/Tensor.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/model/layer_norm.h"
-#include "server/model/tensor_rows.h"
-#include "tests/server/model/empty_rows.h"
+#include "server/model/norm.h"
 #include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
 #include "tests/support/status_matchers.h"

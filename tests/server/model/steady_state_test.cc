@@ -1,6 +1,6 @@
 // A model that has been warmed up maps and allocates nothing: its steps take no page fault, and no
-// piece of heap of 4 KiB or more. Every allocation of the process is counted, LibTorch's and the C
-// library's included.
+// piece of heap of 4 KiB or more. Every allocation of the process is counted, the C library's
+// included.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <random>
 
+#include "kernels/devices.h"
 #include "server/engine/model.h"
 #include "server/model/load_model.h"
 #include "tests/support/paths.h"
@@ -68,12 +69,13 @@ int64_t PageFaults() {
 
 class SteadyStateTest : public ::testing::Test {
  protected:
-  SteadyStateTest() : pool_(2) {
+  SteadyStateTest() {
     ModelOptions options;
     options.kv_cache_bytes = int64_t{64} << 20;
     options.max_batch_tokens = 256;
     options.max_draws = kSequences;
-    auto loaded = LoadModel(testing::DemoModelDir().string(), options, pool_);
+    auto loaded = LoadModel(testing::DemoModelDir().string(), options,
+                            kernels::MakeCpuDevice({.threads = 2}));
     EXPECT_OK(loaded);
     model_ = std::move(loaded->model);
     for (int32_t page = 0; page < kSequences * kTokens / engine::kPageTokens; ++page) {
@@ -154,7 +156,6 @@ class SteadyStateTest : public ::testing::Test {
     for (int i = 0; i < 60; ++i) RandomStep();
   }
 
-  kernels::ThreadPool pool_;
   std::unique_ptr<engine::Model> model_;
   std::vector<int32_t> pages_;
   engine::Batch batch_;
