@@ -3,13 +3,13 @@
 
 namespace dyad {
 
-// While it lives, the first SIGTERM or SIGINT wakes Wait. Before Wait was called a signal ends the
+// From its start the first SIGTERM or SIGINT wakes Wait. Before Wait was called a signal ends the
 // process at once with status 128 + its number (nothing is being served yet); so does a second one
-// after the first. At most one at a time.
+// after the first. Once in a process, before any other thread: threads inherit from main that they
+// do not take these signals.
 class SignalWatch {
  public:
   SignalWatch();
-  ~SignalWatch();  // gives the signals their default action back
   SignalWatch(const SignalWatch&) = delete;
   SignalWatch& operator=(const SignalWatch&) = delete;
 
