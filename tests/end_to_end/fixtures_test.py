@@ -53,7 +53,7 @@ def check(server, name, dtype):
 
 
 def main():
-    assert len(NAMES) == 13, NAMES
+    assert len(NAMES) == 15, NAMES
     # The comparison must be able to fail.
     assert largest_error({"ids": [0, 1], "logprobs": [None, -0.5], "greedy": [None, True]},
                          [0, 1], [0.0, 0.0], 2) > 0.19
