@@ -20,9 +20,10 @@
 namespace dyad::client {
 
 struct BatchResult {
-  int64_t lines = 0;         // in the output, old ones included
-  int64_t skipped = 0;       // were in the output before
-  int64_t failed = 0;        // error objects in the output, old ones included
+  int64_t lines = 0;    // in the output, old ones included
+  int64_t skipped = 0;  // were in the output before
+  // Error objects in the output, old ones included.
+  int64_t failed = 0;
   absl::Duration elapsed{};  // of this run
 };
 
@@ -51,7 +52,8 @@ class Batch {
                                                      const Console& console);
 
   struct Line {
-    int64_t number;  // 0-based; ascends from one Next to the next
+    // 0-based; ascends from one Next to the next.
+    int64_t number;
     Json json;
   };
 
@@ -88,7 +90,8 @@ class Batch {
 struct BatchOptions {
   std::string input = "-";   // file, or "-" for standard input
   std::string output = "-";  // file, or "-" for standard output
-  int64_t concurrency = 16;  // requests in flight, 1 ... kMaxConcurrency; each has a thread
+  // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
+  int64_t concurrency = 16;
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;

@@ -74,7 +74,8 @@ class BatchCommand : public Command {
   void AddTextFlag(CLI::App& app);
   std::vector<std::string> Texts() const;
 
-  Json fields_ = Json::object();  // for every line that does not say otherwise
+  // For every line that does not say otherwise.
+  Json fields_ = Json::object();
 
  private:
   std::optional<std::string> input_;
@@ -83,7 +84,8 @@ class BatchCommand : public Command {
 };
 
 enum class FieldKind {
-  kJson,    // what reads as a JSON number, list or object; any other value is a string
+  // What reads as a JSON number, list or object; any other value is a string.
+  kJson,
   kText,    // always a string: "7" is a name too
   kIds,     // as IdList
   kSwitch,  // true or false
@@ -93,7 +95,8 @@ struct FieldFlag {
   std::string name;  // of the flag and of the field
   FieldKind kind;
   std::string value;  // what stands for the value in the help
-  std::string help;   // one sentence with unit, range and default
+  // One sentence with unit, range and default.
+  std::string help;
 };
 
 // Binds `variable` to --name; `value` stands for the value in the help.

@@ -18,9 +18,10 @@ struct ConnectionOptions {
   // HOST:PORT, or any gRPC target. A name with several addresses (a headless Kubernetes service:
   // dns:///NAME:PORT) is balanced over all of them.
   std::string server = "127.0.0.1:50051";
-  std::string tls_ca =
-      {};  // PEM file to check the server with. Empty and no certificate: plaintext
-  std::string tls_cert = {};  // PEM file, for servers that ask for one; goes with tls_key
+  // PEM file to check the server with. Empty and no certificate: plaintext.
+  std::string tls_ca = {};
+  // PEM file, for servers that ask for one; goes with tls_key.
+  std::string tls_cert = {};
   std::string tls_key = {};
   Readiness readiness = Readiness::kRequired;
 };

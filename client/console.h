@@ -13,7 +13,8 @@ struct Console {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  Screen err_screen = Screen::kOther;  // progress bars are drawn on a terminal only
+  // Progress bars are drawn on a terminal only.
+  Screen err_screen = Screen::kOther;
 };
 
 }  // namespace dyad::client

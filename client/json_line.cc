@@ -20,7 +20,8 @@ absl::StatusOr<Json> ParseLine(std::string_view line) {
   bool too_deep = false;
   const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
     too_deep = too_deep || depth > kMaxJsonDepth;
-    return !too_deep;  // what lies deeper is dropped while it is read
+    // What lies deeper is dropped while it is read.
+    return !too_deep;
   };
   Json value;
   try {

@@ -10,7 +10,8 @@
 
 namespace dyad::client {
 
-using Json = nlohmann::ordered_json;  // keys stay in the order in which they were set
+// Keys stay in the order in which they were set.
+using Json = nlohmann::ordered_json;
 
 // Arrays and objects inside each other, at most: deeper lines are refused, not recursed into.
 inline constexpr int kMaxJsonDepth = 64;

@@ -21,7 +21,8 @@ struct LineInput {
   static LineInput Of(std::vector<std::string> lines);
 
   std::function<std::optional<std::string>()> next;
-  std::optional<int64_t> total = {};  // lines in all; nothing for standard input and pipes
+  // Lines in all; nothing for standard input and pipes.
+  std::optional<int64_t> total = {};
 };
 
 }  // namespace dyad::client

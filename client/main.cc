@@ -9,7 +9,8 @@
 #include "client/dyadctl.h"
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // `dyadctl ... | head` ends by a failed write, not by a signal
+  // `dyadctl ... | head` ends by a failed write, not by a signal.
+  std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   const std::vector<std::string> words(argv + 1, argv + argc);
   const dyad::client::Console console = {.in = std::cin,

@@ -70,7 +70,8 @@ absl::Status OrderedOutput::OpenFile(const std::string& path,
   struct stat info;
   const bool regular = ::fstat(lock_, &info) == 0 && S_ISREG(info.st_mode);
   // The lock lives as long as the descriptor and dies with the process: no stale lock files.
-  if (regular) {  // devices and pipes hold nothing to go on with
+  // Devices and pipes hold nothing to go on with.
+  if (regular) {
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
       return absl::FailedPreconditionError(absl::StrCat(path, " is being written by another run"));
     }

@@ -123,7 +123,8 @@ class Window {
   Mutex mutex_;
   CondVar room_;
   std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // indices ascend; the first has no result
-  size_t unsent_ ABSL_GUARDED_BY(mutex_) = 0;       // of slots_, the first that is not sent yet
+  // Of slots_, the first that is not sent yet.
+  size_t unsent_ ABSL_GUARDED_BY(mutex_) = 0;
   bool batch_ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool stream_ended_ ABSL_GUARDED_BY(mutex_) = false;
 };

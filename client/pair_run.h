@@ -17,7 +17,8 @@ namespace dyad::client {
 
 struct PairRunOptions {
   ConnectionOptions connection = {};
-  int64_t streams = 1;       // each with a connection of its own; they share the pairs
+  // Each with a connection of its own; they share the pairs.
+  int64_t streams = 1;
   std::string output = "-";  // as BatchOptions; /dev/null for none
 
   std::string model = {};  // empty: the server's only one

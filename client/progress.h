@@ -15,9 +15,10 @@ namespace dyad::client {
 struct ProgressState {
   std::string unit = "lines";  // what is counted
   int64_t done = 0;            // skipped ones included
-  int64_t skipped = 0;         // were done before this run: they do not count for the rate
-  std::optional<int64_t> total =
-      {};  // nothing: not known (standard input), then neither bar nor ETA
+  // Were done before this run: they do not count for the rate.
+  int64_t skipped = 0;
+  // Nothing: not known (standard input), then neither bar nor ETA.
+  std::optional<int64_t> total = {};
   absl::Duration elapsed = {};
 };
 
@@ -52,8 +53,8 @@ class Progress {
   mutable Mutex mutex_;
   ProgressState state_ ABSL_GUARDED_BY(mutex_);
   absl::Time drawn_ ABSL_GUARDED_BY(mutex_);
-  size_t width_ ABSL_GUARDED_BY(mutex_) =
-      0;  // of what was drawn last: a shorter line must cover it
+  // Of what was drawn last: a shorter line must cover it.
+  size_t width_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace dyad::client

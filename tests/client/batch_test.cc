@@ -6,6 +6,7 @@
 #include <random>
 #include <sstream>
 #include <thread>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
@@ -132,6 +133,39 @@ TEST(BatchTest, NeverHasMoreRequestsInFlightThanAsked) {
   ASSERT_OK(RunBatch({.concurrency = 3}, streams.console(), counted));
   EXPECT_LE(most, 3);
   EXPECT_GE(most, 2);
+}
+
+TEST(BatchTest, TheWindowBoundsHowFarOthersRunAheadOfASlowLine) {
+  Streams streams;
+  const auto batch = *Batch::Open(LineInput::Of(std::vector<std::string>(10, "{}")), {.window = 4},
+                                  streams.console());
+  ASSERT_EQ(batch->Next()->number, 0);
+  std::atomic<int> answered = 0;
+  std::thread others([&] {
+    while (const auto line = batch->Next()) {
+      batch->Answer(line->number, line->json);
+      ++answered;
+    }
+  });
+  while (answered < 3) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time to go wrong, none to go right
+  EXPECT_EQ(answered, 3);
+  batch->Answer(0, Json::object());
+  others.join();
+  EXPECT_EQ(answered, 9);
+  EXPECT_EQ(batch->Finish()->lines, 10);
+}
+
+TEST(BatchTest, AFailureEndsTheBatchAndSaysHowToGoOn) {
+  Streams streams;
+  const auto batch = *Batch::Open(LineInput::Of({"{}", "{}", "{}"}), {}, streams.console());
+  batch->Answer(batch->Next()->number, Json::object());
+  batch->Fail(absl::OkStatus());
+  EXPECT_TRUE(batch->Next().has_value());
+  batch->Fail(absl::UnavailableError("gone"));
+  EXPECT_FALSE(batch->Next().has_value());
+  EXPECT_THAT(batch->Finish(),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("gone (after 1 lines; with an")));
 }
 
 TEST(BatchTest, AnEmptyInputIsDoneAtOnce) {

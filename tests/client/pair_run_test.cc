@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "gtest/gtest.h"
@@ -133,6 +134,54 @@ TEST_F(PairRunTest, TheWindowBoundsHowFarAStreamRunsAhead) {
   EXPECT_EQ(answered_.size(), 300u);
   EXPECT_GE(most, 3);
   EXPECT_LE(most, 6);  // the window, and one result on its way from there to here
+}
+
+// Answers all pairs but the first and breaks the stream; then answers all that it gets.
+class LateFirst final : public v1::ScoringService::Service {
+ public:
+  grpc::Status ScoreMinimalPairs(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ScoreMinimalPairsResponse, v1::ScoreMinimalPairsRequest>* stream)
+      override {
+    const bool first_stream = ++streams_ == 1;
+    v1::ScoreMinimalPairsRequest request;
+    int pairs = 0;
+    while (stream->Read(&request)) {
+      v1::ScoreMinimalPairsResponse response;
+      for (const v1::MinimalPair& pair : request.pairs()) {
+        ++pairs;
+        if (!first_stream) ++resent_;
+        if (pair.index() > 0 || !first_stream) response.add_results()->set_index(pair.index());
+      }
+      stream->Write(response);
+      if (first_stream && pairs == 20) return {grpc::StatusCode::UNAVAILABLE, "on purpose"};
+    }
+    return grpc::Status::OK;
+  }
+  int resent() const { return resent_; }
+
+ private:
+  std::atomic<int> streams_ = 0, resent_ = 0;
+};
+
+TEST_F(PairRunTest, OnlyPairsWithoutAResultAreSentAgain) {
+  LateFirst service;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  const auto server = builder.BuildAndStart();
+  server->GetHealthCheckService()->SetServingStatus("readiness", true);
+  std::set<int64_t> answered;
+  PairRunOptions options = {.output = "/dev/null", .first_backoff = absl::Milliseconds(20)};
+  options.connection.server = "127.0.0.1:" + std::to_string(port);
+  const auto result =
+      RunPairs(options, {.in = in_, .out = out_, .err = out_}, PairLines(20),
+               [&](int64_t number, const Json&) { EXPECT_TRUE(answered.insert(number).second); });
+  ASSERT_OK(result);
+  EXPECT_EQ(answered.size(), 20u);
+  EXPECT_EQ(result->scored, 20);
+  EXPECT_EQ(service.resent(), 1);
 }
 
 TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
