@@ -17,14 +17,16 @@
 namespace dyad {
 
 enum class LeadingSpace { kNo, kYes };
-enum class InFront { kNothing, kPrefixId, kFrame };  // kFrame: what the tokenizer adds by itself
-enum class Reduction { kSum, kMean };                // what decides a pair
+// kFrame: what the tokenizer adds by itself.
+enum class InFront { kNothing, kPrefixId, kFrame };
+enum class Reduction { kSum, kMean };  // what decides a pair
 
 struct ConventionRow {
   v1::Convention convention;
   LeadingSpace leading_space;
   InFront in_front;
-  int32_t scored_from;  // first token that counts; the model tells nothing of token 0
+  // First token that counts; the model tells nothing of token 0.
+  int32_t scored_from;
   Reduction reduction;
 };
 
@@ -33,9 +35,11 @@ absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention);
 
 // One sequence to score.
 struct ScoreInput {
-  std::vector<int32_t> ids;      // 1 … context length, each in the vocabulary
-  std::vector<int32_t> offsets;  // of each id in the text fed, in bytes; empty if ids were given
-  int32_t scored_from = 1;       // >= 1; ids.size() if nothing is scored
+  // 1 … context length, each in the vocabulary.
+  std::vector<int32_t> ids;
+  // Of each id in the text fed, in bytes; empty if ids were given.
+  std::vector<int32_t> offsets;
+  int32_t scored_from = 1;  // >= 1; ids.size() if nothing is scored
 
   int32_t scored_tokens() const { return static_cast<int32_t>(ids.size()) - scored_from; }
 };

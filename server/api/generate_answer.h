@@ -26,7 +26,8 @@ absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, 
 
 // What can be written next.
 struct GeneratePart {
-  v1::Choice piece;                 // adds to its choice; empty in the last part
+  // Adds to its choice; empty in the last part.
+  v1::Choice piece;
   std::optional<absl::Status> end;  // the last part: how the call ends
 };
 

@@ -18,7 +18,8 @@ enum class Echo { kNo, kYes };
 
 struct GenerationPlan {
   const ServedModel* model = nullptr;
-  engine::Request request;  // of choice 0; the others differ in sampling.choice
+  // Of choice 0; the others differ in sampling.choice.
+  engine::Request request;
   int32_t choices = 1;
   std::vector<std::string> stop;
   Echo echo = Echo::kNo;

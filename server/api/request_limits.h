@@ -9,7 +9,8 @@ struct RequestLimits {
   int64_t max_prompt_bytes = 1 << 20;  // of one text
   int32_t max_choices = 16;
   int32_t max_score_items = 1024;
-  int32_t max_stream_pairs = 256;  // pairs of one ScoreMinimalPairs stream in flight
+  // Pairs of one ScoreMinimalPairs stream in flight.
+  int32_t max_stream_pairs = 256;
 };
 
 }  // namespace dyad

@@ -12,19 +12,26 @@ namespace dyad {
 
 struct RpcRecord {
   std::string request_id;
-  std::string_view method;       // "GenerationService/Generate"; lives as long as the program
-  std::string peer;              // "ipv4:127.0.0.1:40122"
-  std::string model;             // name of the served model; empty if none was found
-  std::string_view code;         // "OK", "INVALID_ARGUMENT" …; lives as long as the program
-  std::string message;           // of the error; bounded, valid UTF-8; empty for OK
+  // "GenerationService/Generate"; lives as long as the program.
+  std::string_view method;
+  std::string peer;  // "ipv4:127.0.0.1:40122"
+  // Name of the served model; empty if none was found.
+  std::string model;
+  // "OK", "INVALID_ARGUMENT" …; lives as long as the program.
+  std::string_view code;
+  // Of the error; bounded, valid UTF-8; empty for OK.
+  std::string message;
   int64_t prompt_tokens = 0;     // fed, prefix and context included
   int64_t generated_tokens = 0;  // of all choices
   int64_t scored_tokens = 0;
-  int64_t cached_tokens = 0;       // of prompt_tokens, found in the prefix cache or the step
-  engine::Timing timing;           // of the sequence that took longest
-  absl::Duration total;            // from the call's arrival to its status
-  std::string_view finish_reason;  // of the first choice: "length", "eos", "stop"; empty for scores
-  std::string prompt;  // first text of the request, at most 1024 bytes; only if WantsPrompts()
+  // Of prompt_tokens, found in the prefix cache or the step.
+  int64_t cached_tokens = 0;
+  engine::Timing timing;  // of the sequence that took longest
+  absl::Duration total;   // from the call's arrival to its status
+  // Of the first choice: "length", "eos", "stop"; empty for scores.
+  std::string_view finish_reason;
+  // First text of the request, at most 1024 bytes; only if WantsPrompts().
+  std::string prompt;
 };
 
 // Sees every call end, for logs and metrics. Called on the front doors' threads, possibly several

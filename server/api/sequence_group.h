@@ -34,7 +34,7 @@ class SequenceGroup {
 
    private:
     friend class SequenceGroup;
-    // The last call; the group has not counted this end yet.
+    // This sequence ended; the group has not counted it yet.
     virtual void OnSequenceEnd(const engine::Outcome&) {}
 
     SequenceGroup* group_ = nullptr;

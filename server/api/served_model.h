@@ -18,7 +18,8 @@ struct ServedModel {
   std::string name;
   ModelInfo info;
   engine::ModelLimits limits;
-  const Tokenizer* tokenizer = nullptr;  // null: the folder has none, only ids are served
+  // Null: the folder has none, only ids are served.
+  const Tokenizer* tokenizer = nullptr;
   engine::Engine* engine = nullptr;
   // tokenizer_config's bos_token, else config.json's bos, else eos.
   std::optional<int32_t> prefix_id;

@@ -34,7 +34,8 @@ class GenerateStream final : public grpc::ServerWriteReactor<v1::GenerateStreamR
 
   RpcCall call_;
   GenerateAnswer answer_;
-  v1::GenerateStreamResponse message_;  // of the write in flight; gRPC reads it until OnWriteDone
+  // Of the write in flight; gRPC reads it until OnWriteDone.
+  v1::GenerateStreamResponse message_;
 };
 
 }  // namespace dyad

@@ -94,7 +94,8 @@ class MinimalPairsCall final
   RpcCall call_ ABSL_GUARDED_BY(mutex_);
   Intake intake_ ABSL_GUARDED_BY(mutex_) = Intake::kReads;
   Action pending_ ABSL_GUARDED_BY(mutex_) = Action::kNone;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // ends the stream when all groups have ended
+  // Ends the stream when all groups have ended.
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;  // pairs
   // In the engine.
   std::map<PairGroup*, std::unique_ptr<PairGroup>> groups_ ABSL_GUARDED_BY(mutex_);

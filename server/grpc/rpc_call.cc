@@ -44,7 +44,8 @@ grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCal
                                     const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const grpc::Status result = call.End(status);
-  call.Report();  // first: a client that has its answer finds the call in the log
+  // First: a client that has its answer finds the call in the log.
+  call.Report();
   reactor->Finish(result);
   return reactor;
 }

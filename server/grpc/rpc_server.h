@@ -21,7 +21,8 @@ enum class ServingState { kServing, kNotServing };
 
 // Ranges are checked with the server's options.
 struct RpcServerOptions {
-  std::string listen = "127.0.0.1:50051";  // host:port, [v6]:port or unix:path; port 0 picks one
+  // host:port, [v6]:port or unix:path; port 0 picks one.
+  std::string listen = "127.0.0.1:50051";
   TlsFiles tls;
   int32_t max_receive_message_bytes = 16 << 20;
   int32_t max_send_message_bytes = 64 << 20;

@@ -17,7 +17,8 @@ namespace dyad {
 struct TlsFiles {
   std::string certificate = "";  // chain, the server's own first
   std::string key = "";
-  std::string client_ca = "";  // if not empty, clients must present a certificate that it signed
+  // If not empty, clients must present a certificate that it signed.
+  std::string client_ca = "";
   // How often the files are looked at, in whole seconds, at least 1. New handshakes use what was
   // last read; connections stay.
   absl::Duration reload = absl::Seconds(10);
