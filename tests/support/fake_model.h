@@ -365,10 +365,7 @@ class FakeModel final : public engine::Model {
   static engine::GeneratedToken Draw(std::span<const float> logits, const engine::DrawRow& draw,
                                      std::span<const engine::Adjustment> adjustments) {
     std::vector<kernels::Adjustment> copies;
-    for (const engine::Adjustment& by : adjustments) {
-      copies.push_back(
-          {.id = by.id, .penalty = by.penalty, .subtract = by.subtract, .add = by.add});
-    }
+    for (const auto& by : adjustments) copies.push_back({by.id, by.penalty, by.subtract, by.add});
     const int32_t id = kernels::reference::Draw(logits,
                                                 {.temperature = draw.temperature,
                                                  .top_k = draw.top_k,

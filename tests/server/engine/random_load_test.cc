@@ -1,6 +1,6 @@
 // A model-based test: random arrivals, cancels, deadlines, stops, page shortage and failing steps,
 // against what each sequence gets alone. The reference (Alone) uses the fake model's functions and
-// the sampler, and nothing of scheduling, paging or caching.
+// the definition of a draw, and nothing of scheduling, paging or caching.
 //
 // Checked: results equal those of the sequence alone, bit for bit, at any budget, with the cache on
 // and off, through preemption; order of calls (RecordingSink); each ends once and in bounded time;
@@ -13,8 +13,8 @@
 
 #include "gtest/gtest.h"
 #include "server/engine/adjustments.h"
-#include "server/engine/counter_random.h"
 #include "server/engine/check_request.h"
+#include "server/engine/counter_random.h"
 #include "server/engine/step_runner.h"
 #include "tests/server/engine/counting_metrics.h"
 #include "tests/server/engine/recording_sink.h"
