@@ -16,7 +16,7 @@ packages=(
   libopenblas0-pthread
   # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator
   # library: the server does not load it
-  libgtest-dev libgmock-dev libbenchmark-dev python3 python3-grpcio python3-protobuf python3-torch openssl
+  libgtest-dev libgmock-dev python3 python3-grpcio python3-protobuf python3-torch openssl
 )
 
 missing=()
