@@ -83,9 +83,18 @@ void ExpectTheChain(uint32_t seed, PlanSize size, const std::vector<int64_t>& ro
   }
 }
 
+// A sanitizer makes each plan take ten times as long.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint32_t kPlans = 1000;
+constexpr uint32_t kLargePlans = 10;
+#else
+constexpr uint32_t kPlans = 10'000;
+constexpr uint32_t kLargePlans = 60;
+#endif
+
 TEST(RandomPlanTest, TenThousandPlansHaveTheBitsOfTheChain) {
   const int64_t counts[] = {0, 1, 2, 3, 5, 6, 7, 12, 13, 25, 37};
-  for (uint32_t seed = 1; seed <= 10'000; ++seed) {
+  for (uint32_t seed = 1; seed <= kPlans; ++seed) {
     const int64_t tokens = counts[seed % std::size(counts)];
     ExpectTheChain(seed, PlanSize::kSmall, {tokens}, {1 + static_cast<int>(seed % 3)});
     if (HasFatalFailure()) return;
@@ -93,7 +102,7 @@ TEST(RandomPlanTest, TenThousandPlansHaveTheBitsOfTheChain) {
 }
 
 TEST(RandomPlanTest, PlansThatThreadsShareHaveTheBitsOfTheChain) {
-  for (uint32_t seed = 1; seed <= 60; ++seed) {
+  for (uint32_t seed = 1; seed <= kLargePlans; ++seed) {
     ExpectTheChain(seed, PlanSize::kLarge, {3, seed % 10 == 0 ? 270 : 14}, {1, 2, 3});
     if (HasFatalFailure()) return;
   }
