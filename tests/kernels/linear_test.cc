@@ -145,6 +145,14 @@ std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLi
 }
 
 // Two that share packed rows, and others that do not share them with these.
+// A sanitizer makes a multiply-add take a hundred times as long; batches of more than 256 rows are
+// the business of LongBatchesHaveTheBitsOfShortOnes, too.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int64_t kManyTokens = 30;
+#else
+constexpr int64_t kManyTokens = 300;
+#endif
+
 TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
   for (const Element type : {Element::kFloat32, Element::kInt8}) {
     const SampleLayer dense({Kind::kDense, 1, 192, 200}, type);
@@ -154,7 +162,7 @@ TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
     const PackedLinear a(dense.plan()), b(square.plan()), c(it.plan()), d(ot.plan());
     for (const std::vector<const PackedLinear*>& layers :
          {std::vector<const PackedLinear*>{&a}, {&a, &b, &a}, {&c, &c, &c}, {&a, &c}, {&a, &d}}) {
-      for (const int64_t tokens : {1, 13, 300}) {
+      for (const int64_t tokens : {int64_t{1}, int64_t{13}, kManyTokens}) {
         const SampleRows x(tokens, 192, 4);
         for (const int threads : {1, 2, 3}) {
           const auto together = TogetherOutputs(layers, tokens, x.view(), threads);
