@@ -1,12 +1,17 @@
 // What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "client/error_owner.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -20,7 +25,20 @@ Json FieldValue(FieldKind kind, const std::string& text) {
   return value.is_discarded() || value.is_string() ? Json(text) : value;
 }
 
+// As a shell reads it back.
+std::string ShellWord(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("-_=./:,@%+", c);
+  });
+  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 }  // namespace
+
+void Command::set_arguments(std::span<const std::string> arguments) {
+  typed_ = "dyadctl " + help_.name;
+  for (const std::string& word : arguments) absl::StrAppend(&typed_, " ", ShellWord(word));
+}
 
 void Command::AddFlags(CLI::App& app) {
   AddFlag(app, "server", "ADDR", connection_.server,
@@ -43,12 +61,32 @@ absl::StatusOr<Client> Command::MakeClient() const {
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
+void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
+  app.add_flag_callback(
+      "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
+      "Ask again the lines whose answer in --output is an error object");
+}
+
+absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
+                                    const Console& console) const {
+  const ErrorOwner owner = OwnerOf(failure);
+  if (owner != ErrorOwner::kServer && owner != ErrorOwner::kFullQueue) return failure;
+  const bool kept = output != "-" && output != "/dev/null";
+  console.err << "dyadctl " << help_.name << ": " << absl::StatusCodeToString(failure.code())
+              << ": " << failure.message()
+              << (kept ? "; what is answered stays, and this goes on: " + typed_
+                       : "; with --output=FILE the same command could go on")
+              << '\n';
+  return kInterrupted;
+}
+
 void BatchCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "input", "FILE", input_, "JSON lines to answer; - is standard input");
   AddFlag(app, "output", "FILE", batch_.output,
           "Answers, a line each, in order; a file that has some is gone on with (default: -)");
   AddFlag(app, "concurrency", "N", batch_.concurrency, "Requests in flight (default 16)")
       ->check(CLI::Range(int64_t{1}, kMaxConcurrency));
+  AddRetryFlag(app, batch_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -61,10 +99,10 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
         absl::StrCat("--input and \"", texts.front(), "\" exclude each other"));
   }
   batch_.input = *input_;
-  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
-                     return Answer(WithDefaults(fields_, line));
-                   }));
-  return ReportBatch(result, console);
+  const absl::StatusOr<BatchResult> result = RunBatch(
+      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  if (!result.ok()) return EndRun(result.status(), batch_.output, console);
+  return ReportBatch(*result, console);
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

@@ -86,6 +86,7 @@ int RunCommand(Command& command, std::span<const std::string> words, const Conso
   }
   if (end_of_flags != rest.end()) rest.erase(end_of_flags);
   command.set_words(std::move(rest));
+  command.set_arguments(words);
   const absl::StatusOr<int> status = command.Run(console);
   return status.ok() ? *status : failure(status.status());
 }

@@ -10,12 +10,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace dyad::client {
-namespace {
-
-constexpr std::string_view kErrorStart = R"({"error":{"code":)";
-
-}  // namespace
-
 absl::StatusOr<Json> ParseLine(std::string_view line) {
   bool too_deep = false;
   const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
@@ -60,7 +54,5 @@ Json ErrorJson(const absl::Status& status) {
            {{"code", absl::StatusCodeToString(status.code())},
             {"message", std::string(status.message())}}}};
 }
-
-bool IsErrorLine(std::string_view line) { return line.starts_with(kErrorStart); }
 
 }  // namespace dyad::client
