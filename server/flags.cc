@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "server/version.h"
 
 using dyad::Options;
 
@@ -188,7 +189,9 @@ void DescribeProgram() {
   config.contains_help_flags = [](absl::string_view file) {
     return absl::EndsWith(file, "server/flags.cc");
   };
-  config.version_string = [] { return std::string("dyad-server " DYAD_VERSION "\n"); };
+  config.version_string = [] {
+    return absl::StrCat("dyad-server ", Version(), " (", Commit(), ")\n");
+  };
   absl::SetFlagsUsageConfig(config);
 }
 

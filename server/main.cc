@@ -15,6 +15,7 @@
 #include "server/api/server_state.h"
 #include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
+#include "server/checkpoint/digest.h"
 #include "server/flags.h"
 #include "server/grpc/health.h"
 #include "server/grpc/rpc_server.h"
@@ -25,6 +26,7 @@
 #include "server/self_check.h"
 #include "server/signals.h"
 #include "server/text/load_tokenizer.h"
+#include "server/version.h"
 
 namespace dyad {
 namespace {
@@ -33,6 +35,7 @@ namespace {
 struct ModelParts {
   LoadedModel loaded;
   std::unique_ptr<Tokenizer> tokenizer;  // may be null
+  std::string tokenizer_digest;
   std::unique_ptr<engine::Engine> engine;
 };
 
@@ -109,6 +112,10 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
   ASSIGN_OR_RETURN(parts.loaded,
                    LoadModel(source.folder, OptionsOfModel(options), std::move(device)));
   ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
+  if (parts.tokenizer != nullptr) {
+    ASSIGN_OR_RETURN(parts.tokenizer_digest,
+                     FilesDigest(source.folder, TokenizerFiles(source.folder)));
+  }
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const absl::Duration load_time = absl::Now() - start;
   const ModelInfo& info = parts.loaded.info;
@@ -149,6 +156,7 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   served.info = parts.loaded.info;
   served.limits = parts.loaded.model->limits();
   served.tokenizer = parts.tokenizer.get();
+  served.tokenizer_digest = parts.tokenizer_digest;
   served.engine = parts.engine.get();
   const ModelInfo& info = parts.loaded.info;
   const auto first = [](std::optional<int32_t> a, std::optional<int32_t> b) { return a ? a : b; };
@@ -157,6 +165,19 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   served.eos_id = first(info.eos_id, eos);
   served.prefix_id = first(first(bos, info.bos_id), served.eos_id);
   return served;
+}
+
+ServerInfo InfoOf(const Options& options, const std::string& device) {
+  ServerInfo info{Version(), Commit(), TransportVersion(), device, {}, {}};
+  const auto feature = [&](const char* name, bool on) {
+    if (on) info.features.push_back(name);
+  };
+  feature("tls", !options.rpc.tls.empty());
+  feature("client_certificates", !options.rpc.tls.client_ca.empty());
+  feature("prefix_cache", options.engine.prefix_cache == engine::PrefixCache::kOn);
+  feature("reflection", options.rpc.reflection == Reflection::kOn);
+  for (const Limit& limit : LimitsOf(options)) info.limits.emplace_back(limit.flag, limit.value);
+  return info;
 }
 
 // Ends all work within the limit; what is left then ends with UNAVAILABLE.
@@ -192,7 +213,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 
   const ModelRegistry registry(std::move(served));
   RequestLog request_log(log, metrics, options.log_prompts);
-  ServerState state{registry, options.limits, &request_log};
+  ServerState state{registry, options.limits, &request_log,
+                    InfoOf(options, models.front().loaded.info.device)};
   Services services(state);
   ASSIGN_OR_RETURN(
       const std::unique_ptr<RpcServer> server,

@@ -83,6 +83,15 @@ struct Options {
   PromptLogging log_prompts = PromptLogging::kOff;
 };
 
+// A bound that clients can meet: a flag with its value and range.
+struct Limit {
+  const char* flag;
+  int64_t value;
+  int64_t least;
+  int64_t most;
+};
+std::vector<Limit> LimitsOf(const Options& options);
+
 // All that is wrong with `options`, each naming flag, value and range; empty if nothing is.
 std::vector<std::string> Faults(const Options& options);
 

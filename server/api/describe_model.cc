@@ -23,6 +23,7 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   if (model.eos_id.has_value()) proto.set_eos_id(*model.eos_id);
   if (model.prefix_id.has_value()) proto.set_prefix_id(*model.prefix_id);
   proto.set_has_tokenizer(model.tokenizer != nullptr);
+  proto.set_tokenizer_digest(model.tokenizer_digest);
   proto.set_weight_bytes(model.info.weight_bytes);
   proto.set_kv_cache_bytes(model.info.kv_cache_bytes);
   return proto;

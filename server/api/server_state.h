@@ -6,6 +6,7 @@
 #include "server/api/request_limits.h"
 #include "server/api/rpc_record.h"
 #include "server/api/served_model.h"
+#include "server/api/server_info.h"
 
 namespace dyad {
 
@@ -13,6 +14,7 @@ struct ServerState {
   const ModelRegistry& models;
   RequestLimits limits;
   RpcObserver* observer = nullptr;  // null: nobody looks
+  ServerInfo info = {};
   // From now on new generation and scoring calls end with Unavailable, and models say DRAINING;
   // calls that were admitted go on.
   std::atomic<bool> draining = false;

@@ -181,4 +181,6 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   return std::make_unique<GrpcServer>(std::move(server), port, std::move(calls));
 }
 
+std::string TransportVersion() { return "gRPC " + grpc::Version(); }
+
 }  // namespace dyad

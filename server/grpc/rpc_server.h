@@ -40,6 +40,8 @@ struct RpcServerOptions {
   Reflection reflection = Reflection::kOn;
 };
 
+std::string TransportVersion();  // "gRPC 1.51.1"
+
 // Threads: gRPC's own run the handlers. Calls to this object from any thread.
 class RpcServer {
  public:

@@ -1,4 +1,4 @@
-// The handlers of the four services: plan, hand over, return. They hold nothing between calls.
+// The handlers of the five services: plan, hand over, return. They hold nothing between calls.
 #include "server/grpc/services.h"
 
 #include <grpcpp/grpcpp.h>
@@ -8,8 +8,10 @@
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "server/api/describe_model.h"
+#include "server/api/describe_server.h"
 #include "server/api/generate_answer.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
@@ -137,6 +139,21 @@ class ModelService final : public v1::ModelService::CallbackService {
   const ServerState& state_;
 };
 
+class ServerService final : public v1::ServerService::CallbackService {
+ public:
+  explicit ServerService(const ServerState& state) : state_(state) {}
+
+  grpc::ServerUnaryReactor* GetServerInfo(CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override {
+    return AnswerNow({state_, context, "ServerService/GetServerInfo"}, context, dyad::GetServerInfo,
+                     *request, response);
+  }
+
+ private:
+  const ServerState& state_;
+};
+
 }  // namespace
 
 Services::Services(const ServerState& state) {
@@ -144,6 +161,7 @@ Services::Services(const ServerState& state) {
   services_.push_back(std::make_unique<ScoringService>(state));
   services_.push_back(std::make_unique<TokenizerService>(state));
   services_.push_back(std::make_unique<ModelService>(state));
+  services_.push_back(std::make_unique<ServerService>(state));
 }
 
 Services::~Services() = default;

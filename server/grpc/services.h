@@ -1,4 +1,4 @@
-// The four services of dyad.v1 as one thing that a gRPC server registers.
+// The five services of dyad.v1 as one thing that a gRPC server registers.
 // Contract and reasons: server/grpc/README.md.
 #pragma once
 

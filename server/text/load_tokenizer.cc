@@ -34,4 +34,14 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& fold
   return ByteLevelTokenizer::Create(spec);
 }
 
+std::vector<std::string> TokenizerFiles(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const char* name : {"added_tokens.json", "merges.txt", "special_tokens_map.json",
+                           "tokenizer.json", "tokenizer_config.json", "vocab.json"}) {
+    std::error_code error;
+    if (std::filesystem::exists(std::filesystem::path(folder) / name, error)) files.push_back(name);
+  }
+  return files;
+}
+
 }  // namespace dyad

@@ -26,7 +26,7 @@ ALLOWED = {
                      "kernels/structures"},
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
-    "server": {"server", "server/api", "server/base", "server/engine", "server/grpc",
+    "server": {"server", "server/api", "server/base", "server/checkpoint", "server/engine", "server/grpc",
                "server/metrics", "server/model", "server/text", "kernels", "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }

@@ -25,6 +25,7 @@ ServedModel Model() {
   served.name = "m";
   served.info.architecture = "gpt_neox";
   served.info.digest = "abc";
+  served.tokenizer_digest = "def";
   served.info.parameters = 10;
   served.info.dense_equivalent_parameters = 40;
   served.info.weight_dtype = "bfloat16";
@@ -45,6 +46,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   EXPECT_EQ(model.architecture(), "gpt_neox");
   EXPECT_EQ(model.state(), v1::READY);
   EXPECT_EQ(model.digest(), "abc");
+  EXPECT_EQ(model.tokenizer_digest(), "def");
   EXPECT_EQ(model.parameters(), 10);
   EXPECT_EQ(model.dense_equivalent_parameters(), 40);
   EXPECT_EQ(model.weight_dtype(), "bfloat16");

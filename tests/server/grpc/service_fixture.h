@@ -1,4 +1,4 @@
-// A real server with the four services over a real engine and a fake model, for one test.
+// A real server with the five services over a real engine and a fake model, for one test.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -13,6 +13,7 @@
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "server/grpc/services.h"
 #include "tests/server/api/api_fixture.h"
@@ -35,6 +36,7 @@ class Stack : public EngineStack {
     scoring = v1::ScoringService::NewStub(channel);
     tokens = v1::TokenizerService::NewStub(channel);
     model_stub = v1::ModelService::NewStub(channel);
+    server_stub = v1::ServerService::NewStub(channel);
   }
   ~Stack() {
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(10));
@@ -58,6 +60,7 @@ class Stack : public EngineStack {
   std::unique_ptr<v1::ScoringService::Stub> scoring;
   std::unique_ptr<v1::TokenizerService::Stub> tokens;
   std::unique_ptr<v1::ModelService::Stub> model_stub;
+  std::unique_ptr<v1::ServerService::Stub> server_stub;
 };
 
 // The detail of this type that an error carries.

@@ -1,4 +1,4 @@
-// The four services together: registered, draining, and mixed load at once.
+// The five services together: registered, draining, and mixed load at once.
 #include "server/grpc/services.h"
 
 #include <random>

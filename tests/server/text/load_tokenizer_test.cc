@@ -38,6 +38,12 @@ TEST(TokenizerLoadTest, AFolderWithoutTokenizerFilesHasNone) {
   EXPECT_EQ(*tokenizer, nullptr);
 }
 
+TEST(TokenizerLoadTest, NamesTheFilesThatATokenizerIsMadeOf) {
+  EXPECT_THAT(TokenizerFiles(testing::DemoModelDir().string()),
+              ::testing::ElementsAre("special_tokens_map.json", "tokenizer.json",
+                                     "tokenizer_config.json"));
+}
+
 TEST(TokenizerLoadTest, BothFormsGiveTheSameTokenizer) {
   const TemporaryFolder one_file;
   one_file.Write("tokenizer.json", testing::TinyTokenizerJson());
