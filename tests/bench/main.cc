@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 #include "tests/bench/commands.h"
 
 ABSL_FLAG(int, threads, 2, "threads to compute with, 1 to 256");

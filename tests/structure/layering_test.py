@@ -16,7 +16,7 @@ ALLOWED = {
     "kernels/reference": {"kernels", "kernels/reference", "kernels/structures"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
     "kernels/structures": {"kernels", "kernels/structures"},
-    "kernels/torch": {"kernels", "kernels/structures", "kernels/torch"},
+    "kernels/torch": {"kernels", "kernels/cpu", "kernels/structures", "kernels/torch"},
     "server/base": {"server/base"},
     "server/text": {"server/base", "server/text"},
     "server/metrics": {"server/base", "server/metrics"},
@@ -140,14 +140,14 @@ def check_checker():
     assert list(faults_of("server/api/a.cc", "// as gRPC does"))
     assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
     assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))
-    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
+    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/device.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
-    assert list(faults_of("kernels/torch/a.cc", '#include "kernels/cpu/pack.h"'))
-    assert list(faults_of("kernels/structures/a.cc", '#include "kernels/linear.h"'))
+    assert list(faults_of("server/model/a.cc", '#include "kernels/cpu/pack.h"'))
+    assert list(faults_of("kernels/structures/a.cc", '#include "kernels/device.h"'))
     assert list(faults_of("kernels/a.cc", '#include "kernels/structures/structures.h"'))
     assert not list(faults_of("kernels/structures/a.cc", '#include "kernels/plan.h"'))
-    assert not list(faults_of("server/model/a.cc", '#include "kernels/linear.h"\n#include <vector>'))
+    assert not list(faults_of("server/model/a.cc", '#include "kernels/device.h"\n#include <vector>'))
     assert list(faults_of("server/model/opt.h", '#include "server/model/load_model.h"'))
     assert not list(faults_of("server/model/load_model.cc", '#include "server/model/load_model.h"'))
     a, b = '#include "kernels/a.h"', '#include "kernels/b.h"'
