@@ -43,6 +43,8 @@ struct Request {
   Sampling sampling;
   std::optional<int32_t> eos_id;  // ends with finish reason EOS; absent: EOS is ignored
   std::vector<int32_t> stop_ids;  // end with finish reason STOP
+  // Who asks, as a number that only has to differ between clients: they take turns.
+  uint64_t client = 0;
   absl::Time deadline = absl::InfiniteFuture();
 };
 
