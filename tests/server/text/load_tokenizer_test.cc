@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/text/tiny_tokenizer.h"
@@ -63,6 +64,30 @@ TEST(TokenizerLoadTest, TokenizerJsonComesFirstAndHalfOfTheOtherFormIsRefused) {
   other.Write("vocab.json", testing::TinyVocabularyJson());
   EXPECT_THAT(Load(other),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("merges.txt is absent")));
+}
+
+// A file cut at a line's end, or at a list's, is well formed; its words would fall into letters.
+TEST(TokenizerLoadTest, MergesThatWereCutAreRefused) {
+  const TemporaryFolder one_file;
+  const TemporaryFolder two_files;
+  two_files.Write("vocab.json", testing::TinyVocabularyJson());
+  std::string merges = testing::TinyMergesText();
+  json tokenizer = testing::TinyTokenizerJson();
+  for (int left = static_cast<int>(testing::TinyMerges().size()); left >= 0; --left) {
+    one_file.Write("tokenizer.json", tokenizer);
+    two_files.Write("merges.txt", left == 0 ? "" : merges);  // 0 bytes, and without its header too
+    if (left == 7) {
+      EXPECT_OK(Load(one_file));
+      EXPECT_OK(Load(two_files));
+    } else {
+      EXPECT_THAT(Load(one_file), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr(absl::StrCat("model.merges has ", left))));
+      EXPECT_THAT(Load(two_files), StatusIs(absl::StatusCode::kInvalidArgument,
+                                            HasSubstr(absl::StrCat("merges.txt has ", left))));
+    }
+    merges.resize(merges.rfind('\n', merges.size() - 2) + 1);
+    if (left > 0) tokenizer["model"]["merges"].erase(left - 1);
+  }
 }
 
 TEST(TokenizerLoadTest, TheConfigIsApplied) {
