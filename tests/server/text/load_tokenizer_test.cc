@@ -2,6 +2,7 @@
 // damaged file does more than be refused.
 #include "server/text/load_tokenizer.h"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "tests/server/text/tiny_tokenizer.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unreadable.h"
 
 namespace dyad {
 namespace {
@@ -64,6 +66,28 @@ TEST(TokenizerLoadTest, TokenizerJsonComesFirstAndHalfOfTheOtherFormIsRefused) {
   other.Write("vocab.json", testing::TinyVocabularyJson());
   EXPECT_THAT(Load(other),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("merges.txt is absent")));
+}
+
+// A folder that lacks a file is served without what it says; this must not happen by a broken link.
+TEST(TokenizerLoadTest, FilesThatCannotBeReadAreNotAbsent) {
+  for (const char* file : {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json"}) {
+    for (const testing::Unreadable& way : testing::kUnreadable) {
+      const TemporaryFolder folder;
+      folder.Write("vocab.json", testing::TinyVocabularyJson());
+      folder.Write("merges.txt", testing::TinyMergesText());
+      std::filesystem::remove(folder.path() / file);
+      way.make(folder.path() / file);
+      const testing::WithoutRights nobody;
+      const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Load(folder);
+      ASSERT_FALSE(tokenizer.ok()) << way.name << " " << file;
+      EXPECT_THAT(std::string(tokenizer.status().message()),
+                  ::testing::AllOf(HasSubstr(absl::StrCat("'", file, "': cannot open")),
+                                   HasSubstr(way.reason)));
+    }
+  }
+  EXPECT_THAT(LoadTokenizer("/no/such/folder"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such folder")));
 }
 
 // A file cut at a line's end, or at a list's, is well formed; its words would fall into letters.
