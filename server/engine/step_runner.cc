@@ -200,7 +200,7 @@ void StepRunner::DeliverToken(Sequence& sequence, const GeneratedToken& token, a
   const Request& request = sequence.request;
   const auto is_token = [&](int32_t id) { return id == token.id; };
   FinishReason reason = FinishReason::kNone;
-  if (request.eos_id == token.id) {
+  if (std::ranges::any_of(request.eos_ids, is_token)) {
     reason = FinishReason::kEos;
   } else if (verdict == Verdict::kStop || std::ranges::any_of(request.stop_ids, is_token)) {
     reason = FinishReason::kStop;

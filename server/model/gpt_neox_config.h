@@ -25,6 +25,8 @@ struct GptNeoxConfig {
   kernels::Activation activation = kernels::Activation::kGelu;
   bool attention_bias = true;
   bool tied_head = false;
+
+  bool operator==(const GptNeoxConfig&) const = default;
 };
 
 // Absent keys have the defaults that transformers gives them. Faults are left in `fields`.

@@ -46,7 +46,7 @@ TEST(StepRunnerTest, EosEndsAndIsPartOfTheOutputUnlessIgnored) {
   RecordingSink ignores;
   Request request = Generate({1}, 4);
   bench.Add(request, ignores);
-  request.eos_id = 6;
+  request.eos_ids = {60, 6};
   bench.Add(request, ends);
   bench.RunAll();
   EXPECT_THAT(ends.Ids(), ElementsAre(5, 6));
