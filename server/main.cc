@@ -13,6 +13,7 @@
 #include "kernels/isa.h"
 #include "kernels/reference/device.h"
 #include "server/api/server_state.h"
+#include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/digest.h"
 #include "server/flags.h"
@@ -320,6 +321,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 }  // namespace dyad
 
 int main(int argc, char** argv) {
+  dyad::PrepareStandardStreams();
+  dyad::CheckStandardOutputAtExit("dyad-server");
   mallopt(M_ARENA_MAX, 2);
   dyad::SignalWatch signals;  // before any other thread
   const absl::StatusOr<dyad::Options> options = dyad::ParseArguments({argv, argv + argc});
