@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 #include "server/base/standard_streams.h"
 #include "tests/bench/commands.h"
 
