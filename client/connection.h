@@ -33,7 +33,8 @@ std::string ServiceConfigJson(Readiness readiness);
 
 // Connects lazily: the first call finds out whether anybody is there. Channels do not share
 // connections, so that several of them really are several clients.
-// Errors: NotFound or InvalidArgument, naming the TLS file or the option that lacks its partner.
+// Errors: the system's or InvalidArgument, naming the TLS file or the option that lacks its
+// partner.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 
 // Codes and messages are the same on both sides; google.rpc details become payloads.

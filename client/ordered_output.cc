@@ -120,7 +120,7 @@ void OrderedOutput::Stop() {
   written_.SignalAll();
 }
 
-absl::Status OrderedOutput::written() const {
+absl::Status OrderedOutput::written() {
   MutexLock lock(&mutex_);
   return Arrived();
 }

@@ -38,7 +38,7 @@ class OrderedOutput {
   void Put(int64_t number, std::string line);
 
   // Whether all that was written so far has arrived. Errors: as Finish.
-  absl::Status written() const;
+  absl::Status written();
 
   // Waits until line `number` is fewer than `window` lines ahead of the first unwritten one: bounds
   // what Put has to hold. After Stop it does not wait.
