@@ -2,7 +2,10 @@
 #include "server/engine/step_runner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
 
 namespace dyad::engine {
 namespace {
@@ -41,6 +44,19 @@ EndReason ReasonOf(const Outcome& outcome) {
       return EndReason::kStop;
   }
   return EndReason::kError;
+}
+
+bool AllFinite(float logprob, std::span<const TopToken> top) {
+  return std::isfinite(logprob) && std::ranges::all_of(top, [](const TopToken& candidate) {
+           return candidate.id >= 0 && std::isfinite(candidate.logprob);
+         });
+}
+
+// Finite weights may still overflow on some tokens; such a number means nothing to anybody.
+absl::Status NotFinite(int32_t position) {
+  return absl::InternalError(absl::StrCat(
+      "the model's log-probabilities at position ", position,
+      " of the tokens fed, counted from 0, are not finite; it overflows on these tokens"));
 }
 
 // Phases that were not reached are empty; the one in which it ended lasts until now.
@@ -154,7 +170,8 @@ void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
 
 // What others asked for with the same row and target may have more competitors than this sequence
 // wants.
-void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result) {
+absl::Status StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk,
+                                    const StepResult& result) {
   Sequence& sequence = *chunk.sequence;
   const std::span<const int32_t> rows = plan.RowsOf(chunk);
   const ScoredRange scored = ScoredBy(chunk);
@@ -163,8 +180,10 @@ void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const S
     const TokenScore& found = result.scores[batch_.ScoreIndex(row, sequence.ids[i])];
     const auto top =
         std::span(found.top).first(std::min<size_t>(found.top.size(), sequence.request.top_n));
+    if (!AllFinite(found.logprob, top)) return NotFinite(i);
     sequence.scores.push_back({found.logprob, found.rank, {top.begin(), top.end()}});
   }
+  return absl::OkStatus();
 }
 
 void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time now) {
@@ -172,9 +191,17 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
     const PlannedChunk& chunk = plan.chunks[i];
     Sequence& sequence = *chunk.sequence;
     if (sequence.outcome.has_value()) continue;
-    const bool draws = DrawsToken(chunk);
+    const GeneratedToken* token = DrawsToken(chunk) ? &result.drawn[batch_.DrawIndex(i)] : nullptr;
     if (chunk.tokens > 0) {
-      TakeScores(plan, chunk, result);
+      absl::Status taken = TakeScores(plan, chunk, result);
+      if (token != nullptr && !AllFinite(token->logprob, token->top)) {
+        taken.Update(NotFinite(sequence.length()));
+      }
+      if (!taken.ok()) {
+        // Nothing of this step is offered to the prefix tree.
+        scheduler_.End(sequence, taken);
+        continue;
+      }
       scheduler_.Store(sequence, chunk.tokens);
     }
     if (sequence.remaining() > 0) continue;
@@ -183,7 +210,7 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
       if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
       if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
     }
-    if (draws) DeliverToken(sequence, result.drawn[batch_.DrawIndex(i)], now);
+    if (token != nullptr) DeliverToken(sequence, *token, now);
   }
 }
 

@@ -58,7 +58,8 @@ class StepRunner {
   void EndUnwanted(absl::Time now);
   void EndHopeless(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
-  void TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
+  // Internal if a number is not finite.
+  absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   void Deliver(const Plan& plan, const StepResult& result, absl::Time now);
   void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
   void EndChunks(const Plan& plan, const absl::Status& status);
