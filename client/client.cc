@@ -1,6 +1,8 @@
 // Typed calls: a context with its deadline, the stub's call, the status.
 #include "client/client.h"
 
+#include <grpc/support/time.h>
+
 #include <utility>
 
 #include "grpc/health/v1/health.grpc.pb.h"
@@ -17,7 +19,9 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
 
 void Client::SetDeadline(grpc::ClientContext& context) const {
   if (timeout_ == absl::InfiniteDuration()) return;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+  context.set_deadline(gpr_time_add(
+      gpr_now(GPR_CLOCK_MONOTONIC),
+      gpr_time_from_nanos(absl::ToInt64Nanoseconds(timeout_), GPR_TIMESPAN)));
 }
 
 template <typename Answer, typename Call>

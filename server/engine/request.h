@@ -45,7 +45,7 @@ struct Request {
   std::vector<int32_t> stop_ids;  // end with finish reason STOP
   // Who asks, as a number that only has to differ between clients: they take turns.
   uint64_t client = 0;
-  absl::Time deadline = absl::InfiniteFuture();
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
 };
 
 enum class FinishReason { kNone, kLength, kEos, kStop };

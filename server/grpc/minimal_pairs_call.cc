@@ -1,8 +1,9 @@
 // One ScoreMinimalPairs call.
 #include "server/grpc/minimal_pairs_call.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -24,6 +25,18 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
     : state_(call.state()), deadline_(call.deadline()), queue_(state_), call_(std::move(call)) {
   StartRead(&message_in_);
+  state_.open_streams.Add(this, [this] { OnShutdown(); });
+  if (state_.draining) OnShutdown();
+}
+
+void MinimalPairsCall::OnShutdown() {
+  Next next;
+  {
+    MutexLock lock(&mutex_);
+    Fail(absl::UnavailableError("the server is shutting down"));
+    next = PickNext();
+  }
+  Do(next);
 }
 
 void MinimalPairsCall::OnReadDone(bool ok) {
@@ -98,6 +111,7 @@ void MinimalPairsCall::OnGroupEnd(PairGroup& group) {
 }
 
 void MinimalPairsCall::OnDone() {
+  state_.open_streams.Remove(this);
   {
     MutexLock lock(&mutex_);
     call_.Report();
@@ -213,8 +227,8 @@ void MinimalPairsCall::OnRefused(PairGroup& group, const absl::Status& refused) 
 void MinimalPairsCall::SetAlarm(const absl::Status& refused) {
   const absl::Duration delay = std::min(RetryAfter(refused).value_or(kMaxWait), kMaxWait);
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay),
-              [this](bool) { OnAlarm(); });
+  const gpr_timespec time = gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN);
+  alarm_->Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), time), [this](bool) { OnAlarm(); });
 }
 
 }  // namespace dyad

@@ -75,6 +75,8 @@ class MinimalPairsCall final
   void OnRefused(PairGroup& group, const absl::Status& refused)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(const absl::Status& refused);
+  // What is in the engine ends; nothing more is taken.
+  void OnShutdown() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -25,6 +25,38 @@ TEST(ServicesTest, DrainingShowsInTheModelsState) {
   EXPECT_EQ(state(), v1::DRAINING);
 }
 
+// Its client may keep a stream open for hours: the end must not wait for that.
+TEST(ServicesTest, AnIdleStreamEndsWithTheServer) {
+  for (const bool opened_before : {true, false}) {
+    Stack stack;
+    const auto shut_down = [&] {
+      stack.state.draining = true;
+      stack.state.open_streams.Shutdown();
+    };
+    if (!opened_before) shut_down();
+    grpc::ClientContext context;
+    const auto stream = stack.scoring->ScoreMinimalPairs(&context);
+    v1::ScoreMinimalPairsResponse message;
+    if (opened_before) {
+      v1::ScoreMinimalPairsRequest request;
+      request.set_model("bytes");
+      request.set_convention(v1::MINICONS_SUM);
+      v1::MinimalPair& pair = *request.add_pairs();
+      pair.set_good("ab");
+      pair.set_bad("cd");
+      stream->Write(request);
+      int results = 0;
+      while (results == 0 && stream->Read(&message)) results = message.results_size();
+      EXPECT_EQ(results, 1);
+      shut_down();
+    }
+    EXPECT_FALSE(stream->Read(&message));
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+    EXPECT_EQ(status.error_message(), "the server is shutting down");
+  }
+}
+
 // Clients of every kind at once, many of which leave: nothing leaks, and who stays gets the answer
 // that it would get alone.
 TEST(ServicesTest, MixedLoadWithCancelsComesToRest) {
