@@ -104,6 +104,11 @@ absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line) {
   v1::MinimalPair pair;
   pair.set_good(line["sentence_good"].get<std::string>());
   pair.set_bad(line["sentence_bad"].get<std::string>());
+  // Even an empty one, as in score.
+  if (Has(line, "context")) {
+    RETURN_IF_ERROR(RequireText(line, "context"));
+    pair.set_context(line["context"].get<std::string>());
+  }
   return pair;
 }
 

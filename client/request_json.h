@@ -27,7 +27,7 @@ absl::StatusOr<v1::TokenizeRequest> TokenizeRequestFromJson(const Json& line);
 // {"ids", "skip_special_tokens", "model"}. Other keys are the caller's own.
 absl::StatusOr<v1::DetokenizeRequest> DetokenizeRequestFromJson(const Json& line);
 
-// {"sentence_good", "sentence_bad"}. Other keys are the caller's own.
+// {"sentence_good", "sentence_bad", "context"}. Other keys are the caller's own.
 absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line);
 
 // "LM_EVAL" ...; an empty name is CONVENTION_UNSPECIFIED.

@@ -129,6 +129,13 @@ TEST(RequestJsonTest, PairsNeedBothSentences) {
   ASSERT_OK(pair);
   EXPECT_EQ(pair->good(), "g");
   EXPECT_EQ(pair->bad(), "b");
+  EXPECT_FALSE(pair->has_context());
+  const auto after =
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": ""})"));
+  EXPECT_TRUE(after->has_context());
+  EXPECT_THAT(
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": 1})")),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("context must be a string")));
   EXPECT_THAT(MinimalPairFromJson(Line(R"({"sentence_good": "g"})")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sentence_bad")));
 }
