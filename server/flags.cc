@@ -61,9 +61,9 @@ ABSL_FLAG(int32_t, max_score_items, Options().limits.max_score_items, "items of 
 ABSL_FLAG(int32_t, max_stream_pairs, Options().limits.max_stream_pairs,
           "pairs of one ScoreMinimalPairs stream in flight");
 
-ABSL_FLAG(int32_t, max_receive_message_bytes, Options().rpc.max_receive_message_bytes,
+ABSL_FLAG(int32_t, max_receive_message_bytes, Options().limits.max_receive_message_bytes,
           "of one message from a client");
-ABSL_FLAG(int32_t, max_send_message_bytes, Options().rpc.max_send_message_bytes,
+ABSL_FLAG(int32_t, max_send_message_bytes, Options().limits.max_send_message_bytes,
           "of one message to a client");
 ABSL_FLAG(int32_t, max_concurrent_streams, Options().rpc.max_concurrent_streams,
           "calls in flight per connection");
@@ -160,6 +160,8 @@ void ReadValues(Options& options) {
   options.limits.max_choices = absl::GetFlag(FLAGS_max_choices);
   options.limits.max_score_items = absl::GetFlag(FLAGS_max_score_items);
   options.limits.max_stream_pairs = absl::GetFlag(FLAGS_max_stream_pairs);
+  options.limits.max_receive_message_bytes = absl::GetFlag(FLAGS_max_receive_message_bytes);
+  options.limits.max_send_message_bytes = absl::GetFlag(FLAGS_max_send_message_bytes);
   options.drain_delay = absl::GetFlag(FLAGS_drain_delay);
   options.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
   options.stall_timeout = absl::GetFlag(FLAGS_stall_timeout);
@@ -171,8 +173,6 @@ void ReadConnections(RpcServerOptions& rpc) {
   rpc.tls.certificate = absl::GetFlag(FLAGS_tls_cert);
   rpc.tls.key = absl::GetFlag(FLAGS_tls_key);
   rpc.tls.client_ca = absl::GetFlag(FLAGS_tls_ca);
-  rpc.max_receive_message_bytes = absl::GetFlag(FLAGS_max_receive_message_bytes);
-  rpc.max_send_message_bytes = absl::GetFlag(FLAGS_max_send_message_bytes);
   rpc.max_concurrent_streams = absl::GetFlag(FLAGS_max_concurrent_streams);
   rpc.keepalive_time = absl::GetFlag(FLAGS_keepalive_time);
   rpc.keepalive_timeout = absl::GetFlag(FLAGS_keepalive_timeout);
