@@ -3,6 +3,7 @@
 #include "client/answer_json.h"
 
 #include <string>
+#include <vector>
 
 namespace dyad::client {
 namespace {
@@ -109,23 +110,25 @@ Json PairAnswer(const Json& line, const v1::PairScore& score) {
 }
 
 Json ModelAnswer(const v1::Model& model) {
-  Json json = {{"name", model.name()},
-               {"architecture", model.architecture()},
-               {"state", v1::ModelState_Name(model.state())},
-               {"digest", model.digest()},
-               {"parameters", model.parameters()},
-               {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
-               {"weight_dtype", model.weight_dtype()},
-               {"device", model.device()},
-               {"context_length", model.context_length()},
-               {"vocab_size", model.vocab_size()},
-               {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},
-               {"eos_id", model.has_eos_id() ? Json(model.eos_id()) : Json(nullptr)},
-               {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
-               {"has_tokenizer", model.has_tokenizer()},
-               {"weight_bytes", model.weight_bytes()},
-               {"kv_dtype", model.kv_dtype()},
-               {"kv_cache_bytes", model.kv_cache_bytes()}};
+  Json json = {
+      {"name", model.name()},
+      {"architecture", model.architecture()},
+      {"state", v1::ModelState_Name(model.state())},
+      {"digest", model.digest()},
+      {"parameters", model.parameters()},
+      {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
+      {"weight_dtype", model.weight_dtype()},
+      {"device", model.device()},
+      {"context_length", model.context_length()},
+      {"vocab_size", model.vocab_size()},
+      {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},
+      {"eos_id", model.has_eos_id() ? Json(model.eos_id()) : Json(nullptr)},
+      {"eos_ids", Json(std::vector<int32_t>(model.eos_ids().begin(), model.eos_ids().end()))},
+      {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
+      {"has_tokenizer", model.has_tokenizer()},
+      {"weight_bytes", model.weight_bytes()},
+      {"kv_dtype", model.kv_dtype()},
+      {"kv_cache_bytes", model.kv_cache_bytes()}};
   if (model.layers_size() == 0) return json;
   Json& layers = json["layers"] = Json::array();
   for (const v1::LinearLayer& layer : model.layers()) {

@@ -1,11 +1,10 @@
 // Lines go out under one lock; answers come back under another, and the output puts them in order.
 #include "client/batch.h"
 
-#include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/threads.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -47,7 +46,10 @@ std::optional<Batch::Line> Batch::Next() {
       MutexLock lock(&lines_mutex_);
       if (MutexLock failure_lock(&mutex_); !failure_.ok()) return std::nullopt;
       text = lines_.next();
-      if (!text.has_value()) return std::nullopt;
+      if (!text.has_value()) {
+        Fail(lines_.fault());
+        return std::nullopt;
+      }
       number = next_++;
     }
     // Before anybody works on it, not after: what waits for its turn must stay bounded when one
@@ -95,13 +97,12 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
       Batch::Open(std::move(lines),
                   {.output = options.output, .window = kWindowPerRequest * options.concurrency},
                   console));
-  std::vector<std::thread> threads;
-  for (int64_t i = 0; i < options.concurrency; ++i) {
-    threads.emplace_back([&] {
-      while (const auto line = batch->Next()) batch->Answer(line->number, answer(line->json));
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  RunThreads(
+      options.concurrency,
+      [&](int64_t) {
+        while (const auto line = batch->Next()) batch->Answer(line->number, answer(line->json));
+      },
+      [&](const absl::Status& failure) { batch->Fail(failure); });
   return batch->Finish();
 }
 

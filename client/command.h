@@ -10,20 +10,30 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/answer_json.h"
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/console.h"
 #include "client/json_line.h"
+#include "client/json_message.h"
 
 namespace dyad::client {
+
+// The arguments that are no flags.
+enum class WordsAre { kTexts, kPaths, kNone };
 
 struct CommandHelp {
   std::string name;
   std::string usage;    // the words after the name
   std::string summary;  // one line
   std::string text;     // what goes in, what comes out
+  WordsAre words = WordsAre::kTexts;
 };
+
+// The command line is wrong, and nothing was sent: exit status 2. `fault` names the flag.
+absl::Status UsageError(const std::string& fault);
+bool IsUsageError(const absl::Status& status);
 
 // One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
 // One thread.
@@ -32,17 +42,29 @@ class Command {
   explicit Command(const CommandHelp& help) : help_(help) {}
   virtual ~Command() = default;
 
-  // Its own flags, then those of every command: --server, --model, --timeout, --tls_*, --json.
+  // Its own flags, then those of every command: --server, --tls_*, --json.
   virtual void AddFlags(CLI::App& app);
 
   // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
   virtual absl::StatusOr<int> Run(const Console& console) = 0;
 
   const CommandHelp& help() const { return help_; }
+  // Flags that the command line has, but that would have no effect there. Errors: UsageError.
+  absl::Status CheckRules(const CLI::App& app) const;
+
+  const ConnectionOptions& connection() const { return connection_; }
   // The arguments that are no flags.
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
 
  protected:
+  // --model and --timeout, for commands that have an effect of them.
+  void AddModelFlag(CLI::App& app);
+  void AddTimeoutFlag(CLI::App& app);
+
+  // For AddFlags: --flag has an effect only beside --other, or cannot have one there.
+  void Needs(const std::string& flag, const std::string& other);
+  void Excludes(const std::string& flag, const std::string& other);
+
   absl::StatusOr<Client> MakeClient() const;
 
   std::vector<std::string> words_;
@@ -51,7 +73,14 @@ class Command {
   bool json_ = false;
 
  private:
+  enum class Together { kAlways, kNever };
+  struct Rule {
+    std::string flag, other;
+    Together together;
+  };
+
   const CommandHelp help_;
+  std::vector<Rule> rules_;
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
 
@@ -74,6 +103,10 @@ class BatchCommand : public Command {
   void AddTextFlag(CLI::App& app);
   std::vector<std::string> Texts() const;
 
+  // --details.
+  void AddDetailsFlag(CLI::App& app, const std::string& help);
+  Details details() const { return details_ ? Details::kYes : Details::kNo; }
+
   // For every line that does not say otherwise.
   Json fields_ = Json::object();
 
@@ -81,6 +114,7 @@ class BatchCommand : public Command {
   std::optional<std::string> input_;
   BatchOptions batch_;
   std::vector<std::string> texts_;
+  bool details_ = false;
 };
 
 enum class FieldKind {
@@ -108,6 +142,14 @@ CLI::Option* AddFlag(CLI::App& app, const std::string& name, const std::string& 
 
 // Adds flags that are fields of a request.
 void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags);
+
+// Flags that are fields of a Request. Errors: UsageError naming the flag.
+template <typename Request>
+absl::StatusOr<Request> RequestFromFlags(const Json& fields) {
+  auto request = MessageFromJson<Request>(fields);
+  if (request.ok()) return request;
+  return UsageError("--" + std::string(request.status().message()));
+}
 
 // `line` over `defaults`: the line wins.
 Json WithDefaults(const Json& defaults, const Json& line);

@@ -124,7 +124,9 @@ absl::Status OrderedOutput::Finish() {
   MutexLock lock(&mutex_);
   out_->flush();
   if (*out_) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("not all answers could be written to ", path_));
+  return absl::DataLossError(absl::StrCat("cannot write to ",
+                                          path_ == "-" ? "standard output" : path_,
+                                          ": not all answers have arrived"));
 }
 
 }  // namespace dyad::client

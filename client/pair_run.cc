@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
 #include "client/request_json.h"
+#include "client/threads.h"
 #include "dyad/v1/scoring.grpc.pb.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
@@ -220,12 +221,13 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
   std::vector<PairRunResult> parts(channels.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < channels.size(); ++i) {
-    threads.emplace_back(
-        [&, i] { batch->Fail(RunConnection(channels[i], options, *batch, parts[i])); });
-  }
-  for (std::thread& thread : threads) thread.join();
+  RunThreads(
+      options.streams,
+      [&](int64_t i) {
+        const auto stream = static_cast<size_t>(i);
+        batch->Fail(RunConnection(channels[stream], options, *batch, parts[stream]));
+      },
+      [&](const absl::Status& failure) { batch->Fail(failure); });
   PairRunResult result;
   for (PairRunResult& part : parts) {
     const int64_t scored = result.scored + part.scored;

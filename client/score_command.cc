@@ -21,6 +21,17 @@ struct Scored {
   v1::Convention convention;
 };
 
+// Likelier first; empty unless --top_n asks for them.
+std::string TopText(const v1::TextScore& score, int position) {
+  std::string text;
+  if (position >= score.top_size()) return text;
+  for (const v1::TopToken& token : score.top(position).tokens()) {
+    absl::StrAppend(&text, "  ", FormatLine(Json(token.text())),
+                    absl::StrFormat(" %.5f", token.logprob()));
+  }
+  return text;
+}
+
 // One row per token fed.
 void PrintTable(const Scored& scored, const Console& console) {
   const v1::TextScore& score = scored.score;
@@ -28,10 +39,10 @@ void PrintTable(const Scored& scored, const Console& console) {
   for (int i = 0; i < score.ids_size(); ++i) {
     const bool known = i < score.scored_size() && score.scored(i);
     console.out << absl::StrFormat(
-        "%8d  %10s  %6s  %s\n", score.ids(i),
+        "%8d  %10s  %6s  %s%s\n", score.ids(i),
         known ? absl::StrFormat("%.5f", score.logprobs(i)) : "-",
         known && i < score.ranks_size() ? absl::StrCat(score.ranks(i)) : "-",
-        i < score.texts_size() ? FormatLine(Json(score.texts(i))) : "");
+        i < score.texts_size() ? FormatLine(Json(score.texts(i))) : "", TopText(score, i));
   }
   const std::string total = score.scored_tokens() > 0
                                 ? absl::StrFormat("sum %.5f  mean %.5f", score.sum(), score.mean())
@@ -56,22 +67,21 @@ class Score final : public BatchCommand {
               {{"context", kText, "TEXT", "Score the text as what follows this"},
                {"context_ids", kIds, "IDS", "The same for ids"}});
     AddTextFlag(app);
-    app.add_flag("--details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
+    AddDetailsFlag(app, R"(Add "ranks", "texts" and "byte_offsets")");
     BatchCommand::AddFlags(app);
+    for (const char* flag : {"--ids", "--context", "--context_ids"}) Excludes(flag, "--input");
   }
 
  protected:
   absl::Status Start() override {
-    if (fields_.contains("convention")) {
-      RETURN_IF_ERROR(ConventionFromName(fields_["convention"].get<std::string>()).status());
-    }
+    RETURN_IF_ERROR(RequestFromFlags<v1::ScoreRequest>(fields_).status());
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
-    return ScoreAnswer(scored.score, scored.convention, details_ ? Details::kYes : Details::kNo);
+    return ScoreAnswer(scored.score, scored.convention, details());
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
@@ -80,7 +90,7 @@ class Score final : public BatchCommand {
     for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
     if (!ids_.empty()) lines.push_back(WithDefaults(common, ids_));
     if (lines.empty()) {
-      return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
+      return UsageError("nothing to score: give a text, --ids or --input");
     }
     for (const Json& line : lines) {
       if (json_) {
@@ -90,6 +100,7 @@ class Score final : public BatchCommand {
         ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
         PrintTable(scored, console);
       }
+      RETURN_IF_ERROR(Flush(console));
     }
     return 0;
   }
@@ -103,7 +114,6 @@ class Score final : public BatchCommand {
 
   std::optional<Client> client_;
   Json ids_ = Json::object(), context_ = Json::object();  // of the command line
-  bool details_ = false;
 };
 
 }  // namespace

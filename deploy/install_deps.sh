@@ -17,6 +17,7 @@ packages=(
   # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator
   # library: the server does not load it
   libgtest-dev libgmock-dev python3 python3-grpcio python3-protobuf python3-torch openssl
+  unicode-data
 )
 
 missing=()

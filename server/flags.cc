@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "absl/flags/flag.h"
@@ -207,7 +208,8 @@ std::vector<ModelSource> ParseModels(const std::string& text) {
       continue;
     }
     // "/" at the end leaves an empty last component, "." and ".." say nothing by themselves.
-    std::filesystem::path path = std::filesystem::absolute(part).lexically_normal();
+    std::error_code error;  // of a working folder that was removed; the model is then not found
+    std::filesystem::path path = std::filesystem::absolute(part, error).lexically_normal();
     if (!path.has_filename()) path = path.parent_path();
     models.push_back({path.filename().string(), part});
   }

@@ -13,6 +13,7 @@
 #include "kernels/isa.h"
 #include "kernels/reference/device.h"
 #include "server/api/server_state.h"
+#include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/digest.h"
 #include "server/flags.h"
@@ -37,6 +38,9 @@ struct ModelParts {
   std::string tokenizer_digest;
   std::unique_ptr<engine::Engine> engine;
 };
+
+// Of the memory there is, above which a warning is due.
+constexpr double kMuchMemory = 0.9;
 
 // glibc's defaults give large blocks back to the kernel and take them again, step after step, and
 // make an arena for each of many threads. Called when models are loaded, since loading wants its
@@ -66,11 +70,35 @@ std::vector<std::unique_ptr<kernels::Device>> MakeDevices(const Options& options
   }
   return kernels::MakeCpuDevices(
       count,
-      {.threads = options.threads > 0 ? options.threads : std::min(AvailableProcessors(), 256),
+      {.threads = options.threads > 0 ? options.threads : std::min(ReadHost().processors, 256),
        .population = kernels::KvPopulation::kInBackground});
 }
 
-ModelOptions OptionsOfModel(const Options& options) {
+// What is wrong with a model, and with which.
+absl::Status OfModel(const ModelSource& source, const Options& options,
+                     const absl::Status& status) {
+  const bool comma = absl::IsNotFound(status) && options.models.size() > 1;
+  return absl::Status(
+      status.code(), absl::StrCat("model ", source.name, ": ", status.message(),
+                                  comma ? "; a comma in --model begins the next NAME=FOLDER" : ""));
+}
+
+// For every model. Errors: a checkpoint that cannot be read; a KV cache for which there is no
+// memory.
+absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, ServerLog& log) {
+  const Host host = ReadHost();
+  for (const std::string& file : host.unreadable) {
+    log.Write(LogLevel::kWarning, "a limit of this process cannot be read", {{"file", file}});
+  }
+  KvCacheShare share = {.available_bytes = host.memory_bytes,
+                        .weight_bytes = 0,
+                        .fraction = options.kv_cache_fraction,
+                        .models = static_cast<int32_t>(options.models.size())};
+  for (const ModelSource& source : options.models) {
+    const absl::StatusOr<int64_t> bytes = WeightBytes(source.folder, options.weight_dtype);
+    if (!bytes.ok()) return OfModel(source, options, bytes.status());
+    share.weight_bytes += *bytes;
+  }
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
@@ -78,44 +106,73 @@ ModelOptions OptionsOfModel(const Options& options) {
   model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
   if (model.kv_cache_bytes == 0) {
-    KvCacheShare share;
-    share.available_bytes = AvailableMemory();
-    share.fraction = options.kv_cache_fraction;
-    share.models = static_cast<int32_t>(options.models.size());
-    for (const ModelSource& source : options.models) {
-      share.weight_bytes += 2 * FolderBytes(source.folder);  // what loading may take at its peak
-    }
+    share.weight_bytes *= 2;  // what loading may take at its peak
     model.kv_cache_bytes = KvCacheBytes(share);
+    return model;
+  }
+  const double taken = MemoryTaken(share, model.kv_cache_bytes);
+  if (taken > 1) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "--kv_cache_bytes is ", model.kv_cache_bytes, " for each of ", share.models,
+        " models, beside about ", share.weight_bytes, " bytes of weights; this process may take ",
+        share.available_bytes, ", by the host's memory and its control groups"));
+  }
+  if (taken > kMuchMemory) {
+    log.Write(LogLevel::kWarning, "kv cache and weights leave little memory",
+              {{"kv_cache_bytes", model.kv_cache_bytes},
+               {"weight_bytes", share.weight_bytes},
+               {"available_bytes", share.available_bytes}});
   }
   return model;
 }
 
-absl::Status Check(const Options& options) {
+// All that a start looks at: the model, one step of it, its tokenizer.
+absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptions& options,
+                                     std::unique_ptr<kernels::Device> device, ServerLog& log) {
+  ModelParts parts;
+  ASSIGN_OR_RETURN(parts.loaded, LoadModel(source.folder, options, std::move(device)));
+  ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
+  if (parts.tokenizer != nullptr) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, TokenizerFiles(source.folder));
+    ASSIGN_OR_RETURN(parts.tokenizer_digest, FilesDigest(source.folder, files));
+  }
+  RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
+  const int32_t ids = parts.tokenizer != nullptr ? parts.tokenizer->vocab_size() : 0;
+  const int32_t vocab_size = parts.loaded.model->limits().vocab_size;
+  if (ids > vocab_size) {
+    log.Write(LogLevel::kWarning, "tokenizer has ids beyond the model; texts with them are refused",
+              {{"name", source.name},
+               {"tokenizer_ids", int64_t{ids}},
+               {"vocab_size", int64_t{vocab_size}}});
+  }
+  return parts;
+}
+
+absl::Status Check(const Options& options, ServerLog& log) {
+  ASSIGN_OR_RETURN(ModelOptions model_options, OptionsOfModels(options, log));
+  model_options.kv_cache = KvCache::kOnePage;
   for (const ModelSource& source : options.models) {
-    const auto device = std::move(MakeDevices(options, 1).front());
-    ASSIGN_OR_RETURN(const ModelInfo info,
-                     CheckModel(source.folder, OptionsOfModel(options), *device));
-    RETURN_IF_ERROR(LoadTokenizer(source.folder).status());
-    std::printf("%s: %s, %lld parameters, %s, digest %s\n", source.name.c_str(),
+    const absl::StatusOr<ModelParts> parts =
+        ReadModel(source, model_options, std::move(MakeDevices(options, 1).front()), log);
+    if (!parts.ok()) return OfModel(source, options, parts.status());
+    const ModelInfo& info = parts->loaded.info;
+    std::printf("%s: %s, %lld parameters, %s, %s, digest %s\n", source.name.c_str(),
                 info.architecture.c_str(), static_cast<long long>(info.parameters),
-                info.weight_dtype.c_str(), info.digest.c_str());
+                info.weight_dtype.c_str(),
+                parts->tokenizer != nullptr ? "with tokenizer" : "no tokenizer: token ids only",
+                info.digest.c_str());
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& options,
+                                const ModelOptions& model_options,
                                 std::unique_ptr<kernels::Device> device, Metrics& metrics,
                                 ServerLog& log) {
   const absl::Time start = absl::Now();
-  ModelParts parts;
-  ASSIGN_OR_RETURN(parts.loaded,
-                   LoadModel(source.folder, OptionsOfModel(options), std::move(device)));
-  ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
-  if (parts.tokenizer != nullptr) {
-    ASSIGN_OR_RETURN(parts.tokenizer_digest,
-                     FilesDigest(source.folder, TokenizerFiles(source.folder)));
-  }
-  RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
+  absl::StatusOr<ModelParts> read = ReadModel(source, model_options, std::move(device), log);
+  if (!read.ok()) return OfModel(source, options, read.status());
+  ModelParts parts = *std::move(read);
   const absl::Duration load_time = absl::Now() - start;
   const ModelInfo& info = parts.loaded.info;
   const engine::ModelLimits& limits = parts.loaded.model->limits();
@@ -159,10 +216,15 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   served.engine = parts.engine.get();
   const ModelInfo& info = parts.loaded.info;
   const auto first = [](std::optional<int32_t> a, std::optional<int32_t> b) { return a ? a : b; };
-  const auto bos = parts.tokenizer ? parts.tokenizer->bos_id() : std::nullopt;
-  const auto eos = parts.tokenizer ? parts.tokenizer->eos_id() : std::nullopt;
-  served.eos_id = first(info.eos_id, eos);
-  served.prefix_id = first(first(bos, info.bos_id), served.eos_id);
+  const auto in_model = [&](std::optional<int32_t> id) {
+    return id.has_value() && *id < served.limits.vocab_size ? id : std::nullopt;
+  };
+  const auto bos = in_model(parts.tokenizer ? parts.tokenizer->bos_id() : std::nullopt);
+  const auto eos = in_model(parts.tokenizer ? parts.tokenizer->eos_id() : std::nullopt);
+  served.eos_ids = info.eos_ids;
+  if (served.eos_ids.empty() && eos.has_value()) served.eos_ids = {*eos};
+  served.prefix_id = first(bos, info.bos_id);
+  if (!served.prefix_id && !served.eos_ids.empty()) served.prefix_id = served.eos_ids.front();
   return served;
 }
 
@@ -195,16 +257,18 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   ServerLog log(options.log_format, options.log_level);
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
   RETURN_IF_ERROR(CheckKernels([&] { return std::move(MakeDevices(options, 1).front()); }));
-  if (options.mode == Mode::kCheck) return Check(options);
+  if (options.mode == Mode::kCheck) return Check(options, log);
 
   Metrics metrics;
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
+  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, log));
   auto devices = MakeDevices(options, static_cast<int>(options.models.size()));
   const int threads = devices.front()->info().threads;
   for (size_t i = 0; i < devices.size(); ++i) {
     const ModelSource& source = options.models[i];
-    ASSIGN_OR_RETURN(ModelParts parts, Load(source, options, std::move(devices[i]), metrics, log));
+    ASSIGN_OR_RETURN(ModelParts parts,
+                     Load(source, options, model_options, std::move(devices[i]), metrics, log));
     models.push_back(std::move(parts));
     served.push_back(Serve(source.name, models.back()));
   }
@@ -257,6 +321,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 }  // namespace dyad
 
 int main(int argc, char** argv) {
+  dyad::PrepareStandardStreams();
+  dyad::CheckStandardOutputAtExit("dyad-server");
   mallopt(M_ARENA_MAX, 2);
   dyad::SignalWatch signals;  // before any other thread
   const absl::StatusOr<dyad::Options> options = dyad::ParseArguments({argv, argv + argc});

@@ -82,7 +82,8 @@ void CheckModels(const Options& options, Checker& check) {
   for (const ModelSource& model : options.models) {
     if (!IsModelName(model.name)) {
       check.Add(absl::StrCat("--model: the name \"", model.name,
-                             "\" must be 1 to 128 of letters, digits and . _ - : / @"));
+                             "\" must be 1 to 128 of letters, digits and . _ - : / @; give one: ",
+                             "--model=NAME=", model.folder));
     } else if (model.name == "liveness" || model.name == "readiness") {
       check.Add(absl::StrCat("--model: the name ", model.name, " belongs to health checks"));
     } else if (!names.insert(model.name).second) {

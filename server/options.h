@@ -53,7 +53,8 @@ struct Options {
   // scores then differ from float32's, and still do not depend on load.
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // --kv_cache_bytes: memory for keys and values, per model, at least 64 KiB; 0: by the fraction.
-  // All of it becomes resident soon after the start, used or not.
+  // All of it becomes resident soon after the start, used or not. More than the host's memory and
+  // the control groups leave beside the weights is refused, above 90 % of that there is a warning.
   int64_t kv_cache_bytes = 0;
   // --kv_cache_fraction: of the memory available at start, beyond the weights, shared by the models
   // and at most 4 GiB each; (0, 0.9].

@@ -20,7 +20,8 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   proto.set_context_length(model.limits.context_length);
   proto.set_vocab_size(model.limits.vocab_size);
   if (model.info.bos_id.has_value()) proto.set_bos_id(*model.info.bos_id);
-  if (model.eos_id.has_value()) proto.set_eos_id(*model.eos_id);
+  if (!model.eos_ids.empty()) proto.set_eos_id(model.eos_ids.front());
+  proto.mutable_eos_ids()->Assign(model.eos_ids.begin(), model.eos_ids.end());
   if (model.prefix_id.has_value()) proto.set_prefix_id(*model.prefix_id);
   proto.set_has_tokenizer(model.tokenizer != nullptr);
   proto.set_tokenizer_digest(model.tokenizer_digest);

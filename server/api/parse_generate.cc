@@ -138,7 +138,7 @@ absl::StatusOr<GenerationPlan> ParseGenerate(const v1::GenerateRequest& proto,
 
   request.sampling.seed = proto.has_seed() ? proto.seed() : seed;
   request.stop_ids.assign(proto.stop_ids().begin(), proto.stop_ids().end());
-  if (!proto.ignore_eos()) request.eos_id = plan.model->eos_id;
+  if (!proto.ignore_eos()) request.eos_ids = plan.model->eos_ids;
   plan.stop.assign(proto.stop().begin(), proto.stop().end());
   if (proto.echo()) {
     plan.echo = Echo::kYes;

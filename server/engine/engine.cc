@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -11,9 +13,16 @@
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 #include "server/engine/check_request.h"
+#include "server/engine/forecast.h"
 #include "server/engine/step_runner.h"
 
 namespace dyad::engine {
+namespace {
+
+// What is let in may yet be slowed by what comes after it.
+constexpr double kMarginAtAdmission = 1.25;
+
+}  // namespace
 
 // What submitters and the engine's thread share is under mutex_. runner_ belongs to the thread
 // alone.
@@ -48,6 +57,8 @@ class Engine::Impl {
   void Publish();
   absl::Status CheckQueue(int64_t sequences, int64_t tokens) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
+                              absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ModelLimits limits_;
   const EngineOptions options_;
@@ -61,6 +72,7 @@ class Engine::Impl {
   CondVar ended_;  // for Drain: live_ became 0
   std::vector<std::unique_ptr<Sequence>> incoming_ ABSL_GUARDED_BY(mutex_);
   EngineStatus status_ ABSL_GUARDED_BY(mutex_);  // as of the last step; `waiting` without incoming_
+  Forecast forecast_ ABSL_GUARDED_BY(mutex_);    // as of the last step
   int64_t incoming_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t waiting_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // as of the last step, as status_
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;            // accepted, and OnEnd has not returned
@@ -89,7 +101,9 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
   }
   MutexLock lock(&mutex_);
   if (draining_) return absl::UnavailableError("the engine is draining");
-  if (absl::Status status = CheckQueue(count, tokens); !status.ok()) {
+  absl::Status status = CheckQueue(count, tokens);
+  status.Update(CheckDeadlines(sequences, now));
+  if (!status.ok()) {
     if (absl::IsResourceExhausted(status)) metrics_.OnRejected(static_cast<int32_t>(count));
     return status;
   }
@@ -125,6 +139,26 @@ absl::Status Engine::Impl::CheckQueue(int64_t sequences, int64_t tokens) const {
     return absl::ResourceExhaustedError(
         absl::StrCat("the queue holds ", queued_tokens, " tokens, at most ",
                      options_.max_queued_tokens, "; ", tokens, " more do not fit"));
+  }
+  return absl::OkStatus();
+}
+
+// Whether each could end before its deadline if all that is here ran beside it. What waits longer
+// than that is sent away by the step runner.
+absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
+                                          absl::Time now) const {
+  if (live_ == 0) return absl::OkStatus();  // there is nothing that a later try would find gone
+  const int64_t beside = status_.running + status_.waiting + std::ssize(incoming_);
+  const auto running = static_cast<int32_t>(
+      std::min<int64_t>(options_.max_running_sequences, beside + std::ssize(sequences)));
+  for (const std::unique_ptr<Sequence>& sequence : sequences) {
+    const Request& request = sequence->request;
+    if (request.deadline == absl::InfiniteFuture()) continue;
+    const absl::Duration needed = forecast_.TimeToRun(
+        WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
+        running);
+    const absl::Duration left = request.deadline - now;
+    if (kMarginAtAdmission * needed > left) return CannotEndInTime(needed, left);
   }
   return absl::OkStatus();
 }
@@ -167,6 +201,7 @@ void Engine::Impl::Publish() {
   {
     MutexLock lock(&mutex_);
     status_ = status;
+    forecast_ = runner_.forecast();
     waiting_tokens_ = runner_.waiting_tokens();
     progress_ = now;
   }

@@ -11,6 +11,8 @@ namespace dyad::engine {
 namespace {
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
+// Less than that of admission, so that what was just let in is not sent away.
+constexpr double kMarginInQueue = 1.1;
 
 SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
   return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
@@ -72,6 +74,7 @@ StepRunner::StepRunner(Model& model, const EngineOptions& options, ModelMetrics&
       metrics_(metrics),
       clock_(std::move(clock)),
       cost_(model.cost()),
+      max_batch_tokens_(options.max_batch_tokens),
       pool_(model.limits().kv_pages),
       tree_(pool_),
       scheduler_(LimitsFor(model.limits(), options), pool_, tree_) {}
@@ -81,6 +84,7 @@ void StepRunner::Add(std::unique_ptr<Sequence> sequence) { scheduler_.Add(std::m
 void StepRunner::PlanStep() {
   begin_ = clock_();
   EndUnwanted(begin_);
+  EndHopeless(begin_);
   CollectEnded(begin_);
   plan_ = &scheduler_.Schedule();
   NoteAdmissions(*plan_, begin_);
@@ -116,6 +120,24 @@ void StepRunner::EndUnwanted(absl::Time now) {
   };
   for (const auto& sequence : scheduler_.running()) check(*sequence);
   for (const auto& sequence : scheduler_.waiting()) check(*sequence);
+}
+
+// What could not end before its deadline is not begun: it would take time from those that can. An
+// idle engine refuses nobody, as waiting would not help.
+void StepRunner::EndHopeless(absl::Time now) {
+  const auto running = static_cast<int32_t>(scheduler_.running().size());
+  scheduler_.ForEachWaiting([&](Sequence& sequence, QueuePlace place) {
+    const bool alone = running + place.sequences == 0;
+    const bool begun = sequence.scheduled != kNever;
+    if (sequence.request.deadline == kNever || alone || begun) return;
+    const int32_t beside = std::min(scheduler_.max_running(), running + place.sequences + 1);
+    const absl::Duration needed =
+        forecast_.TimeInQueue(place.tokens) +
+        forecast_.TimeToRun(
+            WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
+    const absl::Duration left = sequence.request.deadline - now;
+    if (kMarginInQueue * needed > left) scheduler_.End(sequence, CannotEndInTime(needed, left));
+  });
 }
 
 void StepRunner::EndAll(const absl::Status& status) {
@@ -205,7 +227,7 @@ void StepRunner::DeliverToken(Sequence& sequence, const GeneratedToken& token, a
   const Request& request = sequence.request;
   const auto is_token = [&](int32_t id) { return id == token.id; };
   FinishReason reason = FinishReason::kNone;
-  if (request.eos_id == token.id) {
+  if (std::ranges::any_of(request.eos_ids, is_token)) {
     reason = FinishReason::kEos;
   } else if (verdict == Verdict::kStop || std::ranges::any_of(request.stop_ids, is_token)) {
     reason = FinishReason::kStop;
@@ -234,6 +256,9 @@ void StepRunner::CollectEnded(absl::Time now) {
       stats.scored_tokens = static_cast<int32_t>(sequence->scores.size());
     }
     metrics_.OnFinished(stats);
+    if (outcome.status.ok() && sequence->generates()) {
+      forecast_.OnGenerated(stats.generated_tokens, sequence->request.max_new_tokens);
+    }
     numbers_changed_ = true;
     ended_.push_back(std::move(sequence));
   }
@@ -268,7 +293,7 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   numbers_changed_ = false;
   int64_t admitted_tokens = 0;
   for (const Sequence* sequence : plan.admitted) admitted_tokens += sequence->prompt_tokens;
-  drain_rate_.OnStep(admitted_tokens, stats.duration);
+  forecast_.OnStep({admitted_tokens, stats.sequences, stats.waiting}, stats.duration);
 }
 
 EngineStatus StepRunner::Status() const {
@@ -276,7 +301,7 @@ EngineStatus StepRunner::Status() const {
   status.waiting = static_cast<int32_t>(scheduler_.waiting().size());
   status.running = static_cast<int32_t>(scheduler_.running().size());
   status.free_pages = pool_.available();
-  status.retry_after = drain_rate_.TimeToDrain(scheduler_.waiting_tokens());
+  status.retry_after = forecast_.RetryAfter(scheduler_.waiting_tokens());
   return status;
 }
 

@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/engine/drain_rate.h"
 #include "server/engine/engine_options.h"
 #include "server/engine/engine_status.h"
+#include "server/engine/forecast.h"
 #include "server/engine/model.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
@@ -52,9 +52,11 @@ class StepRunner {
   // Without since_last_step, which is the business of whoever calls this.
   EngineStatus Status() const;
   int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
+  const Forecast& forecast() const { return forecast_; }
 
  private:
   void EndUnwanted(absl::Time now);
+  void EndHopeless(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
   // Internal if a number is not finite.
   absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
@@ -68,10 +70,11 @@ class StepRunner {
   ModelMetrics& metrics_;
   const Clock clock_;
   const StepCost cost_;
+  const int32_t max_batch_tokens_;
   PagePool pool_;
   PrefixTree tree_;
   Scheduler scheduler_;
-  DrainRate drain_rate_;
+  Forecast forecast_;
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;

@@ -117,9 +117,12 @@ TEST(AnswerJsonTest, ModelsKeepBigNumbersAsNumbers) {
   model.set_name("m");
   model.set_parameters(int64_t{6'700'000'000});
   model.set_eos_id(2);
+  model.add_eos_ids(2);
+  model.add_eos_ids(60);
   const Json json = ModelAnswer(model);
   EXPECT_EQ(json["parameters"], 6'700'000'000);
   EXPECT_EQ(json["eos_id"], 2);
+  EXPECT_EQ(json["eos_ids"], (std::vector<int32_t>{2, 60}));
   EXPECT_TRUE(json["bos_id"].is_null());
   EXPECT_FALSE(json.contains("layers"));
   model.add_layers()->set_structure("monarch 4 blocks");

@@ -71,8 +71,8 @@ TEST(PairsCommandTest, OnePairMayStandOnTheCommandLine) {
   FakeServer server;
   EXPECT_THAT(RunDyadctl({"pairs", "a", "aa", "--server", server.address()}).out,
               HasSubstr("right    +1.0000  a\n"));
-  EXPECT_EQ(RunDyadctl({"pairs", "a"}).status, 1);
-  EXPECT_EQ(RunDyadctl({"pairs", "a", "b", "--input=-"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"pairs", "a"}).status, 2);
+  EXPECT_EQ(RunDyadctl({"pairs", "a", "b", "--input=-"}).status, 2);
 }
 
 }  // namespace

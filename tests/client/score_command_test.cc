@@ -86,10 +86,10 @@ TEST(ScoreCommandTest, ContextsAndIdsComeByFlags) {
 
 TEST(ScoreCommandTest, WrongFlagsAreRefusedBeforeAnythingIsSent) {
   FakeServer server;
-  EXPECT_EQ(RunDyadctl({"score", "a", "--convention=X", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "a", "--input=-", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "--input=-", "--concurrency=0"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"score", "a", "--convention=X", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "a", "--input=-", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "--input=-", "--concurrency=0"}).status, 2);
   EXPECT_EQ(server.traffic.calls(), 0);
 }
 

@@ -2,8 +2,17 @@
 #include "server/flags.h"
 
 #include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "absl/flags/reflection.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "gmock/gmock.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -54,6 +63,34 @@ TEST_F(FlagsTest, FlagsThatScriptsRelyOn) {
   EXPECT_EQ(options->kv_cache_bytes, 1 << 20);
   EXPECT_EQ(options->engine.prefix_cache, engine::PrefixCache::kOff);
   EXPECT_EQ(options->mode, Mode::kCheck);
+}
+
+// The manifest's own flags, and the settings behind what deploy/README.md promises.
+TEST_F(FlagsTest, TheManifestKeepsItsPromises) {
+  std::ifstream file(std::filesystem::path(DYAD_SOURCE_DIR) /
+                     "deploy/kubernetes/base/deployment.yaml");
+  std::vector<std::string> flags;
+  std::map<std::string, std::string> keys;  // the last of each name
+  for (std::string line; std::getline(file, line);) {
+    const std::string text(absl::StripAsciiWhitespace(line));
+    if (absl::StartsWith(text, "- --")) flags.push_back(text.substr(2));
+    const std::vector<std::string> pair = absl::StrSplit(text, absl::MaxSplits(": ", 1));
+    if (pair.size() == 2) keys[pair[0]] = pair[1];
+  }
+  const absl::StatusOr<Options> options = Parse(flags);
+  ASSERT_OK(options);
+  // Pods that are added get calls; streams of an hour are not cut.
+  EXPECT_LE(options->rpc.max_connection_age, absl::Minutes(5));
+  EXPECT_GE(options->rpc.max_connection_age_grace, absl::Hours(1));
+  // Ends within the grace period: preStop sleeps 10 s.
+  EXPECT_EQ(keys["command"], "[\"sleep\", \"10\"]");
+  EXPECT_GT(absl::Seconds(std::stoi(keys["terminationGracePeriodSeconds"])),
+            absl::Seconds(10 + 10) + options->drain_delay + options->drain_timeout);
+  EXPECT_EQ(keys["cpu"], absl::StrCat("\"", options->threads, "\""));
+  // The limit holds the cache and the process, and weights of 512 MiB.
+  EXPECT_EQ(keys["memory"], "1536Mi");
+  EXPECT_LE(options->kv_cache_bytes + ((512 + 300) << 20), int64_t{1536} << 20);
+  EXPECT_EQ(options->models[0].name, "demo") << "the startup probe's name";
 }
 
 TEST_F(FlagsTest, WeightsHaveEachTypeByName) {

@@ -17,9 +17,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "dyad/v1/generation.grpc.pb.h"
+#include "dyad/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "server/host.h"
 #include "tests/support/connected_channel.h"
 #include "tests/support/eventually.h"
 #include "tests/support/paths.h"
@@ -35,7 +38,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-// A running dyad-server. Its stderr goes to a file of its own.
+// A running dyad-server. Its stderr goes to a file of its own, and its stdout too.
 class Process {
  public:
   explicit Process(std::vector<std::string> arguments) {
@@ -49,7 +52,7 @@ class Process {
     argv.push_back(nullptr);
     pid_ = fork();
     if (pid_ == 0) {
-      if (std::freopen(stderr_.c_str(), "w", stderr) != nullptr)
+      if (std::freopen(stderr_.c_str(), "w", stderr) != nullptr && dup2(2, 1) == 1)
         execv(program.c_str(), argv.data());
       _exit(127);
     }
@@ -143,9 +146,122 @@ class DyadServerTest : public ::testing::Test {
   }
 };
 
-TEST_F(DyadServerTest, CheckAcceptsAGoodModel) {
-  Process process({"--check", "--model=" + (testing::FixturesDir() / "opt-dyad-it4").string()});
+// A copy of a model folder, removed at the end.
+class Copy {
+ public:
+  explicit Copy(const std::filesystem::path& folder) {
+    std::string name = std::filesystem::temp_directory_path() / "dyad_model_XXXXXX";
+    path_ = mkdtemp(name.data());
+    std::filesystem::copy(folder, path_);
+  }
+  ~Copy() { std::filesystem::remove_all(path_); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST_F(DyadServerTest, CheckNamesAGoodModelAndItsTokenizer) {
+  Process ids({"--check", "--model=" + (testing::FixturesDir() / "opt-dyad-it4").string()});
+  EXPECT_EQ(ids.Wait(), 0) << ids.Stderr();
+  EXPECT_THAT(ids.LastLine(), AllOf(StartsWith("opt-dyad-it4: opt, "),
+                                    HasSubstr(", no tokenizer: token ids only, digest ")));
+  Process text({"--check", "--model=demo=" + testing::DemoModelDir().string()});
+  EXPECT_EQ(text.Wait(), 0) << text.Stderr();
+  EXPECT_THAT(text.LastLine(), AllOf(StartsWith("demo: opt, "), HasSubstr(", with tokenizer, ")));
+}
+
+TEST_F(DyadServerTest, ATokenizerWithIdsBeyondTheModelIsWarnedOf) {
+  const Copy model(testing::FixturesDir() / "opt-dense");
+  std::filesystem::copy(testing::DemoModelDir() / "tokenizer.json",
+                        model.path() / "tokenizer.json");
+  Process process({"--check", "--model=m=" + model.path().string()});
   EXPECT_EQ(process.Wait(), 0) << process.Stderr();
+  EXPECT_THAT(process.Stderr(), AllOf(HasSubstr("tokenizer has ids beyond the model"),
+                                      HasSubstr("name=m"), HasSubstr("tokenizer_ids=8192")));
+
+  // Nor does such an id begin a text or end a generation.
+  nlohmann::json config = nlohmann::json::parse(std::ifstream(model.path() / "config.json"));
+  config["bos_token_id"] = config["eos_token_id"] = nullptr;
+  std::ofstream(model.path() / "config.json") << config;
+  const nlohmann::json tokenizer =
+      nlohmann::json::parse(std::ifstream(model.path() / "tokenizer.json"));
+  for (const auto& [entry, id] : tokenizer["model"]["vocab"].items()) {
+    if (id != 8000) continue;
+    std::ofstream(model.path() / "tokenizer_config.json")
+        << nlohmann::json{{"bos_token", entry}, {"eos_token", entry}};
+  }
+  Process server(Serve({"--model=m=" + model.path().string()}));
+  const std::string address = server.Address();
+  ASSERT_NE(address, "") << server.Stderr();
+  grpc::ClientContext context;
+  v1::Model answer;
+  const auto stub = v1::ModelService::NewStub(testing::ConnectedChannel(address));
+  ASSERT_TRUE(stub->GetModel(&context, v1::GetModelRequest(), &answer).ok());
+  EXPECT_TRUE(answer.has_tokenizer());
+  EXPECT_EQ(answer.eos_ids_size(), 0);
+  EXPECT_FALSE(answer.has_prefix_id());
+}
+
+// Every weight is finite, and what they give together is not: a start would refuse it.
+TEST_F(DyadServerTest, CheckTakesTheWarmUpStep) {
+  const Copy model(testing::FixturesDir() / "bad_base/safetensors");
+  std::fstream file(model.path() / "model.safetensors",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  uint64_t header_bytes = 0;
+  file.read(reinterpret_cast<char*>(&header_bytes), sizeof header_bytes);
+  std::string header(header_bytes, '\0');
+  file.read(header.data(), static_cast<std::streamsize>(header_bytes));
+  const nlohmann::json tensors = nlohmann::json::parse(header);
+  for (const auto& [name, tensor] : tensors.items()) {
+    if (name.find("final_layer_norm.weight") == std::string::npos) continue;
+    const size_t begin = tensor["data_offsets"][0];
+    const size_t end = tensor["data_offsets"][1];
+    const std::vector<float> huge((end - begin) / sizeof(float), 3e38f);
+    file.seekp(static_cast<std::streamoff>(sizeof header_bytes + header_bytes + begin));
+    file.write(reinterpret_cast<const char*>(huge.data()),
+               static_cast<std::streamsize>(end - begin));
+  }
+  file.close();
+  Process process({"--check", "--model=m=" + model.path().string()});
+  EXPECT_EQ(process.Wait(), 1) << process.Stderr();
+  EXPECT_THAT(process.LastLine(),
+              AllOf(StartsWith("dyad-server: model m: "), HasSubstr("warm-up step")));
+}
+
+TEST_F(DyadServerTest, AKvCacheThatNoMemoryIsLeftForIsRefused) {
+  for (const int64_t bytes : {2 * ReadHost().memory_bytes, int64_t{1'000'000'000'000'000}}) {
+    for (const char* mode : {"--check", "--metrics=off"}) {
+      Process process(Serve({mode, absl::StrCat("--kv_cache_bytes=", bytes)}));
+      EXPECT_EQ(process.Wait(), 1);
+      EXPECT_THAT(process.LastLine(),
+                  StartsWith(absl::StrCat("dyad-server: --kv_cache_bytes is ", bytes)));
+    }
+  }
+}
+
+// What is available changes by the moment, so this may take a second try.
+TEST_F(DyadServerTest, AKvCacheThatTakesMostOfTheMemoryIsWarnedOf) {
+  EXPECT_TRUE(testing::Eventually([] {
+    const int64_t bytes = ReadHost().memory_bytes / 100 * 94;
+    Process process(Serve({"--check", absl::StrCat("--kv_cache_bytes=", bytes)}));
+    return process.Wait() == 0 &&
+           process.Stderr().find("kv cache and weights leave little memory") != std::string::npos;
+  }));
+}
+
+// Frameworks beside ours have weights of their own in the folder.
+TEST_F(DyadServerTest, FilesThatAreNotLoadedTakeNothingFromTheKvCache) {
+  const Copy model(testing::DemoModelDir());
+  std::ofstream(model.path() / "tf_model.h5").close();
+  std::filesystem::resize_file(model.path() / "tf_model.h5", uintmax_t{200} << 30);  // sparse
+  Process process({"--model=m=" + model.path().string(), "--listen=127.0.0.1:0", "--metrics=off",
+                   "--kv_cache_fraction=0.01"});
+  ASSERT_NE(process.Address(), "") << process.Stderr();
+  const std::string text = process.Stderr();
+  const std::string key = "kv_cache_bytes=";
+  ASSERT_NE(text.find(key), std::string::npos) << text;
+  EXPECT_GT(std::stoll(text.substr(text.find(key) + key.size())), int64_t{16} << 20) << text;
 }
 
 TEST_F(DyadServerTest, LastLineSaysWhatIsWrongWithAModel) {
@@ -157,6 +273,33 @@ TEST_F(DyadServerTest, LastLineSaysWhatIsWrongWithAModel) {
                 AllOf(StartsWith("dyad-server: "), HasSubstr("model.safetensors"),
                       HasSubstr("layers.0.fc1.weight"), HasSubstr("[32, 16]")));
   }
+}
+
+// What people give in place of a model's folder.
+TEST_F(DyadServerTest, LastLineSaysWhatToDoAboutAModel) {
+  const Copy model(testing::FixturesDir() / "bad_base/safetensors");
+  const std::string folder = model.path();
+  const std::filesystem::path weights = model.path() / "model.safetensors";
+  std::filesystem::create_directory(model.path() / "my model,v1");
+  std::filesystem::copy(testing::FixturesDir() / "bad_base/safetensors",
+                        model.path() / "my model,v1");
+  const auto refusal = [](const std::string& argument) {
+    Process process({"--check", "--model=" + argument});
+    EXPECT_EQ(process.Wait(), 1) << argument;
+    return process.LastLine();
+  };
+  EXPECT_THAT(refusal("some-org/some-model"), HasSubstr("hf download some-org/some-model"));
+  EXPECT_THAT(refusal(weights), HasSubstr("is a file; expected the folder of it"));
+  EXPECT_THAT(refusal(folder + "/my model"), HasSubstr("--model=NAME=" + folder + "/my model"));
+  EXPECT_THAT(refusal("m=" + folder + "/my model,v1"), HasSubstr("NAME=FOLDER"));
+  std::ofstream(model.path() / "config.json") << "{\"model_type\": \"opt\",\n}";
+  EXPECT_THAT(refusal("m=" + folder), HasSubstr("config.json: is not JSON at line 2, column 1"));
+  std::ofstream(weights) << "version https://git-lfs.github.com/spec/v1\nsize 1\n";
+  EXPECT_THAT(refusal("m=" + folder),
+              AllOf(StartsWith("dyad-server: model m: 'model.safetensors': is a Git LFS pointer"),
+                    HasSubstr("git lfs pull")));
+  std::ofstream(weights) << "<!DOCTYPE html>\n";
+  EXPECT_THAT(refusal("m=" + folder), HasSubstr("'model.safetensors': is a web page"));
 }
 
 TEST_F(DyadServerTest, LastLineSaysAllThatIsWrongWithTheFlags) {

@@ -16,11 +16,16 @@
 namespace dyad {
 namespace {
 
-// Such a thread would not block the signals, and could be the one that the kernel picks. First,
-// since some libraries end their threads when a test forks.
+// Such a thread would not block the signals, and could be the one that the kernel picks. The child
+// starts this program anew, so that threads of earlier tests are not there.
 TEST(SignalWatchTest, NoLibraryStartsThreadsBeforeMain) {
-  const std::filesystem::directory_iterator threads("/proc/self/task");
-  EXPECT_EQ(std::distance(begin(threads), end(threads)), 1);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const std::filesystem::directory_iterator threads("/proc/self/task");
+        std::_Exit(static_cast<int>(std::distance(begin(threads), end(threads))));
+      },
+      ::testing::ExitedWithCode(1), "");
 }
 
 TEST(SignalWatchTest, WaitReturnsTheSignal) {

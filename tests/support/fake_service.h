@@ -42,6 +42,16 @@ class FakeTraffic {
     return faults_;
   }
 
+  // The last request, as text.
+  void Saw(const google::protobuf::Message& request) {
+    MutexLock lock(&mutex_);
+    seen_ = request.ShortDebugString();
+  }
+  std::string seen() {
+    MutexLock lock(&mutex_);
+    return seen_;
+  }
+
   // At the start of a call: sleeps, and tells how it ends.
   grpc::Status Begin() {
     int delay_ms = 0;
@@ -92,6 +102,7 @@ class FakeTraffic {
   Mutex mutex_;
   Faults faults_ ABSL_GUARDED_BY(mutex_);
   std::mt19937 random_ ABSL_GUARDED_BY(mutex_){1};
+  std::string seen_ ABSL_GUARDED_BY(mutex_);
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int now_ ABSL_GUARDED_BY(mutex_) = 0;
   int most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -122,6 +133,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
                         v1::GenerateResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     if (request->temperature() > 100) {
@@ -146,6 +158,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
                               grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     for (const char c : Continuation(*request)) {
       v1::GenerateStreamResponse piece;
@@ -183,6 +196,7 @@ class FakeScoring final : public v1::ScoringService::Service {
   grpc::Status Score(grpc::ServerContext*, const v1::ScoreRequest* request,
                      v1::ScoreResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     for (const v1::ScoreItem& item : request->items()) {
@@ -210,6 +224,7 @@ class FakeScoring final : public v1::ScoringService::Service {
     v1::Convention convention = v1::LM_EVAL;
     while (stream->Read(&request)) {
       if (std::exchange(first, false)) {
+        traffic_.Saw(request);
         if (grpc::Status found = CheckModel(request.model()); !found.ok()) return found;
         if (request.convention() != v1::CONVENTION_UNSPECIFIED) convention = request.convention();
         model = "fake";
@@ -293,6 +308,7 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Tokenize(grpc::ServerContext*, const v1::TokenizeRequest* request,
                         v1::TokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (!request->has_add_special_tokens() || request->add_special_tokens()) response->add_ids(2);
     for (const char c : request->text()) response->add_ids(static_cast<unsigned char>(c));
@@ -302,6 +318,7 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Detokenize(grpc::ServerContext*, const v1::DetokenizeRequest* request,
                           v1::DetokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     for (const int32_t id : request->ids()) {
       if (id == 2 && request->skip_special_tokens()) continue;

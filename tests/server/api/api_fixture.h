@@ -59,7 +59,7 @@ inline std::vector<ServedModel> FakeModels(const Tokenizer& tokenizer, engine::M
   bytes.tokenizer = &tokenizer;
   bytes.engine = engine;
   bytes.prefix_id = kEnd;
-  bytes.eos_id = kEnd;
+  bytes.eos_ids = {kEnd};
   ServedModel ids = bytes;
   ids.name = "ids";
   ids.info.digest = "d2";

@@ -16,7 +16,7 @@ class DescribeModelTest : public ::testing::Test {
   DescribeModelTest() {
     served_.name = "m";
     served_.info.layers = {{"layers.0.fc1", "dyad it 4 blocks", 8, 16, 96}};
-    served_.eos_id = 0;
+    served_.eos_ids = {0, 7};
   }
   absl::StatusOr<v1::Model> Get(const std::string& name) {
     const ModelRegistry models({served_});
@@ -40,6 +40,7 @@ TEST_F(DescribeModelTest, AModelHasItsLayers) {
   ASSERT_EQ(model->layers_size(), 1);
   EXPECT_EQ(model->layers(0).structure(), "dyad it 4 blocks");
   EXPECT_TRUE(model->has_eos_id()) << "id 0 is an id";
+  EXPECT_THAT(model->eos_ids(), ::testing::ElementsAre(0, 7));
   EXPECT_FALSE(model->has_prefix_id());
 }
 

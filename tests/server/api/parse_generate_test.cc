@@ -56,7 +56,7 @@ TEST_F(ParseGenerateTest, Defaults) {
   EXPECT_EQ(plan->request.sampling.top_p, 1);
   EXPECT_EQ(plan->request.sampling.repetition_penalty, 1);
   EXPECT_EQ(plan->request.sampling.seed, 77u);
-  EXPECT_EQ(plan->request.eos_id, kEnd);
+  EXPECT_THAT(plan->request.eos_ids, ElementsAre(kEnd));
   EXPECT_EQ(plan->request.score_from, std::nullopt);
   EXPECT_EQ(plan->request.top_n, 0);
   EXPECT_EQ(plan->choices, 1);
@@ -220,7 +220,7 @@ TEST_F(ParseGenerateTest, EveryFieldAloneChangesWhatIsAsked) {
 
 TEST_F(ParseGenerateTest, IgnoreEosLeavesNoEos) {
   request_.set_ignore_eos(true);
-  EXPECT_EQ(Parse()->request.eos_id, std::nullopt);
+  EXPECT_THAT(Parse()->request.eos_ids, IsEmpty());
 }
 
 TEST_F(ParseGenerateTest, SpecialTokensInTextFollowTheRequest) {

@@ -46,7 +46,7 @@ TEST(StepRunnerTest, EosEndsAndIsPartOfTheOutputUnlessIgnored) {
   RecordingSink ignores;
   Request request = Generate({1}, 4);
   bench.Add(request, ignores);
-  request.eos_id = 6;
+  request.eos_ids = {60, 6};
   bench.Add(request, ends);
   bench.RunAll();
   EXPECT_THAT(ends.Ids(), ElementsAre(5, 6));
@@ -318,6 +318,52 @@ TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
   EXPECT_FALSE(bench.runner.HasWork());
   EXPECT_EQ(bench.metrics.last_step.waiting, 0);
   EXPECT_EQ(bench.metrics.Ended(EndReason::kUnavailable), 2);
+}
+
+// Steps take a second each, so 4 sequences of 10 tokens keep the two places for 20 seconds.
+TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsIdle) {
+  EngineOptions options;
+  options.max_running_sequences = 2;
+  Bench bench({}, options);
+  RecordingSink patient[4], hopeless, hopeful, alone;
+  for (RecordingSink& sink : patient) bench.Add(Generate({1}, 10), sink);
+  for (int i = 0; i < 4; ++i) bench.Step();
+  Request request = Generate({2}, 10);
+  request.deadline = bench.clock.Now() + absl::Seconds(12);
+  bench.Add(request, hopeless);
+  request.deadline = bench.clock.Now() + absl::Seconds(60);
+  bench.Add(request, hopeful);
+  bench.Step();
+  ASSERT_TRUE(hopeless.outcome.has_value());
+  EXPECT_THAT(hopeless.outcome->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
+  EXPECT_FALSE(hopeful.outcome.has_value());
+  bench.RunAll();
+  EXPECT_OK(hopeful.outcome->status);
+  EXPECT_THAT(hopeful.Ids(), SizeIs(10));
+  for (const RecordingSink& sink : patient) EXPECT_OK(sink.outcome->status);
+
+  request.deadline = bench.clock.Now() + absl::Seconds(5);
+  bench.Add(request, alone);
+  bench.RunAll();
+  EXPECT_THAT(alone.outcome->status,
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("deadline")));
+  EXPECT_THAT(alone.Ids(), SizeIs(5));
+}
+
+TEST(StepRunnerTest, AClientsBacklogDoesNotCountAgainstAnother) {
+  EngineOptions options;
+  options.max_running_sequences = 2;
+  Bench bench({}, options);
+  RecordingSink backlog[20], guest;
+  for (RecordingSink& sink : backlog) bench.Add(Generate({1}, 10), sink);
+  for (int i = 0; i < 4; ++i) bench.Step();
+  Request request = Generate({2}, 2);
+  request.client = 1;
+  request.deadline = bench.clock.Now() + absl::Seconds(10);
+  bench.Add(request, guest);
+  bench.RunAll();
+  EXPECT_OK(guest.outcome->status);
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "kernels/aligned_buffer.h"
+#include "kernels/cpu/aligned_buffer.h"
 
 namespace dyad::kernels {
 

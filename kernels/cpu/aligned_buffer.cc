@@ -1,5 +1,5 @@
-// Aligned memory and scratch: kernels/aligned_buffer.h.
-#include "kernels/aligned_buffer.h"
+// Aligned memory and scratch: kernels/cpu/aligned_buffer.h.
+#include "kernels/cpu/aligned_buffer.h"
 
 #include <sys/mman.h>
 

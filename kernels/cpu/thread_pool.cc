@@ -1,6 +1,6 @@
 // The pool: a generation number that workers wait on, a share of the tasks for each thread, and a
 // gate that says how many workers are inside the current run.
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/thread_pool.h"
 
 #include <atomic>
 #include <mutex>

@@ -3,7 +3,7 @@
 // Sizes: 1; around 16 and 32, the lanes of AVX-512 and the outputs of a panel; primes; fc1 of
 // OPT-125m. Rows: 1, around 6 and 12, the rows of a register block, and 37. Pointers and strides
 // are misaligned.
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 #include <gtest/gtest.h>
 

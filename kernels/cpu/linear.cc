@@ -1,12 +1,10 @@
 // PackedLinear: packs a plan and runs it over rows: in chunks, on a pool, each output on one
 // thread.
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 #include <algorithm>
 #include <array>
 #include <span>
-
-#include "kernels/cpu/packed_linear.h"
 
 namespace dyad::kernels {
 namespace {
@@ -124,10 +122,10 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
 
 // Whether one packing of x serves all these layers.
 bool ShareRows(std::span<const LinearOutput> outputs) {
-  const PackedContraction& front = outputs.front().layer->impl().contraction();
+  const PackedContraction& front = outputs.front().layer->contraction();
   return std::all_of(outputs.begin(), outputs.end(), [&](const LinearOutput& output) {
-    const PackedContraction& other = output.layer->impl().contraction();
-    return output.layer->impl().one_step() && other.blocks == front.blocks &&
+    const PackedContraction& other = output.layer->contraction();
+    return output.layer->one_step() && other.blocks == front.blocks &&
            other.groups == front.groups && other.term_depth == front.term_depth &&
            other.sources == front.sources;
   });
@@ -153,17 +151,17 @@ bool All(const std::vector<bool>& features) {
 
 }  // namespace
 
-PackedLinear::Impl::Impl(const Plan& plan, ThreadPool* pool)
-    : in_features(plan.in_features()), out_features(plan.out_features()) {
+PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
+    : in_features_(plan.in_features()), out_features_(plan.out_features()) {
   int64_t groups = 1;
   for (const Step& step : plan.steps) {
     const auto& contract = std::get<Contract>(step);
     steps_.push_back({PackWeights(contract, plan, pool), static_cast<size_t>(contract.source),
                       static_cast<size_t>(contract.destination)});
-    weight_bytes += steps_.back().contraction.weight_bytes();
+    weight_bytes_ += steps_.back().contraction.weight_bytes();
     groups = std::max(groups, contract.groups);
   }
-  multiply_adds = Cost(plan).multiply_adds;
+  multiply_adds_ = Cost(plan).multiply_adds;
   PlanBuffers(plan);
   chunk_tokens_ = std::max<int64_t>(
       1, std::min(kChunkRows / groups, kChunkScratch / std::max<int64_t>(1, scratch_floats_)));
@@ -177,7 +175,7 @@ PackedLinear::Impl::Impl(const Plan& plan, ThreadPool* pool)
 
 // Where buffers lie, and which steps assign. A step assigns if it is the first to write all of its
 // outputs; where a step is so for a part of them, the buffer begins as zeros and all steps add.
-void PackedLinear::Impl::PlanBuffers(const Plan& plan) {
+void PackedLinear::PlanBuffers(const Plan& plan) {
   buffers_.resize(plan.widths.size());
   std::vector<std::vector<bool>> written;
   for (const int64_t width : plan.widths) written.emplace_back(static_cast<size_t>(width), false);
@@ -209,8 +207,8 @@ void PackedLinear::Impl::PlanBuffers(const Plan& plan) {
   }
 }
 
-void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                               Workspace& workspace) const {
+void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                         Workspace& workspace) const {
   for (int64_t first = 0; first < tokens; first += chunk_tokens_) {
     const int64_t count = std::min(chunk_tokens_, tokens - first);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
@@ -223,8 +221,7 @@ void PackedLinear::Impl::Apply(int64_t tokens, ConstRows x, Rows y, const Epilog
   }
 }
 
-ContractionJob PackedLinear::Impl::OneStepJob(int64_t tokens, Rows y,
-                                              const Epilogue& epilogue) const {
+ContractionJob PackedLinear::OneStepJob(int64_t tokens, Rows y, const Epilogue& epilogue) const {
   return {.contraction = &contraction(),
           .rows = {},
           .tokens = tokens,
@@ -234,8 +231,8 @@ ContractionJob PackedLinear::Impl::OneStepJob(int64_t tokens, Rows y,
 }
 
 // Where y is written in several steps, its sums gather in scratch, because y may be the residual.
-void PackedLinear::Impl::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                                  Workspace& workspace) const {
+void PackedLinear::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                            Workspace& workspace) const {
   auto* next = workspace.scratch.Get<float>(ScratchUse::kSums, tokens * scratch_floats_);
   auto* rows = workspace.scratch.Get<Rows>(ScratchUse::kBuffers, std::ssize(buffers_));
   for (size_t i = 1; i < buffers_.size(); ++i) {
@@ -263,22 +260,11 @@ void PackedLinear::Impl::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epi
   if (fused_) return;
   const FinishJob finish = {.sum = {rows[1].data, rows[1].stride},
                             .y = y,
-                            .features = out_features,
+                            .features = out_features_,
                             .bias = bias_.empty() ? nullptr : bias_.data(),
                             .epilogue = epilogue};
   workspace.pool.Run(RowTileCount(tokens),
                      [&](int64_t i) { FinishRows(finish, RowTileAt(tokens, i)); });
-}
-
-PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
-    : impl_(std::make_unique<Impl>(plan, pool)) {}
-PackedLinear::~PackedLinear() = default;
-PackedLinear::PackedLinear(PackedLinear&&) noexcept = default;
-PackedLinear& PackedLinear::operator=(PackedLinear&&) noexcept = default;
-
-void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
-                         Workspace& workspace) const {
-  impl_->Apply(tokens, x, y, epilogue, workspace);
 }
 
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
@@ -292,15 +278,10 @@ void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> ou
     const int64_t count = std::min(kChunkRows, tokens - first);
     for (size_t i = 0; i < outputs.size(); ++i) {
       const auto& [layer, y] = outputs[i];
-      jobs[i] = layer->impl().OneStepJob(count, RowsFrom(y, first), {});
+      jobs[i] = layer->OneStepJob(count, RowsFrom(y, first), {});
     }
     RunJobs({jobs.data(), outputs.size()}, RowsFrom(x, first), workspace);
   }
 }
-
-int64_t PackedLinear::in_features() const { return impl_->in_features; }
-int64_t PackedLinear::out_features() const { return impl_->out_features; }
-int64_t PackedLinear::weight_bytes() const { return impl_->weight_bytes; }
-int64_t PackedLinear::multiply_adds() const { return impl_->multiply_adds; }
 
 }  // namespace dyad::kernels

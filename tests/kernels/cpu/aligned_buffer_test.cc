@@ -1,5 +1,5 @@
 // Buffers and scratch: alignment, and that scratch stays where it is once it is large enough.
-#include "kernels/aligned_buffer.h"
+#include "kernels/cpu/aligned_buffer.h"
 
 #include <gtest/gtest.h>
 

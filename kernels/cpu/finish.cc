@@ -1,11 +1,10 @@
 // Scores and draws from one pass over the head, tile by tile of the vocabulary.
-#include "kernels/finish.h"
+#include "kernels/cpu/finish.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "kernels/cpu/draw.h"
-#include "kernels/cpu/packed_linear.h"
 #include "kernels/cpu/score.h"
 #include "kernels/cpu/top_list.h"
 #include "kernels/cpu/weights.h"
@@ -70,7 +69,7 @@ Work TakeChunk(Work& all) {
 class FinishPass {
  public:
   // `sampled`: logits for the draws that are not greedy, row after row. `top`: of all answers.
-  FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const Work& work,
+  FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work,
              std::span<const Adjustment> adjustments, float* sampled, std::span<TopEntry> top,
              Workspace& workspace);
 
@@ -118,7 +117,7 @@ class FinishPass {
   void AnswerDraw(size_t i, float log_sum, Scratch& scratch) const;
   void AnswerTop(const Slot& slot, float log_sum) const;
 
-  const PackedLinear::Impl& head_;
+  const PackedLinear& head_;
   const Work work_;
   const std::span<const Adjustment> adjustments_;
   const int64_t tiles_;
@@ -133,26 +132,26 @@ class FinishPass {
   std::span<float> unadjusted_;    // [adjustments], what they have changed
 };
 
-FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const Work& work,
+FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work,
                        std::span<const Adjustment> adjustments, float* sampled,
                        std::span<TopEntry> top, Workspace& workspace)
     : head_(head),
       work_(work),
       adjustments_(adjustments),
-      tiles_((head.out_features + kVocabularyTile - 1) / kVocabularyTile) {
+      tiles_((head.out_features() + kVocabularyTile - 1) / kVocabularyTile) {
   Scratch& scratch = workspace.scratch;
   const auto scores = static_cast<int64_t>(work.scores.size());
   const auto draws = static_cast<int64_t>(work.draws.size());
   slots_ = Room<Slot>(scratch, ScratchUse::kTasks, scores + draws);
   const std::span<float> gathered =
-      Room<float>(scratch, ScratchUse::kSums, (scores + draws) * head.in_features);
+      Room<float>(scratch, ScratchUse::kSums, (scores + draws) * head.in_features());
   rows_ = Gather(hidden, gathered);
   for (size_t i = 0; i < slots_.size(); ++i) {
     Slot& slot = slots_[i];
     const auto place_top = [&](const auto& wish, const auto& answer) {
       slot.top = top.subspan(static_cast<size_t>(answer.first_top),
                              std::min<size_t>(static_cast<size_t>(wish.top_n),
-                                              static_cast<size_t>(head.out_features)));
+                                              static_cast<size_t>(head.out_features())));
     };
     slot.first_top = top_entries_;
     if (i < work.scores.size()) {
@@ -161,7 +160,7 @@ FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const W
       const size_t d = i - work.scores.size();
       place_top(work.draws[d], work.draw_answers[d]);
       if (!IsGreedy(work.draws[d])) {
-        slot.logits = std::exchange(sampled, sampled + head.out_features);
+        slot.logits = std::exchange(sampled, sampled + head.out_features());
       }
     }
     top_entries_ += static_cast<int64_t>(slot.top.size());
@@ -170,7 +169,7 @@ FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const W
   workspace.pool.Run(scores, [&](int64_t i, Worker& worker) {
     Slot& slot = slots_[static_cast<size_t>(i)];
     slot.target_logit = LogitOf(work_.scores[static_cast<size_t>(i)],
-                                gathered.data() + slot.row * head_.in_features, worker.scratch);
+                                gathered.data() + slot.row * head_.in_features(), worker.scratch);
   });
   sums_ = Room<TileSum>(scratch, ScratchUse::kPartials, tiles_ * rows_);
   ahead_ = Room<int32_t>(scratch, ScratchUse::kRanks, tiles_ * scores);
@@ -182,7 +181,7 @@ FinishPass::FinishPass(const PackedLinear::Impl& head, ConstRows hidden, const W
 
 // Copies each row that is asked for once, in the order of rows, and says which wishes are of it.
 int64_t FinishPass::Gather(ConstRows hidden, std::span<float> gathered) {
-  const int64_t width = head_.in_features;
+  const int64_t width = head_.in_features();
   size_t score = 0, draw = 0;
   int64_t rows = 0;
   while (score < work_.scores.size() || draw < work_.draws.size()) {
@@ -203,7 +202,7 @@ int64_t FinishPass::Gather(ConstRows hidden, std::span<float> gathered) {
 }
 
 void FinishPass::Pack(const float* gathered, Scratch& scratch) {
-  const int64_t width = head_.in_features;
+  const int64_t width = head_.in_features();
   auto* packed = scratch.Get<float>(ScratchUse::kRows, rows_ * width);
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
@@ -232,7 +231,7 @@ float FinishPass::LogitOf(const ScoreRow& wish, const float* row, Scratch& scrat
 
 void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
   const int64_t first_id = tile * kVocabularyTile;
-  const int64_t ids = std::min(kVocabularyTile, head_.out_features - first_id);
+  const int64_t ids = std::min(kVocabularyTile, head_.out_features() - first_id);
   const int64_t first_panel = first_id / kPanelOutputs;
   const std::span<float> logits =
       Room<float>(scratch, ScratchUse::kLogits, std::min(kGroupRows, rows_) * kVocabularyTile);
@@ -240,7 +239,7 @@ void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
     ContractPanels({.contraction = &head_.contraction(),
-                    .rows = {packed_ + first * head_.in_features, {}},
+                    .rows = {packed_ + first * head_.in_features(), {}},
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,
@@ -348,7 +347,7 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
     return;
   }
   const DrawRow& draw = work_.draws[i];
-  const int32_t id = DrawFrom({slot.logits, static_cast<size_t>(head_.out_features)}, best.adjusted,
+  const int32_t id = DrawFrom({slot.logits, static_cast<size_t>(head_.out_features())}, best.adjusted,
                               draw, scratch);
   const std::span<const Adjustment> all = AdjustmentsOf(draw);
   const auto by = std::ranges::lower_bound(all, id, {}, &Adjustment::id);
@@ -383,7 +382,7 @@ void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
   float* sampled = logits.data();
   while (!rest.scores.empty() || !rest.draws.empty()) {
     const Work chunk = TakeChunk(rest);
-    FinishPass pass(head.impl(), hidden, chunk, input.adjustments, sampled, answers.top, workspace);
+    FinishPass pass(head, hidden, chunk, input.adjustments, sampled, answers.top, workspace);
     pool.Run(pass.tiles(),
              [&](int64_t tile, Worker& worker) { pass.ReduceTile(tile, worker.scratch); });
     pool.Run(pass.wishes(),

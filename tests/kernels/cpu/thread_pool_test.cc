@@ -1,5 +1,5 @@
 // The thread pool: every task once, in any number of runs, from any number of callers.
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 //
 // Vocabularies: 1; around 32, the outputs of a panel, and 256, the ids of a tile; a prime over two
 // tiles.
-#include "kernels/finish.h"
+#include "kernels/cpu/finish.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Attention over a batch: what runs in parallel. The arithmetic is in kernels/cpu/attention.cc.
-#include "kernels/attention.h"
+#include "kernels/cpu/paged_attention.h"
 
 #include <algorithm>
 
@@ -23,13 +23,6 @@ int64_t HeadsPerTask(int64_t queries, int64_t tiles, int64_t heads, const Thread
 }
 
 }  // namespace
-
-int64_t KvPageBytes(const AttentionShape& shape, KvType type) {
-  constexpr int64_t kCacheLine = 64;
-  const int64_t elements = shape.heads * kPageTokens * (shape.head_size + PaddedHeadSize(shape));
-  const int64_t bytes = elements * (type == KvType::kBfloat16 ? 2 : 4);
-  return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
-}
 
 void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, const StepInput& step,
                     const QkvRows& qkv, KvLayer kv, Rows out, Workspace& workspace) {

@@ -2,7 +2,7 @@
 //
 // Head sizes: 1; around 16, the lanes of AVX-512; 64 and 80, those of OPT and Pythia. Lengths:
 // around 16, a page, and 64, the keys between two rescalings.
-#include "kernels/attention.h"
+#include "kernels/cpu/paged_attention.h"
 
 #include <gtest/gtest.h>
 
