@@ -26,7 +26,7 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 }  // namespace
 
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
-    : state_(call.state()), deadline_(call.deadline()), queue_(state_), call_(std::move(call)) {
+    : state_(call.state()), client_(call.caller().client), queue_(state_), call_(std::move(call)) {
   StartRead(&bytes_in_);
   state_.open_streams.Add(this, [this] { OnShutdown(); });
   if (state_.draining) OnShutdown();
@@ -226,7 +226,7 @@ PairGroup* MinimalPairsCall::NextGroup() {
   } else {
     std::vector<PairPlan> plans = queue_.Take(max_pairs - in_flight_);
     in_flight_ += plans.size();
-    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), deadline_,
+    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), client_,
                                              [this](PairGroup& ended) { OnGroupEnd(ended); });
     return groups_.emplace(group.get(), std::move(group)).first->first;
   }
