@@ -1,9 +1,13 @@
 // Lines go out under one lock; answers come back under another, and the output puts them in order.
 #include "client/batch.h"
 
+#include <tuple>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/error_owner.h"
 #include "client/threads.h"
 #include "server/base/status_macros.h"
 
@@ -19,23 +23,36 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
                                                    const Console& console) {
   auto batch = std::unique_ptr<Batch>(new Batch(std::move(lines), std::move(options)));
   const Options& given = batch->options_;
-  int64_t old_number = 0;
   ASSIGN_OR_RETURN(batch->output_,
-                   OrderedOutput::Open(given.output, console.out, [&](const Json& answer) {
-                     given.on_answer(old_number++, answer);
+                   OrderedOutput::Open(given.output, console.out, [&](const std::string& answer) {
+                     return batch->TakeOld(answer);
                    }));
-  const int64_t old_lines = batch->output_->old_lines();
   MutexLock lock(&batch->lines_mutex_);
-  for (int64_t& next = batch->next_; next < old_lines; ++next) {
-    if (batch->lines_.next().has_value()) continue;
-    return absl::FailedPreconditionError(absl::StrCat(given.output, " has ", old_lines,
-                                                      " answers, but there are only ", next,
-                                                      " lines: another input's output?"));
-  }
+  const int64_t skipped = batch->next_ - static_cast<int64_t>(batch->again_.size());
   batch->progress_ = std::make_unique<Progress>(
       console.err, console.err_screen,
-      ProgressState{.unit = given.unit, .skipped = old_lines, .total = batch->lines_.total});
+      ProgressState{.unit = given.unit, .skipped = skipped, .total = batch->lines_.total});
   return batch;
+}
+
+absl::Status Batch::TakeOld(const std::string& answer) {
+  MutexLock lines_lock(&lines_mutex_);
+  std::optional<std::string> text = lines_.next();
+  if (!text.has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.output, " has more answers than the ", next_, " lines: another input's output?"));
+  }
+  ASSIGN_OR_RETURN(const Json json, ParseLine(answer));
+  const int64_t number = next_++;
+  const bool failed = json.contains("error");
+  if (failed && options_.old_errors == OldErrors::kAskAgain) {
+    again_.emplace_back(number, *std::move(text));
+    return absl::OkStatus();
+  }
+  MutexLock lock(&mutex_);
+  failed_ += failed ? 1 : 0;
+  options_.on_answer(number, json);
+  return absl::OkStatus();
 }
 
 std::optional<Batch::Line> Batch::Next() {
@@ -44,17 +61,23 @@ std::optional<Batch::Line> Batch::Next() {
     int64_t number = 0;
     {
       MutexLock lock(&lines_mutex_);
-      if (MutexLock failure_lock(&mutex_); !failure_.ok()) return std::nullopt;
-      text = lines_.next();
-      if (!text.has_value()) {
-        Fail(lines_.fault());
-        return std::nullopt;
+      if (HasFailed()) return std::nullopt;
+      if (!again_.empty()) {
+        std::tie(number, text) = std::move(again_.front());
+        again_.pop_front();
+      } else {
+        text = lines_.next();
+        if (!text.has_value()) {
+          Fail(lines_.fault());
+          return std::nullopt;
+        }
+        number = next_++;
       }
-      number = next_++;
     }
     // Before anybody works on it, not after: what waits for its turn must stay bounded when one
     // line takes minutes.
     if (options_.window.has_value()) output_->AwaitRoom(number, *options_.window);
+    if (HasFailed()) return std::nullopt;
     absl::StatusOr<Json> json = ParseLine(*text);
     if (json.ok()) return Line{number, *std::move(json)};
     Answer(number, json.status());
@@ -64,15 +87,29 @@ std::optional<Batch::Line> Batch::Next() {
 void Batch::Answer(int64_t number, const absl::StatusOr<Json>& answer) {
   const Json json = answer.ok() ? *answer : ErrorJson(answer.status());
   std::string line = FormatLine(json);
+  {
+    MutexLock lock(&mutex_);
+    failed_ += json.contains("error") ? 1 : 0;
+    options_.on_answer(number, json);
+    output_->Put(number, std::move(line));
+    progress_->Add(1);
+  }
+  // Nobody reads: nothing more is asked for.
+  Fail(output_->written());
+}
+
+bool Batch::HasFailed() {
   MutexLock lock(&mutex_);
-  options_.on_answer(number, json);
-  output_->Put(number, std::move(line));
-  progress_->Add(1);
+  return !failure_.ok();
 }
 
 void Batch::Fail(const absl::Status& failure) {
-  MutexLock lock(&mutex_);
-  failure_.Update(failure);
+  if (failure.ok()) return;
+  {
+    MutexLock lock(&mutex_);
+    failure_.Update(failure);
+  }
+  output_->Stop();
 }
 
 absl::StatusOr<BatchResult> Batch::Finish() {
@@ -80,27 +117,49 @@ absl::StatusOr<BatchResult> Batch::Finish() {
   progress_.reset();  // ends its line on the terminal
   RETURN_IF_ERROR(output_->Finish());
   MutexLock lock(&mutex_);
-  if (failure_.ok()) {
-    return BatchResult{end.done, output_->old_lines(), output_->failed(), end.elapsed};
-  }
-  return absl::Status(failure_.code(),
-                      absl::StrCat(failure_.message(), " (after ", end.done, " ", end.unit,
-                                   "; with an --output file, the same command goes on where this "
-                                   "one ended)"));
+  if (failure_.ok()) return BatchResult{end.done, end.skipped, failed_, end.elapsed};
+  absl::Status failure(failure_.code(),
+                       absl::StrCat(failure_.message(), " (after ", end.done, " ", end.unit, ")"));
+  failure_.ForEachPayload([&](absl::string_view type, const absl::Cord& payload) {
+    failure.SetPayload(type, payload);
+  });
+  return failure;
 }
+
+namespace {
+
+// Until the line has its answer or the batch has failed.
+void AnswerLine(Batch& batch, const Batch::Line& line, const Answerer& answer) {
+  while (true) {
+    const absl::StatusOr<Json> json = answer(line.json);
+    if (json.ok()) return batch.Answer(line.number, json);
+    switch (OwnerOf(json.status(), line.json)) {
+      case ErrorOwner::kLine:
+        return batch.Answer(line.number, json);
+      case ErrorOwner::kFullQueue:
+        absl::SleepFor(Pushback(json.status()));
+        break;
+      case ErrorOwner::kServer:
+      case ErrorOwner::kCommand:
+        return batch.Fail(json.status());
+    }
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer) {
   ASSIGN_OR_RETURN(LineInput lines, LineInput::Open(options.input, console.in));
-  ASSIGN_OR_RETURN(
-      const auto batch,
-      Batch::Open(std::move(lines),
-                  {.output = options.output, .window = kWindowPerRequest * options.concurrency},
-                  console));
+  ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
+                                                 {.output = options.output,
+                                                  .window = kWindowPerRequest * options.concurrency,
+                                                  .old_errors = options.old_errors},
+                                                 console));
   RunThreads(
       options.concurrency,
       [&](int64_t) {
-        while (const auto line = batch->Next()) batch->Answer(line->number, answer(line->json));
+        while (const auto line = batch->Next()) AnswerLine(*batch, *line, answer);
       },
       [&](const absl::Status& failure) { batch->Fail(failure); });
   return batch->Finish();

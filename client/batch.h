@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -22,7 +24,7 @@ namespace dyad::client {
 struct BatchResult {
   int64_t lines = 0;    // in the output, old ones included
   int64_t skipped = 0;  // were in the output before
-  // Error objects in the output, old ones included.
+  // Error objects in the output, old ones included unless they were asked again.
   int64_t failed = 0;
   absl::Duration elapsed{};  // of this run
 };
@@ -30,6 +32,9 @@ struct BatchResult {
 // Answer of line `number`, those of an output that is gone on with included; in any order, never by
 // two threads at once.
 using AnswerSink = std::function<void(int64_t number, const Json& answer)>;
+
+// What happens to error objects of an earlier run.
+enum class OldErrors { kAreAnswers, kAskAgain };
 
 // The engine of every batch: hands out the lines that have no answer yet and takes their answers in
 // any order. Who works on the lines, threads or streams, is the caller's business.
@@ -42,6 +47,7 @@ class Batch {
     // How far a line may be ahead of the first without an answer: bounds what waits for its turn.
     // Absent: the caller bounds it.
     std::optional<int64_t> window = {};
+    OldErrors old_errors = OldErrors::kAreAnswers;
     AnswerSink on_answer = [](int64_t, const Json&) {};
   };
 
@@ -61,19 +67,24 @@ class Batch {
   // object here and is passed over. Nothing at the end, and after Fail.
   std::optional<Line> Next();
 
-  // Each line that Next gave once. An error becomes an error object.
+  // Each line that Next gave once. An error becomes an error object: it must be the line's own
+  // (client/error_owner.h).
   void Answer(int64_t number, const absl::StatusOr<Json>& answer);
 
-  // The batch cannot go on: Next gives nothing any more. The first failure stays.
+  // The batch cannot go on: Next gives nothing any more, and lines without an answer get none. The
+  // first failure stays.
   void Fail(const absl::Status& failure);
 
   // When nobody works on a line any more. Errors: of OrderedOutput::Finish; the failure, with how
-  // to go on.
+  // far the batch came.
   absl::StatusOr<BatchResult> Finish();
 
  private:
   Batch(LineInput lines, Options options)
       : options_(std::move(options)), lines_(std::move(lines)) {}
+  // An old answer, to the next line.
+  absl::Status TakeOld(const std::string& answer);
+  bool HasFailed();
 
   const Options options_;
   std::unique_ptr<OrderedOutput> output_;
@@ -83,7 +94,10 @@ class Batch {
   Mutex lines_mutex_;
   LineInput lines_ ABSL_GUARDED_BY(lines_mutex_);
   int64_t next_ ABSL_GUARDED_BY(lines_mutex_) = 0;
+  // Lines before next_ that are asked again.
+  std::deque<std::pair<int64_t, std::string>> again_ ABSL_GUARDED_BY(lines_mutex_);
   Mutex mutex_;
+  int64_t failed_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -92,6 +106,7 @@ struct BatchOptions {
   std::string output = "-";  // file, or "-" for standard output
   // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
   int64_t concurrency = 16;
+  OldErrors old_errors = OldErrors::kAreAnswers;
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;
@@ -99,8 +114,9 @@ inline constexpr int64_t kMaxConcurrency = 256;
 // Answers one line. Called from several threads at once.
 using Answerer = std::function<absl::StatusOr<Json>(const Json& line)>;
 
-// A batch whose lines are answered one by one, by a thread for each request in flight.
-// Errors: of LineInput::Open, Batch::Open and Batch::Finish.
+// A batch whose lines are answered one by one, by a thread for each request in flight. A full queue
+// is waited for; another error that is not the line's own fails the batch. Errors: of
+// LineInput::Open, Batch::Open and Batch::Finish.
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer);
 

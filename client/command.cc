@@ -1,13 +1,19 @@
 // What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "client/error_owner.h"
+#include "client/server_address.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -24,6 +30,14 @@ Json FieldValue(FieldKind kind, const std::string& text) {
   return !value.ok() || value->is_string() ? Json(text) : *value;
 }
 
+// As a shell reads it back.
+std::string ShellWord(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("-_=./:,@%+", c);
+  });
+  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 }  // namespace
 
 absl::Status UsageError(const std::string& fault) {
@@ -33,6 +47,11 @@ absl::Status UsageError(const std::string& fault) {
 }
 
 bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
+
+void Command::set_arguments(std::span<const std::string> arguments) {
+  typed_ = "dyadctl " + help_.name;
+  for (const std::string& word : arguments) absl::StrAppend(&typed_, " ", ShellWord(word));
+}
 
 void Command::AddFlags(CLI::App& app) {
   AddFlag(app, "server", "ADDR", connection_.server,
@@ -83,6 +102,26 @@ absl::StatusOr<Client> Command::MakeClient() const {
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
+void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
+  app.add_flag_callback(
+      "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
+      "Ask again the lines whose answer in --output is an error object");
+}
+
+absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
+                                    const Console& console) const {
+  RETURN_IF_ERROR(Flush(console));
+  const ErrorOwner owner = OwnerOf(failure);
+  if (owner != ErrorOwner::kServer && owner != ErrorOwner::kFullQueue) return failure;
+  const bool kept = output != "-" && output != "/dev/null";
+  console.err << "dyadctl " << help_.name << ": " << absl::StatusCodeToString(failure.code())
+              << ": " << ExplainUnreachable(failure, connection_).message()
+              << (kept ? "; what is answered stays, and this goes on: " + typed_
+                       : "; with --output=FILE the same command could go on")
+              << '\n';
+  return kInterrupted;
+}
+
 void BatchCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "input", "FILE", input_, "JSON lines to answer, may be gzip; - is standard input");
   AddFlag(app, "output", "FILE", batch_.output,
@@ -91,8 +130,10 @@ void BatchCommand::AddFlags(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, kMaxConcurrency));
   Needs("--output", "--input");
   Needs("--concurrency", "--input");
+  Needs("--retry_errors", "--output");
   AddModelFlag(app);
   AddTimeoutFlag(app);
+  AddRetryFlag(app, batch_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -107,10 +148,10 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     return UsageError(Text("--input and ", Quoted(texts.front()), " exclude each other"));
   }
   batch_.input = *input_;
-  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
-                     return Answer(WithDefaults(fields_, line));
-                   }));
-  return ReportBatch(result, console);
+  const absl::StatusOr<BatchResult> result = RunBatch(
+      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  if (!result.ok()) return EndRun(result.status(), batch_.output, console);
+  return ReportBatch(*result, console);
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace dyad::client {
 
 // The arguments that are no flags.
 enum class WordsAre { kTexts, kPaths, kNone };
+// Exit status of a run whose server went away: the same command goes on.
+inline constexpr int kInterrupted = 3;
 
 struct CommandHelp {
   std::string name;
@@ -45,7 +48,8 @@ class Command {
   // Its own flags, then those of every command: --server, --tls_*, --json.
   virtual void AddFlags(CLI::App& app);
 
-  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
+  // Returns the exit status (dyadctl.h); an error becomes status 1 and one line on the console's
+  // `err`.
   virtual absl::StatusOr<int> Run(const Console& console) = 0;
 
   const CommandHelp& help() const { return help_; }
@@ -55,6 +59,8 @@ class Command {
   const ConnectionOptions& connection() const { return connection_; }
   // The arguments that are no flags.
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
+  // All arguments: what a run that is interrupted tells to type again.
+  void set_arguments(std::span<const std::string> arguments);
 
  protected:
   // --model and --timeout, for commands that have an effect of them.
@@ -66,6 +72,11 @@ class Command {
   void Excludes(const std::string& flag, const std::string& other);
 
   absl::StatusOr<Client> MakeClient() const;
+  void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
+  // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
+  // that goes on, on `err`; else the failure.
+  absl::StatusOr<int> EndRun(const absl::Status& failure, const std::string& output,
+                             const Console& console) const;
 
   std::vector<std::string> words_;
   ConnectionOptions connection_;
@@ -81,6 +92,7 @@ class Command {
 
   const CommandHelp help_;
   std::vector<Rule> rules_;
+  std::string typed_;  // the whole command, for a shell
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
 

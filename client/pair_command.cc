@@ -55,6 +55,7 @@ void PairCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "concurrency", "N", flags_.window, "Pairs in flight on a stream (default 512)")
       ->check(CLI::Range(1, 65536));
   AddModelFlag(app);
+  AddRetryFlag(app, flags_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -100,8 +101,9 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
     screen.emplace(number, PairText(answer));
     if (screen.size() > shown) screen.erase(std::prev(screen.end()));
   };
-  ASSIGN_OR_RETURN(const PairRunResult result,
-                   RunPairs(options, console, std::move(lines), on_answer));
+  const absl::StatusOr<PairRunResult> run = RunPairs(options, console, std::move(lines), on_answer);
+  if (!run.ok()) return EndRun(run.status(), options.output, console);
+  const PairRunResult& result = *run;
   for (const auto& [number, text] : screen) console.out << text;
   if (options.output != "-") {
     console.out << (json_ ? FormatLine(SummaryJson(accuracy, result)) + "\n"

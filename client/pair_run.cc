@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
+#include "client/error_owner.h"
 #include "client/request_json.h"
 #include "client/threads.h"
 #include "dyad/v1/scoring.grpc.pb.h"
@@ -155,7 +157,13 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   grpc::ClientContext context;
   const auto stream = stub.ScoreMinimalPairs(&context);
   window.BeginStream();
-  std::thread writer([&] { WriteAll(options, window, *stream); });
+  std::thread writer([&] {
+    try {
+      WriteAll(options, window, *stream);
+    } catch (const std::exception&) {  // no memory: the stream ends, with CANCELLED
+      context.TryCancel();
+    }
+  });
   absl::Status fault;
   v1::ScoreMinimalPairsResponse message;
   while (stream->Read(&message)) {
@@ -195,7 +203,12 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
     if (status.ok()) {
       return absl::InternalError("the server ended the stream with pairs unanswered");
     }
-    if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
+    const ErrorOwner owner = OwnerOf(status);
+    if (owner == ErrorOwner::kFullQueue) {
+      absl::SleepFor(Pushback(status));
+      continue;
+    }
+    if (owner != ErrorOwner::kServer) return status;
     // Only a run of failures without any result ends the whole: a long benchmark may well see a
     // server restart more often than max_reopenings.
     if (result.scored > scored_before) {
@@ -212,10 +225,12 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
 
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
                                        LineInput lines, const AnswerSink& on_answer) {
-  ASSIGN_OR_RETURN(
-      const auto batch,
-      Batch::Open(std::move(lines),
-                  {.output = options.output, .unit = "pairs", .on_answer = on_answer}, console));
+  ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
+                                                 {.output = options.output,
+                                                  .unit = "pairs",
+                                                  .old_errors = options.old_errors,
+                                                  .on_answer = on_answer},
+                                                 console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));

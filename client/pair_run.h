@@ -20,6 +20,7 @@ struct PairRunOptions {
   // Each with a connection of its own; they share the pairs.
   int64_t streams = 1;
   std::string output = "-";  // as BatchOptions; /dev/null for none
+  OldErrors old_errors = OldErrors::kAreAnswers;
 
   std::string model = {};  // empty: the server's only one
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
@@ -29,8 +30,9 @@ struct PairRunOptions {
   // Bounds what waits here.
   int64_t window = 512;
   int64_t pairs_per_message = 16;  // 1 ... 1024
-  // A broken stream (UNAVAILABLE, RESOURCE_EXHAUSTED) is opened again and the pairs without a
-  // result are sent again, up to this many times without one new result.
+  // A stream that the server breaks (ErrorOwner::kServer) is opened again and the pairs without a
+  // result are sent again, up to this many times without one new result; for a full queue, until it
+  // has room.
   int max_reopenings = 4;
   absl::Duration first_backoff = absl::Milliseconds(100);  // grows threefold each time
 };

@@ -174,9 +174,9 @@ void AddLimitFlags(Options& options, FlagTable& table) {
   table.Number("max_score_items", options.limits.max_score_items, "items of one Score");
   table.Number("max_stream_pairs", options.limits.max_stream_pairs,
                "pairs of one ScoreMinimalPairs stream in flight");
-  table.Number("max_receive_message_bytes", options.rpc.max_receive_message_bytes,
+  table.Number("max_receive_message_bytes", options.limits.max_receive_message_bytes,
                "of one message from a client");
-  table.Number("max_send_message_bytes", options.rpc.max_send_message_bytes,
+  table.Number("max_send_message_bytes", options.limits.max_send_message_bytes,
                "of one message to a client");
   table.Number("max_concurrent_streams", options.rpc.max_concurrent_streams,
                "calls in flight per connection");

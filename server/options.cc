@@ -162,8 +162,8 @@ std::vector<Limit> LimitsOf(const Options& options) {
       {"max_choices", request.max_choices, 1, 1024},
       {"max_score_items", request.max_score_items, 1, 1 << 20},
       {"max_stream_pairs", request.max_stream_pairs, 1, 1 << 20},
-      {"max_receive_message_bytes", rpc.max_receive_message_bytes, 1024, kMaxInt32},
-      {"max_send_message_bytes", rpc.max_send_message_bytes, 1024, kMaxInt32},
+      {"max_receive_message_bytes", request.max_receive_message_bytes, 1024, kMaxInt32},
+      {"max_send_message_bytes", request.max_send_message_bytes, 1024, kMaxInt32},
       {"max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20},
   };
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/api/error_reply.h"
 #include "server/api/request_error.h"
 #include "server/base/steady_clock.h"
 #include "server/grpc/grpc_status.h"
@@ -52,14 +53,12 @@ grpc::Status RpcCall::End(const absl::Status& status) {
   return ToGrpcStatus(status);
 }
 
-grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
-                                    const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const grpc::Status result = call.End(status);
-  // First: a client that has its answer finds the call in the log.
-  call.Report();
-  reactor->Finish(result);
-  return reactor;
+void RpcCall::ReportDone() {
+  if (record().code == CodeName(absl::StatusCode::kOk) && context_->IsCancelled()) {
+    record().code = CodeName(absl::StatusCode::kCancelled);
+    record().message = "the client left before it had the whole answer";
+  }
+  Report();
 }
 
 }  // namespace dyad

@@ -114,8 +114,13 @@ int Milliseconds(absl::Duration duration) {
 }
 
 void SetBounds(const RpcServerOptions& options, grpc::ServerBuilder& builder) {
-  builder.SetMaxReceiveMessageSize(options.max_receive_message_bytes);
-  builder.SetMaxSendMessageSize(options.max_send_message_bytes);
+  // gRPC looks at a message's size when it holds all of it. So do the calls themselves, which also
+  // log what they refuse and say why.
+  builder.SetMaxReceiveMessageSize(-1);
+  // gRPC 1.51 inflates a message in full before anybody sees how large it is.
+  for (const grpc_compression_algorithm packed : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(packed, false);
+  }
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,

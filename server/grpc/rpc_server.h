@@ -27,8 +27,6 @@ struct RpcServerOptions {
   // host:port, [v6]:port or unix:path; port 0 picks one.
   std::string listen = "127.0.0.1:50051";
   TlsFiles tls;
-  int32_t max_receive_message_bytes = 16 << 20;
-  int32_t max_send_message_bytes = 64 << 20;
   int32_t max_concurrent_streams = 1024;  // calls in flight, per connection
   // A connection that is silent for this long is asked whether it lives, and given so long to
   // answer.

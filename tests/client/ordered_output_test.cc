@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-constexpr auto kIgnore = [](const Json&) {};
+constexpr auto kIgnore = [](const std::string&) { return absl::OkStatus(); };
 
 TEST(OrderedOutputTest, WritesInOrderWhateverTheOrderOfPut) {
   std::ostringstream out;
@@ -39,8 +39,10 @@ TEST(OrderedOutputTest, GoesOnBehindWholeLinesAndCutsATornEnd) {
   std::ostringstream unused;
   std::vector<std::string> old;
   {
-    const auto output = OrderedOutput::Open(
-        path, unused, [&](const Json& answer) { old.push_back(FormatLine(answer)); });
+    const auto output = OrderedOutput::Open(path, unused, [&](const std::string& answer) {
+      old.push_back(answer);
+      return absl::OkStatus();
+    });
     ASSERT_OK(output);
     EXPECT_EQ((*output)->old_lines(), 2);
     (*output)->Put(2, "{\"a\":3}");
@@ -84,15 +86,20 @@ TEST(OrderedOutputTest, RefusesAFileThatAnotherRunWrites) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another run")));
 }
 
-TEST(OrderedOutputTest, CountsOldAndNewErrors) {
+TEST(OrderedOutputTest, OldLinesAreReplacedInACopyThatTakesTheFilesPlace) {
   const TemporaryFolder folder;
-  const std::string error = FormatLine(ErrorJson(absl::InternalError("x")));
+  const std::string path = folder.Write("out", "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
   std::ostringstream unused;
-  const auto output =
-      OrderedOutput::Open(folder.Write("out", error + "\n{\"a\":1}\n"), unused, kIgnore);
-  EXPECT_EQ((*output)->failed(), 1);
-  (*output)->Put(2, error);
-  EXPECT_EQ((*output)->failed(), 2);
+  const auto output = OrderedOutput::Open(path, unused, kIgnore);
+  (*output)->Put(1, "{\"b\":2}");
+  (*output)->Put(3, "{\"a\":4}");
+  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n");
+  EXPECT_OK((*output)->Finish());
+  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"b\":2}\n{\"a\":3}\n{\"a\":4}\n");
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0640));
+  const auto files = std::filesystem::directory_iterator(folder.Path(""));
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }
 
 TEST(OrderedOutputTest, NamesAPathThatCannotBeWritten) {
@@ -135,6 +142,14 @@ TEST(OrderedOutputTest, AwaitRoomWaitsForTheLinesBefore) {
   (*output)->Put(0, "x");
   far_ahead.join();
   EXPECT_EQ(out.str(), "x\nx\nx\nx\ne\n");
+}
+
+TEST(OrderedOutputTest, StopEndsTheWaitForRoom) {
+  std::ostringstream out;
+  const auto output = OrderedOutput::Open("-", out, kIgnore);
+  std::thread far_ahead([&] { (*output)->AwaitRoom(4, 4); });
+  (*output)->Stop();
+  far_ahead.join();
 }
 
 }  // namespace

@@ -166,8 +166,8 @@ TEST(FlagsTest, TheRestReachesItsOption) {
   EXPECT_EQ(options->limits.max_choices, 7);
   EXPECT_EQ(options->limits.max_score_items, 8);
   EXPECT_EQ(options->limits.max_stream_pairs, 9);
-  EXPECT_EQ(options->rpc.max_receive_message_bytes, 2000);
-  EXPECT_EQ(options->rpc.max_send_message_bytes, 3000);
+  EXPECT_EQ(options->limits.max_receive_message_bytes, 2000);
+  EXPECT_EQ(options->limits.max_send_message_bytes, 3000);
   EXPECT_EQ(options->rpc.max_concurrent_streams, 10);
   EXPECT_EQ(options->rpc.keepalive_time, absl::Minutes(1));
   EXPECT_EQ(options->rpc.keepalive_timeout, absl::Seconds(2));

@@ -88,9 +88,10 @@ class RpcServerTest : public ::testing::Test {
     return {status.error_code(), response.status()};
   }
 
-  grpc::Status GetModel(size_t name_bytes) {
+  grpc::Status GetModel(size_t name_bytes, grpc_compression_algorithm packed = GRPC_COMPRESS_NONE) {
     grpc::ClientContext context;
     SetDeadline(context);
+    context.set_compression_algorithm(packed);
     v1::GetModelRequest request;
     request.set_model(std::string(name_bytes, 'm'));
     v1::Model model;
@@ -280,13 +281,14 @@ TEST_F(RpcServerTest, ReflectionAnswersOnlyWhereItIsOn) {
   EXPECT_EQ(CallReflection(), grpc::UNIMPLEMENTED);
 }
 
-TEST_F(RpcServerTest, MessagesAreBoundedBothWays) {
-  options_.max_receive_message_bytes = 2000;
-  options_.max_send_message_bytes = 1000;
+TEST_F(RpcServerTest, CompressedRequestsAreRefusedByName) {
   Start();
-  EXPECT_EQ(GetModel(500).error_code(), grpc::OK);
-  EXPECT_EQ(GetModel(1500).error_code(), grpc::RESOURCE_EXHAUSTED);  // the answer is too long
-  EXPECT_EQ(GetModel(3000).error_code(), grpc::RESOURCE_EXHAUSTED);  // the request is
+  EXPECT_EQ(GetModel(5000).error_code(), grpc::OK);
+  for (const grpc_compression_algorithm packed : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    const grpc::Status status = GetModel(5000, packed);
+    EXPECT_EQ(status.error_code(), grpc::UNIMPLEMENTED);
+    EXPECT_THAT(status.error_message(), HasSubstr("is disabled"));
+  }
 }
 
 TEST_F(RpcServerTest, TakenPortIsUnavailableAndNamed) {
