@@ -1,6 +1,8 @@
 // Typed calls: a context with its deadline, the stub's call, the status; and again, if that helps.
 #include "client/client.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "client/error_owner.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
 
 namespace dyad::client {
 namespace {
@@ -16,6 +19,14 @@ constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100), kLastBackoff =
 constexpr int kBackoffGrowth = 3;
 // Who asks for health wants to hear soon that nobody is there.
 constexpr int kHealthAttempts = 3;
+
+// By the steady clock: a wall clock that jumps ends no call.
+void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return;
+  context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_nanos(absl::ToInt64Nanoseconds(timeout), GPR_TIMESPAN)));
+}
 
 }  // namespace
 
@@ -30,11 +41,11 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
 // Calls `attempt` with a fresh context until the outcome is final.
 template <typename Attempt>
 absl::Status Client::Try(int attempts, const Attempt& attempt) const {
-  const absl::Time deadline = absl::Now() + timeout_;
+  const absl::Time deadline = SteadyNow() + timeout_;
   absl::Duration backoff = kFirstBackoff;
   while (true) {
     grpc::ClientContext context;
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+    SetDeadline(context, deadline - SteadyNow());
     const absl::Status status = attempt(context);
     if (absl::IsDeadlineExceeded(status) && channel_->GetState(false) != GRPC_CHANNEL_READY) {
       return absl::UnavailableError("no connection to a server that is ready, until the timeout");
@@ -47,7 +58,7 @@ absl::Status Client::Try(int attempts, const Attempt& attempt) const {
     } else {
       return status;
     }
-    if (absl::Now() + wait >= deadline) return status;
+    if (SteadyNow() + wait >= deadline) return status;
     absl::SleepFor(wait);
   }
 }

@@ -24,9 +24,9 @@ const Names kScoreOptions = {"text",  "ids",        "context",        "context_i
                              "model", "convention", "special_tokens", "top_n"};
 const Names kTokenizeOptions = {"text", "add_special_tokens", "special_tokens", "model"};
 const Names kDetokenizeOptions = {"ids", "skip_special_tokens", "model"};
-const Names kPairOptions = {"sentence_good", "sentence_bad"};
+const Names kPairOptions = {"sentence_good", "sentence_bad", "context"};
 // Options of other lines that a pair cannot have: one stream is one model and convention.
-const Names kNotOfPairs = {"context", "context_ids", "convention", "special_tokens", "model"};
+const Names kNotOfPairs = {"context_ids", "convention", "special_tokens", "model"};
 
 bool Has(const Json& line, const std::string& key) {
   return line.contains(key) && !line[key].is_null();
@@ -120,9 +120,7 @@ absl::StatusOr<v1::DetokenizeRequest> DetokenizeRequestFromJson(const Json& line
 absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line) {
   for (const std::string& key : kNotOfPairs) {
     if (!Has(line, key)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(key, ": a pair has none of its own",
-                     key.starts_with("context") ? "; score takes a context" : ""));
+    return absl::InvalidArgumentError(absl::StrCat(key, ": a pair has none of its own"));
   }
   RETURN_IF_ERROR(CheckSpelling(line, kPairOptions));
   RETURN_IF_ERROR(RequireText(line, "sentence_good"));
@@ -130,6 +128,11 @@ absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line) {
   v1::MinimalPair pair;
   pair.set_good(line["sentence_good"].get<std::string>());
   pair.set_bad(line["sentence_bad"].get<std::string>());
+  // Even an empty one, as in score.
+  if (Has(line, "context")) {
+    RETURN_IF_ERROR(RequireText(line, "context"));
+    pair.set_context(line["context"].get<std::string>());
+  }
   return pair;
 }
 

@@ -30,8 +30,8 @@ absl::StatusOr<v1::TokenizeRequest> TokenizeRequestFromJson(const Json& line);
 // {"ids", "skip_special_tokens", "model"}.
 absl::StatusOr<v1::DetokenizeRequest> DetokenizeRequestFromJson(const Json& line);
 
-// {"sentence_good", "sentence_bad"}. A pair is scored without a context, and by the model and
-// convention of its run: such keys are errors.
+// {"sentence_good", "sentence_bad", "context"}. A pair is scored by the model and convention of its
+// run: such keys are errors.
 absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line);
 
 }  // namespace dyad::client

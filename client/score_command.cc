@@ -44,9 +44,11 @@ void PrintTable(const Scored& scored, const Console& console) {
         known && i < score.ranks_size() ? absl::StrCat(score.ranks(i)) : "-",
         i < score.texts_size() ? FormatLine(Json(score.texts(i))) : "", TopText(score, i));
   }
-  console.out << absl::StrFormat("sum %.5f  mean %.5f  over %d of %d tokens, %s\n", score.sum(),
-                                 score.mean(), score.scored_tokens(), score.ids_size(),
-                                 v1::Convention_Name(scored.convention));
+  const std::string total = score.scored_tokens() > 0
+                                ? absl::StrFormat("sum %.5f  mean %.5f", score.sum(), score.mean())
+                                : "nothing scored";
+  console.out << absl::StrFormat("%s  over %d of %d tokens, %s\n", total, score.scored_tokens(),
+                                 score.ids_size(), v1::Convention_Name(scored.convention));
 }
 
 class Score final : public BatchCommand {
@@ -121,8 +123,8 @@ std::unique_ptr<Command> ScoreCommand() {
       "score", "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
       "Log-probabilities of texts, token by token",
       R"(A line of --input has "text" or "ids", optionally "context" or "context_ids"; its answer has
-"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum",
-"mean" and "convention".
+"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum" and
+"mean" (null if no token was scored), "scored_tokens" and "convention".
 )"});
 }
 

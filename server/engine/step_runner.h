@@ -58,7 +58,8 @@ class StepRunner {
   void EndUnwanted(absl::Time now);
   void EndHopeless(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
-  void TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
+  // Internal if a number is not finite.
+  absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   void Deliver(const Plan& plan, const StepResult& result, absl::Time now);
   void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
   void EndChunks(const Plan& plan, const absl::Status& status);
@@ -74,6 +75,7 @@ class StepRunner {
   PrefixTree tree_;
   Scheduler scheduler_;
   Forecast forecast_;
+  int32_t failed_steps_ = 0;  // in a row
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;

@@ -30,7 +30,7 @@ TEST(PairsCommandTest, JsonGivesALinePerPair) {
   EXPECT_EQ(
       line,
       R"({"sentence_good":"a","sentence_bad":"aa","phenomenon":"length","good_sum":-1.1,)"
-      R"("bad_sum":-2.1,"good_mean":0.0,"bad_mean":0.0,"margin":1.0,"tie":false,"correct":true,"first_difference":2})");
+      R"("bad_sum":-2.1,"good_mean":0.0,"bad_mean":0.0,"good_scored_tokens":0,"bad_scored_tokens":0,"margin":1.0,"tie":false,"correct":true,"first_difference":2})");
   std::getline(lines, line);
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr(R"("tie":true,"correct":true,"first_difference":null})"));

@@ -129,6 +129,13 @@ TEST(RequestJsonTest, PairsNeedBothSentences) {
   ASSERT_OK(pair);
   EXPECT_EQ(pair->good(), "g");
   EXPECT_EQ(pair->bad(), "b");
+  EXPECT_FALSE(pair->has_context());
+  const auto after =
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": ""})"));
+  EXPECT_TRUE(after->has_context());
+  EXPECT_THAT(
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": 1})")),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("context must be a string")));
   EXPECT_THAT(MinimalPairFromJson(Line(R"({"sentence_good": "g"})")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sentence_bad")));
 }
@@ -171,7 +178,7 @@ TEST(RequestJsonTest, OtherKeysAreTheCallersOwn) {
 }
 
 TEST(RequestJsonTest, APairHasNoOptionsOfItsOwn) {
-  for (const char* key : {"context", "context_ids", "convention", "special_tokens", "model"}) {
+  for (const char* key : {"context_ids", "convention", "special_tokens", "model"}) {
     Json line = {{"sentence_good", "g"}, {"sentence_bad", "b"}, {key, "x"}};
     EXPECT_THAT(MinimalPairFromJson(line), StatusIs(absl::StatusCode::kInvalidArgument,
                                                     HasSubstr(std::string(key) + ": a pair")));
