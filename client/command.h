@@ -51,6 +51,9 @@ class Command {
 
  protected:
   absl::StatusOr<Client> MakeClient() const;
+  // For the record in an output: the command, `options`, and what the server says of the model.
+  // Errors: those of the calls; NotFound for a model that the server does not have.
+  absl::StatusOr<RunDescription> DescribeRun(const Json& options) const;
   void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
   // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
   // that goes on, on `err`; else the failure.
@@ -80,6 +83,11 @@ class BatchCommand : public Command {
   // Before anything is answered: checks flags, and connects.
   virtual absl::Status Start() = 0;
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Every option that changes an answer.
+  virtual Json Options() const { return fields_; }
+  virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
+  // Aborted if a server has other weights now than when the run into a file began.
+  absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
   // Without --input.
   virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
 
@@ -94,6 +102,7 @@ class BatchCommand : public Command {
   std::optional<std::string> input_;
   BatchOptions batch_;
   std::vector<std::string> texts_;
+  RunDescription description_;  // of a run into a file
 };
 
 enum class FieldKind {

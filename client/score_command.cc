@@ -72,6 +72,10 @@ class Score final : public BatchCommand {
     return ScoreAnswer(scored.score, scored.convention, details_ ? Details::kYes : Details::kNo);
   }
 
+  Json Options() const override {
+    return WithDefaults({{"convention", "LM_EVAL"}, {"details", details_}}, fields_);
+  }
+
   absl::StatusOr<int> RunWords(const Console& console) override {
     const Json common = WithDefaults(fields_, context_);
     std::vector<Json> lines;
@@ -96,6 +100,7 @@ class Score final : public BatchCommand {
   absl::StatusOr<Scored> ScoreLine(const Json& line) const {
     ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
     ASSIGN_OR_RETURN(v1::ScoreResponse response, client_->Score(request));
+    RETURN_IF_ERROR(CheckDigest(response.model(), response.model_digest()));
     return Scored{std::move(*response.mutable_scores(0)), response.convention()};
   }
 

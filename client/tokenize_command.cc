@@ -1,4 +1,6 @@
 // dyadctl tokenize and detokenize: by a server, or offline by a folder's tokenizer.
+#include <fstream>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -9,6 +11,7 @@
 #include "client/request_json.h"
 #include "client/text_codec.h"
 #include "server/base/status_macros.h"
+#include "server/text/load_tokenizer.h"
 
 namespace dyad::client {
 namespace {
@@ -32,6 +35,19 @@ class CodecCommand : public BatchCommand {
       codec_ = ServerCodec(std::move(client));
     }
     return absl::OkStatus();
+  }
+
+  // Another folder with the same files is the same tokenizer.
+  absl::StatusOr<RunDescription> Describe() const override {
+    if (!folder_.has_value()) return BatchCommand::Describe();
+    std::string content;
+    for (const std::string& name : TokenizerFiles(*folder_)) {
+      std::ifstream file(*folder_ + "/" + name, std::ios::binary);
+      absl::StrAppend(&content, name, "\n",
+                      ShortDigest(std::string(std::istreambuf_iterator<char>(file), {})), "\n");
+    }
+    const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
+    return RunDescription{.run = WithDefaults(run, Options())};
   }
 
   TextCodec codec_;
@@ -66,6 +82,8 @@ class Tokenize final : public CodecCommand {
     }
     return answer;
   }
+
+  Json Options() const override { return WithDefaults({{"details", details_}}, fields_); }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
     const std::vector<std::string> texts = Texts();
