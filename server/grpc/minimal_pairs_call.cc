@@ -9,6 +9,7 @@
 
 #include "server/api/request_error.h"
 #include "server/api/score_result.h"
+#include "server/base/catch_exceptions.h"
 #include "server/grpc/wire_message.h"
 
 namespace dyad {
@@ -47,8 +48,11 @@ void MinimalPairsCall::OnReadDone(bool ok) {
   absl::StatusOr<v1::ScoreMinimalPairsRequest> message;
   absl::StatusOr<std::vector<v1::PairScore>> at_fault;
   if (ok) {  // not under mutex_: it parses and encodes
-    message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, ++messages_read_, state_.limits);
-    at_fault = message.ok() ? queue_.Add(*message) : message.status();
+    ++messages_read_;
+    at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
+      message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, messages_read_, state_.limits);
+      return message.ok() ? queue_.Add(*message) : message.status();
+    });
   }
   Next next;
   {
