@@ -3,6 +3,7 @@
 #include "client/answer_json.h"
 
 #include <string>
+#include <vector>
 
 namespace dyad::client {
 namespace {
@@ -42,6 +43,11 @@ Json WhereScored(const v1::TextScore& score, const Value& value) {
   return list;
 }
 
+// A sum or mean of no tokens is 0 in the answer, and would be taken for that of a certain text.
+Json SumJson(double value, int32_t scored_tokens) {
+  return scored_tokens > 0 ? Json(value) : Json(nullptr);
+}
+
 }  // namespace
 
 Json GenerateAnswer(const v1::GenerateResponse& response) {
@@ -65,8 +71,9 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
       {"ids", score.ids()},
       {"logprobs", WhereScored(score, [&](int i) { return FloatJson(score.logprobs(i)); })},
       {"greedy", WhereScored(score, [&](int i) { return Json(score.greedy(i)); })},
-      {"sum", score.sum()},
-      {"mean", score.mean()},
+      {"sum", SumJson(score.sum(), score.scored_tokens())},
+      {"mean", SumJson(score.mean(), score.scored_tokens())},
+      {"scored_tokens", score.scored_tokens()},
       {"convention", v1::Convention_Name(convention)}};
   if (score.top_size() > 0) {
     json["top"] = WhereScored(score, [&](int i) {
@@ -91,6 +98,8 @@ Json PairAnswer(const v1::PairScore& score) {
   json["bad_sum"] = score.bad_sum();
   json["good_mean"] = score.good_mean();
   json["bad_mean"] = score.bad_mean();
+  json["good_scored_tokens"] = score.good_scored_tokens();
+  json["bad_scored_tokens"] = score.bad_scored_tokens();
   json["margin"] = score.margin();
   json["tie"] = score.tie();
   json["correct"] = score.correct();
@@ -100,23 +109,25 @@ Json PairAnswer(const v1::PairScore& score) {
 }
 
 Json ModelAnswer(const v1::Model& model) {
-  Json json = {{"name", model.name()},
-               {"architecture", model.architecture()},
-               {"state", v1::ModelState_Name(model.state())},
-               {"digest", model.digest()},
-               {"parameters", model.parameters()},
-               {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
-               {"weight_dtype", model.weight_dtype()},
-               {"device", model.device()},
-               {"context_length", model.context_length()},
-               {"vocab_size", model.vocab_size()},
-               {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},
-               {"eos_id", model.has_eos_id() ? Json(model.eos_id()) : Json(nullptr)},
-               {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
-               {"has_tokenizer", model.has_tokenizer()},
-               {"weight_bytes", model.weight_bytes()},
-               {"kv_dtype", model.kv_dtype()},
-               {"kv_cache_bytes", model.kv_cache_bytes()}};
+  Json json = {
+      {"name", model.name()},
+      {"architecture", model.architecture()},
+      {"state", v1::ModelState_Name(model.state())},
+      {"digest", model.digest()},
+      {"parameters", model.parameters()},
+      {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
+      {"weight_dtype", model.weight_dtype()},
+      {"device", model.device()},
+      {"context_length", model.context_length()},
+      {"vocab_size", model.vocab_size()},
+      {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},
+      {"eos_id", model.has_eos_id() ? Json(model.eos_id()) : Json(nullptr)},
+      {"eos_ids", Json(std::vector<int32_t>(model.eos_ids().begin(), model.eos_ids().end()))},
+      {"prefix_id", model.has_prefix_id() ? Json(model.prefix_id()) : Json(nullptr)},
+      {"has_tokenizer", model.has_tokenizer()},
+      {"weight_bytes", model.weight_bytes()},
+      {"kv_dtype", model.kv_dtype()},
+      {"kv_cache_bytes", model.kv_cache_bytes()}};
   if (model.layers_size() == 0) return json;
   Json& layers = json["layers"] = Json::array();
   for (const v1::LinearLayer& layer : model.layers()) {

@@ -1,15 +1,14 @@
 // Lines go out under one lock; answers come back under another, and the output puts them in order.
 #include "client/batch.h"
 
-#include <thread>
 #include <tuple>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/error_owner.h"
+#include "client/threads.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -95,7 +94,10 @@ std::optional<Batch::Line> Batch::Next() {
         again_.pop_front();
       } else {
         text = lines_.next();
-        if (!text.has_value()) return std::nullopt;
+        if (!text.has_value()) {
+          Fail(lines_.fault());
+          return std::nullopt;
+        }
         number = next_++;
       }
     }
@@ -113,11 +115,15 @@ std::optional<Batch::Line> Batch::Next() {
 void Batch::Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer) {
   head.update(answer.ok() ? *answer : ErrorJson(answer.status()));
   std::string line = FormatLine(head);
-  MutexLock lock(&mutex_);
-  failed_ += head.contains("error") ? 1 : 0;
-  options_.on_answer(number, head);
-  output_->Put(number, std::move(line));
-  progress_->Add(1);
+  {
+    MutexLock lock(&mutex_);
+    failed_ += head.contains("error") ? 1 : 0;
+    options_.on_answer(number, head);
+    output_->Put(number, std::move(line));
+    progress_->Add(1);
+  }
+  // Nobody reads: nothing more is asked for.
+  Fail(output_->written());
 }
 
 bool Batch::HasFailed() {
@@ -180,13 +186,12 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
                                                   .old_errors = options.old_errors,
                                                   .describe = options.describe},
                                                  console));
-  std::vector<std::thread> threads;
-  for (int64_t i = 0; i < options.concurrency; ++i) {
-    threads.emplace_back([&] {
-      while (const auto line = batch->Next()) AnswerLine(*batch, *line, answer);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  RunThreads(
+      options.concurrency,
+      [&](int64_t) {
+        while (const auto line = batch->Next()) AnswerLine(*batch, *line, answer);
+      },
+      [&](const absl::Status& failure) { batch->Fail(failure); });
   return batch->Finish();
 }
 

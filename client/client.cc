@@ -1,6 +1,8 @@
 // Typed calls: a context with its deadline, the stub's call, the status; and again, if that helps.
 #include "client/client.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "client/error_owner.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
 
 namespace dyad::client {
 namespace {
@@ -17,6 +20,14 @@ constexpr int kBackoffGrowth = 3;
 // Who asks for health wants to hear soon that nobody is there.
 constexpr int kHealthAttempts = 3;
 
+// By the steady clock: a wall clock that jumps ends no call.
+void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return;
+  context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_nanos(absl::ToInt64Nanoseconds(timeout), GPR_TIMESPAN)));
+}
+
 }  // namespace
 
 Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
@@ -25,17 +36,18 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
       generation_(v1::GenerationService::NewStub(channel_)),
       scoring_(v1::ScoringService::NewStub(channel_)),
       tokenizer_(v1::TokenizerService::NewStub(channel_)),
-      model_(v1::ModelService::NewStub(channel_)) {}
+      model_(v1::ModelService::NewStub(channel_)),
+      server_(v1::ServerService::NewStub(channel_)) {}
 
 // Calls `attempt` with a fresh context until the outcome is final.
 template <typename Attempt>
 absl::Status Client::Try(int attempts, const Attempt& attempt) const {
-  const absl::Time deadline = absl::Now() + timeout_;
+  const absl::Time deadline = SteadyNow() + timeout_;
   absl::Duration backoff = kFirstBackoff;
   absl::Status before;  // of the last attempt
   while (true) {
     grpc::ClientContext context;
-    if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+    SetDeadline(context, deadline - SteadyNow());
     const absl::Status status = attempt(context);
     // A server that had no more than the rest of the time was not too slow.
     if (absl::IsDeadlineExceeded(status) && !before.ok()) return before;
@@ -50,7 +62,7 @@ absl::Status Client::Try(int attempts, const Attempt& attempt) const {
     } else {
       return status;
     }
-    if (absl::Now() + wait >= deadline) return status;
+    if (SteadyNow() + wait >= deadline) return status;
     absl::SleepFor(wait);
     before = status;
   }
@@ -120,6 +132,12 @@ absl::StatusOr<v1::DetokenizeResponse> Client::Detokenize(
 absl::StatusOr<v1::ListModelsResponse> Client::ListModels() const {
   return Unary<v1::ListModelsResponse>([&](auto* context, auto* answer) {
     return model_->ListModels(context, v1::ListModelsRequest(), answer);
+  });
+}
+
+absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() const {
+  return Unary<v1::GetServerInfoResponse>([&](auto* context, auto* answer) {
+    return server_->GetServerInfo(context, v1::GetServerInfoRequest(), answer);
   });
 }
 

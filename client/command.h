@@ -11,14 +11,18 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/answer_json.h"
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/console.h"
 #include "client/json_line.h"
+#include "client/json_message.h"
 
 namespace dyad::client {
 
+// The arguments that are no flags.
+enum class WordsAre { kTexts, kPaths, kNone };
 // Exit status of a run whose server went away: the same command goes on.
 inline constexpr int kInterrupted = 3;
 
@@ -27,7 +31,12 @@ struct CommandHelp {
   std::string usage;    // the words after the name
   std::string summary;  // one line
   std::string text;     // what goes in, what comes out
+  WordsAre words = WordsAre::kTexts;
 };
+
+// The command line is wrong, and nothing was sent: exit status 2. `fault` names the flag.
+absl::Status UsageError(const std::string& fault);
+bool IsUsageError(const absl::Status& status);
 
 // One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
 // One thread.
@@ -36,7 +45,7 @@ class Command {
   explicit Command(const CommandHelp& help) : help_(help) {}
   virtual ~Command() = default;
 
-  // Its own flags, then those of every command: --server, --model, --timeout, --tls_*, --json.
+  // Its own flags, then those of every command: --server, --tls_*, --json.
   virtual void AddFlags(CLI::App& app);
 
   // Returns the exit status (dyadctl.h); an error becomes status 1 and one line on the console's
@@ -44,12 +53,24 @@ class Command {
   virtual absl::StatusOr<int> Run(const Console& console) = 0;
 
   const CommandHelp& help() const { return help_; }
+  // Flags that the command line has, but that would have no effect there. Errors: UsageError.
+  absl::Status CheckRules(const CLI::App& app) const;
+
+  const ConnectionOptions& connection() const { return connection_; }
   // The arguments that are no flags.
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
   // All arguments: what a run that is interrupted tells to type again.
   void set_arguments(std::span<const std::string> arguments);
 
  protected:
+  // --model and --timeout, for commands that have an effect of them.
+  void AddModelFlag(CLI::App& app);
+  void AddTimeoutFlag(CLI::App& app);
+
+  // For AddFlags: --flag has an effect only beside --other, or cannot have one there.
+  void Needs(const std::string& flag, const std::string& other);
+  void Excludes(const std::string& flag, const std::string& other);
+
   absl::StatusOr<Client> MakeClient() const;
   // For the record in an output: the command, `options`, and what the server says of the model.
   // Errors: those of the calls; NotFound for a model that the server does not have.
@@ -66,10 +87,20 @@ class Command {
   bool json_ = false;
 
  private:
+  enum class Together { kAlways, kNever };
+  struct Rule {
+    std::string flag, other;
+    Together together;
+  };
+
   const CommandHelp help_;
+  std::vector<Rule> rules_;
   std::string typed_;  // the whole command, for a shell
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
+
+// `line` over `defaults`: the line wins.
+Json WithDefaults(const Json& defaults, const Json& line);
 
 // A command that answers one kind of line: those of --input as a batch, or those that its words
 // make. Adds --input, --output and --concurrency.
@@ -84,7 +115,7 @@ class BatchCommand : public Command {
   virtual absl::Status Start() = 0;
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
   // Every option that changes an answer.
-  virtual Json Options() const { return fields_; }
+  virtual Json Options() const { return WithDefaults({{"details", details_}}, fields_); }
   virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
   // Aborted if a server has other weights now than when the run into a file began.
   absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
@@ -95,6 +126,10 @@ class BatchCommand : public Command {
   void AddTextFlag(CLI::App& app);
   std::vector<std::string> Texts() const;
 
+  // --details.
+  void AddDetailsFlag(CLI::App& app, const std::string& help);
+  Details details() const { return details_ ? Details::kYes : Details::kNo; }
+
   // For every line that does not say otherwise.
   Json fields_ = Json::object();
 
@@ -102,6 +137,7 @@ class BatchCommand : public Command {
   std::optional<std::string> input_;
   BatchOptions batch_;
   std::vector<std::string> texts_;
+  bool details_ = false;
   RunDescription description_;  // of a run into a file
 };
 
@@ -131,8 +167,13 @@ CLI::Option* AddFlag(CLI::App& app, const std::string& name, const std::string& 
 // Adds flags that are fields of a request.
 void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags);
 
-// `line` over `defaults`: the line wins.
-Json WithDefaults(const Json& defaults, const Json& line);
+// Flags that are fields of a Request. Errors: UsageError naming the flag.
+template <typename Request>
+absl::StatusOr<Request> RequestFromFlags(const Json& fields) {
+  auto request = MessageFromJson<Request>(fields);
+  if (request.ok()) return request;
+  return UsageError("--" + std::string(request.status().message()));
+}
 
 // "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the piece that is no id.
 absl::StatusOr<Json> IdList(const std::string& text);

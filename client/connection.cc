@@ -3,12 +3,11 @@
 
 #include <google/rpc/status.pb.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -17,14 +16,17 @@ namespace {
 // As the retries of calls (client.cc): a server that is back is found again within one of them.
 // gRPC's own values, 1 s to 120 s, would use up every attempt at a call on one failure to connect.
 constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 5000;
-// A scored text of 2,048 tokens with its top-20 lists stays below a tenth of this.
-constexpr int kMaxMessageBytes = 64 << 20;
+constexpr int64_t kMaxPemBytes = 4 << 20;
 
 absl::StatusOr<std::string> ReadPem(const char* option, const std::string& path) {
   if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat(option, ": cannot read ", path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  absl::StatusOr<std::string> content = ReadFile(path, kMaxPemBytes);
+  if (!content.ok()) {
+    return absl::Status(content.status().code(),
+                        absl::StrCat(option, " is ", path, ": ", content.status().message()));
+  }
+  if (absl::StrContains(*content, "-----BEGIN ")) return content;
+  return absl::InvalidArgumentError(absl::StrCat(option, " is ", path, ", which is no PEM file"));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(

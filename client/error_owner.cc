@@ -52,6 +52,7 @@ ErrorOwner OwnerOf(const absl::Status& error, const Json& line) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kDataLoss:  // of the output, not of the server
       return ErrorOwner::kCommand;
     default:
       return ErrorOwner::kServer;  // UNAVAILABLE, CANCELLED; UNKNOWN, as a cut connection may give

@@ -14,7 +14,8 @@ enum class ErrorOwner {
   kFullQueue,
   // The server is away, or the call was cut off: ends the run, which can be gone on with.
   kServer,
-  // A flag is wrong, or the caller may not: ends the run, and the same command ends so again.
+  // A flag is wrong, the caller may not, or the output cannot be written: ends the run, and the
+  // same command ends so again.
   kCommand,
 };
 

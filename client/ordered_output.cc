@@ -139,11 +139,22 @@ void OrderedOutput::Stop() {
   written_.SignalAll();
 }
 
+absl::Status OrderedOutput::written() {
+  MutexLock lock(&mutex_);
+  return Arrived();
+}
+
+absl::Status OrderedOutput::Arrived() const {
+  if (*out_) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("cannot write to ",
+                                          path_ == "-" ? "standard output" : path_,
+                                          ": not all answers have arrived"));
+}
+
 absl::Status OrderedOutput::Finish() {
   MutexLock lock(&mutex_);
   out_->flush();
-  if (!*out_)
-    return absl::DataLossError(absl::StrCat("not all answers could be written to ", path_));
+  RETURN_IF_ERROR(Arrived());
   return replaced_.empty() ? absl::OkStatus() : WriteReplaced();
 }
 

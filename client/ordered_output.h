@@ -52,6 +52,9 @@ class OrderedOutput {
   // when Finish is called.
   void Put(int64_t number, std::string line);
 
+  // Whether all that was written so far has arrived. Errors: as Finish.
+  absl::Status written();
+
   // Waits until line `number` is fewer than `window` lines ahead of the first unwritten one: bounds
   // what Put has to hold. After Stop it does not wait.
   void AwaitRoom(int64_t number, int64_t window);
@@ -65,6 +68,7 @@ class OrderedOutput {
   absl::Status Finish();
 
  private:
+  absl::Status Arrived() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   OrderedOutput() = default;
   absl::Status OpenFile();
   absl::Status WriteReplaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

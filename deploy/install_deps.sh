@@ -10,13 +10,14 @@ packages=(
   libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   grpc-proto golang-github-gogo-googleapis-dev
   # libraries
-  libabsl-dev libspdlog-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
+  libabsl-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
   libevent-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
   # LibTorch's dense products come from BLAS; this one is the fast one
   libopenblas0-pthread
   # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator
   # library: the server does not load it
   libgtest-dev libgmock-dev python3 python3-grpcio python3-protobuf python3-torch openssl
+  unicode-data
 )
 
 missing=()

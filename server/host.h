@@ -4,19 +4,25 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace dyad {
 
-// Processors: those of the affinity mask, at most the control group's quota rounded up; >= 1.
-// `root` is
-// "/" but in tests.
-int32_t AvailableProcessors(const std::string& root = "/");
+struct Host {
+  // Those of the affinity mask, at most the control groups' quotas rounded up; >= 1.
+  int32_t processors = 1;
+  // Bytes that can be taken without swapping: MemAvailable of /proc/meminfo, at most what the
+  // control groups of this process leave (file cache counts as free). 0 if nothing can be read.
+  int64_t memory_bytes = 0;
+  // Files that could not be read or understood: their limits are not kept.
+  std::vector<std::string> unreadable;
+};
 
-// Bytes that can be taken without swapping: MemAvailable of /proc/meminfo, at most what the control
-// groups above this process leave (file cache counts as free). 0 if nothing can be read.
-int64_t AvailableMemory(const std::string& root = "/");
+// Control groups of versions 1 and 2, from the process's own up to the mount. `root` is "/" but in
+// tests.
+Host ReadHost(const std::string& root = "/");
 
-// What default sizes of KV caches follow from.
+// Sizes that KV caches depend on.
 struct KvCacheShare {
   int64_t available_bytes = 0;
   int64_t weight_bytes = 0;  // that will be taken from `available_bytes` first
@@ -28,7 +34,8 @@ struct KvCacheShare {
 // prefix cache that never fills cost memory too.
 int64_t KvCacheBytes(const KvCacheShare& share);
 
-// Bytes of the regular files in a folder, not in those below; 0 if it cannot be read.
-int64_t FolderBytes(const std::string& folder);
+// Of available_bytes, what weights and all KV caches of `kv_cache_bytes` each take; 0 if nothing is
+// known of them. Above 1 the process would be killed when the caches fill.
+double MemoryTaken(const KvCacheShare& share, int64_t kv_cache_bytes);
 
 }  // namespace dyad

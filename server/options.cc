@@ -82,7 +82,8 @@ void CheckModels(const Options& options, Checker& check) {
   for (const ModelSource& model : options.models) {
     if (!IsModelName(model.name)) {
       check.Add(absl::StrCat("--model: the name \"", model.name,
-                             "\" must be 1 to 128 of letters, digits and . _ - : / @"));
+                             "\" must be 1 to 128 of letters, digits and . _ - : / @; give one: ",
+                             "--model=NAME=", model.folder));
     } else if (model.name == "liveness" || model.name == "readiness") {
       check.Add(absl::StrCat("--model: the name ", model.name, " belongs to health checks"));
     } else if (!names.insert(model.name).second) {
@@ -118,6 +119,8 @@ void CheckConnections(const Options& options, Checker& check) {
   check.Time("keepalive_time", rpc.keepalive_time, second, day);
   check.Time("keepalive_timeout", rpc.keepalive_timeout, absl::Milliseconds(100), day);
   check.Time("min_client_ping_interval", rpc.min_client_ping_interval, absl::Milliseconds(10), day);
+  check.Integer("max_connections", rpc.max_connections, 1, 1 << 20);
+  check.Time("max_connection_idle", rpc.max_connection_idle, second, absl::InfiniteDuration());
   check.Time("max_connection_age", rpc.max_connection_age, second, absl::InfiniteDuration());
   check.Time("max_connection_age_grace", rpc.max_connection_age_grace, second,
              absl::InfiniteDuration());
@@ -125,6 +128,9 @@ void CheckConnections(const Options& options, Checker& check) {
 
 void CheckCompute(const Options& options, Checker& check) {
   check.Integer("threads", options.threads, 0, 256);
+  if (options.device == DeviceKind::kReference && options.reference_use == ReferenceUse::kRefused) {
+    check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
+  }
   if (options.kv_cache_bytes != 0) {
     check.Integer("kv_cache_bytes", options.kv_cache_bytes, kMinKvCacheBytes,
                   std::numeric_limits<int64_t>::max());
@@ -156,8 +162,8 @@ std::vector<Limit> LimitsOf(const Options& options) {
       {"max_choices", request.max_choices, 1, 1024},
       {"max_score_items", request.max_score_items, 1, 1 << 20},
       {"max_stream_pairs", request.max_stream_pairs, 1, 1 << 20},
-      {"max_receive_message_bytes", rpc.max_receive_message_bytes, 1024, kMaxInt32},
-      {"max_send_message_bytes", rpc.max_send_message_bytes, 1024, kMaxInt32},
+      {"max_receive_message_bytes", request.max_receive_message_bytes, 1024, kMaxInt32},
+      {"max_send_message_bytes", request.max_send_message_bytes, 1024, kMaxInt32},
       {"max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20},
   };
 }

@@ -8,15 +8,16 @@
 
 #include "absl/time/time.h"
 #include "server/api/request_limits.h"
+#include "server/base/log_line.h"
 #include "server/engine/engine.h"
 #include "server/grpc/rpc_server.h"
-#include "server/log_line.h"
 #include "server/model/load_model.h"
 
 namespace dyad {
 
-enum class Mode { kServe, kCheck };
+enum class Mode { kServe, kCheck, kHelp, kVersion };
 enum class DeviceKind { kCpu, kReference };
+enum class ReferenceUse { kRefused, kAllowed };
 enum class Plaintext { kLoopback, kAnywhere };
 
 struct ModelSource {
@@ -25,7 +26,8 @@ struct ModelSource {
 };
 
 struct Options {
-  // kCheck (--check): validate the models and end, without serving. Needs --model only.
+  // kCheck (--check): validate the models and end, without serving. Needs --model only. kHelp and
+  // kVersion print, and look at nothing else.
   Mode mode = Mode::kServe;
   // --model=NAME=FOLDER[,NAME=FOLDER]; FOLDER alone is named by its last component. 1 … 64, names
   // differ.
@@ -43,6 +45,7 @@ struct Options {
   // --device: where models live and what computes them. "reference" is the definition in plain
   // loops, for tests, and needs --allow_reference_device.
   DeviceKind device = DeviceKind::kCpu;
+  ReferenceUse reference_use = ReferenceUse::kRefused;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;
   // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and
@@ -53,7 +56,8 @@ struct Options {
   // scores then differ from float32's, and still do not depend on load.
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // --kv_cache_bytes: memory for keys and values, per model, at least 64 KiB; 0: by the fraction.
-  // All of it becomes resident soon after the start, used or not.
+  // All of it becomes resident soon after the start, used or not. More than the host's memory and
+  // the control groups leave beside the weights is refused, above 90 % of that there is a warning.
   int64_t kv_cache_bytes = 0;
   // --kv_cache_fraction: of the memory available at start, beyond the weights, shared by the models
   // and at most 4 GiB each; (0, 0.9].

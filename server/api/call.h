@@ -19,7 +19,7 @@ struct Arrival {
   std::string_view method = {};  // as in RpcRecord
   std::string request_id = {};   // the client's own, if it gave one
   std::string peer = {};         // as in RpcRecord
-  absl::Time deadline = absl::InfiniteFuture();
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
 };
 
 // One call from its arrival to its end. Belongs to the front door that took it.

@@ -24,7 +24,6 @@ PairGroup::PairGroup(const PairOptions& options, std::vector<PairPlan> plans, ab
   for (PairPlan& plan : plans) {
     Pair& pair = pairs_.emplace_back(std::move(plan));
     for (Side* side : {&pair.good, &pair.bad}) {
-      if (side->input.scored_tokens() == 0) continue;
       sequences_.Add(ToEngineRequest(side->input, 0, deadline), *side);
     }
   }

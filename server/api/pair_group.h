@@ -21,8 +21,7 @@ namespace dyad {
 // No lock, as SequenceGroup.
 class PairGroup {
  public:
-  // `on_end` is called once, from the engine's thread, or within Submit if nothing is to be scored.
-  // It may destroy the group.
+  // `on_end` is called once, from the engine's thread. It may destroy the group.
   PairGroup(const PairOptions& options, std::vector<PairPlan> plans, absl::Time deadline,
             std::function<void(PairGroup&)> on_end);
 

@@ -52,7 +52,12 @@ absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto);
 absl::StatusOr<PairOptions> ParsePairOptions(const v1::ScoreMinimalPairsRequest& proto,
                                              const ModelRegistry& models);
 
-// Cost: that of encoding. Errors: as LayOutText.
+// InvalidField if a later message of the stream asks for something else than the first. What it
+// leaves unset is as in the first.
+absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const PairOptions& first);
+
+// Cost: that of encoding. Errors: as LayOutText, LayOutAfterContext, NothingToScore and
+// CheckAnswerBytes.
 absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
                                    const RequestLimits& limits);
 

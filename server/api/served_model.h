@@ -25,8 +25,8 @@ struct ServedModel {
   engine::Engine* engine = nullptr;
   // tokenizer_config's bos_token, else config.json's bos, else eos.
   std::optional<int32_t> prefix_id;
-  // config.json's eos_token_id, else tokenizer_config's eos_token.
-  std::optional<int32_t> eos_id;
+  // generation_config.json's eos_token_id, else config.json's, else tokenizer_config's eos_token.
+  std::vector<int32_t> eos_ids;
 };
 
 // Immutable once built. Models, tokenizers and engines outlive it.

@@ -1,6 +1,8 @@
 // One scanner for the bounds, then the library's parser.
 #include "server/base/json.h"
 
+#include <algorithm>
+
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -68,9 +70,23 @@ class AnyHandler : public JsonHandler {
   bool Unexpected(std::string_view found) override { return Fail(std::string(found)); }
 };
 
+// `byte` is where the parser gave up, or the end. Python writes numbers that JSON does not have.
+absl::Status NoJsonAt(std::string_view text, size_t byte) {
+  const std::string_view before = text.substr(0, byte);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const size_t column = byte - (before.rfind('\n') + 1) + 1;  // npos + 1 is 0
+  const std::string_view rest = byte < text.size() ? text.substr(byte) : std::string_view();
+  const std::string_view hint = rest.empty() ? ": it ends too early"
+                                : rest.starts_with("NaN") || rest.starts_with("Infinity")
+                                    ? ": NaN and Infinity, as Python writes them, are no JSON"
+                                    : "";
+  return absl::InvalidArgumentError(Text("is not JSON at line ", line, ", column ", column, hint));
+}
+
 absl::Status ReadEvents(std::string_view text, const JsonBounds& bounds, JsonHandler& handler) {
   RETURN_IF_ERROR(CheckBounds(text, bounds));
   const bool complete = nlohmann::json::sax_parse(text.begin(), text.end(), &handler);
+  if (handler.stopped_at() > 0) return NoJsonAt(text, handler.stopped_at() - 1);
   RETURN_IF_ERROR(handler.status());
   return complete ? absl::OkStatus() : absl::InvalidArgumentError("is not JSON");
 }
@@ -110,7 +126,8 @@ bool JsonHandler::number_integer(number_integer_t value) {
 
 bool JsonHandler::parse_error(size_t position, const std::string&,
                               const nlohmann::detail::exception&) {
-  return Fail(Text("is not JSON at byte ", position));
+  stopped_at_ = std::max<size_t>(position, 1);
+  return false;
 }
 
 bool JsonHandler::Fail(const std::string& message) {

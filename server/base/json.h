@@ -23,7 +23,7 @@ struct JsonBounds {
 std::string JsonText(const nlohmann::json& value);
 
 // Reads one object. Memory: a small multiple of the text. `where` begins every message.
-// Errors: InvalidArgument: beyond the bounds; not JSON, with the byte; no object.
+// Errors: InvalidArgument: beyond the bounds; not JSON, with line and column; no object.
 absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where,
                                                const JsonBounds& bounds);
 
@@ -32,6 +32,8 @@ absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::strin
 class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
  public:
   const absl::Status& status() const { return status_; }
+  // Where the text stopped being JSON, counted from 1; 0 if it did not.
+  size_t stopped_at() const { return stopped_at_; }
 
   bool null() override { return Unexpected("null"); }
   bool boolean(bool) override { return Unexpected("a boolean"); }
@@ -57,6 +59,7 @@ class JsonHandler : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   absl::Status status_;
+  size_t stopped_at_ = 0;
 };
 
 // Feeds `text`, which must be one JSON value in UTF-8, to `handler`: no tree is built.

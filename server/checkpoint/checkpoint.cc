@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "server/base/file.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/byte_reader.h"
@@ -74,13 +75,6 @@ class MappedCheckpoint : public Checkpoint {
   std::vector<std::string> files_;
 };
 
-// By name: a link that points nowhere is there too, and then fails to open, rather than being
-// passed over.
-bool Exists(const std::string& folder, std::string_view name) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(fs::path(folder) / name, ignored));
-}
-
 // The only *.pth of the folder, or nothing where there is none.
 absl::StatusOr<std::optional<std::string>> FindPth(const std::string& folder) {
   std::optional<std::string> found;
@@ -100,7 +94,9 @@ absl::StatusOr<std::optional<std::string>> FindPth(const std::string& folder) {
     }
     found = std::move(name);
   }
-  if (error) return absl::NotFoundError(Text(Quoted(folder), ": ", error.message()));
+  if (error) {
+    return absl::ErrnoToStatus(error.value(), Text(Quoted(folder), ": cannot list its files"));
+  }
   return found;
 }
 
@@ -111,7 +107,8 @@ absl::Status AddShards(const std::string& folder, std::string_view index_name, R
   for (const auto& [tensor, shard] : index) {
     const auto& files = checkpoint.files();
     if (!std::binary_search(files.begin(), files.end(), shard)) {
-      if (!Exists(folder, shard)) {
+      ASSIGN_OR_RETURN(const bool is_there, HasEntry(fs::path(folder) / shard));
+      if (!is_there) {
         return absl::NotFoundError(Text(Quoted(index_name), ": tensor ", Quoted(tensor),
                                         ": its shard ", Quoted(shard),
                                         " is not in the folder, expected it there"));
@@ -131,17 +128,17 @@ absl::Status AddShards(const std::string& folder, std::string_view index_name, R
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& folder) {
-  std::error_code error;
-  if (!fs::is_directory(folder, error)) {
-    return absl::NotFoundError(Text(Quoted(folder), ": no such folder, expected a checkpoint's"));
-  }
+  RETURN_IF_ERROR(CheckModelFolder(folder));
   auto checkpoint = std::make_unique<MappedCheckpoint>();
   for (const auto& layout : kLayouts) {
-    if (Exists(folder, layout.single)) {
+    // By name: a link that leads nowhere is there too, and then fails to open.
+    ASSIGN_OR_RETURN(const bool has_single, HasEntry(fs::path(folder) / layout.single));
+    if (has_single) {
       RETURN_IF_ERROR(checkpoint->Add(folder, layout.single, layout.reader));
       return checkpoint;
     }
-    if (Exists(folder, layout.index)) {
+    ASSIGN_OR_RETURN(const bool has_index, HasEntry(fs::path(folder) / layout.index));
+    if (has_index) {
       RETURN_IF_ERROR(AddShards(folder, layout.index, layout.reader, *checkpoint));
       return checkpoint;
     }

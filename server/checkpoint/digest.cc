@@ -1,19 +1,18 @@
 // sha256sum's lines, and the digest of them.
 #include "server/checkpoint/digest.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <string_view>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_replace.h"
+#include "server/base/file.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -51,23 +50,13 @@ class Sha256 {
 };
 
 absl::StatusOr<std::string> FileDigest(const std::string& folder, const std::string& name) {
-  const auto error = [&name](std::string_view what) {
-    return absl::ErrnoToStatus(errno, Text(Quoted(name), ": cannot ", what));
-  };
-  const int descriptor = open(Text(folder, "/", name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return error("open");
-  const absl::Cleanup close_it = [descriptor] { close(descriptor); };
-  struct stat status;
-  if (fstat(descriptor, &status) != 0) return error("stat");
-  if (!S_ISREG(status.st_mode)) {  // a pipe or device might never end
-    return absl::InvalidArgumentError(Text(Quoted(name), ": is not a regular file, expected one"));
-  }
+  ASSIGN_OR_RETURN(const OpenFile file, OpenFile::Open(std::filesystem::path(folder) / name));
   Sha256 sha;
   std::string piece(kPiece, '\0');
   for (off_t at = 0;;) {
-    const ssize_t count = pread(descriptor, piece.data(), piece.size(), at);
+    const ssize_t count = pread(file.descriptor(), piece.data(), piece.size(), at);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return error("read");
+    if (count < 0) return absl::ErrnoToStatus(errno, Text(Quoted(name), ": cannot read"));
     if (count == 0) return sha.Hex();
     sha.Add(std::string_view(piece).substr(0, static_cast<size_t>(count)));
     at += count;

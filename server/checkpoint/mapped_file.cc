@@ -1,16 +1,15 @@
 // A read-only file in memory.
 #include "server/checkpoint/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <utility>
 
-#include "absl/cleanup/cleanup.h"
+#include "server/base/file.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -29,22 +28,12 @@ absl::Status CheckPlainFileName(std::string_view name) {
 absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(const std::string& folder,
                                                              std::string_view name) {
   RETURN_IF_ERROR(CheckPlainFileName(name));
-  const std::string path = Text(folder, "/", name);
-  // O_NONBLOCK: opening a named pipe must not wait for a writer.
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) return absl::ErrnoToStatus(errno, Text(Quoted(name), ": cannot open"));
-  const absl::Cleanup close_it = [descriptor] { close(descriptor); };  // a mapping outlives it
-  struct stat status;
-  if (fstat(descriptor, &status) != 0) {
-    return absl::ErrnoToStatus(errno, Text(Quoted(name), ": cannot stat"));
-  }
-  if (!S_ISREG(status.st_mode)) {
-    return absl::InvalidArgumentError(Text(Quoted(name), ": is not a regular file, expected one"));
-  }
-  const auto size = static_cast<size_t>(status.st_size);
+  ASSIGN_OR_RETURN(const OpenFile file, OpenFile::Open(std::filesystem::path(folder) / name));
+  const auto size = static_cast<size_t>(file.bytes());
   const void* start = nullptr;
   if (size > 0) {  // nothing cannot be mapped
-    start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    // The mapping outlives the descriptor.
+    start = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
     if (start == MAP_FAILED) {
       return absl::ErrnoToStatus(errno, Text(Quoted(name), ": cannot map ", size, " bytes"));
     }

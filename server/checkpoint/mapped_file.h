@@ -20,7 +20,8 @@ class MappedFile {
  public:
   // Maps folder/name. The name must stay in the folder: no '/' in it, not "." or "..". A symbolic
   // link is followed (model caches are made of them); anything but a regular file is refused.
-  // Errors: NotFound, InvalidArgument, PermissionDenied, Internal; each names the file.
+  // Errors: those of OpenFile (server/base/file.h), and the system's of mapping; each names the
+  // file.
   static absl::StatusOr<std::unique_ptr<MappedFile>> Open(const std::string& folder,
                                                           std::string_view name);
   ~MappedFile();

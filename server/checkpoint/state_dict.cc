@@ -26,6 +26,13 @@ absl::StatusOr<PickleDict> FindStateDict(const PickleObjects& objects) {
     return absl::InvalidArgumentError(Text("key 'state_dict' is ", PickleKind(elements[i + 1]),
                                            ", expected a dict of tensors by name"));
   }
+  for (size_t i = 0; i < elements.size(); i += 2) {
+    const auto* key = std::get_if<std::string_view>(&elements[i]);
+    if (key == nullptr || !std::holds_alternative<PickleDict>(elements[i + 1])) continue;
+    return absl::InvalidArgumentError(Text(
+        "key ", Quoted(*key), " is a dict; tensors are looked for at the top and under the key ",
+        "'state_dict': save this dict by itself, or under that key"));
+  }
   return *top;
 }
 

@@ -30,12 +30,27 @@ absl::StatusOr<NamedTensor> TensorSource::Take(std::string_view name,
                                                const std::vector<int64_t>& shape) {
   std::optional<NamedTensor> tensor = Find(name);
   if (!tensor.has_value()) {
-    return absl::InvalidArgumentError(
-        Text(FilesText(), ": tensor ", name, " is missing; expected shape ", ShapeText(shape)));
+    return absl::InvalidArgumentError(Text(FilesText(), ": tensor ", name,
+                                           " is missing; expected shape ", ShapeText(shape),
+                                           WrapperHint()));
   }
   if (tensor->stored->shape != shape) return WrongShape(*tensor, ShapeText(shape));
   Take(*tensor);
   return *std::move(tensor);
+}
+
+// What training wraps a model in puts its own name before all others.
+std::string TensorSource::WrapperHint() const {
+  for (const std::string_view wrapper :
+       {"module.", "_orig_mod.", "model.module.", "model._orig_mod."}) {
+    for (const auto& [name, tensor] : checkpoint_.tensors()) {
+      if (!name.starts_with(wrapper)) continue;
+      return Text("; names in the file begin with '", wrapper,
+                  "', as of a model inside a wrapper (",
+                  "DataParallel, torch.compile): save the state dict of the model itself");
+    }
+  }
+  return "";
 }
 
 void TensorSource::Ignore(std::string_view name) {

@@ -47,6 +47,8 @@ class TensorSource {
   std::string FilesText() const;  // names of the weight files, shortened, for messages
 
  private:
+  std::string WrapperHint() const;  // empty where no name tells of a wrapper
+
   const Checkpoint& checkpoint_;
   const std::string root_;
   absl::flat_hash_set<std::string> taken_;

@@ -41,9 +41,11 @@ struct Request {
   // do not read stored pages.
   int32_t top_n = 0;
   Sampling sampling;
-  std::optional<int32_t> eos_id;  // ends with finish reason EOS; absent: EOS is ignored
+  std::vector<int32_t> eos_ids;   // end with finish reason EOS; none: EOS is ignored
   std::vector<int32_t> stop_ids;  // end with finish reason STOP
-  absl::Time deadline = absl::InfiniteFuture();
+  // Who asks, as a number that only has to differ between clients: they take turns.
+  uint64_t client = 0;
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
 };
 
 enum class FinishReason { kNone, kLength, kEos, kStop };

@@ -3,16 +3,15 @@
 
 #include <filesystem>
 #include <string>
-#include <system_error>
+#include <vector>
 
 #include "kernels/structures/structures.h"
 #include "nlohmann/json.hpp"
+#include "server/base/file.h"
 #include "server/base/json.h"
 #include "server/base/json_fields.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
-#include "server/checkpoint/byte_reader.h"
-#include "server/checkpoint/mapped_file.h"
 #include "server/model/config_fields.h"
 
 namespace dyad {
@@ -20,21 +19,43 @@ namespace {
 
 constexpr JsonBounds kBounds = {.max_bytes = 16 << 20, .max_depth = 64};
 
-// An id, or a list of ids of which the first counts.
-std::optional<int32_t> ReadTokenId(const nlohmann::json& object, JsonFields& fields,
-                                   std::string_view key, int64_t otherwise, int64_t vocab_size) {
+// Ids that end a generation are compared with each token that is drawn.
+constexpr size_t kMostEosIds = 128;
+
+// An id or a list of ids. `otherwise` where the key is absent, if the vocabulary has it.
+std::vector<int32_t> ReadTokenIds(const nlohmann::json& object, JsonFields& fields,
+                                  std::string_view key, int32_t otherwise, int64_t vocab_size) {
   const auto it = object.find(key);
   if (it == object.end()) {
-    return otherwise < vocab_size ? std::optional(static_cast<int32_t>(otherwise)) : std::nullopt;
+    return otherwise < vocab_size ? std::vector<int32_t>{otherwise} : std::vector<int32_t>();
   }
-  if (it->is_null() || (it->is_array() && it->empty())) return std::nullopt;
-  const nlohmann::json single = {{key, it->is_array() ? it->front() : *it}};
-  JsonFields first(single, "");
-  const int64_t id = first.Integer(key, 0, {0, vocab_size - 1});
-  if (!first.status().ok()) {
-    fields.Fault(key, Text("an id in [0, ", vocab_size, ") or a list of them"));
+  if (it->is_null()) return {};
+  const nlohmann::json list = it->is_array() ? *it : nlohmann::json::array({*it});
+  if (list.size() > kMostEosIds) fields.Fault(key, Text("at most ", kMostEosIds));
+  std::vector<int32_t> ids;
+  for (const nlohmann::json& id : list) {
+    if (!id.is_number_integer() || id < 0 || id >= vocab_size) {
+      fields.Fault(
+          key, Text("an id in [0, ", vocab_size, ") or a list of them, without ", JsonText(id)));
+      break;
+    }
+    ids.push_back(id.get<int32_t>());
   }
-  return static_cast<int32_t>(id);
+  return ids;
+}
+
+// Of its keys only this one is read: how tokens are drawn is each request's business.
+absl::Status ReadGenerationConfig(const std::filesystem::path& path, ModelConfig& config) {
+  ASSIGN_OR_RETURN(const bool is_there, HasEntry(path));
+  if (!is_there) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kBounds.max_bytes));
+  ASSIGN_OR_RETURN(const nlohmann::json json,
+                   ParseJsonObject(text, "generation_config.json", kBounds));
+  JsonFields fields(json, "generation_config.json");
+  if (fields.Has("eos_token_id")) {
+    config.eos_ids = ReadTokenIds(json, fields, "eos_token_id", 0, config.network.vocab_size);
+  }
+  return fields.status();
 }
 
 }  // namespace
@@ -50,10 +71,12 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
   // Ids are checked against the vocabulary, the vocabulary against the embedding when that is
   // found.
   const int64_t vocab_size = config.network.vocab_size;
-  config.bos_id =
-      ReadTokenId(json, fields, "bos_token_id", config.architecture->bos_id, vocab_size);
-  config.eos_id =
-      ReadTokenId(json, fields, "eos_token_id", config.architecture->eos_id, vocab_size);
+  const std::vector<int32_t> bos =
+      ReadTokenIds(json, fields, "bos_token_id", config.architecture->bos_id, vocab_size);
+  if (bos.size() > 1) fields.Fault("bos_token_id", "one id");
+  if (!bos.empty()) config.bos_id = bos.front();
+  config.eos_ids =
+      ReadTokenIds(json, fields, "eos_token_id", config.architecture->eos_id, vocab_size);
   for (const kernels::Structure* structure : kernels::Structures()) {
     const std::string_view option = structure->network_option;
     if (option.empty() || !fields.Has(option)) continue;
@@ -69,17 +92,17 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
 }
 
 absl::StatusOr<ModelConfig> ReadConfig(const std::string& folder) {
-  std::error_code error;
-  if (!std::filesystem::is_directory(folder, error)) {
-    return absl::NotFoundError(Text(folder, ": no such folder"));
-  }
-  const auto file = MappedFile::Open(folder, "config.json");
-  if (absl::IsNotFound(file.status())) {
+  RETURN_IF_ERROR(CheckModelFolder(folder));
+  const std::filesystem::path path(folder);
+  ASSIGN_OR_RETURN(const bool is_there, HasEntry(path / "config.json"));
+  if (!is_there) {
     return absl::NotFoundError(
         Text("config.json: no such file in ", folder, "; expected a checkpoint folder"));
   }
-  RETURN_IF_ERROR(file.status());
-  return ParseConfig(AsText((*file)->bytes()));
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path / "config.json", kBounds.max_bytes));
+  ASSIGN_OR_RETURN(ModelConfig config, ParseConfig(text));
+  RETURN_IF_ERROR(ReadGenerationConfig(path / "generation_config.json", config));
+  return config;
 }
 
 }  // namespace dyad

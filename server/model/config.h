@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/model/architecture.h"
@@ -23,14 +24,15 @@ struct ModelConfig {
   // Keys that hold for every linear layer of some kind (kernels/structures), by their names.
   std::map<std::string, int64_t, std::less<>> layer_options;
   std::optional<int32_t> bos_id;  // [0, vocab_size)
-  std::optional<int32_t> eos_id;  // the first, where the file lists several
+  std::vector<int32_t> eos_ids;   // each in [0, vocab_size)
 };
 
 // Absent keys have the defaults that transformers gives them.
 // Errors: InvalidArgument: keys, what was found, what was expected.
 absl::StatusOr<ModelConfig> ParseConfig(std::string_view json);
 
-// Reads FOLDER/config.json. Errors: NotFound, InvalidArgument; as above.
+// Reads FOLDER/config.json, and the eos_token_id of generation_config.json if it has one. Errors:
+// as above; the system's, where the folder or a file of it cannot be read.
 absl::StatusOr<ModelConfig> ReadConfig(const std::string& folder);
 
 }  // namespace dyad

@@ -100,11 +100,16 @@ absl::StatusOr<std::unique_ptr<kernels::Table>> LoadEmbedding(LoadContext& conte
 
 absl::StatusOr<TokenTables> LoadTokenTables(LoadContext& context, const TokenTableNames& names,
                                             TableSize size, Head head) {
-  ASSIGN_OR_RETURN(const NamedTensor table, TakeTable(context, names.embedding, size));
+  const TensorSource& tensors = context.tensors;
+  // Writers that drop duplicates keep the matrix under either of its two names.
+  const bool under_head = head == Head::kTied && !tensors.Find(names.embedding).has_value() &&
+                          tensors.Find(names.head).has_value();
+  ASSIGN_OR_RETURN(const NamedTensor table,
+                   TakeTable(context, under_head ? names.head : names.embedding, size));
   std::optional<NamedTensor> own_head;
   if (head == Head::kOwn) {
     ASSIGN_OR_RETURN(own_head, TakeTable(context, names.head, size));
-  } else {
+  } else if (!under_head) {
     RETURN_IF_ERROR(TakeTiedHead(context, names.head, table, size));
   }
   if (context.pass == LoadPass::kCheck) return TokenTables();

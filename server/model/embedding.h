@@ -33,7 +33,8 @@ struct TokenTableNames {
   std::string head;
 };
 
-// kTied: the head is the embedding; a stored head must then equal it.
+// kTied: the head is the embedding. It may be stored under either name; where both are stored, they
+// must be equal.
 enum class Head { kTied, kOwn };
 
 // Memory: two copies of a tied embedding, one for look-ups and one packed for the head. As int8

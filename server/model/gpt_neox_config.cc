@@ -25,6 +25,16 @@ void ReadRotary(JsonFields& fields, GptNeoxConfig& c) {
     }
   }
   fields.Include(words);
+  if (fields.Has("rope_parameters") && fields.Has("rope_scaling")) {
+    fields.Fault("rope_scaling", "null beside rope_parameters");
+  }
+  // Some versions write these beside the keys above; they must not say anything else.
+  if (fields.Real("partial_rotary_factor", part, kPart) != part) {
+    fields.Fault("partial_rotary_factor", Text(part, ", as rotary_pct or ", key, " says"));
+  }
+  if (fields.Real("rope_theta", c.rotary_base, kBase) != c.rotary_base) {
+    fields.Fault("rope_theta", Text(c.rotary_base, ", as rotary_emb_base or ", key, " says"));
+  }
   c.rotary_size = static_cast<int64_t>(static_cast<double>(c.hidden_size / c.heads) * part);
   if (c.rotary_size % 2 != 0) {
     fields.Fault("rotary_pct", Text("an even number of rotating dimensions, not ", c.rotary_size,

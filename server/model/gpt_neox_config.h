@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "kernels/linear.h"
+#include "kernels/epilogue.h"
 #include "server/base/json_fields.h"
 
 namespace dyad {
@@ -25,6 +25,8 @@ struct GptNeoxConfig {
   kernels::Activation activation = kernels::Activation::kGelu;
   bool attention_bias = true;
   bool tied_head = false;
+
+  bool operator==(const GptNeoxConfig&) const = default;
 };
 
 // Absent keys have the defaults that transformers gives them. Faults are left in `fields`.

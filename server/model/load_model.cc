@@ -6,11 +6,11 @@
 #include <limits>
 #include <utility>
 
+#include "server/base/catch_exceptions.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/digest.h"
-#include "server/model/catch_exceptions.h"
 #include "server/model/config.h"
 #include "server/model/convert.h"
 #include "server/model/load_context.h"
@@ -66,7 +66,7 @@ ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::K
           .weight_bytes = tally.weight_bytes,
           .kv_cache_bytes = 0,
           .bos_id = config.bos_id,
-          .eos_id = config.eos_id,
+          .eos_ids = config.eos_ids,
           .layers = tally.layers};
 }
 
@@ -104,6 +104,21 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   return model;
 }
 
+int64_t BytesOfWeight(WeightDtype dtype, StoredType stored) {
+  switch (dtype) {
+    case WeightDtype::kAsStored:
+      return std::min<int64_t>(StoredBytes(stored), 4);  // float64 becomes float32
+    case WeightDtype::kFloat32:
+      return 4;
+    case WeightDtype::kFloat16:
+    case WeightDtype::kBfloat16:
+      return 2;
+    case WeightDtype::kInt8:
+      return 1;
+  }
+  return 4;
+}
+
 struct KvMemory {
   int32_t pages = 0;
   int64_t bytes = 0;
@@ -119,19 +134,20 @@ absl::StatusOr<KvMemory> MapKv(const NetworkShape& shape, const ModelOptions& op
     return absl::InvalidArgumentError(Text("kv_cache_bytes is ", options.kv_cache_bytes,
                                            "; one page of 16 tokens takes ", page_bytes));
   }
+  const int64_t mapped = options.kv_cache == KvCache::kOnePage ? 1 : pages;
   RotaryAngles angles =
       MakeRotaryAngles(shape.positions, shape.attention.rotary_size, shape.rotary_base);
   const kernels::Fault fault = device.MapKv({.shape = shape.attention,
                                              .layers = shape.layers,
                                              .type = options.kv_dtype,
-                                             .pages = static_cast<int32_t>(pages),
+                                             .pages = static_cast<int32_t>(mapped),
                                              .cos = std::move(angles.cos),
                                              .sin = std::move(angles.sin)});
   if (!fault.empty()) {
     return absl::ResourceExhaustedError(
         Text("kv_cache_bytes is ", options.kv_cache_bytes, "; ", fault));
   }
-  return KvMemory{static_cast<int32_t>(pages), pages * page_bytes};
+  return KvMemory{static_cast<int32_t>(mapped), mapped * page_bytes};
 }
 
 engine::StepCost Cost(const LoadedNetwork& loaded) {
@@ -164,11 +180,15 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
   });
 }
 
-absl::StatusOr<ModelInfo> CheckModel(const std::string& folder, const ModelOptions& options,
-                                     kernels::Device& device) {
-  return CatchExceptions(folder, [&]() -> absl::StatusOr<ModelInfo> {
-    ASSIGN_OR_RETURN(ReadModel model, Read(folder, options, device));
-    return std::move(model.info);
+absl::StatusOr<int64_t> WeightBytes(const std::string& folder, WeightDtype dtype) {
+  return CatchExceptions(folder, [&]() -> absl::StatusOr<int64_t> {
+    ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
+    int64_t bytes = 0;
+    for (const auto& [name, tensor] : checkpoint->tensors()) {
+      const int64_t elements = ElementCount(tensor.shape).value_or(0);
+      bytes += elements * BytesOfWeight(dtype, tensor.type);
+    }
+    return bytes;
   });
 }
 

@@ -26,8 +26,8 @@ struct LoadedModel {
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
                                       std::unique_ptr<kernels::Device> device);
 
-// Everything LoadModel checks, without KV cache: for --check.
-absl::StatusOr<ModelInfo> CheckModel(const std::string& folder, const ModelOptions& options,
-                                     kernels::Device& device);
+// About the bytes that the weights of the checkpoint in `folder` will take in memory, from its
+// files' tables of tensors. Errors: as LoadModel's.
+absl::StatusOr<int64_t> WeightBytes(const std::string& folder, WeightDtype dtype);
 
 }  // namespace dyad

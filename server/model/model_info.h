@@ -28,7 +28,7 @@ struct ModelInfo {
   int64_t weight_bytes = 0;
   int64_t kv_cache_bytes = 0;
   std::optional<int32_t> bos_id;  // config.json's
-  std::optional<int32_t> eos_id;
+  std::vector<int32_t> eos_ids;   // generation_config.json's, else config.json's
   std::vector<LinearInfo> layers;
 };
 

@@ -10,12 +10,16 @@ namespace dyad {
 // kInt8: quantised while loading, one scale for each row (README.md).
 enum class WeightDtype { kAsStored, kFloat32, kFloat16, kBfloat16, kInt8 };
 
+// kOnePage: to check a model. What is asked for must still be a page at least.
+enum class KvCache { kWhole, kOnePage };
+
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
-  int32_t max_batch_tokens = 512;             // [1, 65536]
-  int32_t max_draws = 256;                    // in a step; [1, 4096]
+  KvCache kv_cache = KvCache::kWhole;
+  int32_t max_batch_tokens = 512;  // [1, 65536]
+  int32_t max_draws = 256;         // in a step; [1, 4096]
 };
 
 }  // namespace dyad

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "kernels/linear.h"
+#include "kernels/epilogue.h"
 #include "server/base/json_fields.h"
 
 namespace dyad {
@@ -25,6 +25,8 @@ struct OptConfig {
   bool norm_affine = true;  // layer_norm_elementwise_affine
   bool final_norm = true;   // of the decoder; only ever with kBefore
   bool tied_head = true;    // tie_word_embeddings
+
+  bool operator==(const OptConfig&) const = default;
 };
 
 // Absent keys have the defaults that transformers gives them. Faults are left in `fields`.

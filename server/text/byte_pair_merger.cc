@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
 #include "server/text/byte_alphabet.h"
@@ -19,6 +20,39 @@ uint64_t Pair(int32_t left, int32_t right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
 }
 
+// Of the entries of two or more characters. OPT has 3 in 50,000 that no merge makes.
+constexpr size_t kOneUnmadeEntryIn = 100;
+
+// Special tokens as vocabularies write them; a file of its own may say so or not.
+bool LooksSpecial(const std::string& entry) {
+  return (entry.front() == '<' && entry.back() == '>') ||
+         (entry.front() == '[' && entry.back() == ']');
+}
+
+// A list of merges that was cut short still parses, but words would fall into letters.
+absl::Status CheckMergesMakeEntries(const TokenizerSpec& spec) {
+  absl::flat_hash_set<std::string> known;  // made by a merge, or no merge's business
+  for (const auto& [left, right] : spec.merges) known.insert(left + right);
+  for (const AddedToken& token : spec.added) known.insert(token.content);
+  if (spec.unknown.has_value()) known.insert(*spec.unknown);
+  size_t entries = 0;
+  size_t unmade = 0;
+  std::pair<int32_t, std::string> first;
+  for (const auto& [entry, id] : spec.vocabulary) {
+    const std::optional<std::string> bytes = BytesOfToken(entry);
+    if (!bytes.has_value() || bytes->size() < 2 || LooksSpecial(entry)) continue;
+    ++entries;
+    if (known.contains(entry)) continue;
+    if (++unmade == 1 || id < first.first) first = {id, entry};
+  }
+  if (unmade * kOneUnmadeEntryIn <= entries) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      spec.merges_source, " has ", spec.merges.size(), " merges, and none of them makes ", unmade,
+      " of the ", entries, " longer entries of ", spec.vocabulary_source, ", the first of them \"",
+      first.second, "\" with id ", first.first, "; at most 1 in ", kOneUnmadeEntryIn,
+      " is expected: is the file cut short?"));
+}
+
 }  // namespace
 
 absl::StatusOr<BytePairMerger> BytePairMerger::Create(const TokenizerSpec& spec) {
@@ -28,6 +62,7 @@ absl::StatusOr<BytePairMerger> BytePairMerger::Create(const TokenizerSpec& spec)
     const auto found = spec.vocabulary.find(entry);
     merger.byte_ids_[byte] = found == spec.vocabulary.end() ? kNoToken : found->second;
   }
+  RETURN_IF_ERROR(CheckMergesMakeEntries(spec));
   RETURN_IF_ERROR(merger.AddMerges(spec));
   RETURN_IF_ERROR(merger.AddUnknown(spec));
   merger.AddWholeWords(spec);

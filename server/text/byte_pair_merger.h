@@ -21,7 +21,7 @@ namespace dyad {
 class BytePairMerger {
  public:
   // Errors: InvalidArgument naming the merge or entry that the vocabulary lacks, or that is too
-  // long.
+  // long, or the first of the entries that no merge makes, if these are many.
   static absl::StatusOr<BytePairMerger> Create(const TokenizerSpec& spec);
 
   // Appends the tokens of `word`, whose first byte has byte offset `offset` in the text.

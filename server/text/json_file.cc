@@ -1,10 +1,8 @@
 // Reading and checking: every type is asked for before a value is taken.
 #include "server/text/json_file.h"
 
-#include <fstream>
-#include <system_error>
-
 #include "absl/strings/str_cat.h"
+#include "server/base/file.h"
 #include "server/base/json.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
@@ -23,28 +21,6 @@ const json& Null() {
 }
 
 }  // namespace
-
-absl::StatusOr<std::string> ReadSmallFile(const std::filesystem::path& path) {
-  const std::string name = path.filename().string();
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(name, " is not a regular file"));
-  }
-  const uintmax_t bytes = std::filesystem::file_size(path, error);
-  if (error) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": ", error.message()));
-  }
-  if (bytes > kMaxTokenizerFileBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(name, " has ", bytes, " bytes; at most ",
-                                                   kMaxTokenizerFileBytes, " are read"));
-  }
-  std::ifstream file(path, std::ios::binary);
-  std::string content(bytes, '\0');
-  if (!file.read(content.data(), static_cast<std::streamsize>(bytes))) {
-    return absl::InvalidArgumentError(absl::StrCat(name, " cannot be read"));
-  }
-  return content;
-}
 
 JsonValue JsonValue::operator[](std::string_view key) const {
   const std::string separator = where_.find(": ") == std::string::npos ? ": " : ".";
@@ -99,7 +75,7 @@ absl::Status JsonValue::Mismatch(std::string_view expected) const {
 }
 
 absl::StatusOr<JsonFile> JsonFile::Read(const std::filesystem::path& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxTokenizerFileBytes));
   const std::string name = path.filename().string();
   ASSIGN_OR_RETURN(json document, ParseJsonObject(text, name, kBounds));
   return JsonFile(std::move(document), name);

@@ -1,5 +1,5 @@
-// Small files of a model folder, read with bounds; JSON whose every access is checked and whose
-// errors say file, key, what was found and what was expected.
+// JSON files of a model folder, of at most kMaxTokenizerFileBytes (tokenizer_spec.h). Every access
+// is checked, and errors say file, key, what was found and what was expected.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,6 @@
 #include "nlohmann/json.hpp"
 
 namespace dyad {
-
-// The bytes of a regular file of at most kMaxTokenizerFileBytes (tokenizer_spec.h).
-// Errors: InvalidArgument naming the file.
-absl::StatusOr<std::string> ReadSmallFile(const std::filesystem::path& path);
 
 // A value and where it stands ("tokenizer.json: model.merges[3]"). A view: the document must
 // outlive it. A key that is absent reads as null. Nothing here throws.
@@ -49,7 +45,7 @@ class JsonValue {
 // A parsed file: an object at the top, nested at most 32 deep.
 class JsonFile {
  public:
-  // Errors: InvalidArgument naming the file.
+  // Errors: InvalidArgument naming the file; those of ReadFile (server/base/file.h).
   static absl::StatusOr<JsonFile> Read(const std::filesystem::path& path);
 
   // REQUIRES: this JsonFile outlives the value and is not moved meanwhile.

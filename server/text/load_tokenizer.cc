@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/text/byte_level_tokenizer.h"
 #include "server/text/tokenizer_config.h"
@@ -13,20 +14,20 @@
 namespace dyad {
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder) {
+  RETURN_IF_ERROR(CheckModelFolder(folder));
   const std::filesystem::path path = folder;
-  const auto has = [&](const char* name) {
-    std::error_code error;
-    return std::filesystem::exists(path / name, error);
-  };
+  ASSIGN_OR_RETURN(const bool has_tokenizer, HasEntry(path / "tokenizer.json"));
+  ASSIGN_OR_RETURN(const bool has_vocabulary, HasEntry(path / "vocab.json"));
+  ASSIGN_OR_RETURN(const bool has_merges, HasEntry(path / "merges.txt"));
   TokenizerSpec spec;
-  if (has("tokenizer.json")) {
+  if (has_tokenizer) {
     ASSIGN_OR_RETURN(spec, ReadTokenizerJson(path / "tokenizer.json"));
-  } else if (has("vocab.json") && has("merges.txt")) {
+  } else if (has_vocabulary && has_merges) {
     ASSIGN_OR_RETURN(spec, ReadVocabularyFiles(path));
-  } else if (has("vocab.json") || has("merges.txt")) {
-    const char* missing = has("vocab.json") ? "merges.txt" : "vocab.json";
+  } else if (has_vocabulary || has_merges) {
     return absl::InvalidArgumentError(
-        absl::StrCat(missing, " is absent; vocab.json and merges.txt come together"));
+        absl::StrCat(has_vocabulary ? "merges.txt" : "vocab.json",
+                     " is absent; vocab.json and merges.txt come together"));
   } else {
     return nullptr;
   }
@@ -34,12 +35,12 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& fold
   return ByteLevelTokenizer::Create(spec);
 }
 
-std::vector<std::string> TokenizerFiles(const std::string& folder) {
+absl::StatusOr<std::vector<std::string>> TokenizerFiles(const std::string& folder) {
   std::vector<std::string> files;
   for (const char* name : {"added_tokens.json", "merges.txt", "special_tokens_map.json",
                            "tokenizer.json", "tokenizer_config.json", "vocab.json"}) {
-    std::error_code error;
-    if (std::filesystem::exists(std::filesystem::path(folder) / name, error)) files.push_back(name);
+    ASSIGN_OR_RETURN(const bool there, HasEntry(std::filesystem::path(folder) / name));
+    if (there) files.push_back(name);
   }
   return files;
 }

@@ -14,10 +14,10 @@ namespace dyad {
 // Reads tokenizer.json, or vocab.json + merges.txt (+ special_tokens_map.json,
 // tokenizer_config.json). Returns null if the folder has neither.
 // Errors: InvalidArgument naming file, key, found, expected: also for a pre-tokenizer, normaliser
-// or model kind that is not supported.
+// or model kind that is not supported; those of CheckModelFolder and ReadFile (server/base/file.h).
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder);
 
-// Those of the files that a tokenizer is made of which `folder` has, sorted.
-std::vector<std::string> TokenizerFiles(const std::string& folder);
+// Those of the files that a tokenizer is made of which `folder` has, sorted. Errors: the system's.
+absl::StatusOr<std::vector<std::string>> TokenizerFiles(const std::string& folder);
 
 }  // namespace dyad

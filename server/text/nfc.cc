@@ -57,6 +57,23 @@ void OrderMarks(std::vector<CodePoint>& code_points) {
   }
 }
 
+// utf8proc takes U+11A7 for a trailing consonant and drops it after a syllable. It composes with
+// nothing, so what stands before it and after it is composed apart.
+constexpr CodePoint kBeforeTrailingConsonants = 0x11A7;
+
+// Composes what lies in order; the text gets shorter or stays as long.
+void Compose(std::vector<CodePoint>& code_points) {
+  auto out = code_points.begin();
+  for (auto part = code_points.begin(); part != code_points.end();) {
+    auto end = std::find(part, code_points.end(), kBeforeTrailingConsonants);
+    const utf8proc_ssize_t count = utf8proc_normalize_utf32(&*part, end - part, kNfc);
+    out = std::copy_n(part, std::max<utf8proc_ssize_t>(count, 0), out);
+    if (end != code_points.end()) *out++ = *end++;
+    part = end;
+  }
+  code_points.erase(out, code_points.end());
+}
+
 }  // namespace
 
 std::optional<std::string> ToNfc(std::string_view text) {
@@ -66,9 +83,7 @@ std::optional<std::string> ToNfc(std::string_view text) {
   if (!may_change) return std::nullopt;
   std::vector<CodePoint> code_points = Decompose(text);
   OrderMarks(code_points);
-  const utf8proc_ssize_t count = utf8proc_normalize_utf32(
-      code_points.data(), static_cast<utf8proc_ssize_t>(code_points.size()), kNfc);
-  code_points.resize(std::max<utf8proc_ssize_t>(count, 0));
+  Compose(code_points);
   std::string result;
   result.reserve(text.size());
   for (const CodePoint code_point : code_points) result += EncodeUtf8(code_point);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/text/json_file.h"
 #include "server/text/vocabulary.h"
@@ -165,13 +166,14 @@ class ConfigReader {
 
 absl::Status ApplyTokenizerConfig(const std::filesystem::path& folder, TokenizerSpec& spec) {
   ConfigReader reader(spec);
-  std::error_code error;
-  if (const auto path = folder / "tokenizer_config.json"; std::filesystem::exists(path, error)) {
-    ASSIGN_OR_RETURN(const JsonFile file, JsonFile::Read(path));
+  ASSIGN_OR_RETURN(const bool has_config, HasEntry(folder / "tokenizer_config.json"));
+  if (has_config) {
+    ASSIGN_OR_RETURN(const JsonFile file, JsonFile::Read(folder / "tokenizer_config.json"));
     RETURN_IF_ERROR(reader.ReadConfig(file.root()));
   }
-  if (const auto path = folder / "special_tokens_map.json"; std::filesystem::exists(path, error)) {
-    ASSIGN_OR_RETURN(const JsonFile file, JsonFile::Read(path));
+  ASSIGN_OR_RETURN(const bool has_map, HasEntry(folder / "special_tokens_map.json"));
+  if (has_map) {
+    ASSIGN_OR_RETURN(const JsonFile file, JsonFile::Read(folder / "special_tokens_map.json"));
     RETURN_IF_ERROR(reader.ReadRoles(file.root()));
   }
   RETURN_IF_ERROR(reader.Finish());

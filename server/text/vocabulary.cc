@@ -2,6 +2,7 @@
 #include "server/text/vocabulary.h"
 
 #include "absl/strings/str_cat.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/text/utf8.h"
 
@@ -9,7 +10,7 @@ namespace dyad {
 namespace {
 
 absl::Status ReadMergesFile(const std::filesystem::path& path, TokenizerSpec& spec) {
-  ASSIGN_OR_RETURN(const std::string content, ReadSmallFile(path));
+  ASSIGN_OR_RETURN(const std::string content, ReadFile(path, kMaxTokenizerFileBytes));
   spec.merges_source = path.filename().string();
   const auto error = [&](int line_number, std::string_view what) {
     return absl::InvalidArgumentError(
@@ -103,9 +104,8 @@ absl::StatusOr<TokenizerSpec> ReadVocabularyFiles(const std::filesystem::path& f
     RETURN_IF_ERROR(ReadVocabulary(file.root(), spec));
   }
   RETURN_IF_ERROR(ReadMergesFile(folder / "merges.txt", spec));
-  if (std::filesystem::path added = folder / "added_tokens.json"; std::filesystem::exists(added)) {
-    RETURN_IF_ERROR(ReadAddedTokensFile(added, spec));
-  }
+  ASSIGN_OR_RETURN(const bool has_added, HasEntry(folder / "added_tokens.json"));
+  if (has_added) RETURN_IF_ERROR(ReadAddedTokensFile(folder / "added_tokens.json", spec));
   return spec;
 }
 

@@ -79,6 +79,10 @@ TEST_F(ClientTest, Models) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("model is x")));
 }
 
+TEST_F(ClientTest, TheServerSaysItsLimits) {
+  EXPECT_EQ(MakeClient().GetServerInfo()->limits().at("max_receive_message_bytes"), 1 << 20);
+}
+
 TEST_F(ClientTest, HealthIsAName) {
   EXPECT_EQ(*MakeClient().Health("readiness"), "SERVING");
   EXPECT_EQ(MakeClient().Health("unknown").status().code(), absl::StatusCode::kNotFound);

@@ -47,7 +47,13 @@ TEST(ConnectionTest, AServerThatIsNotReadyGetsNoCalls) {
 
 TEST(ConnectionTest, TlsFilesAreNamedWhenTheyAreMissing) {
   EXPECT_THAT(Connect({.tls_ca = "/nowhere/ca.pem"}),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("tls_ca: cannot read /nowhere")));
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("tls_ca is /nowhere/ca.pem: 'ca.pem': cannot open")));
+  const testing::TemporaryFolder folder;
+  EXPECT_THAT(Connect({.tls_ca = folder.Path("")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not a regular file")));
+  EXPECT_THAT(Connect({.tls_ca = folder.Write("notes", "notes\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("which is no PEM file")));
   EXPECT_THAT(Connect({.tls_cert = "/nowhere/cert.pem"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("go together")));
 }

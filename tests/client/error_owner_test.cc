@@ -39,7 +39,7 @@ TEST(ErrorOwnerTest, EveryCodeHasAnOwner) {
                                                          {kUnimplemented, kCommand},
                                                          {kInternal, kLine},
                                                          {kUnavailable, kServer},
-                                                         {kDataLoss, kServer},
+                                                         {kDataLoss, kCommand},
                                                          {kUnauthenticated, kCommand}};
   EXPECT_EQ(owners.size(), 16u);
   for (const auto& [code, owner] : owners) {

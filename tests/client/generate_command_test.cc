@@ -67,7 +67,7 @@ TEST(GenerateCommandTest, PromptsMayBeIds) {
 TEST(GenerateCommandTest, APromptMayComeByFlag) {
   FakeServer server;
   EXPECT_EQ(RunDyadctl({"generate", "--text=--x", "--server", server.address()}).out, "x--\n");
-  EXPECT_EQ(RunDyadctl({"generate", "--text=x", "--input=-"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"generate", "--text=x", "--input=-"}).status, 2);
 }
 
 TEST(GenerateCommandTest, LogprobsPrintAsFloats) {
@@ -86,9 +86,9 @@ TEST(GenerateCommandTest, NamesAModelThatIsNotThere) {
 }
 
 TEST(GenerateCommandTest, NeedsOnePrompt) {
-  EXPECT_EQ(RunDyadctl({"generate"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"generate"}).status, 2);
   EXPECT_THAT(RunDyadctl({"generate", "a", "b"}).err, HasSubstr("one text"));
-  EXPECT_THAT(RunDyadctl({"generate", "a", "--ids=1"}).err, HasSubstr("both"));
+  EXPECT_THAT(RunDyadctl({"generate", "a", "--ids=1"}).err, HasSubstr("give one of them"));
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ TEST(TokenizeCommandTest, NamesAFolderWithoutTokenizer) {
 }
 
 TEST(TokenizeCommandTest, NeedsSomethingToDo) {
-  EXPECT_EQ(RunDyadctl({"tokenize"}).status, 1);
-  EXPECT_EQ(RunDyadctl({"detokenize"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"tokenize"}).status, 2);
+  EXPECT_EQ(RunDyadctl({"detokenize"}).status, 2);
   EXPECT_THAT(RunDyadctl({"detokenize", "x"}).err, HasSubstr("\"x\" is no token id"));
 }
 

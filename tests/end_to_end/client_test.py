@@ -2,12 +2,13 @@
 """dyadctl against real servers, where something ends in the middle: dyadctl killed, the server killed and
 started again; and over TLS. What it prints in quiet times is tested in tests/client."""
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
 import time
 
-from support.server import BUILD, DEMO, Server
+from support.server import BUILD, DEMO, SOURCE, Server
 
 DYADCTL = BUILD / "bin" / "dyadctl"
 SMALL = "--kv_cache_bytes=33554432"
@@ -64,6 +65,57 @@ def check_pairs_over_a_restart(server, folder):
         again = subprocess.run(command, capture_output=True, text=True)
         assert again.returncode == 0, (errors, again.stderr)
     assert broken.read_bytes() == whole.read_bytes()
+
+
+def check_standard_output(server):
+    """What is printed arrives, or status 1 and one line say that it did not; of every program."""
+    at = f"--server={server.address}"
+    ctl = [["--help"], ["--version"], ["help", "score"], ["score", at, "A cat."], ["score", at, "A cat.", "--json"],
+           ["generate", at, "A cat"], ["generate", at, "A cat", "--json"], ["pairs", at, "A cat.", "Cat a."],
+           ["pairs", at, "A cat.", "Cat a.", "--json"], ["tokenize", at, "A cat."], ["detokenize", at, "5"],
+           ["tokenize", f"--tokenizer={DEMO}", "A cat."], ["models", at], ["models", at, "--json"], ["health", at],
+           ["blimp", at, str(SOURCE / "deploy" / "minimal_pairs.jsonl")]]
+    commands = [[DYADCTL, *words] for words in ctl]
+    commands += [[BUILD / "bin" / "dyad-server", *words] for words in (["--help"], ["--version"], ["--check", f"--model={DEMO}"])]
+    if (BUILD / "bin" / "dyad-bench").exists():
+        commands.append([BUILD / "bin" / "dyad-bench", "--help"])
+    for command in commands:
+        words = list(map(str, command))
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open("/dev/full", "wb") as full, open(writer, "wb") as unread:
+            outputs = {"full": {"stdout": full}, "unread": {"stdout": unread},
+                       "closed": {"preexec_fn": lambda: os.close(1)}}
+            for kind, options in outputs.items():
+                result = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=60, **options)
+                lines = [line for line in result.stderr.splitlines() if "cannot write to standard output" in line]
+                assert result.returncode == 1 and len(lines) == 1, (kind, words, result)
+    bench = subprocess.run([str(BUILD / "bin" / "dyad-bench"), "--help"], capture_output=True, text=True)
+    assert bench.returncode == 0 and "--threads" in bench.stdout, bench
+
+    # A reader that goes: the call is cancelled, long before its last token.
+    before = server.metric_sum("dyad_generated_tokens_total")
+    process = subprocess.Popen([DYADCTL, "generate", at, "Once upon", "--max_new_tokens=450", "--ignore_eos"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.read(5)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert "cannot write to standard output" in process.stderr.read()
+    process.stderr.close()
+    time.sleep(0.2)
+    assert server.metric_sum("dyad_generated_tokens_total") - before < 450
+
+
+def check_last_resort(folder):
+    """Whatever happens, the last line is dyadctl's own and the status 1 or 2."""
+    gone = folder / "gone"
+    for words in (["tokenize", "--tokenizer=x", "a"], ["score", "--input=x"], ["blimp", "x"], ["score", "a", "--tls_ca=x"],
+                  ["generate", "a", "--logit_bias=" + "[" * 60_000 + "]" * 60_000]):
+        gone.mkdir()
+        result = subprocess.run([DYADCTL, *words], stderr=subprocess.PIPE, text=True, timeout=60, cwd=gone,
+                                preexec_fn=gone.rmdir)
+        assert result.returncode in (1, 2), result
+        assert result.stderr.splitlines()[-1].startswith(f"dyadctl {words[0]}: "), result
 
 
 def kill(server):
@@ -154,8 +206,10 @@ def check_tls(folder):
                    f"--tls_ca={folder}/ca.pem") as server:
         assert "sum" in server.ctl("score", "A cat.", *server.tls).stdout
         start = time.time()
-        for flags in ([], server.tls[:1]):  # plaintext; no certificate of our own
-            assert server.ctl("health", *flags, check=False).returncode == 1
+        plaintext = server.ctl("health", check=False)
+        assert plaintext.returncode == 1 and "--tls_ca" in plaintext.stderr, plaintext
+        assert len(plaintext.stderr.splitlines()) == 1, plaintext
+        assert server.ctl("health", *server.tls[:1], check=False).returncode == 1  # no certificate of our own
         assert time.time() - start < 4
 
 
@@ -166,6 +220,8 @@ def main():
             check_killed_batch(server, folder)
             check_pairs_over_a_restart(server, folder)
             check_lost_server(server, folder)
+            check_standard_output(server)
+        check_last_resort(folder)
         check_tls(folder)
     print("client: killed batches, restarted servers and TLS work")
 

@@ -2,7 +2,8 @@
 """Reads every #include line and fails on an arrow between folders that the design does not have.
 
 Also: that includes inside a folder form no cycle, which folders may see which large library, that
-every source has a test, and that no file is longer than 400 lines.
+every source has a test, that no file is longer than 400 lines, and that no call of std::filesystem
+can throw.
 """
 import pathlib
 import re
@@ -16,7 +17,7 @@ ALLOWED = {
     "kernels/reference": {"kernels", "kernels/reference", "kernels/structures"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
     "kernels/structures": {"kernels", "kernels/structures"},
-    "kernels/torch": {"kernels", "kernels/structures", "kernels/torch"},
+    "kernels/torch": {"kernels", "kernels/cpu", "kernels/structures", "kernels/torch"},
     "server/base": {"server/base"},
     "server/text": {"server/base", "server/text"},
     "server/metrics": {"server/base", "server/metrics"},
@@ -48,6 +49,15 @@ UNNAMED = {
     "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
 
+# The wall clock may be set at any time: only these sources read it, to tell the time of day. Durations
+# and deadlines are SteadyNow()'s (server/base/steady_clock.h).
+WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\(nullptr\)"
+WALL_CLOCK_READERS = {
+    "server/grpc/tls.cc",          # whether a certificate is valid now
+    "server/metrics/metrics.cc",   # *_timestamp_seconds
+    "server/server_log.cc",        # when a line was written
+}
+
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
@@ -56,10 +66,16 @@ LIBRARIES = {
     r"prometheus/|event2/": {"server/metrics"},
     r"CLI/": {"client"},
     r"hwy/": {"kernels/cpu"},
-    r"spdlog/": {"server"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
                "server/grpc", "server/metrics", "server/model", "server/text", "client"},
 }
+
+
+# Functions and constructors of std::filesystem that throw where they are not given an error_code.
+THROWING = re.compile(
+    r"exists|is_(directory|regular_file|symlink|fifo|socket|other|empty)|status|symlink_status|\w*file_size|absolute|\w*canonical|relative|proximate|"
+    r"current_path|temp_directory_path|create_\w+|copy\w*|remove\w*|rename|resize_file|read_symlink|"
+    r"last_write_time|permissions|space|equivalent|hard_link_count|\w*directory_iterator")
 
 
 def folder_of(path):
@@ -85,6 +101,9 @@ def faults_of(path, text):
         if path.startswith(folder + "/"):
             for name in re.findall(names, text.lower()):
                 yield f"{path}: {folder} must not name {name}"
+    if path not in WALL_CLOCK_READERS:
+        for name in re.findall(WALL_CLOCK, text):
+            yield f"{path}: {name} is the wall clock; SteadyNow() is for durations and deadlines"
     for number, target in includes_of(text):
         for pattern, folders in LIBRARIES.items():
             if re.match(pattern, target) and source not in folders:
@@ -102,6 +121,27 @@ def faults_of(path, text):
         own = front is not None and pathlib.Path(path).stem == pathlib.Path(front).stem
         if source == into and target == front and not own:
             yield f"{path}:{number}: {target} stands above the parts of {source}"
+
+
+def throwing_calls_of(path, text):
+    """Calls of std::filesystem without an error_code, as messages. An error_code is known by its declaration."""
+    codes = re.findall(r"std::error_code (\w+)", text)
+    for match in re.finditer(r"\b(?:fs|std::filesystem)::(\w+)(?:\s+\w+)?\(|->(file_size|exists|is_\w+)\(", text):
+        name = match.group(1) or match.group(2)
+        if not THROWING.fullmatch(name):
+            continue
+        depth, end = 1, match.end()
+        while depth > 0:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        arguments = text[match.end():end - 1]
+        if name.endswith("directory_iterator") and not arguments:
+            continue  # the end
+        if not any(re.search(rf"\b{code}\b", arguments) for code in codes):
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{path}:{line}: {name} without std::error_code throws"
+    for match in re.finditer(r"for \([^;)]*:\s*(?:fs|std::filesystem)::\w*directory_iterator", text):
+        yield f"{path}:{text.count(chr(10), 0, match.start()) + 1}: a loop over a directory_iterator throws"
 
 
 def cycles_of(texts):
@@ -138,18 +178,29 @@ def check_checker():
     assert list(faults_of("server/api/a.cc", '#include "server/model/opt.h"'))
     assert list(faults_of("server/api/a.cc", '#include "dyad/v1/model.grpc.pb.h"'))
     assert list(faults_of("server/api/a.cc", "// as gRPC does"))
+    assert list(faults_of("server/engine/a.cc", "const absl::Time begin = absl::Now();"))
+    assert list(faults_of("client/a.cc", "std::chrono::system_clock::now()"))
+    assert not list(faults_of("server/server_log.cc", "absl::Now()"))
     assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
     assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))
-    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/linear.h"'))
+    assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/device.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("kernels/a.cc", "#include <ATen/ATen.h>"))
-    assert list(faults_of("kernels/torch/a.cc", '#include "kernels/cpu/pack.h"'))
-    assert list(faults_of("kernels/structures/a.cc", '#include "kernels/linear.h"'))
+    assert list(faults_of("server/model/a.cc", '#include "kernels/cpu/pack.h"'))
+    assert list(faults_of("kernels/structures/a.cc", '#include "kernels/device.h"'))
     assert list(faults_of("kernels/a.cc", '#include "kernels/structures/structures.h"'))
     assert not list(faults_of("kernels/structures/a.cc", '#include "kernels/plan.h"'))
-    assert not list(faults_of("server/model/a.cc", '#include "kernels/linear.h"\n#include <vector>'))
+    assert not list(faults_of("server/model/a.cc", '#include "kernels/device.h"\n#include <vector>'))
     assert list(faults_of("server/model/opt.h", '#include "server/model/load_model.h"'))
     assert not list(faults_of("server/model/load_model.cc", '#include "server/model/load_model.h"'))
+    for call in ("fs::exists(path)", "std::filesystem::file_size(a / b(c))", "fs::current_path()",
+                 "entry->file_size()", "fs::directory_iterator entry(path)",
+                 "for (auto& e : fs::directory_iterator(p, error)) {"):
+        assert list(throwing_calls_of("a.cc", call)), call
+    code = "std::error_code error;\n"
+    for call in ("fs::exists(path, error)", "fs::is_symlink(fs::symlink_status(p, error))", "fs::path(p)",
+                 "fs::directory_iterator()", "fs::directory_iterator entry(path, error)"):
+        assert not list(throwing_calls_of("a.cc", code + call)), call
     a, b = '#include "kernels/a.h"', '#include "kernels/b.h"'
     assert not list(cycles_of({"kernels/a.cc": a + "\n" + b, "kernels/a.h": "", "kernels/b.h": ""}))
     assert list(cycles_of({"kernels/a.cc": b, "kernels/b.h": a}))
@@ -174,6 +225,7 @@ def main():
             if top == "tests" or path.suffix == ".py":
                 continue
             faults += faults_of(name, text)
+            faults += throwing_calls_of(name, text)
             sources[name] = text
             if path.suffix == ".cc" and not name.endswith("main.cc"):
                 test = ROOT / "tests" / name.replace(".cc", "_test.cc")

@@ -33,6 +33,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
                         v1::GenerateResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     if (request->temperature() > 100) {
@@ -57,6 +58,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
                               grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     int pieces = 0;
     for (const char c : Continuation(*request)) {
@@ -96,6 +98,7 @@ class FakeScoring final : public v1::ScoringService::Service {
   grpc::Status Score(grpc::ServerContext*, const v1::ScoreRequest* request,
                      v1::ScoreResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     for (const v1::ScoreItem& item : request->items()) {
@@ -123,6 +126,7 @@ class FakeScoring final : public v1::ScoringService::Service {
     v1::Convention convention = v1::LM_EVAL;
     while (stream->Read(&request)) {
       if (std::exchange(first, false)) {
+        traffic_.Saw(request);
         if (grpc::Status found = CheckModel(request.model()); !found.ok()) return found;
         if (request.convention() != v1::CONVENTION_UNSPECIFIED) convention = request.convention();
         model = "fake";
@@ -206,6 +210,7 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Tokenize(grpc::ServerContext*, const v1::TokenizeRequest* request,
                         v1::TokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     if (!request->has_add_special_tokens() || request->add_special_tokens()) response->add_ids(2);
@@ -216,6 +221,7 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Detokenize(grpc::ServerContext*, const v1::DetokenizeRequest* request,
                           v1::DetokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     for (const int32_t id : request->ids()) {

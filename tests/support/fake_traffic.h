@@ -38,6 +38,16 @@ class FakeTraffic {
     return faults_;
   }
 
+  // The last request, as text.
+  void Saw(const google::protobuf::Message& request) {
+    MutexLock lock(&mutex_);
+    seen_ = request.ShortDebugString();
+  }
+  std::string seen() {
+    MutexLock lock(&mutex_);
+    return seen_;
+  }
+
   // At the start of a call: sleeps, and tells how it ends.
   grpc::Status Begin() {
     int delay_ms = 0;
@@ -102,6 +112,7 @@ class FakeTraffic {
   Mutex mutex_;
   Faults faults_ ABSL_GUARDED_BY(mutex_);
   std::mt19937 random_ ABSL_GUARDED_BY(mutex_){1};
+  std::string seen_ ABSL_GUARDED_BY(mutex_);
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
   int now_ ABSL_GUARDED_BY(mutex_) = 0;
   int most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -59,7 +59,7 @@ inline std::vector<ServedModel> FakeModels(const Tokenizer& tokenizer, engine::M
   bytes.tokenizer = &tokenizer;
   bytes.engine = engine;
   bytes.prefix_id = kEnd;
-  bytes.eos_id = kEnd;
+  bytes.eos_ids = {kEnd};
   ServedModel ids = bytes;
   ids.name = "ids";
   ids.info.digest = "d2";
@@ -87,7 +87,7 @@ class EngineStack {
       : model(options.model),
         engine(std::make_unique<engine::Engine>(model, options.engine, metrics)),
         models(FakeModels(tokenizer, model.limits(), engine.get())),
-        state{models, options.limits, &observer} {}
+        state{models, options.limits, &observer, {"the version of a test", "", "", "", {}, {}}} {}
 
   // Whether the engine comes to rest with every page free.
   bool ComesToRest() const {

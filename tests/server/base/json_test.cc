@@ -133,9 +133,20 @@ TEST(ParseJsonObjectTest, BoundsAreThoseOfReadJson) {
 }
 
 TEST(ParseJsonObjectTest, TellsWhereTextStopsBeingJson) {
-  EXPECT_THAT(Parse("{\"a\": [1, 2}"), StatusIs(kInvalid, HasSubstr("is not JSON at byte 12")));
-  EXPECT_THAT(Parse("{\"a\": 1e999}"), StatusIs(kInvalid, HasSubstr("is not JSON at byte")));
-  EXPECT_THAT(Parse("{\"a\": \"\\ud800\"}"), StatusIs(kInvalid, HasSubstr("is not JSON at byte")));
+  EXPECT_THAT(Parse("{\"a\": [1, 2}"),
+              StatusIs(kInvalid, HasSubstr("is not JSON at line 1, column 12")));
+  EXPECT_THAT(Parse("{\n \"a\": 1,\n}"),
+              StatusIs(kInvalid, HasSubstr("f.json: is not JSON at line 3, column 1; expected")));
+  EXPECT_THAT(Parse("{\"a\":\n"),
+              StatusIs(kInvalid, HasSubstr("at line 2, column 1: it ends too early")));
+  for (const char* number : {"NaN", "Infinity", "-Infinity"}) {
+    EXPECT_THAT(Parse(absl::StrCat("{\n\"a\": ", number, "}")),
+                StatusIs(kInvalid, AllOf(HasSubstr("is not JSON at line 2, column "),
+                                         HasSubstr(": NaN and Infinity, as Python writes them"))));
+  }
+  EXPECT_THAT(Parse("{\"a\": 1e999}"), StatusIs(kInvalid, HasSubstr("is not JSON at line 1")));
+  EXPECT_THAT(Parse("{\"a\": \"\\ud800\"}"),
+              StatusIs(kInvalid, HasSubstr("is not JSON at line 1")));
   EXPECT_THAT(Parse("[1, 2]"), StatusIs(kInvalid, HasSubstr("is a list of 2 elements")));
 }
 

@@ -3,15 +3,18 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/checkpoint/built_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unreadable.h"
 
 namespace dyad {
 namespace {
@@ -155,7 +158,7 @@ const std::vector<Damage>& Damages() {
       {"st-empty", kDataLoss, {st, "has 0 bytes, expected at least the 8"}},
       {"st-header-deep-nesting", kInvalid, {st, "nested 9 deep"}},
       {"st-header-longer-than-file", kInvalid, {st, "1152921504606846976 bytes, expected at most"}},
-      {"st-header-not-json", kInvalid, {st, "is not JSON at byte 2"}},
+      {"st-header-not-json", kInvalid, {st, "is not JSON at line 1, column 2"}},
       {"st-negative-shape", kInvalid, {st, fc1, "shape holds the number -", "integers >= 0"}},
       {"st-offset-beyond-file",
        kDataLoss,
@@ -237,7 +240,26 @@ TEST(CheckpointTest, RefusesAFolderThatIsNone) {
   EXPECT_THAT(Checkpoint::Open(folder.path() + "/absent"),
               StatusIs(kNotFound, HasSubstr("no such folder")));
   EXPECT_THAT(Checkpoint::Open(folder.path() + "/file"),
-              StatusIs(kNotFound, HasSubstr("no such folder")));
+              StatusIs(kInvalid, HasSubstr("is a file; expected the folder of it")));
+}
+
+// The next kind of file is not tried, and a folder is not empty, where a file cannot be read.
+TEST(CheckpointTest, FilesThatCannotBeReadAreNotAbsent) {
+  const ScratchFolder parent;
+  for (const char* file : {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                           "pytorch_model.bin.index.json", "a.pth"}) {
+    for (const testing::Unreadable& way : testing::kUnreadable) {
+      const fs::path folder = parent / absl::StrCat(way.name, "-", file);
+      fs::create_directory(folder);
+      if (file != std::string("a.pth")) std::ofstream(folder / "b.pth") << OneTorchTensor("a");
+      way.make(folder / file);
+      const testing::WithoutRights nobody;
+      const auto checkpoint = Checkpoint::Open(folder.string());
+      ASSERT_FALSE(checkpoint.ok()) << folder;
+      EXPECT_THAT(std::string(checkpoint.status().message()),
+                  ::testing::AllOf(HasSubstr(file), HasSubstr(way.reason)));
+    }
+  }
 }
 
 TEST(CheckpointTest, FilesMayBeLinksAsInAModelCache) {

@@ -174,7 +174,7 @@ TEST(SafetensorsTest, NumberOfTensorsIsBounded) {
 
 TEST(SafetensorsTest, RefusesWhatIsNotJson) {
   EXPECT_THAT(Read("{\"a\":"),
-              StatusIs(kInvalid, HasSubstr("'m.safetensors': header: is not JSON at byte")));
+              StatusIs(kInvalid, HasSubstr("'m.safetensors': header: is not JSON at line 1")));
   EXPECT_THAT(Read(std::string(100'000, '{')), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
 }
 

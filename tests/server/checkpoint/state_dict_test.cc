@@ -13,6 +13,7 @@ namespace {
 
 using ::dyad::testing::HeapBytes;
 using ::dyad::testing::StatusIs;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace pickle = ::dyad::testing::pickle;
@@ -62,6 +63,15 @@ TEST(StateDictTest, RefusesATopThatIsNoDict) {
   EXPECT_THAT(Read("K\1"), StatusIs(kInvalid, HasSubstr("holds an integer")));
   EXPECT_THAT(Read("}" + pickle::String("state_dict") + "]s"),
               StatusIs(kInvalid, HasSubstr("'state_dict' is a list")));
+}
+
+// As training scripts save it, beside numbers of their own.
+TEST(StateDictTest, TellsWhereTensorsAreLookedFor) {
+  for (const char* key : {"model_state_dict", "model"}) {
+    EXPECT_THAT(Read("}" + pickle::String("epoch") + "K\1s" + pickle::String(key) + "}s"),
+                StatusIs(kInvalid, AllOf(HasSubstr("key '" + std::string(key) + "' is a dict"),
+                                         HasSubstr("under the key 'state_dict'"))));
+  }
 }
 
 TEST(StateDictTest, RefusesAnEmptyOne) {

@@ -42,6 +42,19 @@ TEST(TensorSourceTest, ChecksShapes) {
               StatusIs(kInvalid, AllOf(HasSubstr("model.b is missing"), HasSubstr("[4]"))));
 }
 
+TEST(TensorSourceTest, NamesOfAWrapperAreTold) {
+  for (const std::string wrapper : {"module.", "_orig_mod.", "model.module.", "model._orig_mod."}) {
+    FakeCheckpoint checkpoint;
+    checkpoint.AddShape(wrapper + "model.a", {4});
+    TensorSource source(checkpoint, "model.");
+    EXPECT_THAT(
+        source.Take("model.a", {4}),
+        StatusIs(kInvalid, AllOf(HasSubstr("model.a is missing"),
+                                 HasSubstr("names in the file begin with '" + wrapper + "'"),
+                                 HasSubstr("save the state dict of the model itself"))));
+  }
+}
+
 TEST(TensorSourceTest, NothingMayBeLeftOver) {
   FakeCheckpoint checkpoint;
   for (const char* name : {"model.a", "model.b", "model.c", "model.d"}) {

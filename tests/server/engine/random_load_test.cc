@@ -71,7 +71,8 @@ Alone RunAlone(const FakeModel& model, const Visitor& visitor) {
     ids.push_back(id);
     adjustments.Add(id);
     const auto& stops = request.stop_ids;
-    if (request.eos_id == id) {
+    const auto& ends = request.eos_ids;
+    if (std::find(ends.begin(), ends.end(), id) != ends.end()) {
       alone.reason = FinishReason::kEos;
     } else if (alone.tokens.size() == visitor.stop_after ||
                std::find(stops.begin(), stops.end(), id) != stops.end()) {
@@ -116,8 +117,9 @@ class Load {
     if (OneIn(4)) request.sampling.top_k = 1 + Below(8);
     if (OneIn(4)) request.sampling.repetition_penalty = 1.5f;
     if (OneIn(4)) request.sampling.frequency_penalty = 0.25f;
-    if (OneIn(3)) request.eos_id = Below(vocab_size);
+    if (OneIn(3)) request.eos_ids = {Below(vocab_size), Below(vocab_size)};
     if (OneIn(6)) request.stop_ids = {Below(vocab_size), Below(vocab_size)};
+    request.client = static_cast<uint64_t>(Below(3));
     if (OneIn(8)) request.deadline = now + absl::Seconds(Below(40));
     if (OneIn(8)) visitor->stop_after = 1 + Below(6);
     if (OneIn(8)) visitor->leaves_at = Below(40);

@@ -33,10 +33,11 @@ ServedModel Model() {
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
-  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96}, {"head", "dense", 8, 9, 72}};
+  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96},
+                        {"head", "dense", 8, 9, 72}};
   served.limits.context_length = 2048;
   served.limits.vocab_size = 50;
-  served.eos_id = 0;
+  served.eos_ids = {0, 7};
   return served;
 }
 
@@ -56,6 +57,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   EXPECT_EQ(model.vocab_size(), 50);
   EXPECT_FALSE(model.has_bos_id());
   EXPECT_TRUE(model.has_eos_id()) << "id 0 is an id";
+  EXPECT_THAT(model.eos_ids(), ::testing::ElementsAre(0, 7));
   EXPECT_FALSE(model.has_prefix_id());
   EXPECT_FALSE(model.has_tokenizer());
   EXPECT_EQ(model.weight_bytes(), 20);

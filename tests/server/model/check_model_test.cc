@@ -8,10 +8,11 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "kernels/devices.h"
+#include "server/base/status_macros.h"
 #include "server/model/load_model.h"
 #include "tests/server/model/golden.h"
 #include "tests/server/model/model_runner.h"
-#include "tests/server/model/shared_device.h"
 
 namespace dyad {
 namespace {
@@ -23,17 +24,24 @@ using ::testing::HasSubstr;
 using testing::MemoryTensors;
 using ::testing::Not;
 using testing::ScratchFolder;
-using testing::SharedDevice;
 using testing::SmallOptions;
+
+absl::StatusOr<ModelInfo> Check(const std::filesystem::path& folder, ModelOptions options) {
+  options.kv_cache = KvCache::kOnePage;
+  ASSIGN_OR_RETURN(LoadedModel model,
+                   LoadModel(folder.string(), options, kernels::MakeCpuDevice({.threads = 2})));
+  EXPECT_EQ(model.model->limits().kv_pages, 1);
+  return std::move(model.info);
+}
 
 TEST(CheckModelTest, TheUndamagedModelsPass) {
   for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad_base")) {
-    EXPECT_OK(CheckModel(folder.path(), SmallOptions(), SharedDevice()));
+    EXPECT_OK(Check(folder.path(), SmallOptions()));
   }
   for (const std::string& name : testing::ServedFixtures()) {
-    EXPECT_OK(CheckModel(FixtureFolder(name), SmallOptions(), SharedDevice()));
+    EXPECT_OK(Check(FixtureFolder(name), SmallOptions()));
   }
-  EXPECT_OK(CheckModel(testing::DemoModelDir(), SmallOptions(), SharedDevice()));
+  EXPECT_OK(Check(testing::DemoModelDir(), SmallOptions()));
 }
 
 int64_t PeakBytes() {
@@ -48,7 +56,7 @@ TEST(CheckModelTest, DamagedFoldersAreRefusedByNameAndWithoutMemory) {
   const int64_t before = PeakBytes();
   int count = 0;
   for (const auto& folder : std::filesystem::directory_iterator(FixturesDir() / "bad")) {
-    const auto info = CheckModel(folder.path(), SmallOptions(), SharedDevice());
+    const auto info = Check(folder.path(), SmallOptions());
     const std::string name = folder.path().filename().string();
     std::printf("%-28s %s\n", name.c_str(), info.status().ToString().c_str());
     ASSERT_FALSE(info.ok()) << name;
@@ -71,7 +79,7 @@ absl::Status CheckWith(const std::string& fixture, const nlohmann::json& changes
   config.merge_patch(changes);
   folder.Write("config.json", config.dump());
   folder.Write("model.safetensors", testing::SafetensorsBytes(testing::FixtureTensors(fixture)));
-  return CheckModel(folder.path(), SmallOptions(), SharedDevice()).status();
+  return Check(folder.path(), SmallOptions()).status();
 }
 
 TEST(CheckModelTest, StructuredLinearMustAgreeWithTheTensors) {
@@ -117,25 +125,25 @@ TEST(CheckModelTest, ConversionMustNotOverflow) {
   ASSERT_TRUE(tensors.contains(victim));
   folder.Write("model.safetensors", testing::SafetensorsBytes(tensors));
   ModelOptions options = SmallOptions();
-  EXPECT_OK(CheckModel(folder.path(), options, SharedDevice()));
+  EXPECT_OK(Check(folder.path(), options));
   options.weight_dtype = WeightDtype::kBfloat16;
-  EXPECT_OK(CheckModel(folder.path(), options, SharedDevice()));
+  EXPECT_OK(Check(folder.path(), options));
   options.weight_dtype = WeightDtype::kFloat16;
-  EXPECT_THAT(CheckModel(folder.path(), options, SharedDevice()),
+  EXPECT_THAT(Check(folder.path(), options),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr(victim), HasSubstr("overflows float16"))));
 }
 
 TEST(CheckModelTest, AStoredHeadMustEqualTheTiedEmbedding) {
   const std::string folder = FixtureFolder("opt-dyad-it4");
-  EXPECT_OK(CheckModel(folder, SmallOptions(), SharedDevice()));  // has an equal lm_head.weight
+  EXPECT_OK(Check(folder, SmallOptions()));  // has an equal lm_head.weight
   ScratchFolder other;
   std::filesystem::copy(FixturesDir() / "opt-dyad-it4" / "config.json", other / "config.json");
   const MemoryTensors tensors = testing::FixtureTensors(
       "opt-dyad-it4",
       [](const std::string& name, float v) { return name == "lm_head.weight" ? v + 1 : v; });
   other.Write("model.safetensors", testing::SafetensorsBytes(tensors));
-  EXPECT_THAT(CheckModel(other.path(), SmallOptions(), SharedDevice()),
+  EXPECT_THAT(Check(other.path(), SmallOptions()),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 AllOf(HasSubstr("lm_head.weight"), HasSubstr("tie"))));
 }

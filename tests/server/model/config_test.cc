@@ -2,8 +2,11 @@
 #include "server/model/config.h"
 
 #include <any>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -12,12 +15,16 @@
 #include "tests/server/checkpoint/built_files.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unreadable.h"
 
 namespace dyad {
 namespace {
 
 using nlohmann::json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::StatusIs;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
@@ -46,17 +53,23 @@ TEST(ConfigTest, TokenIdsAreInTheVocabulary) {
   const auto parse = [](const json& eos) {
     return Parse({{"model_type", "opt"}, {"vocab_size", 100}, {"eos_token_id", eos}});
   };
-  EXPECT_EQ(parse(99)->eos_id, 99);
+  EXPECT_THAT(parse(99)->eos_ids, ElementsAre(99));
   EXPECT_EQ(parse(99)->bos_id, 2);  // default
-  EXPECT_EQ(parse(json::array({5, 6}))->eos_id, 5);
-  EXPECT_EQ(parse(nullptr)->eos_id, std::nullopt);
-  EXPECT_EQ(parse(json::array())->eos_id, std::nullopt);
-  for (const json& bad : {json(100), json(-1), json("2"), json(json::array({100}))}) {
+  EXPECT_THAT(parse(json::array({5, 6}))->eos_ids, ElementsAre(5, 6));
+  EXPECT_THAT(parse(nullptr)->eos_ids, IsEmpty());
+  EXPECT_THAT(parse(json::array())->eos_ids, IsEmpty());
+  for (const json& bad : {json(100), json(-1), json("2"), json(5.5), json::array({100}),
+                          json::array({5, 100, 6}), json::array({5, nullptr}), json::array({"2"}),
+                          json::array({1ull << 63}), json(std::vector<int>(129, 5))}) {
     EXPECT_THAT(parse(bad), StatusIs(kInvalid, HasSubstr("eos_token_id"))) << bad;
   }
   EXPECT_EQ(Parse({{"model_type", "opt"}, {"vocab_size", 1}})->bos_id, std::nullopt);
   EXPECT_EQ(Parse({{"model_type", "gpt_neox"}})->bos_id, 0);
-  EXPECT_EQ(Parse({{"model_type", "gpt_neox"}})->eos_id, 2);
+  EXPECT_THAT(Parse({{"model_type", "gpt_neox"}})->eos_ids, ElementsAre(2));
+  EXPECT_THAT(
+      Parse({{"model_type", "opt"}, {"bos_token_id", json::array({2, 5})}}),
+      StatusIs(kInvalid, HasSubstr("bos_token_id is a list of 2 elements, expected one id")));
+  EXPECT_THAT(parse(json::array({5, 50118})), StatusIs(kInvalid, HasSubstr("50118")));
 }
 
 TEST(ConfigTest, OptionsOfAllLayersOfAKindAreKeptForTheTensors) {
@@ -79,6 +92,47 @@ TEST(ConfigTest, RefusesWhatItCannotServe) {
               StatusIs(kInvalid, HasSubstr("vocab_size is 1000000000000")));
   EXPECT_THAT(Parse({{"model_type", "opt"}, {"structured_linear", 3}}),
               StatusIs(kInvalid, HasSubstr("structured_linear is 3")));
+}
+
+TEST(ReadConfigTest, EosOfTheGenerationConfigComesFirst) {
+  testing::ScratchFolder folder;
+  folder.Write("config.json",
+               R"({"model_type": "opt", "vocab_size": 64, "eos_token_id": [2, 60]})");
+  EXPECT_THAT(ReadConfig(folder.path())->eos_ids, ElementsAre(2, 60));
+  folder.Write("generation_config.json", R"({"eos_token_id": [7, 8, 9], "temperature": 0.6})");
+  EXPECT_THAT(ReadConfig(folder.path())->eos_ids, ElementsAre(7, 8, 9));
+  folder.Write("generation_config.json", R"({"eos_token_id": 7})");
+  EXPECT_THAT(ReadConfig(folder.path())->eos_ids, ElementsAre(7));
+  for (const char* silent : {"{}", R"({"eos_token_id": null})"}) {
+    folder.Write("generation_config.json", silent);
+    EXPECT_THAT(ReadConfig(folder.path())->eos_ids, ElementsAre(2, 60)) << silent;
+  }
+  folder.Write("generation_config.json", R"({"eos_token_id": [7, 64]})");
+  EXPECT_THAT(ReadConfig(folder.path()),
+              StatusIs(kInvalid,
+                       AllOf(HasSubstr("generation_config.json: eos_token_id"), HasSubstr("64"))));
+  folder.Write("generation_config.json", "[]");
+  EXPECT_THAT(ReadConfig(folder.path()), StatusIs(kInvalid, HasSubstr("generation_config.json")));
+}
+
+TEST(ReadConfigTest, FilesThatCannotBeReadAreNotAbsent) {
+  testing::ScratchFolder parent;
+  for (const char* file : {"config.json", "generation_config.json"}) {
+    for (const testing::Unreadable& way : testing::kUnreadable) {
+      const auto folder = parent / absl::StrCat(way.name, "-", file);
+      std::filesystem::create_directory(folder);
+      if (file == std::string("generation_config.json")) {
+        std::ofstream(folder / "config.json") << R"({"model_type": "opt"})";
+      }
+      way.make(folder / file);
+      const testing::WithoutRights nobody;
+      const auto config = ReadConfig(folder.string());
+      ASSERT_FALSE(config.ok()) << folder;
+      EXPECT_THAT(
+          std::string(config.status().message()),
+          AllOf(HasSubstr(absl::StrCat("'", file, "': cannot open")), HasSubstr(way.reason)));
+    }
+  }
 }
 
 TEST(ReadConfigTest, TellsWhatIsMissing) {

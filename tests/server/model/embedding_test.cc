@@ -158,6 +158,34 @@ TEST_F(TablesTest, AStoredEqualHeadIsTakenAndAnotherRefused) {
                        AllOf(HasSubstr("tensor head differs"), HasSubstr("tie_word_embeddings"))));
 }
 
+// As converters leave it that drop what is stored twice.
+TEST_F(TablesTest, ATiedMatrixMayBeStoredUnderTheHeadsName) {
+  FakeCheckpoint renamed;
+  renamed.Add("head", {10, 6}, Eighths(60, 1));
+  for (const WeightDtype dtype : {WeightDtype::kAsStored, WeightDtype::kBfloat16,
+                                  WeightDtype::kFloat16, WeightDtype::kInt8}) {
+    Loading usual(checkpoint, LoadPass::kPack, dtype);
+    Loading other(renamed, LoadPass::kPack, dtype);
+    const auto expected = Load(usual, Head::kTied);
+    const auto tables = Load(other, Head::kTied);
+    ASSERT_OK(expected);
+    ASSERT_OK(tables);
+    EXPECT_EQ(Logits(*tables, other), Logits(*expected, usual));
+    const std::vector<int32_t> ids = {0, 3, 9};
+    EXPECT_EQ(LookedUp(*other.device, *tables->embedding, ids, 0, 6),
+              LookedUp(*usual.device, *expected->embedding, ids, 0, 6));
+    EXPECT_EQ(other.context.tally.parameters, 60);
+    EXPECT_OK(other.tensors.RefuseTheRest());
+  }
+  Loading own(renamed);
+  EXPECT_THAT(Load(own, Head::kOwn),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("model.e is missing")));
+  const FakeCheckpoint empty;
+  Loading neither(empty);
+  EXPECT_THAT(Load(neither, Head::kTied),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("model.e is missing")));
+}
+
 TEST_F(TablesTest, AnOwnHeadIsReadFromItsTensor) {
   Loading without(checkpoint);
   EXPECT_THAT(Load(without, Head::kOwn),

@@ -58,6 +58,49 @@ TEST(GptNeoxConfigTest, ReadsTheSwitches) {
   EXPECT_EQ(Neox(small).rotary_size, 4);  // int(0.25 · 18)
 }
 
+// Every key of transformers' GPTNeoXConfig has its effect or is one that README.md says is ignored.
+TEST(GptNeoxConfigTest, EveryKeyIsReadOrIgnored) {
+  const json read = {{"vocab_size", 100},
+                     {"hidden_size", 12288},
+                     {"intermediate_size", 5},
+                     {"num_hidden_layers", 3},
+                     {"num_attention_heads", 32},
+                     {"max_position_embeddings", 9},
+                     {"hidden_act", "relu"},
+                     {"rotary_pct", 0.5},
+                     {"rotary_emb_base", 500},
+                     {"layer_norm_eps", 1e-3},
+                     {"use_parallel_residual", false},
+                     {"attention_bias", false},
+                     {"tie_word_embeddings", true},
+                     {"rope_parameters", {{"rope_theta", 500}}},
+                     {"rope_scaling", {{"partial_rotary_factor", 0.5}}}};
+  for (const auto& [key, value] : read.items()) {
+    EXPECT_NE(Neox({{key, value}}), GptNeoxConfig()) << key;
+  }
+  const json ignored = {{"attention_dropout", 0.5},  {"hidden_dropout", 0.5},
+                        {"classifier_dropout", 0.5}, {"initializer_range", 0.5},
+                        {"use_cache", false},        {"pad_token_id", 3},
+                        {"torch_dtype", "int"},      {"dtype", "float16"},
+                        {"architectures", {}},       {"transformers_version", "1"}};
+  for (const auto& [key, value] : ignored.items()) {
+    EXPECT_EQ(Neox({{key, value}}), GptNeoxConfig()) << key;
+  }
+}
+
+// Newer words at the top, beside the older ones: the same numbers, or refused.
+TEST(GptNeoxConfigTest, KeysThatContradictEachOtherAreRefused) {
+  EXPECT_OK(Parse({{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.25}}));
+  EXPECT_OK(Parse({{"rotary_emb_base", 500}, {"rope_theta", 500}}));
+  EXPECT_THAT(Parse({{"rope_theta", 500}}),
+              StatusIs(kInvalid, HasSubstr("rope_theta is 500, expected 10000")));
+  EXPECT_THAT(Parse({{"rotary_pct", 1.0}, {"partial_rotary_factor", 0.25}}),
+              StatusIs(kInvalid, HasSubstr("partial_rotary_factor is 0.25, expected 1,")));
+  EXPECT_THAT(
+      Parse({{"rope_parameters", {{"rope_theta", 500}}}, {"rope_scaling", {{"rope_theta", 600}}}}),
+      StatusIs(kInvalid, HasSubstr("expected null beside rope_parameters")));
+}
+
 TEST(GptNeoxConfigTest, ReadsRotaryParametersInTheNewSpelling) {
   const GptNeoxConfig c =
       Neox({{"hidden_size", 80},

@@ -231,7 +231,7 @@ TEST(LoadModelTest, DescribesWhatItFound) {
   EXPECT_EQ(info.device, "cpu");
   EXPECT_EQ(info.weight_dtype, "float32");
   EXPECT_EQ(info.digest.size(), 64u);
-  EXPECT_EQ(info.eos_id, 2);
+  EXPECT_EQ(info.eos_ids, std::vector<int32_t>{2});
   ASSERT_EQ(info.layers.size(), 12u);
   const LinearInfo& fc1 = info.layers[4];
   EXPECT_EQ(fc1.name, "model.decoder.layers.0.fc1");

@@ -55,6 +55,35 @@ TEST(OptConfigTest, ReadsItsOwnKeyOfTheActivation) {
   EXPECT_EQ(Opt({{"hidden_act", "gelu"}}).activation, Activation::kRelu);
 }
 
+// Every key of transformers' OPTConfig has its effect or is one that README.md says is ignored.
+TEST(OptConfigTest, EveryKeyIsReadOrIgnored) {
+  const json read = {{"vocab_size", 100},
+                     {"hidden_size", 1536},
+                     {"ffn_dim", 5},
+                     {"num_hidden_layers", 3},
+                     {"num_attention_heads", 6},
+                     {"max_position_embeddings", 9},
+                     {"word_embed_proj_dim", 512},
+                     {"activation_function", "gelu"},
+                     {"do_layer_norm_before", false},
+                     {"_remove_final_layer_norm", true},
+                     {"enable_bias", false},
+                     {"layer_norm_elementwise_affine", false},
+                     {"tie_word_embeddings", false}};
+  for (const auto& [key, value] : read.items()) {
+    EXPECT_NE(Opt({{key, value}}), OptConfig()) << key;
+  }
+  const json ignored = {{"dropout", 0.5},       {"attention_dropout", 0.5},
+                        {"layerdrop", 0.5},     {"activation_dropout", 0.5},
+                        {"init_std", 0.5},      {"use_cache", false},
+                        {"pad_token_id", 3},    {"prefix", "</s>"},
+                        {"torch_dtype", "int"}, {"dtype", "float16"},
+                        {"architectures", {}},  {"transformers_version", "1"}};
+  for (const auto& [key, value] : ignored.items()) {
+    EXPECT_EQ(Opt({{key, value}}), OptConfig()) << key;
+  }
+}
+
 TEST(OptConfigTest, RefusesSizesThatDoNotFit) {
   constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(Parse({{"num_attention_heads", 5}}),

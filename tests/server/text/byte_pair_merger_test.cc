@@ -85,6 +85,8 @@ TEST(BytePairMergerTest, BothPathsEqualTheDefinitionOnRandomVocabularies) {
   std::mt19937 random(3);
   for (int round = 0; round < 12; ++round) {
     TokenizerSpec spec = TinySpec();
+    for (const auto& [left, right] : spec.merges) spec.vocabulary.erase(left + right);
+    spec.vocabulary.erase("<end>");
     spec.merges.clear();
     std::vector<std::string> entries = {"a", "b", "c", "d"};
     for (int i = 0; i < 40; ++i) {
@@ -125,8 +127,50 @@ TEST(BytePairMergerTest, AWordOfAMegabyteIsMerged) {
   EXPECT_EQ(encoding.ids, Ids(1 << 19, testing::kAa));
 }
 
-TEST(BytePairMergerTest, AnEntryThatMergesDoNotReachIsNotUsedUnlessAskedFor) {
+// All pairs of ten letters: entries 256 ... 355, each made by its merge.
+TokenizerSpec SpecOfPairs() {
   TokenizerSpec spec = TinySpec();
+  for (const auto& [left, right] : spec.merges) spec.vocabulary.erase(left + right);
+  spec.vocabulary.erase("<end>");
+  spec.merges.clear();
+  for (const char left : std::string("ABCDEFGHIJ")) {
+    for (const char right : std::string("ABCDEFGHIJ")) {
+      spec.merges.emplace_back(std::string(1, left), std::string(1, right));
+      const int32_t id = static_cast<int32_t>(spec.vocabulary.size());
+      spec.vocabulary[std::string{left, right}] = id;
+    }
+  }
+  return spec;
+}
+
+TEST(BytePairMergerTest, EntriesThatNoMergeMakesAreToleratedUpToOneInAHundred) {
+  TokenizerSpec spec = SpecOfPairs();
+  spec.merges.pop_back();
+  EXPECT_OK(BytePairMerger::Create(spec));
+  spec.merges.erase(spec.merges.begin() + 3);
+  EXPECT_THAT(
+      BytePairMerger::Create(spec),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("merges of the test has 98 merges, and none of them makes 2 of the "
+                         "100 longer entries of vocabulary of the test, the first of them "
+                         "\"AD\" with id 259; at most 1 in 100")));
+  spec.added.push_back(testing::MakeAdded("AD", 259));
+  EXPECT_OK(BytePairMerger::Create(spec));
+}
+
+TEST(BytePairMergerTest, BytesAndSpecialTokensNeedNoMerge) {
+  TokenizerSpec spec = SpecOfPairs();
+  int32_t id = 1000;
+  for (const char* entry : {"<pad>", "<s>", "</s>", "[MASK]", "\u4f60\u597d"}) {
+    spec.vocabulary[entry] = ++id;
+  }
+  spec.vocabulary["unknown"] = ++id;
+  spec.unknown = "unknown";
+  EXPECT_OK(BytePairMerger::Create(spec));
+}
+
+TEST(BytePairMergerTest, AnEntryThatMergesDoNotReachIsNotUsedUnlessAskedFor) {
+  TokenizerSpec spec = SpecOfPairs();
   spec.vocabulary["xy"] = 1000;
   EXPECT_EQ(Merge(spec, "xy").ids, (Ids{'x', 'y'}));
   spec.whole_words_first = true;

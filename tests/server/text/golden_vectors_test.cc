@@ -6,14 +6,17 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "server/text/load_tokenizer.h"
 #include "server/text/stream_decoder.h"
+#include "tests/server/text/tiny_tokenizer.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
 
@@ -142,6 +145,21 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, GoldenVectorsTest,
                            std::erase(name, '-');
                            return name;
                          });
+
+// Cut at the end of a line, as an interrupted download leaves it.
+TEST(RealTokenizerTest, HalfOfTheMergesIsRefused) {
+  const std::filesystem::path folder = DataDir() / "tokenizers" / "opt";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no tokenizer at " << folder;
+  const testing::TemporaryFolder cut;
+  std::filesystem::copy(folder / "vocab.json", cut.path() / "vocab.json");
+  std::ifstream merges(folder / "merges.txt");
+  std::string half;
+  for (std::string line; std::getline(merges, line) && half.size() < 200000;) half += line + "\n";
+  cut.Write("merges.txt", half);
+  EXPECT_THAT(LoadTokenizer(cut.path().string()),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                ::testing::HasSubstr("merges.txt has")));
+}
 
 TEST(RealTokenizerTest, OptKnowsItsOwnTokens) {
   const std::filesystem::path folder = DataDir() / "tokenizers" / "opt";

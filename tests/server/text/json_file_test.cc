@@ -106,15 +106,5 @@ TEST(JsonFileTest, ListsAreBounded) {
               StatusIs(kInvalid, HasSubstr("1048577 elements; expected at most 1048576")));
 }
 
-TEST(ReadSmallFileTest, RefusesWhatIsNoFileOrTooLarge) {
-  const TemporaryFolder folder;
-  EXPECT_THAT(ReadSmallFile(folder.path() / "none"), StatusIs(kInvalid, HasSubstr("none is not")));
-  EXPECT_THAT(ReadSmallFile(folder.path()), StatusIs(kInvalid, HasSubstr("not a regular file")));
-  const auto path = folder.Write("large", std::string("x"));
-  std::filesystem::resize_file(path, kMaxTokenizerFileBytes + 1);  // sparse
-  EXPECT_THAT(ReadSmallFile(path), StatusIs(kInvalid, HasSubstr("33554433 bytes")));
-  EXPECT_EQ(*ReadSmallFile(folder.Write("ok", std::string("a\0b", 3))), std::string("a\0b", 3));
-}
-
 }  // namespace
 }  // namespace dyad

@@ -2,6 +2,7 @@
 // damaged file does more than be refused.
 #include "server/text/load_tokenizer.h"
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <memory>
@@ -9,11 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/server/text/tiny_tokenizer.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/unreadable.h"
 
 namespace dyad {
 namespace {
@@ -39,9 +42,10 @@ TEST(TokenizerLoadTest, AFolderWithoutTokenizerFilesHasNone) {
 }
 
 TEST(TokenizerLoadTest, NamesTheFilesThatATokenizerIsMadeOf) {
-  EXPECT_THAT(TokenizerFiles(testing::DemoModelDir().string()),
-              ::testing::ElementsAre("special_tokens_map.json", "tokenizer.json",
-                                     "tokenizer_config.json"));
+  const auto files = TokenizerFiles(testing::DemoModelDir().string());
+  ASSERT_OK(files);
+  EXPECT_THAT(*files, ::testing::ElementsAre("special_tokens_map.json", "tokenizer.json",
+                                             "tokenizer_config.json"));
 }
 
 TEST(TokenizerLoadTest, BothFormsGiveTheSameTokenizer) {
@@ -69,6 +73,52 @@ TEST(TokenizerLoadTest, TokenizerJsonComesFirstAndHalfOfTheOtherFormIsRefused) {
   other.Write("vocab.json", testing::TinyVocabularyJson());
   EXPECT_THAT(Load(other),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("merges.txt is absent")));
+}
+
+// A folder that lacks a file is served without what it says; this must not happen by a broken link.
+TEST(TokenizerLoadTest, FilesThatCannotBeReadAreNotAbsent) {
+  for (const char* file : {"tokenizer.json", "vocab.json", "merges.txt", "tokenizer_config.json",
+                           "special_tokens_map.json", "added_tokens.json"}) {
+    for (const testing::Unreadable& way : testing::kUnreadable) {
+      const TemporaryFolder folder;
+      folder.Write("vocab.json", testing::TinyVocabularyJson());
+      folder.Write("merges.txt", testing::TinyMergesText());
+      std::filesystem::remove(folder.path() / file);
+      way.make(folder.path() / file);
+      const testing::WithoutRights nobody;
+      const absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Load(folder);
+      ASSERT_FALSE(tokenizer.ok()) << way.name << " " << file;
+      EXPECT_THAT(std::string(tokenizer.status().message()),
+                  ::testing::AllOf(HasSubstr(absl::StrCat("'", file, "': cannot open")),
+                                   HasSubstr(way.reason)));
+    }
+  }
+  EXPECT_THAT(LoadTokenizer("/no/such/folder"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("no such folder")));
+}
+
+// A file cut at a line's end, or at a list's, is well formed; its words would fall into letters.
+TEST(TokenizerLoadTest, MergesThatWereCutAreRefused) {
+  const TemporaryFolder one_file;
+  const TemporaryFolder two_files;
+  two_files.Write("vocab.json", testing::TinyVocabularyJson());
+  std::string merges = testing::TinyMergesText();
+  json tokenizer = testing::TinyTokenizerJson();
+  for (int left = static_cast<int>(testing::TinyMerges().size()); left >= 0; --left) {
+    one_file.Write("tokenizer.json", tokenizer);
+    two_files.Write("merges.txt", left == 0 ? "" : merges);  // 0 bytes, and without its header too
+    if (left == 7) {
+      EXPECT_OK(Load(one_file));
+      EXPECT_OK(Load(two_files));
+    } else {
+      EXPECT_THAT(Load(one_file), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           HasSubstr(absl::StrCat("model.merges has ", left))));
+      EXPECT_THAT(Load(two_files), StatusIs(absl::StatusCode::kInvalidArgument,
+                                            HasSubstr(absl::StrCat("merges.txt has ", left))));
+    }
+    merges.resize(merges.rfind('\n', merges.size() - 2) + 1);
+    if (left > 0) tokenizer["model"]["merges"].erase(left - 1);
+  }
 }
 
 TEST(TokenizerLoadTest, TheConfigIsApplied) {
