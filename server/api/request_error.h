@@ -26,7 +26,7 @@ absl::Status InvalidField(const FieldFault& fault);
 // Something that has more bytes than the server allows.
 struct SizeFault {
   std::string reason;  // of the ErrorInfo: "ANSWER_TOO_LARGE"
-  std::string what;         // "the answer"
+  std::string what;    // "the answer"
   int64_t bytes = 0;
   int64_t limit = 0;
   std::string flag;  // that sets the limit

@@ -61,6 +61,8 @@ struct Outcome {
   FinishReason reason = FinishReason::kNone;  // kNone unless OK and max_new_tokens > 0
   Timing timing;
   int32_t cached_tokens = 0;
+  // Of ResourceExhausted because of other work: when it makes sense to ask again.
+  std::optional<absl::Duration> retry_after;
 };
 
 enum class Verdict { kContinue, kStop };

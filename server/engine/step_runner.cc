@@ -22,6 +22,7 @@ SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options
 }
 
 EndReason ReasonOf(const Outcome& outcome) {
+  if (outcome.retry_after.has_value()) return EndReason::kOverload;
   switch (outcome.status.code()) {
     case absl::StatusCode::kOk:
       break;
@@ -137,7 +138,9 @@ void StepRunner::EndHopeless(absl::Time now) {
         forecast_.TimeToRun(
             WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
     const absl::Duration left = sequence.request.deadline - now;
-    if (kMarginInQueue * needed > left) scheduler_.End(sequence, CannotEndInTime(needed, left));
+    if (kMarginInQueue * needed <= left) return;
+    scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
+                   forecast_.RetryAfter(scheduler_.waiting_tokens()));
   });
 }
 

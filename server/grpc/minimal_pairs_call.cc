@@ -9,6 +9,7 @@
 
 #include "server/api/request_error.h"
 #include "server/api/score_result.h"
+#include "server/base/catch_exceptions.h"
 #include "server/grpc/wire_message.h"
 
 namespace dyad {
@@ -26,7 +27,7 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 }  // namespace
 
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
-    : state_(call.state()), deadline_(call.deadline()), queue_(state_), call_(std::move(call)) {
+    : state_(call.state()), client_(call.caller().client), queue_(state_), call_(std::move(call)) {
   StartRead(&bytes_in_);
   state_.open_streams.Add(this, [this] { OnShutdown(); });
   if (state_.draining) OnShutdown();
@@ -47,8 +48,11 @@ void MinimalPairsCall::OnReadDone(bool ok) {
   absl::StatusOr<v1::ScoreMinimalPairsRequest> message;
   absl::StatusOr<std::vector<v1::PairScore>> at_fault;
   if (ok) {  // not under mutex_: it parses and encodes
-    message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, ++messages_read_, state_.limits);
-    at_fault = message.ok() ? queue_.Add(*message) : message.status();
+    ++messages_read_;
+    at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
+      message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, messages_read_, state_.limits);
+      return message.ok() ? queue_.Add(*message) : message.status();
+    });
   }
   Next next;
   {
@@ -226,7 +230,7 @@ PairGroup* MinimalPairsCall::NextGroup() {
   } else {
     std::vector<PairPlan> plans = queue_.Take(max_pairs - in_flight_);
     in_flight_ += plans.size();
-    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), deadline_,
+    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), client_,
                                              [this](PairGroup& ended) { OnGroupEnd(ended); });
     return groups_.emplace(group.get(), std::move(group)).first->first;
   }

@@ -82,7 +82,7 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ServerState& state_;
-  const absl::Time deadline_;
+  const uint64_t client_;
 
   // Of the chain that takes pairs.
   grpc::ByteBuffer bytes_in_;

@@ -57,10 +57,10 @@ absl::StatusOr<std::string> ReadFile(const std::string& flag, const std::string&
   errno = 0;
   std::ifstream file(path);
   std::stringstream text;
-  if (!file.is_open() || !(text << file.rdbuf()) || file.bad()) {
-    return absl::NotFoundError(absl::StrCat("--", flag, ": cannot read ", path,
-                                            errno == 0 ? "" : ": ",
-                                            errno == 0 ? "" : std::strerror(errno)));
+  text << file.rdbuf();  // fails without a reason if the file is empty
+  if (!file.is_open() || errno != 0) {
+    return absl::NotFoundError(
+        absl::StrCat("--", flag, ": cannot read ", path, ": ", std::strerror(errno)));
   }
   return text.str();
 }

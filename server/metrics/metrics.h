@@ -33,7 +33,17 @@ struct StepStats {
 };
 
 // How a sequence ended; the label `reason`.
-enum class EndReason { kLength, kEos, kStop, kScored, kCancelled, kDeadline, kError, kUnavailable };
+enum class EndReason {
+  kLength,
+  kEos,
+  kStop,
+  kScored,
+  kCancelled,
+  kDeadline,
+  kError,
+  kUnavailable,
+  kOverload
+};
 
 struct SequenceStats {
   EndReason reason = EndReason::kScored;

@@ -178,7 +178,7 @@ inline std::vector<double> CountsLadder() {
 }
 
 // Labels of EndReason, in its order.
-inline constexpr std::array<const char*, 8> kReasons = {
-    "length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable"};
+inline constexpr std::array<const char*, 9> kReasons = {
+    "length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable", "overload"};
 
 }  // namespace dyad::metrics_table

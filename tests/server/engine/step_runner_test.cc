@@ -340,6 +340,8 @@ TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsId
   ASSERT_TRUE(hopeless.outcome.has_value());
   EXPECT_THAT(hopeless.outcome->status,
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
+  EXPECT_TRUE(hopeless.outcome->retry_after.has_value());
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kOverload), 1);
   EXPECT_FALSE(hopeful.outcome.has_value());
   bench.RunAll();
   EXPECT_OK(hopeful.outcome->status);

@@ -129,12 +129,12 @@ TEST(MetricsTest, AcceptedIsFinishedAndInFlight) {
   model.OnAccepted(7);
   model.OnRejected(2);
   int32_t finished = 0;
-  for (int reason = 0; reason < 8; ++reason) {
+  for (int reason = 0; reason < 9; ++reason) {
     model.OnFinished(Finished(static_cast<EndReason>(reason), reason, 1));
     ++finished;
     double sum = 0;
-    for (const char* label :
-         {"length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable"}) {
+    for (const char* label : {"length", "eos", "stop", "scored", "cancelled", "deadline", "error",
+                              "unavailable", "overload"}) {
       sum += Value(metrics, absl::StrCat("dyad_sequences_finished_total{model=\"m\",reason=\"",
                                          label, "\"}"));
     }
