@@ -107,7 +107,7 @@ TEST_F(ClientTest, AFullQueueIsWaitedForHoweverOften) {
 // What is too large stays too large; the server would compute the same answer again.
 TEST_F(ClientTest, OtherErrorsAreNotTriedAgain) {
   int calls = 0;
-  for (const char* reason : {"", "ANSWER_TOO_LARGE"}) {
+  for (const char* reason : {"", "ANSWER_TOO_LARGE", "MESSAGE_TOO_LARGE"}) {
     server_.traffic.SetFaults(
         {.fail_first = 1, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = reason});
     EXPECT_THAT(MakeClient().Tokenize({}), StatusIs(absl::StatusCode::kResourceExhausted, _));

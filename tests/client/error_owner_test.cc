@@ -63,7 +63,9 @@ TEST(ErrorOwnerTest, WhatTheLineNamesIsItsOwn) {
 
 TEST(ErrorOwnerTest, TheReasonTellsAFullQueueFromWhatIsTooLarge) {
   EXPECT_EQ(OwnerOf(Exhausted("QUEUE_FULL")), kFullQueue);
-  EXPECT_EQ(OwnerOf(Exhausted("ANSWER_TOO_LARGE")), kLine);
+  for (const char* reason : {"ANSWER_TOO_LARGE", "MESSAGE_TOO_LARGE", "RESOURCE_EXHAUSTED"}) {
+    EXPECT_EQ(OwnerOf(Exhausted(reason)), kLine) << reason;
+  }
   // gRPC's own refusal, whatever its text says.
   EXPECT_EQ(OwnerOf(absl::ResourceExhaustedError("the queue holds 3 sequences")), kLine);
 }
