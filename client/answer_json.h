@@ -21,7 +21,7 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
 
 // "good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens", "bad_scored_tokens",
 // "margin", "tie", "correct", "first_difference" (null if the sentences are the same), or the error
-// object alone.
+// object alone. The pair's own keys are the caller's business.
 Json PairAnswer(const v1::PairScore& score);
 
 // Sizes, digest and ids of a model, and its linear layers if the message has them.

@@ -36,7 +36,8 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
       generation_(v1::GenerationService::NewStub(channel_)),
       scoring_(v1::ScoringService::NewStub(channel_)),
       tokenizer_(v1::TokenizerService::NewStub(channel_)),
-      model_(v1::ModelService::NewStub(channel_)) {}
+      model_(v1::ModelService::NewStub(channel_)),
+      server_(v1::ServerService::NewStub(channel_)) {}
 
 // Calls `attempt` with a fresh context until the outcome is final.
 template <typename Attempt>
@@ -131,6 +132,12 @@ absl::StatusOr<v1::DetokenizeResponse> Client::Detokenize(
 absl::StatusOr<v1::ListModelsResponse> Client::ListModels() const {
   return Unary<v1::ListModelsResponse>([&](auto* context, auto* answer) {
     return model_->ListModels(context, v1::ListModelsRequest(), answer);
+  });
+}
+
+absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() const {
+  return Unary<v1::GetServerInfoResponse>([&](auto* context, auto* answer) {
+    return server_->GetServerInfo(context, v1::GetServerInfoRequest(), answer);
   });
 }
 

@@ -23,6 +23,7 @@
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 
 namespace dyad::client {
@@ -37,7 +38,7 @@ enum class Reader { kGoOn, kStop };
 class Client {
  public:
   // `timeout` bounds each call, retries included. A call that it ends is DeadlineExceeded only if a
-  // server had it: else the error of the last attempt, or Unavailable if there is no connection.
+  // server had all that time: else the error before, or Unavailable if there is no connection.
   explicit Client(std::shared_ptr<grpc::Channel> channel,
                   absl::Duration timeout = absl::InfiniteDuration());
 
@@ -53,6 +54,7 @@ class Client {
   absl::StatusOr<v1::TokenizeResponse> Tokenize(const v1::TokenizeRequest& request) const;
   absl::StatusOr<v1::DetokenizeResponse> Detokenize(const v1::DetokenizeRequest& request) const;
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
+  absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo() const;
   absl::StatusOr<v1::Model> GetModel(const std::string& name) const;
 
   // "SERVING", "NOT_SERVING", ... for `liveness`, `readiness` or a model's name.
@@ -76,6 +78,7 @@ class Client {
   std::unique_ptr<v1::ScoringService::Stub> scoring_;
   std::unique_ptr<v1::TokenizerService::Stub> tokenizer_;
   std::unique_ptr<v1::ModelService::Stub> model_;
+  std::unique_ptr<v1::ServerService::Stub> server_;
 };
 
 }  // namespace dyad::client

@@ -99,6 +99,9 @@ class Command {
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
 
+// `line` over `defaults`: the line wins.
+Json WithDefaults(const Json& defaults, const Json& line);
+
 // A command that answers one kind of line: those of --input as a batch, or those that its words
 // make. Adds --input, --output and --concurrency.
 class BatchCommand : public Command {
@@ -114,7 +117,7 @@ class BatchCommand : public Command {
   // Keys of a line that are no answer's business; the others come back with it.
   virtual const std::vector<std::string>& LineOptions() const = 0;
   // Every option that changes an answer.
-  virtual Json Options() const { return fields_; }
+  virtual Json Options() const { return WithDefaults({{"details", details_}}, fields_); }
   virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
   // Aborted if a server has other weights now than when the run into a file began.
   absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
@@ -173,9 +176,6 @@ absl::StatusOr<Request> RequestFromFlags(const Json& fields) {
   if (request.ok()) return request;
   return UsageError("--" + std::string(request.status().message()));
 }
-
-// `line` over `defaults`: the line wins.
-Json WithDefaults(const Json& defaults, const Json& line);
 
 // "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the piece that is no id.
 absl::StatusOr<Json> IdList(const std::string& text);

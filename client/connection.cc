@@ -16,8 +16,6 @@ namespace {
 // As the retries of calls (client.cc): a server that is back is found again within one of them.
 // gRPC's own values, 1 s to 120 s, would use up every attempt at a call on one failure to connect.
 constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 5000;
-// A scored text of 2,048 tokens with its top-20 lists stays below a tenth of this.
-constexpr int kMaxMessageBytes = 64 << 20;
 constexpr int64_t kMaxPemBytes = 4 << 20;
 
 absl::StatusOr<std::string> ReadPem(const char* option, const std::string& path) {

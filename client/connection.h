@@ -31,6 +31,10 @@ struct ConnectionOptions {
 // large; Client and RunPairs try again themselves. Connecting is tried again 0.1 s to 5 s apart.
 std::string ServiceConfigJson(Readiness readiness);
 
+// Of a message in either direction. A scored text of 2,048 tokens with its top-20 lists stays below
+// a tenth of this.
+inline constexpr int kMaxMessageBytes = 64 << 20;
+
 // Connects lazily: the first call finds out whether anybody is there. Channels do not share
 // connections, so that several of them really are several clients.
 // Errors: the system's or InvalidArgument, naming the TLS file or the option that lacks its

@@ -40,10 +40,10 @@ ErrorOwner OwnerOf(const absl::Status& error, const Json& line) {
     case absl::StatusCode::kDeadlineExceeded:
       return ErrorOwner::kLine;
     case absl::StatusCode::kResourceExhausted: {
-      // gRPC itself refuses what is too large, without details.
+      // Everything else is a size; gRPC itself refuses what is too large without details.
       const auto info = Find<google::rpc::ErrorInfo>(error);
-      const bool too_large = !info.has_value() || info->reason() == "ANSWER_TOO_LARGE";
-      return too_large ? ErrorOwner::kLine : ErrorOwner::kFullQueue;
+      const bool full = info.has_value() && info->reason() == "QUEUE_FULL";
+      return full ? ErrorOwner::kFullQueue : ErrorOwner::kLine;
     }
     case absl::StatusCode::kNotFound:
       return LineIfItNames(line, {"model"});
@@ -52,6 +52,7 @@ ErrorOwner OwnerOf(const absl::Status& error, const Json& line) {
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
     case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kDataLoss:  // of the output, not of the server
       return ErrorOwner::kCommand;
     default:
       return ErrorOwner::kServer;  // UNAVAILABLE, CANCELLED; UNKNOWN, as a cut connection may give

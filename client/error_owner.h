@@ -14,14 +14,15 @@ enum class ErrorOwner {
   kFullQueue,
   // The server is away, or the call was cut off: ends the run, which can be gone on with.
   kServer,
-  // A flag is wrong, or the caller may not: ends the run, and the same command ends so again.
+  // A flag is wrong, the caller may not, or the output cannot be written: ends the run, and the
+  // same command ends so again.
   kCommand,
 };
 
 // Of an error that `line` met, the line as it was sent. What the line names itself (a model, a
 // convention, a context) is its own fault; the same from a flag is the command's.
-// RESOURCE_EXHAUSTED is told apart by the reason in its ErrorInfo: a size that is above a limit is
-// the line's.
+// RESOURCE_EXHAUSTED is told apart by the reason in its ErrorInfo: QUEUE_FULL passes, a size above
+// a limit does not.
 ErrorOwner OwnerOf(const absl::Status& error, const Json& line = Json::object());
 
 // How long the server asks to wait before the next attempt (RetryInfo); 0.1 s if it does not say.

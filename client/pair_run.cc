@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
+#include "client/client.h"
 #include "client/error_owner.h"
 #include "client/request_json.h"
 #include "client/threads.h"
@@ -25,11 +26,16 @@ namespace {
 using Stream =
     grpc::ClientReaderWriter<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse>;
 
+// Model, convention and special tokens, which the first message of a stream has beside its pairs.
+constexpr int64_t kOptionBytes = 1024;
+
 // A stream's lines, from the oldest without a result to the newest. A pair's index is the number of
 // its line.
 class Window {
  public:
-  Window(Batch& batch, int64_t size) : batch_(batch), size_(size) {}
+  // `max_bytes`: of the pairs of one message.
+  Window(Batch& batch, int64_t size, int64_t max_bytes)
+      : batch_(batch), size_(size), max_bytes_(max_bytes) {}
 
   // A new stream has to send first what has no result yet. No stream may be open.
   void BeginStream() {
@@ -42,16 +48,21 @@ class Window {
   // ended. Writer thread.
   std::vector<v1::MinimalPair> Take(int64_t count) {
     std::vector<v1::MinimalPair> pairs;
+    int64_t bytes = 0;
     MutexLock lock(&mutex_);
-    while (!stream_ended_ && !batch_ended_ && unsent_ == slots_.size() && Full()) {
-      room_.Wait(&mutex_);
-    }
     while (!stream_ended_ && static_cast<int64_t>(pairs.size()) < count) {
       if (unsent_ < slots_.size()) {
-        const Slot& slot = slots_[unsent_++];
-        if (!slot.answered) pairs.push_back(slot.pair);
-      } else if (batch_ended_ || Full()) {
+        const Slot& slot = slots_[unsent_];
+        if (!slot.answered) {
+          bytes += BytesOf(slot.pair);
+          if (!pairs.empty() && bytes > max_bytes_) break;
+          pairs.push_back(slot.pair);
+        }
+        ++unsent_;
+      } else if (batch_ended_ || (Full() && !pairs.empty())) {
         break;
+      } else if (Full()) {
+        room_.Wait(&mutex_);
       } else {
         // A line may take its time: results do not wait for it.
         mutex_.Unlock();
@@ -77,7 +88,11 @@ class Window {
       }
       head = std::move(slot->head);
       slot->answered = true;
-      for (; !slots_.empty() && slots_.front().answered; --unsent_) slots_.pop_front();
+      while (!slots_.empty() && slots_.front().answered) {
+        slots_.pop_front();
+        // On a stream that was opened again, answered pairs may stand behind the last one sent.
+        if (unsent_ > 0) --unsent_;
+      }
       room_.Signal();
     }
     batch_.Answer(score.index(), std::move(head), PairAnswer(score));
@@ -104,12 +119,23 @@ class Window {
     bool answered = false;
   };
 
+  // In a message: the pair, its tag and its length.
+  static int64_t BytesOf(const v1::MinimalPair& pair) {
+    return static_cast<int64_t>(pair.ByteSizeLong()) + 6;
+  }
+
   // The next line that is a pair; lines before it that are none get their error objects.
   std::optional<Slot> NextPair() {
     while (auto line = batch_.Next()) {
       absl::StatusOr<v1::MinimalPair> pair = MinimalPairFromJson(line->json);
       if (pair.ok()) {
         pair->set_index(line->number);
+        if (const int64_t bytes = BytesOf(*pair); bytes > max_bytes_) {
+          pair = absl::ResourceExhaustedError(
+              absl::StrCat("the pair has ", bytes, " bytes; the server takes ", max_bytes_));
+        }
+      }
+      if (pair.ok()) {
         return Slot{std::move(line->head), *std::move(pair)};
       }
       batch_.Answer(line->number, std::move(line->head), pair.status());
@@ -122,7 +148,7 @@ class Window {
   }
 
   Batch& batch_;
-  const int64_t size_;
+  const int64_t size_, max_bytes_;
   Mutex mutex_;
   CondVar room_;
   std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // indices ascend; the first has no result
@@ -195,11 +221,25 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   return fault;
 }
 
+// Of a message to the server, the options of a stream aside.
+absl::StatusOr<int64_t> MaxPairBytes(const std::shared_ptr<grpc::Channel>& channel) {
+  const absl::StatusOr<v1::GetServerInfoResponse> info = Client(channel).GetServerInfo();
+  // A server that cannot say has gRPC's default.
+  int64_t bytes = 4 << 20;
+  if (!absl::IsUnimplemented(info.status())) {
+    RETURN_IF_ERROR(info.status());
+    const auto limit = info->limits().find("max_receive_message_bytes");
+    if (limit != info->limits().end()) bytes = limit->second;
+  }
+  return std::min<int64_t>(bytes, kMaxMessageBytes) - kOptionBytes;
+}
+
 // Streams on one connection, one after the other, until every pair that they took has its result.
 absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
                            const PairRunOptions& options, Batch& batch, PairRunResult& result) {
+  ASSIGN_OR_RETURN(const int64_t max_bytes, MaxPairBytes(channel));
   const auto stub = v1::ScoringService::NewStub(channel);
-  Window window(batch, options.window);
+  Window window(batch, options.window, max_bytes);
   int reopenings = 0;
   absl::Duration backoff = options.first_backoff;
   while (true) {

@@ -32,7 +32,8 @@ struct PairRunOptions {
   // How far a stream's newest pair may be ahead of its oldest without a result, in pairs; >= 1.
   // Bounds what waits here.
   int64_t window = 512;
-  int64_t pairs_per_message = 16;  // 1 ... 1024
+  // 1 ... 1024; fewer where they would be more bytes than the server takes in a message.
+  int64_t pairs_per_message = 16;
   // A stream that the server breaks (ErrorOwner::kServer) is opened again and the pairs without a
   // result are sent again, up to this many times without one new result; for a full queue, until it
   // has room.
@@ -52,7 +53,8 @@ struct PairRunResult {
   std::string model_digest = {};
 };
 
-// A stream has two threads: one writes, one reads.
+// A stream has two threads: one writes, one reads. A pair that is too large for any message is its
+// line's error and is not sent.
 // Errors: of Batch::Open and Batch::Finish; what a stream ended with, after the reopenings: then
 // the output holds the answers so far, and the same run goes on from there.
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,

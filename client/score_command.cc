@@ -87,8 +87,7 @@ class Score final : public BatchCommand {
   }
 
   Json Options() const override {
-    return WithDefaults({{"convention", "LM_EVAL"}, {"details", details() == Details::kYes}},
-                        fields_);
+    return WithDefaults({{"convention", "LM_EVAL"}}, BatchCommand::Options());
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {

@@ -1,4 +1,5 @@
 // dyadctl tokenize and detokenize: by a server, or offline by a folder's tokenizer.
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/text/load_tokenizer.h"
+#include "server/text/tokenizer_spec.h"
 
 namespace dyad::client {
 namespace {
@@ -48,9 +50,10 @@ class CodecCommand : public BatchCommand {
   absl::StatusOr<RunDescription> Describe() const override {
     if (!folder_.has_value()) return BatchCommand::Describe();
     std::string content;
-    ASSIGN_OR_RETURN(const std::vector<std::string> names, TokenizerFiles(*folder_));
-    for (const std::string& name : names) {
-      ASSIGN_OR_RETURN(const std::string file, ReadFile(*folder_ + "/" + name, kMaxFileBytes));
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, TokenizerFiles(*folder_));
+    for (const std::string& name : files) {
+      ASSIGN_OR_RETURN(const std::string file,
+                       ReadFile(std::filesystem::path(*folder_) / name, kMaxFileBytes));
       absl::StrAppend(&content, name, "\n", ShortDigest(file), "\n");
     }
     const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
@@ -95,10 +98,6 @@ class Tokenize final : public CodecCommand {
       answer["byte_offsets"] = response.byte_offsets();
     }
     return answer;
-  }
-
-  Json Options() const override {
-    return WithDefaults({{"details", details() == Details::kYes}}, fields_);
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {

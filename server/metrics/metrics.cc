@@ -1,4 +1,4 @@
-// The table of all metrics, and the prometheus-cpp series behind it. README.md repeats the table
+// The table of all metrics, and the prometheus-cpp series behind it. docs/metrics.md repeats the table
 // for readers; a test compares the two.
 #include "server/metrics/metrics.h"
 

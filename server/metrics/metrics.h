@@ -1,5 +1,5 @@
 // Every metric of the server, behind plain calls; only metrics.cc knows prometheus-cpp.
-// Names, types, units, labels and help texts stand in one table there and in README.md.
+// Names, types, units, labels and help texts stand in one table there and in docs/metrics.md.
 //
 // Threads: all calls from any thread; each costs a few atomic operations.
 #pragma once

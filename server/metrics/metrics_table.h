@@ -1,5 +1,5 @@
 // The table of all metrics: name, kind, labels and help of each, and the histograms' ladders.
-// README.md repeats it for readers; a test compares the two.
+// docs/metrics.md repeats it for readers; a test compares the two.
 #pragma once
 
 #include <array>

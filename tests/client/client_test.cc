@@ -79,6 +79,10 @@ TEST_F(ClientTest, Models) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("model is x")));
 }
 
+TEST_F(ClientTest, TheServerSaysItsLimits) {
+  EXPECT_EQ(MakeClient().GetServerInfo()->limits().at("max_receive_message_bytes"), 1 << 20);
+}
+
 TEST_F(ClientTest, HealthIsAName) {
   EXPECT_EQ(*MakeClient().Health("readiness"), "SERVING");
   EXPECT_EQ(MakeClient().Health("unknown").status().code(), absl::StatusCode::kNotFound);
@@ -103,7 +107,7 @@ TEST_F(ClientTest, AFullQueueIsWaitedForHoweverOften) {
 // What is too large stays too large; the server would compute the same answer again.
 TEST_F(ClientTest, OtherErrorsAreNotTriedAgain) {
   int calls = 0;
-  for (const char* reason : {"", "ANSWER_TOO_LARGE"}) {
+  for (const char* reason : {"", "ANSWER_TOO_LARGE", "MESSAGE_TOO_LARGE"}) {
     server_.traffic.SetFaults(
         {.fail_first = 1, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = reason});
     EXPECT_THAT(MakeClient().Tokenize({}), StatusIs(absl::StatusCode::kResourceExhausted, _));

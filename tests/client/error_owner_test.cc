@@ -39,7 +39,7 @@ TEST(ErrorOwnerTest, EveryCodeHasAnOwner) {
                                                          {kUnimplemented, kCommand},
                                                          {kInternal, kLine},
                                                          {kUnavailable, kServer},
-                                                         {kDataLoss, kServer},
+                                                         {kDataLoss, kCommand},
                                                          {kUnauthenticated, kCommand}};
   EXPECT_EQ(owners.size(), 16u);
   for (const auto& [code, owner] : owners) {
@@ -63,7 +63,9 @@ TEST(ErrorOwnerTest, WhatTheLineNamesIsItsOwn) {
 
 TEST(ErrorOwnerTest, TheReasonTellsAFullQueueFromWhatIsTooLarge) {
   EXPECT_EQ(OwnerOf(Exhausted("QUEUE_FULL")), kFullQueue);
-  EXPECT_EQ(OwnerOf(Exhausted("ANSWER_TOO_LARGE")), kLine);
+  for (const char* reason : {"ANSWER_TOO_LARGE", "MESSAGE_TOO_LARGE", "RESOURCE_EXHAUSTED"}) {
+    EXPECT_EQ(OwnerOf(Exhausted(reason)), kLine) << reason;
+  }
   // gRPC's own refusal, whatever its text says.
   EXPECT_EQ(OwnerOf(absl::ResourceExhaustedError("the queue holds 3 sequences")), kLine);
 }

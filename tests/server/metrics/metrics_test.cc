@@ -1,4 +1,4 @@
-// The exposition against README's table, the sum rules, and the port.
+// The exposition against the table of docs/metrics.md, the sum rules, and the port.
 #include "server/metrics/metrics.h"
 
 #include <filesystem>
@@ -52,9 +52,9 @@ struct Row {
   bool operator==(const Row&) const = default;
 };
 
-// The rows of README.md that name a metric.
+// The rows of docs/metrics.md that name a metric.
 std::map<std::string, Row> ReadmeTable() {
-  std::ifstream file(std::filesystem::path(DYAD_SOURCE_DIR) / "server/metrics/README.md");
+  std::ifstream file(std::filesystem::path(DYAD_SOURCE_DIR) / "docs/metrics.md");
   std::map<std::string, Row> table;
   for (std::string line; std::getline(file, line);) {
     if (!absl::StartsWith(line, "| `dyad_") && !absl::StartsWith(line, "| `process_")) continue;
