@@ -23,10 +23,12 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
                                                    const Console& console) {
   auto batch = std::unique_ptr<Batch>(new Batch(std::move(lines), std::move(options)));
   const Options& given = batch->options_;
-  ASSIGN_OR_RETURN(batch->output_,
-                   OrderedOutput::Open(given.output, console.out, [&](const std::string& answer) {
-                     return batch->TakeOld(answer);
-                   }));
+  ASSIGN_OR_RETURN(batch->output_, OrderedOutput::Open(given.output, console.out, given.input));
+  if (batch->output_->keeps()) {
+    ASSIGN_OR_RETURN(RunDescription description, given.describe());
+    batch->record_.emplace(std::move(description));
+    RETURN_IF_ERROR(batch->GoOn());
+  }
   MutexLock lock(&batch->lines_mutex_);
   const int64_t skipped = batch->next_ - static_cast<int64_t>(batch->again_.size());
   batch->progress_ = std::make_unique<Progress>(
@@ -35,24 +37,49 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
   return batch;
 }
 
-absl::Status Batch::TakeOld(const std::string& answer) {
+absl::Status Batch::GoOn() {
   MutexLock lines_lock(&lines_mutex_);
+  return output_->GoOn({.take = [this](const std::string& answer) { return TakeOld(answer); },
+                        .may_begin =
+                            [this](std::string_view piece) {
+                              std::optional<std::string> text = lines_.next();
+                              if (!text.has_value()) return false;
+                              again_.emplace_back(next_++, *text);  // read, but not answered
+                              std::string start = FormatLine(Head(0, *text, ParseLine(*text)));
+                              start.back() = ',';
+                              return piece.substr(0, start.size()) == start.substr(0, piece.size());
+                            }});
+}
+
+absl::Status Batch::TakeOld(const std::string& answer) {
   std::optional<std::string> text = lines_.next();
   if (!text.has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        options_.output, " has more answers than the ", next_, " lines: another input's output?"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("it has more answers than the ", next_, " lines of the input"));
   }
-  ASSIGN_OR_RETURN(const Json json, ParseLine(answer));
+  const absl::StatusOr<Json> json = ParseLine(answer);
+  // What is no JSON has no record either.
+  RETURN_IF_ERROR(record_->Check(next_, *text, json.ok() ? *json : Json::object()));
   const int64_t number = next_++;
-  const bool failed = json.contains("error");
+  const bool failed = json->contains("error");
   if (failed && options_.old_errors == OldErrors::kAskAgain) {
     again_.emplace_back(number, *std::move(text));
     return absl::OkStatus();
   }
   MutexLock lock(&mutex_);
   failed_ += failed ? 1 : 0;
-  options_.on_answer(number, json);
+  options_.on_answer(number, *json);
   return absl::OkStatus();
+}
+
+Json Batch::Head(int64_t number, const std::string& text, const absl::StatusOr<Json>& json) const {
+  Json head = Json::object();
+  if (json.ok()) head = options_.own_keys(*json);
+  // The line may be the answer of an earlier run.
+  head.erase("error");
+  head.erase(kRecordKey);
+  if (record_.has_value()) head[kRecordKey] = record_->Of(number, text);
+  return head;
 }
 
 std::optional<Batch::Line> Batch::Next() {
@@ -79,18 +106,19 @@ std::optional<Batch::Line> Batch::Next() {
     if (options_.window.has_value()) output_->AwaitRoom(number, *options_.window);
     if (HasFailed()) return std::nullopt;
     absl::StatusOr<Json> json = ParseLine(*text);
-    if (json.ok()) return Line{number, *std::move(json)};
-    Answer(number, json.status());
+    Json head = Head(number, *text, json);
+    if (json.ok()) return Line{number, *std::move(json), std::move(head)};
+    Answer(number, std::move(head), json.status());
   }
 }
 
-void Batch::Answer(int64_t number, const absl::StatusOr<Json>& answer) {
-  const Json json = answer.ok() ? *answer : ErrorJson(answer.status());
-  std::string line = FormatLine(json);
+void Batch::Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer) {
+  head.update(answer.ok() ? *answer : ErrorJson(answer.status()));
+  std::string line = FormatLine(head);
   {
     MutexLock lock(&mutex_);
-    failed_ += json.contains("error") ? 1 : 0;
-    options_.on_answer(number, json);
+    failed_ += head.contains("error") ? 1 : 0;
+    options_.on_answer(number, head);
     output_->Put(number, std::move(line));
     progress_->Add(1);
   }
@@ -132,10 +160,10 @@ namespace {
 void AnswerLine(Batch& batch, const Batch::Line& line, const Answerer& answer) {
   while (true) {
     const absl::StatusOr<Json> json = answer(line.json);
-    if (json.ok()) return batch.Answer(line.number, json);
+    if (json.ok()) return batch.Answer(line.number, line.head, json);
     switch (OwnerOf(json.status(), line.json)) {
       case ErrorOwner::kLine:
-        return batch.Answer(line.number, json);
+        return batch.Answer(line.number, line.head, json);
       case ErrorOwner::kFullQueue:
         absl::SleepFor(Pushback(json.status()));
         break;
@@ -152,9 +180,12 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
                                      const Answerer& answer) {
   ASSIGN_OR_RETURN(LineInput lines, LineInput::Open(options.input, console.in));
   ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
-                                                 {.output = options.output,
+                                                 {.input = options.input,
+                                                  .output = options.output,
                                                   .window = kWindowPerRequest * options.concurrency,
-                                                  .old_errors = options.old_errors},
+                                                  .old_errors = options.old_errors,
+                                                  .own_keys = options.own_keys,
+                                                  .describe = options.describe},
                                                  console));
   RunThreads(
       options.concurrency,

@@ -17,6 +17,7 @@
 #include "client/line_input.h"
 #include "client/ordered_output.h"
 #include "client/progress.h"
+#include "client/run_record.h"
 #include "server/base/mutex.h"
 
 namespace dyad::client {
@@ -36,24 +37,33 @@ using AnswerSink = std::function<void(int64_t number, const Json& answer)>;
 // What happens to error objects of an earlier run.
 enum class OldErrors { kAreAnswers, kAskAgain };
 
+// The keys of a line that come back in front of its answer or error.
+using OwnKeys = std::function<Json(const Json& line)>;
+
+// What the run is; called if the output keeps answers, before anything is read of it.
+using Describe = std::function<absl::StatusOr<RunDescription>()>;
+
 // The engine of every batch: hands out the lines that have no answer yet and takes their answers in
 // any order. Who works on the lines, threads or streams, is the caller's business.
 // Threads: any number may call everything but Open and Finish.
 class Batch {
  public:
   struct Options {
+    std::string input = {};      // what the lines are of; see OrderedOutput::Open
     std::string output = "-";    // file, or "-" for standard output
     std::string unit = "lines";  // for the progress bar
     // How far a line may be ahead of the first without an answer: bounds what waits for its turn.
     // Absent: the caller bounds it.
     std::optional<int64_t> window = {};
     OldErrors old_errors = OldErrors::kAreAnswers;
+    OwnKeys own_keys = [](const Json&) { return Json::object(); };
+    Describe describe = [] { return RunDescription(); };
     AnswerSink on_answer = [](int64_t, const Json&) {};
   };
 
   // Skips what the output has already; `on_answer` sees those answers. Progress goes to the
-  // console's `err`. Errors: of OrderedOutput::Open; FailedPrecondition for an output with more
-  // lines than `lines`.
+  // console's `err`. Errors: of OrderedOutput, of `describe`; FailedPrecondition for an output that
+  // is not of this run and these lines.
   static absl::StatusOr<std::unique_ptr<Batch>> Open(LineInput lines, Options options,
                                                      const Console& console);
 
@@ -61,15 +71,22 @@ class Batch {
     // 0-based; ascends from one Next to the next.
     int64_t number;
     Json json;
+    // Of the answer: the line's own keys if they are kept, then the record (client/run_record.h).
+    Json head;
   };
 
   // The next line, once the window has room for it; one that is no JSON object gets its error
   // object here and is passed over. Nothing at the end, and after Fail.
   std::optional<Line> Next();
 
-  // Each line that Next gave once. An error becomes an error object: it must be the line's own
-  // (client/error_owner.h).
-  void Answer(int64_t number, const absl::StatusOr<Json>& answer);
+  // Each line that Next gave once, with its head. An error becomes an error object: it must be the
+  // line's own (client/error_owner.h).
+  void Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer);
+
+  // What the output says of the run; empty if it keeps no answers.
+  RunDescription description() const {
+    return record_.has_value() ? record_->description() : RunDescription();
+  }
 
   // The batch cannot go on: Next gives nothing any more, and lines without an answer get none. The
   // first failure stays.
@@ -82,12 +99,15 @@ class Batch {
  private:
   Batch(LineInput lines, Options options)
       : options_(std::move(options)), lines_(std::move(lines)) {}
+  absl::Status GoOn();
   // An old answer, to the next line.
-  absl::Status TakeOld(const std::string& answer);
+  absl::Status TakeOld(const std::string& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lines_mutex_);
+  Json Head(int64_t number, const std::string& text, const absl::StatusOr<Json>& json) const;
   bool HasFailed();
 
   const Options options_;
   std::unique_ptr<OrderedOutput> output_;
+  std::optional<RunRecord> record_;
   std::unique_ptr<Progress> progress_;
 
   // Two locks: whoever waits for a line of standard input must not hold up an answer.
@@ -107,6 +127,8 @@ struct BatchOptions {
   // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
   int64_t concurrency = 16;
   OldErrors old_errors = OldErrors::kAreAnswers;
+  OwnKeys own_keys = [](const Json&) { return Json::object(); };
+  Describe describe = [] { return RunDescription(); };
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;

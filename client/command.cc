@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "client/error_owner.h"
+#include "client/request_json.h"
 #include "client/server_address.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
@@ -102,6 +103,32 @@ absl::StatusOr<Client> Command::MakeClient() const {
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
+absl::StatusOr<RunDescription> Command::DescribeRun(const Json& options) const {
+  ASSIGN_OR_RETURN(const Client client, MakeClient());
+  ASSIGN_OR_RETURN(const v1::ListModelsResponse list, client.ListModels());
+  RunDescription description;
+  for (const v1::Model& model : list.models()) {
+    description.models[model.name()] = {{"model", model.name()},
+                                        {"model_digest", model.digest()},
+                                        {"tokenizer_digest", model.tokenizer_digest()},
+                                        {"weight_dtype", model.weight_dtype()},
+                                        {"kv_dtype", model.kv_dtype()},
+                                        {"device", model.device()}};
+  }
+  description.run = {{"command", help_.name}};
+  const bool is_only = model_.empty() && description.models.size() == 1;
+  const auto model = is_only ? description.models.begin() : description.models.find(model_);
+  if (model != description.models.end()) {
+    description.run.update(model->second);
+  } else if (!model_.empty()) {
+    RETURN_IF_ERROR(client.GetModel(model_).status());  // says which there are
+  }
+  for (const auto& [key, value] : options.items()) {
+    if (key != "model") description.run[key] = value;
+  }
+  return description;
+}
+
 void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
   app.add_flag_callback(
       "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
@@ -148,10 +175,24 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     return UsageError(Text("--input and ", Quoted(texts.front()), " exclude each other"));
   }
   batch_.input = *input_;
+  batch_.own_keys = [this](const Json& line) { return OwnKeysOf(line, LineOptions()); };
+  batch_.describe = [this]() -> absl::StatusOr<RunDescription> {
+    ASSIGN_OR_RETURN(description_, Describe());
+    return description_;
+  };
   const absl::StatusOr<BatchResult> result = RunBatch(
       batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
   if (!result.ok()) return EndRun(result.status(), batch_.output, console);
   return ReportBatch(*result, console);
+}
+
+absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
+  const auto known = description_.models.find(model);
+  if (known == description_.models.end() || known->second["model_digest"] == digest) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat(
+      "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

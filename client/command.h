@@ -72,6 +72,9 @@ class Command {
   void Excludes(const std::string& flag, const std::string& other);
 
   absl::StatusOr<Client> MakeClient() const;
+  // For the record in an output: the command, `options`, and what the server says of the model.
+  // Errors: those of the calls; NotFound for a model that the server does not have.
+  absl::StatusOr<RunDescription> DescribeRun(const Json& options) const;
   void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
   // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
   // that goes on, on `err`; else the failure.
@@ -108,6 +111,13 @@ class BatchCommand : public Command {
   // Before anything is answered: checks flags, and connects.
   virtual absl::Status Start() = 0;
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Keys of a line that are no answer's business; the others come back with it.
+  virtual const std::vector<std::string>& LineOptions() const = 0;
+  // Every option that changes an answer.
+  virtual Json Options() const { return fields_; }
+  virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
+  // Aborted if a server has other weights now than when the run into a file began.
+  absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
   // Without --input.
   virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
 
@@ -127,6 +137,7 @@ class BatchCommand : public Command {
   BatchOptions batch_;
   std::vector<std::string> texts_;
   bool details_ = false;
+  RunDescription description_;  // of a run into a file
 };
 
 enum class FieldKind {

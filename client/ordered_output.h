@@ -7,6 +7,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,17 +18,31 @@ namespace dyad::client {
 // Threads: any number may call Put, AwaitRoom and Stop.
 class OrderedOutput {
  public:
-  // Sees the lines that a file has already, in order; an error says why one is not the run's.
-  using OldLine = std::function<absl::Status(const std::string& line)>;
-
-  // Goes on with the file at `path`: whole lines stay if `on_old_line` takes them; a torn end, as a
-  // killed run may leave it, is cut off. "-" writes to `standard_output`, from line 0.
+  // Opens the file at `path`; "-" is `standard_output`. `input` is what the run reads: a file, a
+  // folder, "-" for standard input, empty for none of them.
   // Errors: NotFound or PermissionDenied naming the path; FailedPrecondition if another run writes
-  // the same file now, or if it holds a line that is no answer; those of `on_old_line`.
+  // the same file now, or if it is the input, by whatever name, or lies in it.
   static absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(const std::string& path,
                                                              std::ostream& standard_output,
-                                                             const OldLine& on_old_line);
+                                                             const std::string& input);
   ~OrderedOutput();
+
+  // Whether answers can be found here later: not in devices, pipes and standard output.
+  bool keeps() const { return keeps_; }
+
+  // Who knows what the answers of the run look like.
+  struct OldAnswers {
+    // Gets the lines of the file, in order. An error says why a line is not the run's.
+    std::function<absl::Status(const std::string& line)> take;
+    // Whether the run's first answer may begin so.
+    std::function<bool(std::string_view piece)> may_begin;
+  };
+
+  // Goes on with what the file has, if it keeps answers. A last piece without line feed, as a
+  // killed run may leave it, is cut off, behind answers or if `may_begin`. REQUIRES: before Put.
+  // Errors: FailedPrecondition, naming the path, with those of `take`, or if what is there is no
+  // answer; the file is as it was then.
+  absl::Status GoOn(const OldAnswers& old);
 
   // Lines that were in the file already: the first line to be answered.
   int64_t old_lines() const { return old_lines_; }
@@ -55,13 +70,14 @@ class OrderedOutput {
  private:
   absl::Status Arrived() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   OrderedOutput() = default;
-  absl::Status OpenFile(const std::string& path, const OldLine& on_old_line);
+  absl::Status OpenFile();
   absl::Status WriteReplaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::string path_;
   std::ostream* out_ = nullptr;
   std::unique_ptr<std::ostream> file_;
   int lock_ = -1;  // descriptor that holds the file's lock
+  bool keeps_ = false;
   int64_t old_lines_ = 0;
 
   Mutex mutex_;

@@ -66,7 +66,7 @@ class Window {
 
   // False if no pair with this index waits. Reader thread.
   bool Answer(const v1::PairScore& score) {
-    Json line;
+    Json head;
     {
       MutexLock lock(&mutex_);
       const auto slot = std::lower_bound(
@@ -75,12 +75,12 @@ class Window {
       if (slot == slots_.end() || slot->pair.index() != score.index() || slot->answered) {
         return false;
       }
-      line = std::move(slot->line);
+      head = std::move(slot->head);
       slot->answered = true;
       for (; !slots_.empty() && slots_.front().answered; --unsent_) slots_.pop_front();
       room_.Signal();
     }
-    batch_.Answer(score.index(), PairAnswer(line, score));
+    batch_.Answer(score.index(), std::move(head), PairAnswer(score));
     return true;
   }
 
@@ -99,7 +99,7 @@ class Window {
 
  private:
   struct Slot {
-    Json line;
+    Json head;  // of the answer
     v1::MinimalPair pair;
     bool answered = false;
   };
@@ -110,9 +110,9 @@ class Window {
       absl::StatusOr<v1::MinimalPair> pair = MinimalPairFromJson(line->json);
       if (pair.ok()) {
         pair->set_index(line->number);
-        return Slot{std::move(line->json), *std::move(pair)};
+        return Slot{std::move(line->head), *std::move(pair)};
       }
-      batch_.Answer(line->number, pair.status());
+      batch_.Answer(line->number, std::move(line->head), pair.status());
     }
     return std::nullopt;
   }
@@ -168,6 +168,13 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   v1::ScoreMinimalPairsResponse message;
   while (stream->Read(&message)) {
     if (!message.model().empty()) {
+      if (!result.model_digest.empty() && result.model_digest != message.model_digest()) {
+        fault = absl::AbortedError(
+            absl::StrCat("the server has other weights than when the run began: model digest ",
+                         message.model_digest(), ", not ", result.model_digest));
+        context.TryCancel();
+        break;
+      }
       result.convention = message.convention();
       result.model = message.model();
       result.model_digest = message.model_digest();
@@ -208,7 +215,8 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
       absl::SleepFor(Pushback(status));
       continue;
     }
-    if (owner != ErrorOwner::kServer) return status;
+    // Aborted: other weights, and they stay.
+    if (owner != ErrorOwner::kServer || absl::IsAborted(status)) return status;
     // Only a run of failures without any result ends the whole: a long benchmark may well see a
     // server restart more often than max_reopenings.
     if (result.scored > scored_before) {
@@ -226,16 +234,26 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
                                        LineInput lines, const AnswerSink& on_answer) {
   ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
-                                                 {.output = options.output,
+                                                 {.input = options.input,
+                                                  .output = options.output,
                                                   .unit = "pairs",
                                                   .old_errors = options.old_errors,
+                                                  .own_keys = [](const Json& line) { return line; },
+                                                  .describe = options.describe,
                                                   .on_answer = on_answer},
                                                  console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
-  std::vector<PairRunResult> parts(channels.size());
+  PairRunResult result;
+  const Json run = batch->description().run;
+  if (!run.empty()) {
+    result.model = run.value("model", "");
+    result.model_digest = run.value("model_digest", "");
+    v1::Convention_Parse(run.value("convention", ""), &result.convention);
+  }
+  std::vector<PairRunResult> parts(channels.size(), result);
   RunThreads(
       options.streams,
       [&](int64_t i) {
@@ -243,7 +261,6 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
         batch->Fail(RunConnection(channels[stream], options, *batch, parts[stream]));
       },
       [&](const absl::Status& failure) { batch->Fail(failure); });
-  PairRunResult result;
   for (PairRunResult& part : parts) {
     const int64_t scored = result.scored + part.scored;
     if (result.model.empty()) result = std::move(part);

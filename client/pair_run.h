@@ -19,7 +19,10 @@ struct PairRunOptions {
   ConnectionOptions connection = {};
   // Each with a connection of its own; they share the pairs.
   int64_t streams = 1;
+  // What the lines are of; see OrderedOutput::Open.
+  std::string input = {};
   std::string output = "-";  // as BatchOptions; /dev/null for none
+  Describe describe = [] { return RunDescription(); };
   OldErrors old_errors = OldErrors::kAreAnswers;
 
   std::string model = {};  // empty: the server's only one
@@ -42,7 +45,8 @@ inline constexpr int64_t kMaxStreams = 64;
 struct PairRunResult {
   BatchResult batch = {};
   int64_t scored = 0;  // in this run, errors included
-  // What the server said about the stream; empty if no pair had to be sent.
+  // What the server said about the stream, or what the output says of its run; empty if no pair had
+  // to be sent and there is no output.
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
   std::string model = {};
   std::string model_digest = {};

@@ -8,10 +8,15 @@
 #include "client/commands.h"
 #include "client/request_json.h"
 #include "client/text_codec.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
+#include "server/text/load_tokenizer.h"
 
 namespace dyad::client {
 namespace {
+
+// The tokenizer itself takes less.
+constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 class CodecCommand : public BatchCommand {
  public:
@@ -37,6 +42,19 @@ class CodecCommand : public BatchCommand {
       codec_ = ServerCodec(std::move(client));
     }
     return absl::OkStatus();
+  }
+
+  // Another folder with the same files is the same tokenizer.
+  absl::StatusOr<RunDescription> Describe() const override {
+    if (!folder_.has_value()) return BatchCommand::Describe();
+    std::string content;
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, TokenizerFiles(*folder_));
+    for (const std::string& name : names) {
+      ASSIGN_OR_RETURN(const std::string file, ReadFile(*folder_ + "/" + name, kMaxFileBytes));
+      absl::StrAppend(&content, name, "\n", ShortDigest(file), "\n");
+    }
+    const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
+    return RunDescription{.run = WithDefaults(run, Options())};
   }
 
   TextCodec codec_;
@@ -66,6 +84,8 @@ class Tokenize final : public CodecCommand {
     return OpenCodec();
   }
 
+  const std::vector<std::string>& LineOptions() const override { return TokenizeOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::TokenizeRequest request, TokenizeRequestFromJson(line));
     ASSIGN_OR_RETURN(const v1::TokenizeResponse response, codec_.tokenize(request));
@@ -75,6 +95,10 @@ class Tokenize final : public CodecCommand {
       answer["byte_offsets"] = response.byte_offsets();
     }
     return answer;
+  }
+
+  Json Options() const override {
+    return WithDefaults({{"details", details() == Details::kYes}}, fields_);
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
@@ -111,6 +135,8 @@ class Detokenize final : public CodecCommand {
     RETURN_IF_ERROR(RequestFromFlags<v1::DetokenizeRequest>(fields_).status());
     return OpenCodec();
   }
+
+  const std::vector<std::string>& LineOptions() const override { return DetokenizeOptions(); }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::DetokenizeRequest request, DetokenizeRequestFromJson(line));

@@ -80,9 +80,13 @@ TEST(BatchTest, ErrorsStandInTheirPlaceAndEndInStatusOne) {
 TEST(BatchTest, ARerunAnswersOnlyWhatIsMissing) {
   const TemporaryFolder folder;
   const std::string input = folder.Write("in", Numbers(0, 10, "n"));
-  const std::string output = folder.Write("out", "{\"twice\":0}\n{\"twice\":2}\n{\"twi");
+  const std::string output = folder.Path("out");
   std::atomic<int> asked = 0;
   Streams streams;
+  ASSERT_OK(RunBatch({.input = input, .output = output}, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  const size_t second = whole.find('\n', whole.find('\n') + 1) + 1;
+  folder.Write("out", whole.substr(0, second) + "{\"dya");
   const auto result =
       RunBatch({.input = input, .output = output}, streams.console(), [&](const Json& line) {
         ++asked;
@@ -92,9 +96,7 @@ TEST(BatchTest, ARerunAnswersOnlyWhatIsMissing) {
   EXPECT_EQ(asked, 8);
   EXPECT_EQ(result->skipped, 2);
   EXPECT_EQ(result->lines, 10);
-  std::string expected;
-  for (int i = 0; i < 10; ++i) expected += "{\"twice\":" + std::to_string(2 * i) + "}\n";
-  EXPECT_EQ(folder.Read("out"), expected);
+  EXPECT_EQ(folder.Read("out"), whole);
   EXPECT_EQ(ReportBatch(*result, streams.console()), 0);
   EXPECT_THAT(streams.err.str(), HasSubstr("2 of 10 lines were in the output already"));
 }
@@ -114,10 +116,13 @@ TEST(BatchTest, ARerunOverACompleteOutputWithErrorsStillEndsInStatusOne) {
 TEST(BatchTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
   const TemporaryFolder folder;
   Streams streams;
-  EXPECT_THAT(RunBatch({.input = folder.Write("in", "{\"n\":1}\n"),
-                        .output = folder.Write("out", "{\"a\":1}\n{\"a\":1}\n")},
-                       streams.console(), &Twice),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another input")));
+  ASSERT_OK(
+      RunBatch({.input = folder.Write("in", Numbers(0, 2, "n")), .output = folder.Path("out")},
+               streams.console(), &Twice));
+  EXPECT_THAT(
+      RunBatch({.input = folder.Write("in", Numbers(0, 1, "n")), .output = folder.Path("out")},
+               streams.console(), &Twice),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more answers than the 1 lines")));
 }
 
 TEST(BatchTest, NeverHasMoreRequestsInFlightThanAsked) {
@@ -145,14 +150,14 @@ TEST(BatchTest, TheWindowBoundsHowFarOthersRunAheadOfASlowLine) {
   std::atomic<int> answered = 0;
   std::thread others([&] {
     while (const auto line = batch->Next()) {
-      batch->Answer(line->number, line->json);
+      batch->Answer(line->number, line->head, line->json);
       ++answered;
     }
   });
   while (answered < 3) std::this_thread::yield();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time to go wrong, none to go right
   EXPECT_EQ(answered, 3);
-  batch->Answer(0, Json::object());
+  batch->Answer(0, Json::object(), Json::object());
   others.join();
   EXPECT_EQ(answered, 9);
   EXPECT_EQ(batch->Finish()->lines, 10);
@@ -161,7 +166,7 @@ TEST(BatchTest, TheWindowBoundsHowFarOthersRunAheadOfASlowLine) {
 TEST(BatchTest, AFailureEndsTheBatchAndSaysHowToGoOn) {
   Streams streams;
   const auto batch = *Batch::Open(LineInput::Of({"{}", "{}", "{}"}), {}, streams.console());
-  batch->Answer(batch->Next()->number, Json::object());
+  batch->Answer(batch->Next()->number, Json::object(), Json::object());
   batch->Fail(absl::OkStatus());
   EXPECT_TRUE(batch->Next().has_value());
   batch->Fail(absl::UnavailableError("gone"));
@@ -287,10 +292,57 @@ TEST(BatchTest, AskedAgainAreTheErrorsAloneAndNewLinesFollow) {
   EXPECT_EQ(asked, 5);
   EXPECT_EQ(result->skipped, 3);
   EXPECT_EQ(result->failed, 0);
-  std::string expected;
-  for (int i = 12; i < 20; ++i) expected += "{\"twice\":" + std::to_string(2 * i) + "}\n";
-  EXPECT_EQ(folder.Read("out"), expected);
+  std::istringstream lines(folder.Read("out"));
+  std::string line;
+  for (int i = 12; i < 20; ++i) {
+    std::getline(lines, line);
+    EXPECT_EQ((*ParseLine(line))["twice"], 2 * i);
+  }
+  EXPECT_FALSE(std::getline(lines, line));
   EXPECT_TRUE(std::filesystem::is_symlink(output));
+}
+
+// Whatever byte a kill leaves as the last one.
+TEST(BatchTest, ARunThatWasKilledAnywhereGoesOnByteForByte) {
+  const TemporaryFolder folder;
+  const BatchOptions options = {.input = folder.Write("in", "{\"n\":1}\n{\"n\":13}\nno\n"),
+                                .output = folder.Path("out")};
+  Streams streams;
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  for (size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    folder.Write("out", whole.substr(0, bytes));
+    ASSERT_OK(RunBatch(options, streams.console(), &Twice)) << bytes;
+    EXPECT_EQ(folder.Read("out"), whole);
+  }
+}
+
+TEST(BatchTest, AnswersOfAnotherRunOrAnotherLineAreLeftAlone) {
+  const TemporaryFolder folder;
+  BatchOptions options = {.input = folder.Write("in", Numbers(0, 3, "n")),
+                          .output = folder.Path("out")};
+  options.describe = [] { return RunDescription{.run = {{"convention", "LM_EVAL"}}}; };
+  Streams streams;
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  for (const auto& part : {whole, whole.substr(0, whole.find('\n') + 1)}) {
+    folder.Write("out", part);
+    BatchOptions other = options;
+    other.describe = [] { return RunDescription{.run = {{"convention", "BABYLM"}}}; };
+    EXPECT_THAT(RunBatch(other, streams.console(), &Twice),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         HasSubstr("convention is \"LM_EVAL\" there and \"BABYLM\" now")));
+    EXPECT_EQ(folder.Read("out"), part);
+  }
+  folder.Write("out", whole);
+  folder.Write("in", "{\"n\":0}\n{\"n\":2}\n{\"n\":2}\n");
+  EXPECT_THAT(RunBatch(options, streams.console(), &Twice),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("line 2 does not answer line 2 of the input")));
+  folder.Write("out", "{\"twice\":0}\n");
+  EXPECT_THAT(RunBatch(options, streams.console(), &Twice),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("earlier version")));
+  EXPECT_EQ(folder.Read("out"), "{\"twice\":0}\n");
 }
 
 TEST(BatchTest, AnEmptyInputIsDoneAtOnce) {

@@ -12,6 +12,7 @@
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -238,30 +239,43 @@ class FakeModels final : public v1::ModelService::Service {
  public:
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
-    *response->add_models() = Model();
+    *response->add_models() = model;
     return grpc::Status::OK;
   }
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                         v1::Model* response) override {
-    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
-    *response = Model();
+    if (grpc::Status found = CheckModel(request->model()); !found.ok()) return found;
+    *response = model;
     v1::LinearLayer* layer = response->add_layers();
     layer->set_name("decoder.layers.0.fc1");
     layer->set_structure("monarch 4 blocks");
     return grpc::Status::OK;
   }
 
- private:
-  static v1::Model Model() {
-    v1::Model model;
+  FakeModels() {
     model.set_name("fake");
     model.set_architecture("opt");
     model.set_state(v1::READY);
     model.set_digest("d1");
+    model.set_tokenizer_digest("t1");
+    model.set_weight_dtype("float32");
+    model.set_kv_dtype("float32");
+    model.set_device("cpu");
     model.set_parameters(5'000'000'000);
     model.set_eos_id(2);
-    return model;
   }
+
+  v1::Model model;  // may be changed between calls
+};
+
+class FakeServerInfo final : public v1::ServerService::Service {
+ public:
+  grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    (*response->mutable_limits())["max_receive_message_bytes"] = kMaxMessageBytes;
+    return grpc::Status::OK;
+  }
+  static constexpr int kMaxMessageBytes = 1 << 20;
 };
 
 // The server; ready from the start.
@@ -271,10 +285,11 @@ class FakeServer {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&generation_, &scoring_, &tokenizer_, &models_}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &generation_, &scoring_, &tokenizer_, &models_, &info_}) {
       builder.RegisterService(service);
     }
+    builder.SetMaxReceiveMessageSize(FakeServerInfo::kMaxMessageBytes);
     server_ = builder.BuildAndStart();
     SetReady(true);
   }
@@ -285,6 +300,8 @@ class FakeServer {
     server_->GetHealthCheckService()->SetServingStatus("readiness", ready);
   }
 
+  v1::Model& model() { return models_.model; }
+
   FakeTraffic traffic;
 
  private:
@@ -292,6 +309,7 @@ class FakeServer {
   FakeScoring scoring_;
   FakeTokenizer tokenizer_;
   FakeModels models_;
+  FakeServerInfo info_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
