@@ -29,7 +29,7 @@ class PairGroupTest : public ::testing::Test {
       EXPECT_OK(plan);
       plans.push_back(*std::move(plan));
     }
-    group_.emplace(options_, std::move(plans), absl::InfiniteFuture(), [this](PairGroup& group) {
+    group_.emplace(options_, std::move(plans), /*client=*/1, [this](PairGroup& group) {
       EXPECT_EQ(&group, &*group_);
       ++ends_;
     });

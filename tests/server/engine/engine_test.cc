@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/base/steady_clock.h"
 #include "tests/server/engine/counting_metrics.h"
 #include "tests/server/engine/recording_sink.h"
 #include "tests/support/fake_model.h"
@@ -121,11 +122,11 @@ TEST(EngineTest, RefusesAtOnceWhatCannotEndInTimeBesideTheOthers) {
   ASSERT_OK(engine.Submit({{Generate({1}, 200), &busy}}));
   while (model.steps() < 10) absl::SleepFor(absl::Milliseconds(1));
   Request request = Generate({1}, 100);
-  request.deadline = absl::Now() + absl::Milliseconds(100);
+  request.deadline = SteadyNow() + absl::Milliseconds(100);
   EXPECT_THAT(engine.Submit({{request, &refused}}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
   EXPECT_EQ(metrics.rejected, 1);
-  request.deadline = absl::Now() + absl::Hours(1);
+  request.deadline = SteadyNow() + absl::Hours(1);
   EXPECT_OK(engine.Submit({{request, &accepted}}));
   engine.Drain(absl::InfiniteDuration());
   EXPECT_OK(accepted.outcome->status);
