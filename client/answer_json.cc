@@ -100,13 +100,12 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
   return json;
 }
 
-Json PairAnswer(const Json& line, const v1::PairScore& score) {
+Json PairAnswer(const v1::PairScore& score) {
   if (score.has_error()) {
     return ErrorJson(
         absl::Status(static_cast<absl::StatusCode>(score.error().code()), score.error().message()));
   }
-  // The line first: a reader finds its own fields where it put them.
-  Json json = line;
+  Json json;
   json["good_sum"] = score.good_sum();
   json["bad_sum"] = score.bad_sum();
   json["good_mean"] = score.good_mean();

@@ -20,10 +20,10 @@ Json GenerateAnswer(const v1::GenerateResponse& response);
 // Details add "ranks", "texts" and "byte_offsets".
 Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details details);
 
-// The pair's own line and "good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens",
-// "bad_scored_tokens", "margin", "tie", "correct", "first_difference" (null if the sentences are
-// the same), or the error object alone.
-Json PairAnswer(const Json& line, const v1::PairScore& score);
+// "good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens", "bad_scored_tokens",
+// "margin", "tie", "correct", "first_difference" (null if the sentences are the same), or the error
+// object alone. The pair's own keys are the caller's business.
+Json PairAnswer(const v1::PairScore& score);
 
 // Sizes, digest and ids of a model, and its linear layers if the message has them.
 Json ModelAnswer(const v1::Model& model);

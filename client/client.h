@@ -23,6 +23,7 @@
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 
 namespace dyad::client {
@@ -30,12 +31,14 @@ namespace dyad::client {
 // What the caller wants after a piece; kStop cancels the request.
 enum class Reader { kGoOn, kStop };
 
-// Every call waits for its answer on the calling thread and returns the server's status as it is:
-// code and message. Retries are the channel's (client/connection.h).
-// Threads: any number may use one Client.
+// Every call waits for its answer on the calling thread and returns the server's status: code,
+// message, details as payloads. UNAVAILABLE is tried up to 5 times, 0.1 s to 5 s apart; a full
+// queue is waited for as the server's pushback says, however often; neither once an answer has
+// begun, and no other error. Threads: any number may use one Client.
 class Client {
  public:
-  // `timeout` bounds each call, retries included.
+  // `timeout` bounds each call, retries included. A call that it ends is DeadlineExceeded only if a
+  // server had all that time: else the error before, or Unavailable if there is no connection.
   explicit Client(std::shared_ptr<grpc::Channel> channel,
                   absl::Duration timeout = absl::InfiniteDuration());
 
@@ -51,6 +54,7 @@ class Client {
   absl::StatusOr<v1::TokenizeResponse> Tokenize(const v1::TokenizeRequest& request) const;
   absl::StatusOr<v1::DetokenizeResponse> Detokenize(const v1::DetokenizeRequest& request) const;
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
+  absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo() const;
   absl::StatusOr<v1::Model> GetModel(const std::string& name) const;
 
   // "SERVING", "NOT_SERVING", ... for `liveness`, `readiness` or a model's name.
@@ -61,9 +65,12 @@ class Client {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  void SetDeadline(grpc::ClientContext& context) const;
+  template <typename Attempt>
+  absl::Status Try(int attempts, const Attempt& attempt) const;
   template <typename Answer, typename Call>
-  absl::StatusOr<Answer> Unary(const Call& call) const;
+  absl::StatusOr<Answer> Unary(const Call& call, int attempts = kAttempts) const;
+
+  static constexpr int kAttempts = 5;
 
   std::shared_ptr<grpc::Channel> channel_;
   absl::Duration timeout_;
@@ -71,6 +78,7 @@ class Client {
   std::unique_ptr<v1::ScoringService::Stub> scoring_;
   std::unique_ptr<v1::TokenizerService::Stub> tokenizer_;
   std::unique_ptr<v1::ModelService::Stub> model_;
+  std::unique_ptr<v1::ServerService::Stub> server_;
 };
 
 }  // namespace dyad::client

@@ -1,13 +1,20 @@
 // What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "client/error_owner.h"
+#include "client/request_json.h"
+#include "client/server_address.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -24,6 +31,14 @@ Json FieldValue(FieldKind kind, const std::string& text) {
   return !value.ok() || value->is_string() ? Json(text) : *value;
 }
 
+// As a shell reads it back.
+std::string ShellWord(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("-_=./:,@%+", c);
+  });
+  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
+}
+
 }  // namespace
 
 absl::Status UsageError(const std::string& fault) {
@@ -33,6 +48,11 @@ absl::Status UsageError(const std::string& fault) {
 }
 
 bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
+
+void Command::set_arguments(std::span<const std::string> arguments) {
+  typed_ = "dyadctl " + help_.name;
+  for (const std::string& word : arguments) absl::StrAppend(&typed_, " ", ShellWord(word));
+}
 
 void Command::AddFlags(CLI::App& app) {
   AddFlag(app, "server", "ADDR", connection_.server,
@@ -83,6 +103,52 @@ absl::StatusOr<Client> Command::MakeClient() const {
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
+absl::StatusOr<RunDescription> Command::DescribeRun(const Json& options) const {
+  ASSIGN_OR_RETURN(const Client client, MakeClient());
+  ASSIGN_OR_RETURN(const v1::ListModelsResponse list, client.ListModels());
+  RunDescription description;
+  for (const v1::Model& model : list.models()) {
+    description.models[model.name()] = {{"model", model.name()},
+                                        {"model_digest", model.digest()},
+                                        {"tokenizer_digest", model.tokenizer_digest()},
+                                        {"weight_dtype", model.weight_dtype()},
+                                        {"kv_dtype", model.kv_dtype()},
+                                        {"device", model.device()}};
+  }
+  description.run = {{"command", help_.name}};
+  const bool is_only = model_.empty() && description.models.size() == 1;
+  const auto model = is_only ? description.models.begin() : description.models.find(model_);
+  if (model != description.models.end()) {
+    description.run.update(model->second);
+  } else if (!model_.empty()) {
+    RETURN_IF_ERROR(client.GetModel(model_).status());  // says which there are
+  }
+  for (const auto& [key, value] : options.items()) {
+    if (key != "model") description.run[key] = value;
+  }
+  return description;
+}
+
+void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
+  app.add_flag_callback(
+      "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
+      "Ask again the lines whose answer in --output is an error object");
+}
+
+absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
+                                    const Console& console) const {
+  RETURN_IF_ERROR(Flush(console));
+  const ErrorOwner owner = OwnerOf(failure);
+  if (owner != ErrorOwner::kServer && owner != ErrorOwner::kFullQueue) return failure;
+  const bool kept = output != "-" && output != "/dev/null";
+  console.err << "dyadctl " << help_.name << ": " << absl::StatusCodeToString(failure.code())
+              << ": " << ExplainUnreachable(failure, connection_).message()
+              << (kept ? "; what is answered stays, and this goes on: " + typed_
+                       : "; with --output=FILE the same command could go on")
+              << '\n';
+  return kInterrupted;
+}
+
 void BatchCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "input", "FILE", input_, "JSON lines to answer, may be gzip; - is standard input");
   AddFlag(app, "output", "FILE", batch_.output,
@@ -91,8 +157,10 @@ void BatchCommand::AddFlags(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, kMaxConcurrency));
   Needs("--output", "--input");
   Needs("--concurrency", "--input");
+  Needs("--retry_errors", "--output");
   AddModelFlag(app);
   AddTimeoutFlag(app);
+  AddRetryFlag(app, batch_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -107,10 +175,24 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     return UsageError(Text("--input and ", Quoted(texts.front()), " exclude each other"));
   }
   batch_.input = *input_;
-  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
-                     return Answer(WithDefaults(fields_, line));
-                   }));
-  return ReportBatch(result, console);
+  batch_.own_keys = [this](const Json& line) { return OwnKeysOf(line, LineOptions()); };
+  batch_.describe = [this]() -> absl::StatusOr<RunDescription> {
+    ASSIGN_OR_RETURN(description_, Describe());
+    return description_;
+  };
+  const absl::StatusOr<BatchResult> result = RunBatch(
+      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  if (!result.ok()) return EndRun(result.status(), batch_.output, console);
+  return ReportBatch(*result, console);
+}
+
+absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
+  const auto known = description_.models.find(model);
+  if (known == description_.models.end() || known->second["model_digest"] == digest) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat(
+      "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ namespace dyad::client {
 
 // The arguments that are no flags.
 enum class WordsAre { kTexts, kPaths, kNone };
+// Exit status of a run whose server went away: the same command goes on.
+inline constexpr int kInterrupted = 3;
 
 struct CommandHelp {
   std::string name;
@@ -45,7 +48,8 @@ class Command {
   // Its own flags, then those of every command: --server, --tls_*, --json.
   virtual void AddFlags(CLI::App& app);
 
-  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
+  // Returns the exit status (dyadctl.h); an error becomes status 1 and one line on the console's
+  // `err`.
   virtual absl::StatusOr<int> Run(const Console& console) = 0;
 
   const CommandHelp& help() const { return help_; }
@@ -55,6 +59,8 @@ class Command {
   const ConnectionOptions& connection() const { return connection_; }
   // The arguments that are no flags.
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
+  // All arguments: what a run that is interrupted tells to type again.
+  void set_arguments(std::span<const std::string> arguments);
 
  protected:
   // --model and --timeout, for commands that have an effect of them.
@@ -66,6 +72,14 @@ class Command {
   void Excludes(const std::string& flag, const std::string& other);
 
   absl::StatusOr<Client> MakeClient() const;
+  // For the record in an output: the command, `options`, and what the server says of the model.
+  // Errors: those of the calls; NotFound for a model that the server does not have.
+  absl::StatusOr<RunDescription> DescribeRun(const Json& options) const;
+  void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
+  // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
+  // that goes on, on `err`; else the failure.
+  absl::StatusOr<int> EndRun(const absl::Status& failure, const std::string& output,
+                             const Console& console) const;
 
   std::vector<std::string> words_;
   ConnectionOptions connection_;
@@ -81,8 +95,12 @@ class Command {
 
   const CommandHelp help_;
   std::vector<Rule> rules_;
+  std::string typed_;  // the whole command, for a shell
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
+
+// `line` over `defaults`: the line wins.
+Json WithDefaults(const Json& defaults, const Json& line);
 
 // A command that answers one kind of line: those of --input as a batch, or those that its words
 // make. Adds --input, --output and --concurrency.
@@ -96,6 +114,13 @@ class BatchCommand : public Command {
   // Before anything is answered: checks flags, and connects.
   virtual absl::Status Start() = 0;
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Keys of a line that are no answer's business; the others come back with it.
+  virtual const std::vector<std::string>& LineOptions() const = 0;
+  // Every option that changes an answer.
+  virtual Json Options() const { return WithDefaults({{"details", details_}}, fields_); }
+  virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
+  // Aborted if a server has other weights now than when the run into a file began.
+  absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
   // Without --input.
   virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
 
@@ -115,6 +140,7 @@ class BatchCommand : public Command {
   BatchOptions batch_;
   std::vector<std::string> texts_;
   bool details_ = false;
+  RunDescription description_;  // of a run into a file
 };
 
 enum class FieldKind {
@@ -150,9 +176,6 @@ absl::StatusOr<Request> RequestFromFlags(const Json& fields) {
   if (request.ok()) return request;
   return UsageError("--" + std::string(request.status().message()));
 }
-
-// `line` over `defaults`: the line wins.
-Json WithDefaults(const Json& defaults, const Json& line);
 
 // "1,2,3" or "[1, 2, 3]" as a list. Errors: InvalidArgument naming the piece that is no id.
 absl::StatusOr<Json> IdList(const std::string& text);

@@ -150,6 +150,7 @@ absl::StatusOr<int> ParseAndRun(Command& command, std::span<const std::string> w
     return UsageError(std::string(address.message()));
   }
   command.set_words(std::move(rest));
+  command.set_arguments(words);
   const absl::StatusOr<int> status = command.Run(console);
   if (status.ok()) return status;
   return ExplainUnreachable(status.status(), command.connection());

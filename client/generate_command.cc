@@ -55,9 +55,12 @@ class Generate final : public BatchCommand {
     return absl::OkStatus();
   }
 
+  const std::vector<std::string>& LineOptions() const override { return GenerateOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::GenerateRequest request, GenerateRequestFromJson(line));
     ASSIGN_OR_RETURN(const v1::GenerateResponse response, client_->Generate(request));
+    RETURN_IF_ERROR(CheckDigest(response.model(), response.model_digest()));
     return GenerateAnswer(response);
   }
 

@@ -14,12 +14,6 @@
 #include "server/text/utf8.h"
 
 namespace dyad::client {
-namespace {
-
-constexpr std::string_view kErrorStart = R"({"error":{"code":)";
-
-}  // namespace
-
 absl::StatusOr<Json> ParseJson(std::string_view text) {
   if (const std::optional<size_t> bad = FirstInvalidByte(text); bad.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("no UTF-8 at byte ", *bad));
@@ -79,7 +73,5 @@ Json ErrorJson(const absl::Status& status) {
            {{"code", absl::StatusCodeToString(status.code())},
             {"message", std::string(status.message())}}}};
 }
-
-bool IsErrorLine(std::string_view line) { return line.starts_with(kErrorStart); }
 
 }  // namespace dyad::client

@@ -35,7 +35,4 @@ Json FloatJson(float value);
 // {"error": {"code": "INVALID_ARGUMENT", "message": "..."}}, put in the place of an answer.
 Json ErrorJson(const absl::Status& status);
 
-// Whether `line` is an answer that FormatLine(ErrorJson(...)) may have written.
-bool IsErrorLine(std::string_view line);
-
 }  // namespace dyad::client

@@ -1,6 +1,7 @@
 // The two commands differ in where lines come from and in what the screen shows.
 #include "client/pair_command.h"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -55,6 +56,7 @@ void PairCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "concurrency", "N", flags_.window, "Pairs in flight on a stream (default 512)")
       ->check(CLI::Range(1, 65536));
   AddModelFlag(app);
+  AddRetryFlag(app, flags_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -63,9 +65,16 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   options.connection = connection_;
   options.output = output_.value_or("/dev/null");
   options.model = model_;
+  options.input =
+      input_.value_or(source_ == PairSource::kBlimp && !words_.empty() ? words_[0] : "");
   ASSIGN_OR_RETURN(const auto request, RequestFromFlags<v1::ScoreMinimalPairsRequest>(fields_));
   options.convention = request.convention();
   options.special_tokens = request.special_tokens();
+  // The defaults by their names.
+  const Json given = {
+      {"convention", v1::Convention_Name(std::max(options.convention, v1::LM_EVAL))},
+      {"special_tokens", v1::SpecialTokens_Name(std::max(options.special_tokens, v1::PARSE))}};
+  options.describe = [this, given] { return DescribeRun(given); };
   return options;
 }
 
@@ -100,8 +109,9 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
     screen.emplace(number, PairText(answer));
     if (screen.size() > shown) screen.erase(std::prev(screen.end()));
   };
-  ASSIGN_OR_RETURN(const PairRunResult result,
-                   RunPairs(options, console, std::move(lines), on_answer));
+  const absl::StatusOr<PairRunResult> run = RunPairs(options, console, std::move(lines), on_answer);
+  if (!run.ok()) return EndRun(run.status(), options.output, console);
+  const PairRunResult& result = *run;
   for (const auto& [number, text] : screen) console.out << text;
   if (options.output != "-") {
     console.out << (json_ ? FormatLine(SummaryJson(accuracy, result)) + "\n"
@@ -112,7 +122,12 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
 
 std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result) {
   std::string text = accuracy.Table();
-  if (result.scored == 0) return text;
+  if (result.model.empty()) return text;
+  if (result.scored == 0) {
+    absl::StrAppend(&text, result.model, ", ", v1::Convention_Name(result.convention),
+                    ": every pair was scored by an earlier run\n");
+    return text;
+  }
   absl::StrAppend(&text,
                   absl::StrFormat("%s, %s: %d pairs in %s, %.1f pairs/s\n", result.model,
                                   v1::Convention_Name(result.convention), result.scored,

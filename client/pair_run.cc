@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
+#include "client/client.h"
+#include "client/error_owner.h"
 #include "client/request_json.h"
 #include "client/threads.h"
 #include "dyad/v1/scoring.grpc.pb.h"
@@ -23,11 +26,16 @@ namespace {
 using Stream =
     grpc::ClientReaderWriter<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse>;
 
+// Model, convention and special tokens, which the first message of a stream has beside its pairs.
+constexpr int64_t kOptionBytes = 1024;
+
 // A stream's lines, from the oldest without a result to the newest. A pair's index is the number of
 // its line.
 class Window {
  public:
-  Window(Batch& batch, int64_t size) : batch_(batch), size_(size) {}
+  // `max_bytes`: of the pairs of one message.
+  Window(Batch& batch, int64_t size, int64_t max_bytes)
+      : batch_(batch), size_(size), max_bytes_(max_bytes) {}
 
   // A new stream has to send first what has no result yet. No stream may be open.
   void BeginStream() {
@@ -40,16 +48,21 @@ class Window {
   // ended. Writer thread.
   std::vector<v1::MinimalPair> Take(int64_t count) {
     std::vector<v1::MinimalPair> pairs;
+    int64_t bytes = 0;
     MutexLock lock(&mutex_);
-    while (!stream_ended_ && !batch_ended_ && unsent_ == slots_.size() && Full()) {
-      room_.Wait(&mutex_);
-    }
     while (!stream_ended_ && static_cast<int64_t>(pairs.size()) < count) {
       if (unsent_ < slots_.size()) {
-        const Slot& slot = slots_[unsent_++];
-        if (!slot.answered) pairs.push_back(slot.pair);
-      } else if (batch_ended_ || Full()) {
+        const Slot& slot = slots_[unsent_];
+        if (!slot.answered) {
+          bytes += BytesOf(slot.pair);
+          if (!pairs.empty() && bytes > max_bytes_) break;
+          pairs.push_back(slot.pair);
+        }
+        ++unsent_;
+      } else if (batch_ended_ || (Full() && !pairs.empty())) {
         break;
+      } else if (Full()) {
+        room_.Wait(&mutex_);
       } else {
         // A line may take its time: results do not wait for it.
         mutex_.Unlock();
@@ -64,7 +77,7 @@ class Window {
 
   // False if no pair with this index waits. Reader thread.
   bool Answer(const v1::PairScore& score) {
-    Json line;
+    Json head;
     {
       MutexLock lock(&mutex_);
       const auto slot = std::lower_bound(
@@ -73,12 +86,16 @@ class Window {
       if (slot == slots_.end() || slot->pair.index() != score.index() || slot->answered) {
         return false;
       }
-      line = std::move(slot->line);
+      head = std::move(slot->head);
       slot->answered = true;
-      for (; !slots_.empty() && slots_.front().answered; --unsent_) slots_.pop_front();
+      while (!slots_.empty() && slots_.front().answered) {
+        slots_.pop_front();
+        // On a stream that was opened again, answered pairs may stand behind the last one sent.
+        if (unsent_ > 0) --unsent_;
+      }
       room_.Signal();
     }
-    batch_.Answer(score.index(), PairAnswer(line, score));
+    batch_.Answer(score.index(), std::move(head), PairAnswer(score));
     return true;
   }
 
@@ -97,10 +114,15 @@ class Window {
 
  private:
   struct Slot {
-    Json line;
+    Json head;  // of the answer
     v1::MinimalPair pair;
     bool answered = false;
   };
+
+  // In a message: the pair, its tag and its length.
+  static int64_t BytesOf(const v1::MinimalPair& pair) {
+    return static_cast<int64_t>(pair.ByteSizeLong()) + 6;
+  }
 
   // The next line that is a pair; lines before it that are none get their error objects.
   std::optional<Slot> NextPair() {
@@ -108,9 +130,15 @@ class Window {
       absl::StatusOr<v1::MinimalPair> pair = MinimalPairFromJson(line->json);
       if (pair.ok()) {
         pair->set_index(line->number);
-        return Slot{std::move(line->json), *std::move(pair)};
+        if (const int64_t bytes = BytesOf(*pair); bytes > max_bytes_) {
+          pair = absl::ResourceExhaustedError(
+              absl::StrCat("the pair has ", bytes, " bytes; the server takes ", max_bytes_));
+        }
       }
-      batch_.Answer(line->number, pair.status());
+      if (pair.ok()) {
+        return Slot{std::move(line->head), *std::move(pair)};
+      }
+      batch_.Answer(line->number, std::move(line->head), pair.status());
     }
     return std::nullopt;
   }
@@ -120,7 +148,7 @@ class Window {
   }
 
   Batch& batch_;
-  const int64_t size_;
+  const int64_t size_, max_bytes_;
   Mutex mutex_;
   CondVar room_;
   std::deque<Slot> slots_ ABSL_GUARDED_BY(mutex_);  // indices ascend; the first has no result
@@ -155,11 +183,24 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   grpc::ClientContext context;
   const auto stream = stub.ScoreMinimalPairs(&context);
   window.BeginStream();
-  std::thread writer([&] { WriteAll(options, window, *stream); });
+  std::thread writer([&] {
+    try {
+      WriteAll(options, window, *stream);
+    } catch (const std::exception&) {  // no memory: the stream ends, with CANCELLED
+      context.TryCancel();
+    }
+  });
   absl::Status fault;
   v1::ScoreMinimalPairsResponse message;
   while (stream->Read(&message)) {
     if (!message.model().empty()) {
+      if (!result.model_digest.empty() && result.model_digest != message.model_digest()) {
+        fault = absl::AbortedError(
+            absl::StrCat("the server has other weights than when the run began: model digest ",
+                         message.model_digest(), ", not ", result.model_digest));
+        context.TryCancel();
+        break;
+      }
       result.convention = message.convention();
       result.model = message.model();
       result.model_digest = message.model_digest();
@@ -180,11 +221,25 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   return fault;
 }
 
+// Of a message to the server, the options of a stream aside.
+absl::StatusOr<int64_t> MaxPairBytes(const std::shared_ptr<grpc::Channel>& channel) {
+  const absl::StatusOr<v1::GetServerInfoResponse> info = Client(channel).GetServerInfo();
+  // A server that cannot say has gRPC's default.
+  int64_t bytes = 4 << 20;
+  if (!absl::IsUnimplemented(info.status())) {
+    RETURN_IF_ERROR(info.status());
+    const auto limit = info->limits().find("max_receive_message_bytes");
+    if (limit != info->limits().end()) bytes = limit->second;
+  }
+  return std::min<int64_t>(bytes, kMaxMessageBytes) - kOptionBytes;
+}
+
 // Streams on one connection, one after the other, until every pair that they took has its result.
 absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
                            const PairRunOptions& options, Batch& batch, PairRunResult& result) {
+  ASSIGN_OR_RETURN(const int64_t max_bytes, MaxPairBytes(channel));
   const auto stub = v1::ScoringService::NewStub(channel);
-  Window window(batch, options.window);
+  Window window(batch, options.window, max_bytes);
   int reopenings = 0;
   absl::Duration backoff = options.first_backoff;
   while (true) {
@@ -195,7 +250,13 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
     if (status.ok()) {
       return absl::InternalError("the server ended the stream with pairs unanswered");
     }
-    if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
+    const ErrorOwner owner = OwnerOf(status);
+    if (owner == ErrorOwner::kFullQueue) {
+      absl::SleepFor(Pushback(status));
+      continue;
+    }
+    // Aborted: other weights, and they stay.
+    if (owner != ErrorOwner::kServer || absl::IsAborted(status)) return status;
     // Only a run of failures without any result ends the whole: a long benchmark may well see a
     // server restart more often than max_reopenings.
     if (result.scored > scored_before) {
@@ -212,15 +273,27 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
 
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
                                        LineInput lines, const AnswerSink& on_answer) {
-  ASSIGN_OR_RETURN(
-      const auto batch,
-      Batch::Open(std::move(lines),
-                  {.output = options.output, .unit = "pairs", .on_answer = on_answer}, console));
+  ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
+                                                 {.input = options.input,
+                                                  .output = options.output,
+                                                  .unit = "pairs",
+                                                  .old_errors = options.old_errors,
+                                                  .own_keys = [](const Json& line) { return line; },
+                                                  .describe = options.describe,
+                                                  .on_answer = on_answer},
+                                                 console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
-  std::vector<PairRunResult> parts(channels.size());
+  PairRunResult result;
+  const Json run = batch->description().run;
+  if (!run.empty()) {
+    result.model = run.value("model", "");
+    result.model_digest = run.value("model_digest", "");
+    v1::Convention_Parse(run.value("convention", ""), &result.convention);
+  }
+  std::vector<PairRunResult> parts(channels.size(), result);
   RunThreads(
       options.streams,
       [&](int64_t i) {
@@ -228,7 +301,6 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
         batch->Fail(RunConnection(channels[stream], options, *batch, parts[stream]));
       },
       [&](const absl::Status& failure) { batch->Fail(failure); });
-  PairRunResult result;
   for (PairRunResult& part : parts) {
     const int64_t scored = result.scored + part.scored;
     if (result.model.empty()) result = std::move(part);

@@ -16,14 +16,6 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-const Names& GenerateOptions() {
-  static const Names names = FieldNames<v1::GenerateRequest>();
-  return names;
-}
-const Names kScoreOptions = {"text",  "ids",        "context",        "context_ids",
-                             "model", "convention", "special_tokens", "top_n"};
-const Names kTokenizeOptions = {"text", "add_special_tokens", "special_tokens", "model"};
-const Names kDetokenizeOptions = {"ids", "skip_special_tokens", "model"};
 const Names kPairOptions = {"sentence_good", "sentence_bad", "context"};
 // Options of other lines that a pair cannot have: one stream is one model and convention.
 const Names kNotOfPairs = {"context_ids", "convention", "special_tokens", "model"};
@@ -76,6 +68,35 @@ absl::Status RequireText(const Json& line, const char* key) {
 
 }  // namespace
 
+const Names& GenerateOptions() {
+  static const Names names = FieldNames<v1::GenerateRequest>();
+  return names;
+}
+
+const Names& ScoreOptions() {
+  static const Names names = {"text",  "ids",        "context",        "context_ids",
+                              "model", "convention", "special_tokens", "top_n"};
+  return names;
+}
+
+const Names& TokenizeOptions() {
+  static const Names names = {"text", "add_special_tokens", "special_tokens", "model"};
+  return names;
+}
+
+const Names& DetokenizeOptions() {
+  static const Names names = {"ids", "skip_special_tokens", "model"};
+  return names;
+}
+
+Json OwnKeysOf(const Json& line, const Names& options) {
+  Json own = Json::object();
+  for (const auto& [key, value] : line.items()) {
+    if (!Contains(options, key)) own[key] = value;
+  }
+  return own;
+}
+
 absl::StatusOr<v1::GenerateRequest> GenerateRequestFromJson(const Json& line) {
   RETURN_IF_ERROR(CheckSpelling(line, GenerateOptions()));
   RETURN_IF_ERROR(RequireOne(line, "text", "ids"));
@@ -87,7 +108,7 @@ absl::StatusOr<v1::GenerateRequest> GenerateRequestFromJson(const Json& line) {
 }
 
 absl::StatusOr<v1::ScoreRequest> ScoreRequestFromJson(const Json& line) {
-  RETURN_IF_ERROR(CheckSpelling(line, kScoreOptions));
+  RETURN_IF_ERROR(CheckSpelling(line, ScoreOptions()));
   RETURN_IF_ERROR(RequireOne(line, "text", "ids"));
   if (Has(line, "context") && Has(line, "context_ids")) {
     return absl::InvalidArgumentError("context and context_ids: give one of them");
@@ -106,15 +127,15 @@ absl::StatusOr<v1::ScoreRequest> ScoreRequestFromJson(const Json& line) {
 }
 
 absl::StatusOr<v1::TokenizeRequest> TokenizeRequestFromJson(const Json& line) {
-  RETURN_IF_ERROR(CheckSpelling(line, kTokenizeOptions));
+  RETURN_IF_ERROR(CheckSpelling(line, TokenizeOptions()));
   RETURN_IF_ERROR(RequireText(line, "text"));
-  return MessageFromJson<v1::TokenizeRequest>(Pick(line, kTokenizeOptions));
+  return MessageFromJson<v1::TokenizeRequest>(Pick(line, TokenizeOptions()));
 }
 
 absl::StatusOr<v1::DetokenizeRequest> DetokenizeRequestFromJson(const Json& line) {
-  RETURN_IF_ERROR(CheckSpelling(line, kDetokenizeOptions));
+  RETURN_IF_ERROR(CheckSpelling(line, DetokenizeOptions()));
   if (!Has(line, "ids")) return absl::InvalidArgumentError("ids must be a list, found: nothing");
-  return MessageFromJson<v1::DetokenizeRequest>(Pick(line, kDetokenizeOptions));
+  return MessageFromJson<v1::DetokenizeRequest>(Pick(line, DetokenizeOptions()));
 }
 
 absl::StatusOr<v1::MinimalPair> MinimalPairFromJson(const Json& line) {

@@ -2,6 +2,9 @@
 // token ids are plain lists, "context" stands for context_text, and "stop" may be one string.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "client/json_line.h"
 #include "dyad/v1/generation.pb.h"
@@ -16,6 +19,15 @@ namespace dyad::client {
 // A key that is no option is the caller's own, unless it is nearly one: case, dashes and
 // underscores aside two letters or less from an option of five or more. That is an error: a
 // misspelt option would quietly change every answer.
+
+// The keys of `line` that are no options, in their order.
+Json OwnKeysOf(const Json& line, const std::vector<std::string>& options);
+
+// All options of each kind of line.
+const std::vector<std::string>& GenerateOptions();
+const std::vector<std::string>& ScoreOptions();
+const std::vector<std::string>& TokenizeOptions();
+const std::vector<std::string>& DetokenizeOptions();
 
 // {"text" | "ids", any option of GenerateRequest}.
 absl::StatusOr<v1::GenerateRequest> GenerateRequestFromJson(const Json& line);

@@ -79,9 +79,15 @@ class Score final : public BatchCommand {
     return absl::OkStatus();
   }
 
+  const std::vector<std::string>& LineOptions() const override { return ScoreOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
     return ScoreAnswer(scored.score, scored.convention, details());
+  }
+
+  Json Options() const override {
+    return WithDefaults({{"convention", "LM_EVAL"}}, BatchCommand::Options());
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
@@ -109,6 +115,7 @@ class Score final : public BatchCommand {
   absl::StatusOr<Scored> ScoreLine(const Json& line) const {
     ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
     ASSIGN_OR_RETURN(v1::ScoreResponse response, client_->Score(request));
+    RETURN_IF_ERROR(CheckDigest(response.model(), response.model_digest()));
     return Scored{std::move(*response.mutable_scores(0)), response.convention()};
   }
 

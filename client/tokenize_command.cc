@@ -1,4 +1,5 @@
 // dyadctl tokenize and detokenize: by a server, or offline by a folder's tokenizer.
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -8,10 +9,16 @@
 #include "client/commands.h"
 #include "client/request_json.h"
 #include "client/text_codec.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
+#include "server/text/load_tokenizer.h"
+#include "server/text/tokenizer_spec.h"
 
 namespace dyad::client {
 namespace {
+
+// The tokenizer itself takes less.
+constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 class CodecCommand : public BatchCommand {
  public:
@@ -37,6 +44,20 @@ class CodecCommand : public BatchCommand {
       codec_ = ServerCodec(std::move(client));
     }
     return absl::OkStatus();
+  }
+
+  // Another folder with the same files is the same tokenizer.
+  absl::StatusOr<RunDescription> Describe() const override {
+    if (!folder_.has_value()) return BatchCommand::Describe();
+    std::string content;
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, TokenizerFiles(*folder_));
+    for (const std::string& name : files) {
+      ASSIGN_OR_RETURN(const std::string file,
+                       ReadFile(std::filesystem::path(*folder_) / name, kMaxFileBytes));
+      absl::StrAppend(&content, name, "\n", ShortDigest(file), "\n");
+    }
+    const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
+    return RunDescription{.run = WithDefaults(run, Options())};
   }
 
   TextCodec codec_;
@@ -65,6 +86,8 @@ class Tokenize final : public CodecCommand {
     RETURN_IF_ERROR(RequestFromFlags<v1::TokenizeRequest>(fields_).status());
     return OpenCodec();
   }
+
+  const std::vector<std::string>& LineOptions() const override { return TokenizeOptions(); }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::TokenizeRequest request, TokenizeRequestFromJson(line));
@@ -111,6 +134,8 @@ class Detokenize final : public CodecCommand {
     RETURN_IF_ERROR(RequestFromFlags<v1::DetokenizeRequest>(fields_).status());
     return OpenCodec();
   }
+
+  const std::vector<std::string>& LineOptions() const override { return DetokenizeOptions(); }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::DetokenizeRequest request, DetokenizeRequestFromJson(line));

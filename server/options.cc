@@ -119,6 +119,8 @@ void CheckConnections(const Options& options, Checker& check) {
   check.Time("keepalive_time", rpc.keepalive_time, second, day);
   check.Time("keepalive_timeout", rpc.keepalive_timeout, absl::Milliseconds(100), day);
   check.Time("min_client_ping_interval", rpc.min_client_ping_interval, absl::Milliseconds(10), day);
+  check.Integer("max_connections", rpc.max_connections, 1, 1 << 20);
+  check.Time("max_connection_idle", rpc.max_connection_idle, second, absl::InfiniteDuration());
   check.Time("max_connection_age", rpc.max_connection_age, second, absl::InfiniteDuration());
   check.Time("max_connection_age_grace", rpc.max_connection_age_grace, second,
              absl::InfiniteDuration());
@@ -126,6 +128,9 @@ void CheckConnections(const Options& options, Checker& check) {
 
 void CheckCompute(const Options& options, Checker& check) {
   check.Integer("threads", options.threads, 0, 256);
+  if (options.device == DeviceKind::kReference && options.reference_use == ReferenceUse::kRefused) {
+    check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
+  }
   if (options.kv_cache_bytes != 0) {
     check.Integer("kv_cache_bytes", options.kv_cache_bytes, kMinKvCacheBytes,
                   std::numeric_limits<int64_t>::max());

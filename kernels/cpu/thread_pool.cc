@@ -2,8 +2,11 @@
 // gate that says how many workers are inside the current run.
 #include "kernels/cpu/thread_pool.h"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -42,14 +45,15 @@ class ThreadPool::Impl {
         shares_(static_cast<size_t>(threads)),
         workers_(static_cast<size_t>(threads)) {
     for (int i = 0; i < threads; ++i) workers_[static_cast<size_t>(i)].index = i;
-    for (int i = 1; i < threads; ++i) started_.emplace_back([this, i] { Work(i); });
+    try {
+      for (int i = 1; i < threads; ++i) started_.emplace_back([this, i] { Work(i); });
+    } catch (const std::system_error&) {  // the system starts no more of them
+      Stop();
+      throw;
+    }
   }
 
-  ~Impl() {
-    stop_.store(true, std::memory_order_relaxed);
-    Announce();
-    for (std::thread& thread : started_) thread.join();
-  }
+  ~Impl() { Stop(); }
 
   int threads() const { return threads_; }
 
@@ -76,6 +80,12 @@ class ThreadPool::Impl {
   }
 
  private:
+  void Stop() {
+    stop_.store(true, std::memory_order_relaxed);
+    Announce();
+    for (std::thread& thread : started_) thread.join();
+  }
+
   static constexpr uint32_t kClosed = 1u << 31;
 
   // Tasks [next, last) are still to be handed out.
@@ -102,6 +112,7 @@ class ThreadPool::Impl {
   }
 
   void Work(int thread) {
+    pthread_setname_np(pthread_self(), "compute");
     uint32_t seen = 0;
     while (true) {
       seen = AwaitChange(generation_, seen);

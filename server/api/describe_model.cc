@@ -2,6 +2,7 @@
 #include "server/api/describe_model.h"
 
 #include "server/base/status_macros.h"
+#include "server/engine/engine_status.h"
 
 namespace dyad {
 namespace {
@@ -41,8 +42,11 @@ void AddLayers(const ServedModel& model, v1::Model& proto) {
   }
 }
 
-v1::ModelState StateOf(const ServerState& state) {
-  return state.draining ? v1::DRAINING : v1::READY;
+v1::ModelState StateOf(const ServedModel& model, const ServerState& state) {
+  if (state.draining) return v1::DRAINING;
+  const bool stalls = model.engine != nullptr &&
+                      !engine::StallReason(model.engine->Status(), state.stall_timeout).empty();
+  return stalls ? v1::STALLED : v1::READY;
 }
 
 }  // namespace
@@ -50,7 +54,7 @@ v1::ModelState StateOf(const ServerState& state) {
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, Call& call) {
   v1::ListModelsResponse response;
   for (const ServedModel& model : call.state().models.models()) {
-    *response.add_models() = WithoutLayers(model, StateOf(call.state()));
+    *response.add_models() = WithoutLayers(model, StateOf(model, call.state()));
   }
   return response;
 }
@@ -58,7 +62,7 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, 
 absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request, Call& call) {
   ASSIGN_OR_RETURN(const ServedModel* model, call.state().models.Find(request.model()));
   call.SetModel(*model);
-  v1::Model response = WithoutLayers(*model, StateOf(call.state()));
+  v1::Model response = WithoutLayers(*model, StateOf(*model, call.state()));
   AddLayers(*model, response);
   return response;
 }

@@ -91,7 +91,8 @@ GenerateAnswer::GenerateAnswer(GenerationPlan plan, Call& call, Delivery deliver
   for (int32_t i = 0; i < plan_.choices; ++i) {
     engine::Request request = plan_.request;
     request.sampling.choice = i;
-    request.deadline = call_.deadline();
+    request.deadline = call_.caller().deadline;
+    request.client = call_.caller().client;
     sequences_.Add(std::move(request), choices_.emplace_back(*this, i));
   }
 }

@@ -21,8 +21,9 @@ namespace dyad {
 // No lock, as SequenceGroup.
 class PairGroup {
  public:
+  // `client` as Caller's. The deadline is the stream's business: it ends all pairs alike.
   // `on_end` is called once, from the engine's thread. It may destroy the group.
-  PairGroup(const PairOptions& options, std::vector<PairPlan> plans, absl::Time deadline,
+  PairGroup(const PairOptions& options, std::vector<PairPlan> plans, uint64_t client,
             std::function<void(PairGroup&)> on_end);
 
   // All pairs or none, as Admit.

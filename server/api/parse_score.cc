@@ -130,12 +130,13 @@ absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptio
   return plan;
 }
 
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, absl::Time deadline) {
+engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller) {
   engine::Request request;
   request.ids = input.ids;
   request.score_from = input.scored_from;
   request.top_n = top_n;
-  request.deadline = deadline;
+  request.deadline = caller.deadline;
+  request.client = caller.client;
   return request;
 }
 

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dyad/v1/scoring.pb.h"
+#include "server/api/call.h"
 #include "server/api/convention.h"
 #include "server/api/request_limits.h"
 #include "server/api/served_model.h"
@@ -62,6 +63,6 @@ absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptio
                                    const RequestLimits& limits);
 
 // What the engine is asked for one input.
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, absl::Time deadline);
+engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller);
 
 }  // namespace dyad

@@ -46,7 +46,7 @@ ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
     if (input.scored_tokens() == 0) {
       score = ToTextScore(*plan_.model, input, {});
     } else {
-      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.deadline()),
+      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.caller()),
                      items_.emplace_back(*this, static_cast<int32_t>(i)));
     }
   }

@@ -3,6 +3,8 @@
 
 #include <atomic>
 
+#include "absl/time/time.h"
+#include "server/api/open_streams.h"
 #include "server/api/request_limits.h"
 #include "server/api/rpc_record.h"
 #include "server/api/served_model.h"
@@ -18,6 +20,10 @@ struct ServerState {
   // From now on new generation and scoring calls end with Unavailable, and models say DRAINING;
   // calls that were admitted go on.
   std::atomic<bool> draining = false;
+  // Told once `draining` is set. A stream adds itself and looks at `draining` afterwards.
+  mutable OpenStreams open_streams = {};
+  // Models say STALLED when their engine makes no progress for this long.
+  absl::Duration stall_timeout = absl::InfiniteDuration();
 };
 
 }  // namespace dyad

@@ -39,6 +39,11 @@ void PrepareStandardStreams() {
   }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// Before any constructor of a library, too: some open files, which would get the numbers.
+[[gnu::section(".preinit_array"), gnu::used]] void (*prepare)() = PrepareStandardStreams;
+#endif
+
 void CheckStandardOutputAtExit(const char* program) {
   program_name = program;
   std::atexit(&CheckStandardOutput);

@@ -9,9 +9,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
+#include "server/base/thread.h"
 #include "server/engine/check_request.h"
 #include "server/engine/forecast.h"
 #include "server/engine/step_runner.h"
@@ -32,7 +34,7 @@ class Engine::Impl {
       : limits_(model.limits()),
         options_(options),
         metrics_(metrics),
-        runner_(model, options, metrics, [] { return absl::Now(); }) {
+        runner_(model, options, metrics, [] { return SteadyNow(); }) {
     status_ = runner_.Status();
     thread_ = std::thread([this] { Run(); });
   }
@@ -91,7 +93,7 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
     RETURN_IF_ERROR(CheckRequest(submission.request, limits_));
     tokens += static_cast<int64_t>(submission.request.ids.size());
   }
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   const auto count = static_cast<int64_t>(submissions.size());
   // Built before the lock is taken: it is the engine's thread that would wait.
   std::vector<std::unique_ptr<Sequence>> sequences;
@@ -164,6 +166,7 @@ absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequen
 }
 
 void Engine::Impl::Run() {
+  NameThread("engine");
   while (AwaitWork()) {
     for (auto& sequence : arrived_) runner_.Add(std::move(sequence));
     arrived_.clear();
@@ -197,7 +200,7 @@ bool Engine::Impl::AwaitWork() {
 // First the numbers, then the news: whoever hears of an end finds it in Status.
 void Engine::Impl::Publish() {
   const EngineStatus status = runner_.Status();
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   {
     MutexLock lock(&mutex_);
     status_ = status;
@@ -213,11 +216,11 @@ void Engine::Impl::Publish() {
 }
 
 void Engine::Impl::Drain(absl::Duration limit) {
-  const absl::Time deadline = absl::Now() + std::max(limit, absl::ZeroDuration());
+  const absl::Time deadline = SteadyNow() + std::max(limit, absl::ZeroDuration());
   MutexLock lock(&mutex_);
   draining_ = true;
   while (live_ > 0 && !abandon_) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - SteadyNow();
     if (left <= absl::ZeroDuration()) {
       abandon_ = true;
       work_.Signal();
@@ -229,10 +232,13 @@ void Engine::Impl::Drain(absl::Duration limit) {
 }
 
 EngineStatus Engine::Impl::Status() const {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   MutexLock lock(&mutex_);
   EngineStatus status = status_;
   status.waiting += static_cast<int32_t>(incoming_.size());
+  if (!incoming_.empty()) {
+    status.waiting_since = std::min(status.waiting_since, incoming_.front()->submitted);
+  }
   if (live_ > 0) status.since_last_step = std::max(now - progress_, absl::ZeroDuration());
   return status;
 }

@@ -56,7 +56,8 @@ absl::Duration Forecast::RetryAfter(int64_t waiting_tokens) const {
                     absl::Seconds(kMostSeconds));
 }
 
-// The least squares' line where it rises and its foot is not below zero; else in proportion.
+// The least squares' line where it rises and its foot is not below zero. Else by the root of the
+// number: between steps that weights bound, which are equally long, and steps that rows bound.
 double Forecast::StepSeconds(double running) const {
   if (steps_ <= 0) return 0;
   const double mean = running_ / steps_;
@@ -67,7 +68,7 @@ double Forecast::StepSeconds(double running) const {
     const double foot = mean_seconds - slope * mean;
     if (slope >= 0 && foot >= 0) return foot + slope * running;
   }
-  return mean_seconds * running / mean;
+  return mean_seconds * std::sqrt(running / mean);
 }
 
 absl::Duration Forecast::TimeToRun(const SequenceWork& work, int32_t running) const {

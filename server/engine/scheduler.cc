@@ -301,11 +301,13 @@ void Scheduler::Store(Sequence& sequence, int32_t tokens) {
   }
 }
 
-void Scheduler::End(Sequence& sequence, absl::Status status, FinishReason reason) {
+void Scheduler::End(Sequence& sequence, absl::Status status, FinishReason reason,
+                    std::optional<absl::Duration> retry_after) {
   if (sequence.outcome.has_value()) return;
   sequence.outcome.emplace();
   sequence.outcome->status = std::move(status);
   sequence.outcome->reason = reason;
+  sequence.outcome->retry_after = retry_after;
   ++(sequence.running ? ended_running_ : ended_waiting_);
 }
 

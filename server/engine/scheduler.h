@@ -84,7 +84,8 @@ class Scheduler {
   void Store(Sequence& sequence, int32_t tokens);
 
   // The sequence leaves with this outcome at the next TakeEnded. Only the first call for it counts.
-  void End(Sequence& sequence, absl::Status status, FinishReason reason = FinishReason::kNone);
+  void End(Sequence& sequence, absl::Status status, FinishReason reason = FinishReason::kNone,
+           std::optional<absl::Duration> retry_after = {});
 
   // Hands over all that ended, oldest first within waiting and running; their pages are released.
   std::vector<std::unique_ptr<Sequence>> TakeEnded();

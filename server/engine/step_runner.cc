@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/catch_exceptions.h"
 
 namespace dyad::engine {
 namespace {
@@ -21,6 +22,7 @@ SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options
 }
 
 EndReason ReasonOf(const Outcome& outcome) {
+  if (outcome.retry_after.has_value()) return EndReason::kOverload;
   switch (outcome.status.code()) {
     case absl::StatusCode::kOk:
       break;
@@ -92,20 +94,20 @@ void StepRunner::PlanStep() {
 
 void StepRunner::FinishStep() {
   const Plan& plan = *plan_;
-  batch_.Fill(plan);
-  StepResult result;
-  absl::Status status;
-  if (plan.tokens > 0) {
-    absl::StatusOr<StepResult> step = model_.Step(batch_.batch());
-    if (step.ok()) {
-      result = *step;
-    } else {
-      status = std::move(step).status();
-    }
-  }
+  const absl::StatusOr<StepResult> step =
+      CatchExceptions("step", [&]() -> absl::StatusOr<StepResult> {
+        batch_.Fill(plan);
+        if (plan.tokens == 0) return StepResult();
+        return model_.Step(batch_.batch());
+      });
   const absl::Time end = clock_();
-  if (!status.ok()) EndChunks(plan, status);
-  Deliver(plan, result, end);
+  if (!step.ok()) {
+    ++failed_steps_;
+    EndChunks(plan, step.status());
+  } else if (plan.tokens > 0) {
+    failed_steps_ = 0;
+  }
+  Deliver(plan, step.ok() ? *step : StepResult(), end);
   CollectEnded(end);
   ReportStep(plan, end);
 }
@@ -136,7 +138,9 @@ void StepRunner::EndHopeless(absl::Time now) {
         forecast_.TimeToRun(
             WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
     const absl::Duration left = sequence.request.deadline - now;
-    if (kMarginInQueue * needed > left) scheduler_.End(sequence, CannotEndInTime(needed, left));
+    if (kMarginInQueue * needed <= left) return;
+    scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
+                   forecast_.RetryAfter(scheduler_.waiting_tokens()));
   });
 }
 
@@ -205,12 +209,17 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
       scheduler_.Store(sequence, chunk.tokens);
     }
     if (sequence.remaining() > 0) continue;
-    if (sequence.prompt_done == kNever) {
-      sequence.prompt_done = now;
-      if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
-      if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
-    }
-    if (token != nullptr) DeliverToken(sequence, *token, now);
+    // What becomes of an answer is the one part whose memory the request decides.
+    const absl::Status told = CatchExceptions("answer", [&] {
+      if (sequence.prompt_done == kNever) {
+        sequence.prompt_done = now;
+        if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
+        if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
+      }
+      if (token != nullptr) DeliverToken(sequence, *token, now);
+      return absl::OkStatus();
+    });
+    if (!told.ok() && !sequence.outcome.has_value()) scheduler_.End(sequence, told);
   }
 }
 
@@ -281,8 +290,6 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   const auto& running = scheduler_.running();
   stats.waiting = static_cast<int32_t>(waiting.size());
   stats.running = static_cast<int32_t>(running.size());
-  if (!waiting.empty()) stats.oldest_waiting = end - waiting.front()->submitted;
-  if (!running.empty()) stats.oldest_running = end - running.front()->submitted;
   stats.pages_used = pool_.total() - pool_.available();
   stats.pages_total = pool_.total();
   stats.structured_flops = cost_.structured_flops_per_token * plan.tokens;
@@ -301,6 +308,11 @@ EngineStatus StepRunner::Status() const {
   status.waiting = static_cast<int32_t>(scheduler_.waiting().size());
   status.running = static_cast<int32_t>(scheduler_.running().size());
   status.free_pages = pool_.available();
+  status.failed_steps = failed_steps_;
+  const auto& waiting = scheduler_.waiting();
+  const auto& running = scheduler_.running();
+  if (!waiting.empty()) status.waiting_since = waiting.front()->submitted;
+  if (!running.empty()) status.running_since = running.front()->submitted;
   status.retry_after = forecast_.RetryAfter(scheduler_.waiting_tokens());
   return status;
 }

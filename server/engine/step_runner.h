@@ -75,6 +75,7 @@ class StepRunner {
   PrefixTree tree_;
   Scheduler scheduler_;
   Forecast forecast_;
+  int32_t failed_steps_ = 0;  // in a row
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;

@@ -1,13 +1,15 @@
 // One ScoreMinimalPairs call.
 #include "server/grpc/minimal_pairs_call.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <utility>
 
 #include "server/api/request_error.h"
 #include "server/api/score_result.h"
+#include "server/base/catch_exceptions.h"
 #include "server/grpc/wire_message.h"
 
 namespace dyad {
@@ -25,8 +27,20 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 }  // namespace
 
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
-    : state_(call.state()), deadline_(call.deadline()), queue_(state_), call_(std::move(call)) {
+    : state_(call.state()), client_(call.caller().client), queue_(state_), call_(std::move(call)) {
   StartRead(&bytes_in_);
+  state_.open_streams.Add(this, [this] { OnShutdown(); });
+  if (state_.draining) OnShutdown();
+}
+
+void MinimalPairsCall::OnShutdown() {
+  Next next;
+  {
+    MutexLock lock(&mutex_);
+    Fail(absl::UnavailableError("the server is shutting down"));
+    next = PickNext();
+  }
+  Do(next);
 }
 
 void MinimalPairsCall::OnReadDone(bool ok) {
@@ -34,8 +48,11 @@ void MinimalPairsCall::OnReadDone(bool ok) {
   absl::StatusOr<v1::ScoreMinimalPairsRequest> message;
   absl::StatusOr<std::vector<v1::PairScore>> at_fault;
   if (ok) {  // not under mutex_: it parses and encodes
-    message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, ++messages_read_, state_.limits);
-    at_fault = message.ok() ? queue_.Add(*message) : message.status();
+    ++messages_read_;
+    at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
+      message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, messages_read_, state_.limits);
+      return message.ok() ? queue_.Add(*message) : message.status();
+    });
   }
   Next next;
   {
@@ -105,6 +122,7 @@ void MinimalPairsCall::OnGroupEnd(PairGroup& group) {
 }
 
 void MinimalPairsCall::OnDone() {
+  state_.open_streams.Remove(this);
   {
     MutexLock lock(&mutex_);
     call_.ReportDone();
@@ -212,7 +230,7 @@ PairGroup* MinimalPairsCall::NextGroup() {
   } else {
     std::vector<PairPlan> plans = queue_.Take(max_pairs - in_flight_);
     in_flight_ += plans.size();
-    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), deadline_,
+    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), client_,
                                              [this](PairGroup& ended) { OnGroupEnd(ended); });
     return groups_.emplace(group.get(), std::move(group)).first->first;
   }
@@ -237,8 +255,8 @@ void MinimalPairsCall::OnRefused(PairGroup& group, const absl::Status& refused) 
 void MinimalPairsCall::SetAlarm(const absl::Status& refused) {
   const absl::Duration delay = std::min(RetryAfter(refused).value_or(kMaxWait), kMaxWait);
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay),
-              [this](bool) { OnAlarm(); });
+  const gpr_timespec time = gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN);
+  alarm_->Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), time), [this](bool) { OnAlarm(); });
 }
 
 }  // namespace dyad

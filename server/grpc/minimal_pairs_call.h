@@ -76,11 +76,13 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   void OnRefused(PairGroup& group, const absl::Status& refused)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(const absl::Status& refused);
+  // What is in the engine ends; nothing more is taken.
+  void OnShutdown() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ServerState& state_;
-  const absl::Time deadline_;
+  const uint64_t client_;
 
   // Of the chain that takes pairs.
   grpc::ByteBuffer bytes_in_;

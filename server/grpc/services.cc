@@ -18,6 +18,7 @@
 #include "server/api/generate_answer.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
+#include "server/base/catch_exceptions.h"
 #include "server/grpc/generate_stream.h"
 #include "server/grpc/minimal_pairs_call.h"
 #include "server/grpc/rpc_call.h"
@@ -38,8 +39,10 @@ using Handler = absl::StatusOr<Result> (*)(const Request&, Call&);
 template <typename Request, typename Result>
 absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
                               Call& call) {
-  ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
-  return handler(request, call);
+  return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
+    ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
+    return handler(request, call);
+  });
 }
 
 // Answers at once, on gRPC's thread; the cost is bounded by the request's size.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/api/answer_size.h"
 #include "server/api/request_error.h"
+#include "server/base/catch_exceptions.h"
 
 namespace dyad {
 namespace {
@@ -31,13 +32,15 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes, int64_t number,
 
 absl::StatusOr<grpc::ByteBuffer> WriteMessage(const google::protobuf::MessageLite& message,
                                               const RequestLimits& limits) {
-  RETURN_IF_ERROR(CheckAnswerBytes(static_cast<int64_t>(message.ByteSizeLong()), limits));
-  grpc::ByteBuffer bytes;
-  bool owns_buffer = false;
-  if (!Traits::Serialize(message, &bytes, &owns_buffer).ok()) {
-    return absl::InternalError(absl::StrCat("cannot write a ", message.GetTypeName()));
-  }
-  return bytes;
+  return CatchExceptions("answer", [&]() -> absl::StatusOr<grpc::ByteBuffer> {
+    RETURN_IF_ERROR(CheckAnswerBytes(static_cast<int64_t>(message.ByteSizeLong()), limits));
+    grpc::ByteBuffer bytes;
+    bool owns_buffer = false;
+    if (!Traits::Serialize(message, &bytes, &owns_buffer).ok()) {
+      return absl::InternalError(absl::StrCat("cannot write a ", message.GetTypeName()));
+    }
+    return bytes;
+  });
 }
 
 }  // namespace dyad

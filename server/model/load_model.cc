@@ -6,11 +6,11 @@
 #include <limits>
 #include <utility>
 
+#include "server/base/catch_exceptions.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/digest.h"
-#include "server/model/catch_exceptions.h"
 #include "server/model/config.h"
 #include "server/model/convert.h"
 #include "server/model/load_context.h"

@@ -92,7 +92,7 @@ TEST(AnswerJsonTest, SeveralChoicesAreAList) {
   EXPECT_EQ(json["choices"][1]["finish_reason"], "FINISH_REASON_UNSPECIFIED");
 }
 
-TEST(AnswerJsonTest, PairsKeepTheirLine) {
+TEST(AnswerJsonTest, PairsHaveSumsMarginAndVerdict) {
   v1::PairScore score;
   score.set_good_sum(-1.5);
   score.set_bad_sum(-2);
@@ -101,19 +101,19 @@ TEST(AnswerJsonTest, PairsKeepTheirLine) {
   score.set_margin(0.5);
   score.set_correct(true);
   EXPECT_EQ(
-      FormatLine(PairAnswer({{"UID", "u"}}, score)),
-      R"({"UID":"u","good_sum":-1.5,"bad_sum":-2.0,"good_mean":0.0,"bad_mean":0.0,"good_scored_tokens":3,)"
+      FormatLine(PairAnswer(score)),
+      R"({"good_sum":-1.5,"bad_sum":-2.0,"good_mean":0.0,"bad_mean":0.0,"good_scored_tokens":3,)"
       R"("bad_scored_tokens":4,"margin":0.5,"tie":false,"correct":true,)"
       R"("first_difference":null})");
   score.set_first_difference(0);
-  EXPECT_EQ(PairAnswer(Json::object(), score)["first_difference"], 0);
+  EXPECT_EQ(PairAnswer(score)["first_difference"], 0);
 }
 
 TEST(AnswerJsonTest, ABadPairIsAnErrorObjectAlone) {
   v1::PairScore score;
   score.mutable_error()->set_code(3);
   score.mutable_error()->set_message("too long");
-  EXPECT_EQ(FormatLine(PairAnswer({{"UID", "u"}}, score)),
+  EXPECT_EQ(FormatLine(PairAnswer(score)),
             R"({"error":{"code":"INVALID_ARGUMENT","message":"too long"}})");
 }
 

@@ -48,6 +48,10 @@ class Shown final : public BatchCommand {
 
  protected:
   absl::Status Start() override { return absl::OkStatus(); }
+  const std::vector<std::string>& LineOptions() const override {
+    static const std::vector<std::string> options = {"a"};
+    return options;
+  }
   absl::StatusOr<Json> Answer(const Json& line) const override { return line; }
   absl::StatusOr<int> RunWords(const Console&) override { return 7; }
 };

@@ -219,6 +219,19 @@ TEST(DyadctlTest, NothingMoreIsAskedForWhenNobodyReads) {
   EXPECT_EQ(server.traffic.calls(), 1);
 }
 
+TEST(DyadctlTest, ABatchThatNobodyReadsStops) {
+  testing::FakeServer server;
+  std::string lines;
+  for (int i = 0; i < 500; ++i) lines += "{\"text\":\"a\"}\n";
+  std::istringstream in(lines);
+  std::ofstream full("/dev/full");
+  std::ostringstream err;
+  const std::vector<std::string> words = {"score", "--server=" + server.address(), "--input=-"};
+  EXPECT_EQ(client::RunDyadctl(words, {.in = in, .out = full, .err = err}), 1);
+  EXPECT_THAT(err.str(), HasSubstr("cannot write to standard output"));
+  EXPECT_LE(server.traffic.calls(), 2 * 16);
+}
+
 TEST(DyadctlTest, FailuresAreOneLineWithTheCode) {
   const auto run = RunDyadctl({"score", "--input=/nowhere", "--server=127.0.0.1:1"});
   EXPECT_EQ(run.status, 1);

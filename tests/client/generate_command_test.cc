@@ -59,6 +59,16 @@ TEST(GenerateCommandTest, ABatchTakesOptionsFromLinesAndFlags) {
   EXPECT_THAT(line, HasSubstr(R"({"choices":[{"index":0,"ids":[98,97])"));
 }
 
+TEST(GenerateCommandTest, OwnKeysComeBackWithAnswerAndError) {
+  FakeServer server;
+  const auto run = RunDyadctl({"generate", "--server", server.address(), "--input=-"},
+                              "{\"id\":7,\"text\":\"ab\",\"seed\":1}\n"
+                              "{\"id\":8,\"text\":\"ab\",\"temperature\":101}\n");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("{\"id\":7,\"ids\":[98,97],\"text\":\"ba\","));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":8,\"error\":{"));
+}
+
 TEST(GenerateCommandTest, PromptsMayBeIds) {
   FakeServer server;
   EXPECT_EQ(RunDyadctl({"generate", "--ids=65,66", "--server", server.address()}).out, "BA\n");

@@ -164,17 +164,29 @@ class LateFirst final : public v1::ScoringService::Service {
   std::atomic<int> streams_ = 0, resent_ = 0;
 };
 
+// A ready server with this service alone, which cannot say its limits.
+class SmallServer {
+ public:
+  explicit SmallServer(grpc::Service& service) {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&service);
+    server_ = builder.BuildAndStart();
+    server_->GetHealthCheckService()->SetServingStatus("readiness", true);
+  }
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
 TEST_F(PairRunTest, OnlyPairsWithoutAResultAreSentAgain) {
   LateFirst service;
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const auto server = builder.BuildAndStart();
-  server->GetHealthCheckService()->SetServingStatus("readiness", true);
+  const SmallServer server(service);
   std::set<int64_t> answered;
   PairRunOptions options = {.output = "/dev/null", .first_backoff = absl::Milliseconds(20)};
-  options.connection.server = "127.0.0.1:" + std::to_string(port);
+  options.connection.server = server.address();
   const auto result =
       RunPairs(options, {.in = in_, .out = out_, .err = out_}, PairLines(20),
                [&](int64_t number, const Json&) { EXPECT_TRUE(answered.insert(number).second); });
@@ -182,6 +194,40 @@ TEST_F(PairRunTest, OnlyPairsWithoutAResultAreSentAgain) {
   EXPECT_EQ(answered.size(), 20u);
   EXPECT_EQ(result->scored, 20);
   EXPECT_EQ(service.resent(), 1);
+}
+
+TEST_F(PairRunTest, AnsweredPairsBehindTheOneThatIsSentAgainDoNotStopTheStream) {
+  LateFirst service;
+  const SmallServer server(service);
+  PairRunOptions options = {.output = "/dev/null",
+                            .window = 20,
+                            .pairs_per_message = 1,
+                            .first_backoff = absl::Milliseconds(20)};
+  options.connection.server = server.address();
+  const auto result = RunPairs(options, {.in = in_, .out = out_, .err = out_}, PairLines(60),
+                               [](int64_t, const Json&) {});
+  ASSERT_OK(result);
+  EXPECT_EQ(result->scored, 60);
+}
+
+// The server takes messages of 1 MiB and ends a stream with a larger one.
+TEST_F(PairRunTest, MessagesStayBelowTheServersLimit) {
+  const auto line = [](size_t bytes) {
+    return FormatLine({{"sentence_good", std::string(bytes, 'g')}, {"sentence_bad", "b"}});
+  };
+  std::vector<std::string> lines(20, line(300'000));
+  lines[3] = line((1 << 20) - 1100);  // fills a message alone
+  lines[7] = line(1 << 20);
+  const auto result = Run({}, LineInput::Of(lines));
+  ASSERT_OK(result);
+  EXPECT_EQ(result->scored, 19);
+  EXPECT_EQ(server_.traffic.calls(), 1);
+  for (const auto& [number, answer] : answered_) {
+    EXPECT_EQ(answer.contains("error"), number == 7) << number;
+  }
+  EXPECT_EQ(answered_.size(), 20u);
+  EXPECT_THAT(FormatLine(answered_[7]["error"]),
+              HasSubstr(R"({"code":"RESOURCE_EXHAUSTED","message":"the pair has 1048)"));
 }
 
 TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
@@ -201,7 +247,11 @@ TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr("sentence_bad must be a string"));
   std::getline(lines, line);
-  EXPECT_EQ(line, R"({"error":{"code":"INVALID_ARGUMENT","message":"pair refused on purpose"}})");
+  EXPECT_THAT(line,
+              HasSubstr(R"({"sentence_good":"refused","sentence_bad":"b","dyadctl":{"line":)"));
+  EXPECT_THAT(
+      line,
+      HasSubstr(R"("error":{"code":"INVALID_ARGUMENT","message":"pair refused on purpose"}})"));
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr(R"("n":2,)"));
 }
@@ -222,7 +272,7 @@ TEST_F(PairRunTest, AStreamThatCannotGoOnLeavesWhatItHas) {
   server_.traffic.SetFaults(
       {.code = grpc::StatusCode::INTERNAL, .break_stream_after = 32, .stream_breaks = 1});
   const auto failed = Run({}, PairLines(5000));
-  EXPECT_THAT(failed, StatusIs(absl::StatusCode::kInternal, HasSubstr("goes on where")));
+  EXPECT_THAT(failed, StatusIs(absl::StatusCode::kInternal, HasSubstr("pairs)")));
   const auto again = Run({}, PairLines(5000));
   ASSERT_OK(again);
   EXPECT_GE(again->batch.skipped, 32);
@@ -231,8 +281,8 @@ TEST_F(PairRunTest, AStreamThatCannotGoOnLeavesWhatItHas) {
 
 TEST_F(PairRunTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
   ASSERT_OK(Run({}, PairLines(3)));
-  EXPECT_THAT(Run({}, PairLines(2)),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another input")));
+  EXPECT_THAT(Run({}, PairLines(2)), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                              HasSubstr("more answers than the 2 lines")));
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST(PairsCommandTest, ABadLineEndsInStatusOne) {
   const auto run = RunDyadctl({"pairs", "--json", "--input=-", "--server", server.address()},
                               "{\"sentence_good\":1}\n");
   EXPECT_EQ(run.status, 1);
-  EXPECT_THAT(run.out, HasSubstr("{\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+  EXPECT_THAT(run.out, HasSubstr("{\"sentence_good\":1,\"error\":{\"code\":\"INVALID_ARGUMENT\""));
 }
 
 TEST(PairsCommandTest, OnePairMayStandOnTheCommandLine) {

@@ -62,6 +62,18 @@ TEST(ScoreCommandTest, TheConventionFlagHoldsForLinesThatNameNone) {
   EXPECT_THAT(run.out, HasSubstr("BABYLM\"}\n"));
 }
 
+TEST(ScoreCommandTest, OwnKeysComeBackWithAnswerAndError) {
+  FakeServer server;
+  const auto run = RunDyadctl({"score", "--server", server.address(), "--input=-"},
+                              "{\"id\":\"x7\",\"text\":\"a\",\"condition\":\"plural\"}\n"
+                              "{\"id\":\"x8\",\"text\":\"refused\",\"error\":\"old\"}\n"
+                              "{\"id\":\"x9\"}\n");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("{\"id\":\"x7\",\"condition\":\"plural\",\"ids\":[2,97],"));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":\"x8\",\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":\"x9\",\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+}
+
 TEST(ScoreCommandTest, PeopleGetATableAndProgramsGetJson) {
   FakeServer server;
   const auto table = RunDyadctl({"score", "ab", "--server", server.address()});

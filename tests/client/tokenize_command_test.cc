@@ -20,7 +20,8 @@ TEST(TokenizeCommandTest, ABatchGivesIds) {
                               "{\"text\":\"ab\"}\n{\"text\":\"ab\",\"add_special_tokens\":false}\n"
                               "{\"ids\":[1]}\n");
   EXPECT_EQ(run.status, 1);
-  EXPECT_THAT(run.out, HasSubstr("{\"ids\":[2,97,98]}\n{\"ids\":[97,98]}\n{\"error\":"));
+  EXPECT_THAT(run.out,
+              HasSubstr("{\"ids\":[2,97,98]}\n{\"ids\":[97,98]}\n{\"ids\":[1],\"error\":"));
 }
 
 TEST(TokenizeCommandTest, FlagsHoldForLinesThatSayNothing) {

@@ -39,7 +39,7 @@ TEST(SignalWatchTest, WaitReturnsTheSignal) {
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
             kill(getpid(), signal);
           });
-          const int got = watch.Wait();
+          const int got = watch.Wait(absl::Seconds(9));
           sender.join();
           std::_Exit(got);
         },
@@ -67,11 +67,26 @@ TEST(SignalWatchTest, SecondSignalEndsTheProcess) {
           std::this_thread::sleep_for(std::chrono::milliseconds(200));
           kill(getpid(), SIGTERM);
         });
-        watch.Wait();
+        watch.Wait(absl::Seconds(9));
         kill(getpid(), SIGINT);
         pause();
       },
       ::testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+TEST(SignalWatchTest, AProcessThatDoesNotEndIsEnded) {
+  EXPECT_EXIT(
+      {
+        alarm(10);
+        SignalWatch watch;
+        std::thread sender([] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(200));
+          kill(getpid(), SIGTERM);
+        });
+        watch.Wait(absl::Milliseconds(300));
+        while (true) pause();
+      },
+      ::testing::ExitedWithCode(1), "dyad-server: the process did not end within 300ms");
 }
 
 TEST(SignalWatchTest, ThreadsStartedLaterDoNotTakeTheSignal) {
@@ -87,7 +102,7 @@ TEST(SignalWatchTest, ThreadsStartedLaterDoNotTakeTheSignal) {
           std::this_thread::sleep_for(std::chrono::milliseconds(200));
           kill(getpid(), SIGTERM);
         });
-        std::_Exit(watch.Wait());
+        std::_Exit(watch.Wait(absl::Seconds(9)));
       },
       ::testing::ExitedWithCode(SIGTERM), "");
 }

@@ -49,6 +49,15 @@ UNNAMED = {
     "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
 
+# The wall clock may be set at any time: only these sources read it, to tell the time of day. Durations
+# and deadlines are SteadyNow()'s (server/base/steady_clock.h).
+WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\(nullptr\)"
+WALL_CLOCK_READERS = {
+    "server/grpc/tls.cc",          # whether a certificate is valid now
+    "server/metrics/metrics.cc",   # *_timestamp_seconds
+    "server/server_log.cc",        # when a line was written
+}
+
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
@@ -57,7 +66,6 @@ LIBRARIES = {
     r"prometheus/|event2/": {"server/metrics"},
     r"CLI/": {"client"},
     r"hwy/": {"kernels/cpu"},
-    r"spdlog/": {"server"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
                "server/grpc", "server/metrics", "server/model", "server/text", "client"},
 }
@@ -93,6 +101,9 @@ def faults_of(path, text):
         if path.startswith(folder + "/"):
             for name in re.findall(names, text.lower()):
                 yield f"{path}: {folder} must not name {name}"
+    if path not in WALL_CLOCK_READERS:
+        for name in re.findall(WALL_CLOCK, text):
+            yield f"{path}: {name} is the wall clock; SteadyNow() is for durations and deadlines"
     for number, target in includes_of(text):
         for pattern, folders in LIBRARIES.items():
             if re.match(pattern, target) and source not in folders:
@@ -167,6 +178,9 @@ def check_checker():
     assert list(faults_of("server/api/a.cc", '#include "server/model/opt.h"'))
     assert list(faults_of("server/api/a.cc", '#include "dyad/v1/model.grpc.pb.h"'))
     assert list(faults_of("server/api/a.cc", "// as gRPC does"))
+    assert list(faults_of("server/engine/a.cc", "const absl::Time begin = absl::Now();"))
+    assert list(faults_of("client/a.cc", "std::chrono::system_clock::now()"))
+    assert not list(faults_of("server/server_log.cc", "absl::Now()"))
     assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
     assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/device.h"'))

@@ -192,12 +192,13 @@ TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
 TEST(ToEngineRequestTest, AsksForScoresAndNothingElse) {
   const ScoreInput input = {{4, 5, 6}, {}, 2};
   const absl::Time deadline = absl::FromUnixSeconds(9);
-  const engine::Request request = ToEngineRequest(input, 7, deadline);
+  const engine::Request request = ToEngineRequest(input, 7, {deadline, 5});
   EXPECT_EQ(request.ids, input.ids);
   EXPECT_EQ(request.score_from, 2);
   EXPECT_EQ(request.max_new_tokens, 0);
   EXPECT_EQ(request.top_n, 7);
   EXPECT_EQ(request.deadline, deadline);
+  EXPECT_EQ(request.client, 5u);
 }
 
 }  // namespace

@@ -69,11 +69,11 @@ TEST(ForecastTest, RunsAsLongAsItsStepsDoBesideTheOthers) {
   EXPECT_NEAR(Seconds(forecast.TimeToRun({5, 10}, 50)), 15 * 0.110, 0.01);
 }
 
-TEST(ForecastTest, IsInProportionWhereAllStepsRanEquallyMany) {
+TEST(ForecastTest, GrowsByTheRootWhereAllStepsRanEquallyMany) {
   Forecast forecast;
   for (int i = 0; i < 100; ++i) forecast.OnStep(Runs(8), absl::Milliseconds(40));
   EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 8)), 0.4, 0.001);
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 16)), 0.8, 0.001);
+  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 32)), 0.8, 0.001);
 }
 
 TEST(ForecastTest, CountsTheTokensThatSequencesReallyGenerate) {

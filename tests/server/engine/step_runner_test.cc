@@ -291,15 +291,18 @@ TEST(StepRunnerTest, ReportsEachStep) {
   EXPECT_EQ(stats.sequences, 1);
   EXPECT_EQ(stats.running, 1);
   EXPECT_EQ(stats.waiting, 1);
-  EXPECT_EQ(stats.oldest_waiting, absl::Seconds(1));
   EXPECT_EQ(stats.pages_used, 2);
   EXPECT_EQ(stats.pages_total, bench.model.limits().kv_pages);
   EXPECT_EQ(stats.duration, absl::Seconds(1));
   EXPECT_EQ(stats.structured_flops, 20 * 100);
   EXPECT_EQ(stats.dense_equivalent_flops, 20 * 400);
   EXPECT_EQ(stats.weight_bytes, 1000);
-  EXPECT_EQ(bench.runner.Status().running, 1);
-  EXPECT_EQ(bench.runner.Status().waiting, 1);
+  const EngineStatus status = bench.runner.Status();
+  EXPECT_EQ(status.running, 1);
+  EXPECT_EQ(status.waiting, 1);
+  // Both were submitted before the step, which took a second.
+  EXPECT_EQ(bench.clock.Now() - status.waiting_since, absl::Seconds(1));
+  EXPECT_EQ(bench.clock.Now() - status.running_since, absl::Seconds(1));
 }
 
 TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
@@ -337,6 +340,8 @@ TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsId
   ASSERT_TRUE(hopeless.outcome.has_value());
   EXPECT_THAT(hopeless.outcome->status,
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
+  EXPECT_TRUE(hopeless.outcome->retry_after.has_value());
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kOverload), 1);
   EXPECT_FALSE(hopeful.outcome.has_value());
   bench.RunAll();
   EXPECT_OK(hopeful.outcome->status);

@@ -33,7 +33,8 @@ ServedModel Model() {
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
-  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96}, {"head", "dense", 8, 9, 72}};
+  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96},
+                        {"head", "dense", 8, 9, 72}};
   served.limits.context_length = 2048;
   served.limits.vocab_size = 50;
   served.eos_ids = {0, 7};

@@ -26,6 +26,38 @@ TEST(ServicesTest, DrainingShowsInTheModelsState) {
   EXPECT_EQ(state(), v1::DRAINING);
 }
 
+// Its client may keep a stream open for hours: the end must not wait for that.
+TEST(ServicesTest, AnIdleStreamEndsWithTheServer) {
+  for (const bool opened_before : {true, false}) {
+    Stack stack;
+    const auto shut_down = [&] {
+      stack.state.draining = true;
+      stack.state.open_streams.Shutdown();
+    };
+    if (!opened_before) shut_down();
+    grpc::ClientContext context;
+    const auto stream = stack.scoring->ScoreMinimalPairs(&context);
+    v1::ScoreMinimalPairsResponse message;
+    if (opened_before) {
+      v1::ScoreMinimalPairsRequest request;
+      request.set_model("bytes");
+      request.set_convention(v1::MINICONS_SUM);
+      v1::MinimalPair& pair = *request.add_pairs();
+      pair.set_good("ab");
+      pair.set_bad("cd");
+      stream->Write(request);
+      int results = 0;
+      while (results == 0 && stream->Read(&message)) results = message.results_size();
+      EXPECT_EQ(results, 1);
+      shut_down();
+    }
+    EXPECT_FALSE(stream->Read(&message));
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+    EXPECT_EQ(status.error_message(), "the server is shutting down");
+  }
+}
+
 // A model that overflows on one token: whoever feeds it is told, and nobody else.
 TEST(ServicesTest, WhatIsNotANumberIsInternalInEveryCall) {
   StackOptions options;
@@ -98,6 +130,54 @@ TEST(ServicesTest, WhatIsNotANumberIsInternalInEveryCall) {
     EXPECT_EQ(scored, 1);
   }
   EXPECT_TRUE(stack.ComesToRest());
+}
+
+// gRPC swallows what a handler throws; its client would get UNIMPLEMENTED without a word, or wait.
+TEST(ServicesTest, ARequestWithoutMemoryFailsAlone) {
+  Stack stack;
+  const std::string text(kNoMemory);
+  const auto expect = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(status.error_message().find("request: not enough memory"), 0u)
+        << status.error_message();
+  };
+  {
+    grpc::ClientContext context;
+    v1::TokenizeRequest request;
+    request.set_model("bytes");
+    request.set_text(text);
+    v1::TokenizeResponse response;
+    expect(stack.tokens->Tokenize(&context, request, &response));
+  }
+  v1::GenerateRequest generate;
+  generate.set_model("bytes");
+  generate.set_text(text);
+  generate.set_max_new_tokens(1);
+  {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    expect(stack.generation->Generate(&context, generate, &response));
+  }
+  {
+    grpc::ClientContext context;
+    v1::GenerateStreamResponse response;
+    const auto stream = stack.generation->GenerateStream(&context, generate);
+    EXPECT_FALSE(stream->Read(&response));
+    expect(stream->Finish());
+  }
+  grpc::ClientContext context;
+  v1::ScoreMinimalPairsRequest pairs;
+  pairs.set_model("bytes");
+  pairs.set_convention(v1::MINICONS_SUM);
+  v1::MinimalPair& pair = *pairs.add_pairs();
+  pair.set_good(text);
+  pair.set_bad("a");
+  v1::ScoreMinimalPairsResponse response;
+  const auto stream = stack.scoring->ScoreMinimalPairs(&context);
+  stream->Write(pairs);
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::RESOURCE_EXHAUSTED);
 }
 
 // Clients of every kind at once, many of which leave: nothing leaks, and who stays gets the answer

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,6 +19,10 @@ struct LogField {
   std::string key;
   std::variant<std::string, int64_t, double> value;
 };
+
+// Where a part of the server writes its lines: an event and its fields. Any thread; never waits.
+using LogFunction =
+    std::function<void(LogLevel, const std::string& event, const std::vector<LogField>& fields)>;
 
 // kText: event key=value key="quoted where needed". kJson: the members of an object, without
 // braces: "event":"…","key":value. Control characters, quotes and bad UTF-8 are escaped or

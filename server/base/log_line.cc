@@ -1,5 +1,5 @@
 // Both forms of a log line.
-#include "server/log_line.h"
+#include "server/base/log_line.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // Both forms of a line, with values that try to break out of it.
-#include "server/log_line.h"
+#include "server/base/log_line.h"
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
