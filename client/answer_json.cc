@@ -8,11 +8,19 @@
 namespace dyad::client {
 namespace {
 
+Json BytesJson(const std::string& bytes) {
+  Json list = Json::array();
+  for (const char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
+  return list;
+}
+
 Json TopJson(const google::protobuf::RepeatedPtrField<v1::TopToken>& top) {
   Json list = Json::array();
   for (const v1::TopToken& token : top) {
-    list.push_back(
-        {{"id", token.id()}, {"text", token.text()}, {"logprob", FloatJson(token.logprob())}});
+    list.push_back({{"id", token.id()},
+                    {"text", token.text()},
+                    {"bytes", BytesJson(token.bytes())},
+                    {"logprob", FloatJson(token.logprob())}});
   }
   return list;
 }
@@ -22,10 +30,14 @@ Json ChoiceJson(const v1::Choice& choice) {
   Json json = {{"ids", choice.ids()},
                {"text", choice.text()},
                {"finish_reason", v1::FinishReason_Name(choice.finish_reason())}};
+  if (choice.has_stop_string()) json["stop_reason"] = choice.stop_string();
+  if (choice.has_stop_id()) json["stop_reason"] = choice.stop_id();
   if (choice.logprobs_size() == 0) return json;
   Json& list = json["logprobs"] = Json::array();
   for (const v1::TokenLogprob& token : choice.logprobs()) {
     list.push_back({{"id", token.id()},
+                    {"text", token.text()},
+                    {"bytes", BytesJson(token.bytes())},
                     {"logprob", FloatJson(token.logprob())},
                     {"top", TopJson(token.top())}});
   }

@@ -138,7 +138,8 @@ std::unique_ptr<Command> GenerateCommand() {
       "Continue a text, streamed to the terminal",
       R"(A line of --input has "text" or "ids" and any of the options below by the same name; its
 answer has "ids" (the new ones, end of text included), "text", "finish_reason" (LENGTH, EOS,
-STOP) and "seed"; with n above 1 "choices" of these.
+STOP), "stop_reason" (the stop string or id, with STOP) and "seed"; with n above 1 "choices" of
+these.
 )"});
 }
 

@@ -15,10 +15,14 @@ constexpr int64_t kEntryBytes = 2;
 // Of id and logprob in TokenLogprob and TopToken.
 constexpr int64_t kLogprobBytes = 7;
 
+// Text and bytes of a token.
+int64_t TextBytes(const ServedModel& model) {
+  return model.tokenizer == nullptr ? 0 : 2 * (kEntryBytes + 1);
+}
+
 // One list of competitors.
 int64_t TopBytes(const ServedModel& model, int32_t top_n) {
-  const int64_t text = model.tokenizer == nullptr ? 0 : kEntryBytes + 1;
-  return top_n * (kEntryBytes + kLogprobBytes + text);
+  return top_n * (kEntryBytes + kLogprobBytes + TextBytes(model));
 }
 
 }  // namespace
@@ -50,7 +54,8 @@ int64_t ChoicesBytes(const GenerationPlan& plan) {
   }
   bytes += tokens;  // their ids
   if (plan.logprobs.has_value()) {
-    bytes += tokens * (kEntryBytes + kLogprobBytes + TopBytes(*plan.model, *plan.logprobs));
+    bytes += tokens * (kEntryBytes + kLogprobBytes + TextBytes(*plan.model) +
+                       TopBytes(*plan.model, *plan.logprobs));
   }
   return plan.choices * bytes;
 }

@@ -1,6 +1,10 @@
 // One sequence's results -> Choice.
 #include "server/api/choice_writer.h"
 
+#include <vector>
+
+#include "server/api/token_result.h"
+
 namespace dyad {
 namespace {
 
@@ -39,22 +43,19 @@ void ChoiceWriter::AddPrompt(v1::Choice& choice) const {
 
 void ChoiceWriter::AddPromptScores(std::span<const engine::TokenScore> scores,
                                    v1::Choice& choice) const {
-  choice.add_logprobs()->set_id(plan_.request.ids.front());
+  const std::vector<int32_t>& ids = plan_.request.ids;
+  *choice.add_logprobs() = ToTokenLogprob(*plan_.model, {ids.front(), 0}, {});
   for (size_t i = 0; i < scores.size(); ++i) {
-    v1::TokenLogprob& logprob = *choice.add_logprobs();
-    logprob.set_id(plan_.request.ids[i + 1]);
-    logprob.set_logprob(scores[i].logprob);
-    AddTop(scores[i].top, logprob);
+    *choice.add_logprobs() =
+        ToTokenLogprob(*plan_.model, {ids[i + 1], scores[i].logprob}, scores[i].top);
   }
 }
 
 engine::Verdict ChoiceWriter::AddToken(const engine::GeneratedToken& token, v1::Choice& choice) {
   choice.add_ids(token.id);
+  last_id_ = token.id;
   if (plan_.logprobs.has_value()) {
-    v1::TokenLogprob& logprob = *choice.add_logprobs();
-    logprob.set_id(token.id);
-    logprob.set_logprob(token.logprob);
-    AddTop(token.top, logprob);
+    *choice.add_logprobs() = ToTokenLogprob(*plan_.model, {token.id, token.logprob}, token.top);
   }
   if (!decoder_.has_value() || stopped_) return engine::Verdict::kContinue;
   const StreamDecoder::Piece piece = decoder_->Push(token.id);
@@ -70,17 +71,11 @@ void ChoiceWriter::AddEnd(engine::FinishReason reason, v1::Choice& choice) {
     if (piece.stopped) reason = engine::FinishReason::kStop;
   }
   choice.set_finish_reason(ToProto(reason));
-}
-
-void ChoiceWriter::AddTop(std::span<const engine::TopToken> top, v1::TokenLogprob& logprob) const {
-  for (const engine::TopToken& candidate : top) {
-    v1::TopToken& entry = *logprob.add_top();
-    entry.set_id(candidate.id);
-    entry.set_logprob(candidate.logprob);
-    if (plan_.model->tokenizer != nullptr) {
-      entry.set_text(
-          plan_.model->tokenizer->Decode(std::span(&candidate.id, 1), DecodeSpecial::kKeep));
-    }
+  if (reason != engine::FinishReason::kStop) return;
+  if (decoder_.has_value() && !decoder_->stop().empty()) {
+    choice.set_stop_string(decoder_->stop());
+  } else {
+    choice.set_stop_id(last_id_);
   }
 }
 

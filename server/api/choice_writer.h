@@ -33,12 +33,11 @@ class ChoiceWriter {
   void AddEnd(engine::FinishReason reason, v1::Choice& choice);
 
  private:
-  void AddTop(std::span<const engine::TopToken> top, v1::TokenLogprob& logprob) const;
-
   const GenerationPlan& plan_;
   const int32_t index_;
   std::optional<StreamDecoder> decoder_;  // none without tokenizer
   bool stopped_ = false;
+  int32_t last_id_ = 0;  // of those generated
 };
 
 // "length", "eos", "stop", or empty: for the log.

@@ -69,6 +69,7 @@ absl::StatusOr<int32_t> ParseNewTokens(const v1::GenerateRequest& proto, const S
 absl::StatusOr<engine::Sampling> ParseSampling(const v1::GenerateRequest& proto,
                                                const ServedModel& model) {
   engine::Sampling s;
+  FieldFaults faults;
   if (proto.has_temperature()) s.temperature = proto.temperature();
   if (proto.has_top_k()) s.top_k = proto.top_k();
   if (proto.has_top_p()) s.top_p = proto.top_p();
@@ -76,44 +77,65 @@ absl::StatusOr<engine::Sampling> ParseSampling(const v1::GenerateRequest& proto,
   if (proto.has_repetition_penalty()) s.repetition_penalty = proto.repetition_penalty();
   if (proto.has_presence_penalty()) s.presence_penalty = proto.presence_penalty();
   if (proto.has_frequency_penalty()) s.frequency_penalty = proto.frequency_penalty();
-  RETURN_IF_ERROR(CheckRange<float>({"temperature", s.temperature, 0, 100}));
-  RETURN_IF_ERROR(CheckRange<int32_t>({"top_k", s.top_k, 0, INT32_MAX}));
-  RETURN_IF_ERROR(CheckRange<float>({"top_p", s.top_p, 0, 1}, Bounds::kOpenLow));
-  RETURN_IF_ERROR(CheckRange<float>({"min_p", s.min_p, 0, 1}, Bounds::kOpenHigh));
-  RETURN_IF_ERROR(
-      CheckRange<float>({"repetition_penalty", s.repetition_penalty, 0, 10}, Bounds::kOpenLow));
-  RETURN_IF_ERROR(CheckRange<float>({"presence_penalty", s.presence_penalty, -2, 2}));
-  RETURN_IF_ERROR(CheckRange<float>({"frequency_penalty", s.frequency_penalty, -2, 2}));
+  RETURN_IF_ERROR(faults.Add(CheckRange<float>({"temperature", s.temperature, 0, 100})));
+  RETURN_IF_ERROR(faults.Add(CheckRange<int32_t>({"top_k", s.top_k, 0, INT32_MAX})));
+  RETURN_IF_ERROR(faults.Add(CheckRange<float>({"top_p", s.top_p, 0, 1}, Bounds::kOpenLow)));
+  RETURN_IF_ERROR(faults.Add(CheckRange<float>({"min_p", s.min_p, 0, 1}, Bounds::kOpenHigh)));
+  RETURN_IF_ERROR(faults.Add(
+      CheckRange<float>({"repetition_penalty", s.repetition_penalty, 0, 10}, Bounds::kOpenLow)));
+  RETURN_IF_ERROR(faults.Add(CheckRange<float>({"presence_penalty", s.presence_penalty, -2, 2})));
+  RETURN_IF_ERROR(faults.Add(CheckRange<float>({"frequency_penalty", s.frequency_penalty, -2, 2})));
   if (proto.logit_bias().size() > kMaxBiases) {
-    return InvalidField({"logit_bias", absl::StrCat(proto.logit_bias().size(), " long"),
-                         absl::StrCat("must have at most ", kMaxBiases, " entries")});
+    RETURN_IF_ERROR(
+        faults.Add(InvalidField({"logit_bias", absl::StrCat(proto.logit_bias().size(), " long"),
+                                 absl::StrCat("must have at most ", kMaxBiases, " entries")})));
   }
   s.logit_bias.assign(proto.logit_bias().begin(), proto.logit_bias().end());
   std::sort(s.logit_bias.begin(), s.logit_bias.end());  // a map has no order of its own
   for (const auto& [id, bias] : s.logit_bias) {
-    RETURN_IF_ERROR(CheckRange<int32_t>({"logit_bias key", id, 0, model.limits.vocab_size - 1}));
-    RETURN_IF_ERROR(CheckRange<float>({absl::StrCat("logit_bias[", id, "]"), bias, -100, 100}));
+    RETURN_IF_ERROR(
+        faults.Add(CheckRange<int32_t>({"logit_bias key", id, 0, model.limits.vocab_size - 1})));
+    RETURN_IF_ERROR(
+        faults.Add(CheckRange<float>({absl::StrCat("logit_bias[", id, "]"), bias, -100, 100})));
   }
+  RETURN_IF_ERROR(faults.status());
   return s;
 }
 
 absl::Status CheckStops(const v1::GenerateRequest& proto, const ServedModel& model) {
+  FieldFaults faults;
   if (!proto.stop().empty()) RETURN_IF_ERROR(NeedsTokenizer(model));
   if (proto.stop_size() > kMaxStops) {
-    return InvalidField({"stop", absl::StrCat(proto.stop_size(), " long"),
-                         absl::StrCat("must have at most ", kMaxStops, " entries")});
+    RETURN_IF_ERROR(
+        faults.Add(InvalidField({"stop", absl::StrCat(proto.stop_size(), " long"),
+                                 absl::StrCat("must have at most ", kMaxStops, " entries")})));
   }
   for (int i = 0; i < proto.stop_size(); ++i) {
     if (!proto.stop(i).empty() && proto.stop(i).size() <= kMaxStopBytes) continue;
-    return InvalidField({absl::StrCat("stop[", i, "]"),
-                         absl::StrCat(proto.stop(i).size(), " bytes"),
-                         absl::StrCat("must have 1 to ", kMaxStopBytes, " bytes")});
+    RETURN_IF_ERROR(faults.Add(
+        InvalidField({absl::StrCat("stop[", i, "]"), absl::StrCat(proto.stop(i).size(), " bytes"),
+                      absl::StrCat("must have 1 to ", kMaxStopBytes, " bytes")})));
   }
   if (proto.stop_ids_size() > kMaxStopIds) {
-    return InvalidField({"stop_ids", absl::StrCat(proto.stop_ids_size(), " long"),
-                         absl::StrCat("must have at most ", kMaxStopIds, " entries")});
+    RETURN_IF_ERROR(
+        faults.Add(InvalidField({"stop_ids", absl::StrCat(proto.stop_ids_size(), " long"),
+                                 absl::StrCat("must have at most ", kMaxStopIds, " entries")})));
   }
-  return CheckIds(model, "stop_ids", ToSpan(proto.stop_ids()));
+  RETURN_IF_ERROR(faults.Add(CheckIds(model, "stop_ids", ToSpan(proto.stop_ids()))));
+  return faults.status();
+}
+
+// The prompt and how much may follow it.
+struct Tokens {
+  std::vector<int32_t> prompt;
+  int32_t max_new = 0;
+};
+absl::StatusOr<Tokens> ParseTokens(const v1::GenerateRequest& proto, const ServedModel& model,
+                                   const RequestLimits& limits) {
+  Tokens tokens;
+  ASSIGN_OR_RETURN(tokens.prompt, ParsePrompt(proto, model, limits));
+  ASSIGN_OR_RETURN(tokens.max_new, ParseNewTokens(proto, model, tokens.prompt.size()));
+  return tokens;
 }
 
 }  // namespace
@@ -124,18 +146,25 @@ absl::StatusOr<GenerationPlan> ParseGenerate(const v1::GenerateRequest& proto,
   GenerationPlan plan;
   ASSIGN_OR_RETURN(plan.model, models.Find(proto.model()));
   engine::Request& request = plan.request;
-  ASSIGN_OR_RETURN(request.sampling, ParseSampling(proto, *plan.model));
-  RETURN_IF_ERROR(CheckStops(proto, *plan.model));
+  FieldFaults faults;
+  const absl::StatusOr<engine::Sampling> sampling = ParseSampling(proto, *plan.model);
+  RETURN_IF_ERROR(faults.Add(sampling.status()));
+  RETURN_IF_ERROR(faults.Add(CheckStops(proto, *plan.model)));
   plan.choices = proto.has_n() ? proto.n() : 1;
-  RETURN_IF_ERROR(CheckRange<int32_t>({"n", plan.choices, 1, limits.max_choices}));
+  RETURN_IF_ERROR(faults.Add(CheckRange<int32_t>({"n", plan.choices, 1, limits.max_choices})));
   if (proto.has_logprobs()) {
-    RETURN_IF_ERROR(CheckRange<int32_t>({"logprobs", proto.logprobs(), 0, engine::kMaxTopN}));
+    RETURN_IF_ERROR(
+        faults.Add(CheckRange<int32_t>({"logprobs", proto.logprobs(), 0, engine::kMaxTopN})));
     plan.logprobs = proto.logprobs();
     request.top_n = proto.logprobs();
   }
-  ASSIGN_OR_RETURN(request.ids, ParsePrompt(proto, *plan.model, limits));
-  ASSIGN_OR_RETURN(request.max_new_tokens, ParseNewTokens(proto, *plan.model, request.ids.size()));
+  absl::StatusOr<Tokens> tokens = ParseTokens(proto, *plan.model, limits);
+  RETURN_IF_ERROR(faults.Add(tokens.status()));
+  RETURN_IF_ERROR(faults.status());
 
+  request.ids = std::move(tokens->prompt);
+  request.max_new_tokens = tokens->max_new;
+  request.sampling = *sampling;
   request.sampling.seed = proto.has_seed() ? proto.seed() : seed;
   request.stop_ids.assign(proto.stop_ids().begin(), proto.stop_ids().end());
   if (!proto.ignore_eos()) request.eos_ids = plan.model->eos_ids;

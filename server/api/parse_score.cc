@@ -50,21 +50,28 @@ absl::StatusOr<ScorePlan> ParseScore(const v1::ScoreRequest& proto, const ModelR
                                      const RequestLimits& limits) {
   ScorePlan plan;
   ASSIGN_OR_RETURN(plan.model, models.Find(proto.model()));
-  ASSIGN_OR_RETURN(plan.row, FindConvention(proto.convention()));
-  ASSIGN_OR_RETURN(const SpecialTokens special_tokens, ParseSpecialTokens(proto.special_tokens()));
-  RETURN_IF_ERROR(CheckRange<int32_t>({"top_n", proto.top_n(), 0, engine::kMaxTopN}));
-  plan.top_n = proto.top_n();
+  FieldFaults faults;
+  const auto row = FindConvention(proto.convention());
+  const auto special_tokens = ParseSpecialTokens(proto.special_tokens());
+  RETURN_IF_ERROR(faults.Add(row.status()));
+  RETURN_IF_ERROR(faults.Add(special_tokens.status()));
+  RETURN_IF_ERROR(faults.Add(CheckRange<int32_t>({"top_n", proto.top_n(), 0, engine::kMaxTopN})));
   if (proto.items().empty() || proto.items_size() > limits.max_score_items) {
-    return InvalidField({"items", absl::StrCat(proto.items_size(), " long"),
-                         absl::StrCat("must have 1 to ", limits.max_score_items, " entries")});
+    RETURN_IF_ERROR(faults.Add(
+        InvalidField({"items", absl::StrCat(proto.items_size(), " long"),
+                      absl::StrCat("must have 1 to ", limits.max_score_items, " entries")})));
   }
-  const Layout layout = {*plan.model, limits, *plan.row, special_tokens};
+  RETURN_IF_ERROR(faults.status());  // how items are laid out hangs on these
+  plan.row = *row;
+  plan.top_n = proto.top_n();
+  const Layout layout = {*plan.model, limits, *plan.row, *special_tokens};
   plan.inputs.reserve(proto.items_size());
   for (int i = 0; i < proto.items_size(); ++i) {
-    ASSIGN_OR_RETURN(ScoreInput input,
-                     ParseItem(layout, absl::StrCat("items[", i, "]"), proto.items(i)));
-    plan.inputs.push_back(std::move(input));
+    auto input = ParseItem(layout, absl::StrCat("items[", i, "]"), proto.items(i));
+    RETURN_IF_ERROR(faults.Add(input.status()));
+    if (input.ok()) plan.inputs.push_back(*std::move(input));
   }
+  RETURN_IF_ERROR(faults.status());
   return plan;
 }
 

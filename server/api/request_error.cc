@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kDomain = "dyad.v1";
 constexpr size_t kMaxValueBytes = 100;
+constexpr int kMaxFaults = 8;
 
 template <typename Detail>
 std::string TypeUrl() {
@@ -52,6 +53,42 @@ absl::Status InvalidField(const FieldFault& fault) {
   (*info.mutable_metadata())["value"] = value;
   (*info.mutable_metadata())["limit"] = fault.limit;
   Attach(status, info);
+  return status;
+}
+
+absl::Status FieldFaults::Add(const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status)) return status;
+  if (faults_.size() < size_t{kMaxFaults}) {
+    faults_.push_back(status);
+  } else {
+    ++left_out_;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FieldFaults::status() const {
+  if (faults_.empty()) return absl::OkStatus();
+  if (faults_.size() == 1) return faults_.front();
+  google::rpc::BadRequest named;
+  std::string message;
+  size_t left_out = left_out_;
+  for (const absl::Status& fault : faults_) {
+    const auto fields = Find<google::rpc::BadRequest>(fault);
+    if (!fields.has_value()) return fault;
+    for (const auto& violation : fields->field_violations()) {
+      if (named.field_violations_size() == kMaxFaults) {
+        ++left_out;
+        continue;
+      }
+      absl::StrAppend(&message, message.empty() ? "" : ". ", violation.field(), " ",
+                      violation.description());
+      *named.add_field_violations() = violation;
+    }
+  }
+  if (left_out > 0) absl::StrAppend(&message, ". ", left_out, " more");
+  absl::Status status = absl::InvalidArgumentError(message);
+  Attach(status, named);
+  Attach(status, *Find<google::rpc::ErrorInfo>(faults_.front()));
   return status;
 }
 

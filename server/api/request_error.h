@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -22,6 +23,21 @@ struct FieldFault {
 // InvalidArgument "<field> is <value>; <limit>", with BadRequest and ErrorInfo (reason
 // INVALID_FIELD, metadata field, value, limit).
 absl::Status InvalidField(const FieldFault& fault);
+
+// What is wrong with the fields of one request, said together. The first 8 are named, as clients
+// bound what comes beside an answer; of the others, how many there are.
+class FieldFaults {
+ public:
+  // Keeps an error of InvalidField, or of status(), and is OK then. Any other status comes back.
+  absl::Status Add(const absl::Status& status);
+
+  // InvalidArgument with a BadRequest of all, and the first one's ErrorInfo; OK if there are none.
+  absl::Status status() const;
+
+ private:
+  std::vector<absl::Status> faults_;
+  size_t left_out_ = 0;
+};
 
 // Something that has more bytes than the server allows.
 struct SizeFault {

@@ -5,25 +5,9 @@
 #include <string>
 
 #include "server/api/error_reply.h"
+#include "server/api/token_result.h"
 
 namespace dyad {
-namespace {
-
-std::string TokenText(const ServedModel& model, int32_t id) {
-  return model.tokenizer->Decode(std::span(&id, 1), DecodeSpecial::kKeep);
-}
-
-void AddTop(const ServedModel& model, const engine::TokenScore& score, v1::TopTokens& tops) {
-  for (const engine::TopToken& candidate : score.top) {
-    v1::TopToken& top = *tops.add_tokens();
-    top.set_id(candidate.id);
-    top.set_logprob(candidate.logprob);
-    if (model.tokenizer != nullptr) top.set_text(TokenText(model, candidate.id));
-  }
-}
-
-}  // namespace
-
 ScoreTotal Total(std::span<const engine::TokenScore> scores) {
   ScoreTotal total;
   for (const engine::TokenScore& score : scores) total.sum += score.logprob;
@@ -47,7 +31,9 @@ v1::TextScore ToTextScore(const ServedModel& model, const ScoreInput& input,
     if (model.tokenizer != nullptr) result.add_texts(TokenText(model, input.ids[i]));
     if (has_top) {
       v1::TopTokens& tops = *result.add_top();
-      if (score != nullptr) AddTop(model, *score, tops);
+      if (score == nullptr) continue;
+      for (const engine::TopToken& token : score->top)
+        *tops.add_tokens() = ToTopToken(model, token);
     }
   }
   result.mutable_byte_offsets()->Add(input.offsets.begin(), input.offsets.end());

@@ -31,7 +31,7 @@ StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, std::vector<std::string
 }
 
 StreamDecoder::Piece StreamDecoder::Push(int32_t id) {
-  if (stopped_) return {"", true};
+  if (!stop_.empty()) return {"", true};
   if (tokenizer_.IsSpecial(id)) return {};
   bytes_ += tokenizer_.TokenBytes(id);
   const ValidText valid = ToValidText(bytes_);
@@ -40,7 +40,7 @@ StreamDecoder::Piece StreamDecoder::Push(int32_t id) {
 }
 
 StreamDecoder::Piece StreamDecoder::Finish() {
-  if (stopped_) return {"", true};
+  if (!stop_.empty()) return {"", true};
   Piece piece;
   if (!bytes_.empty()) {
     bytes_.clear();
@@ -59,7 +59,7 @@ StreamDecoder::Piece StreamDecoder::Append(std::string_view text) {
       if (matcher.complete()) found = std::max(found, matcher.matched());
     }
     if (found > 0) {
-      stopped_ = true;
+      stop_ = held_.substr(held_.size() - found);
       held_.resize(held_.size() - found);
       return {std::exchange(held_, {}), true};
     }

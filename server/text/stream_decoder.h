@@ -30,6 +30,9 @@ class StreamDecoder {
   // What is still held back; an incomplete character becomes U+FFFD.
   Piece Finish();
 
+  // The stop string that was found; empty before.
+  const std::string& stop() const { return stop_; }
+
  private:
   // How much of one stop string the text so far ends with (Knuth, Morris and Pratt).
   class Matcher {
@@ -52,7 +55,7 @@ class StreamDecoder {
   std::vector<Matcher> matchers_;
   std::string bytes_;  // decoded bytes, not yet a whole character
   std::string held_;   // valid UTF-8 that may begin a stop string
-  bool stopped_ = false;
+  std::string stop_;
 };
 
 }  // namespace dyad

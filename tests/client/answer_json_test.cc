@@ -57,8 +57,9 @@ TEST(AnswerJsonTest, TopListsComeWhenAskedFor) {
   v1::TopToken* token = score.add_top()->add_tokens();
   token->set_id(9);
   token->set_logprob(-0.25f);
+  token->set_bytes("\xF0\x9F");
   EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::LM_EVAL, Details::kNo)["top"]),
-            R"([null,[{"id":9,"text":"","logprob":-0.25}]])");
+            R"([null,[{"id":9,"text":"","bytes":[240,159],"logprob":-0.25}]])");
 }
 
 TEST(AnswerJsonTest, OneChoiceIsTheAnswerItself) {
@@ -74,7 +75,11 @@ TEST(AnswerJsonTest, OneChoiceIsTheAnswerItself) {
   logprob->set_id(5);
   logprob->set_logprob(-0.7f);
   EXPECT_EQ(FormatLine(GenerateAnswer(response)["logprobs"]),
-            R"([{"id":5,"logprob":-0.7,"top":[]}])");
+            R"([{"id":5,"text":"","bytes":[],"logprob":-0.7,"top":[]}])");
+  choice->set_stop_string("b");
+  EXPECT_EQ(GenerateAnswer(response)["stop_reason"], "b");
+  choice->set_stop_id(7);
+  EXPECT_EQ(GenerateAnswer(response)["stop_reason"], 7);
 }
 
 TEST(AnswerJsonTest, SeveralChoicesAreAList) {

@@ -84,7 +84,7 @@ TEST(GenerateCommandTest, LogprobsPrintAsFloats) {
   FakeServer server;
   EXPECT_THAT(
       RunDyadctl({"generate", "a", "--json", "--logprobs=0", "--server", server.address()}).out,
-      HasSubstr(R"("logprobs":[{"id":97,"logprob":-0.1,"top":[]}])"));
+      HasSubstr(R"("logprobs":[{"id":97,"text":"","bytes":[],"logprob":-0.1,"top":[]}])"));
 }
 
 TEST(GenerateCommandTest, NamesAModelThatIsNotThere) {

@@ -50,6 +50,22 @@ TEST_F(ChoiceWriterTest, AStopStringStopsAndCuts) {
   writer.AddEnd(FinishReason::kStop, choice);
   EXPECT_EQ(choice.text(), "a");
   EXPECT_THAT(choice.ids(), ElementsAre('a', 'b', 'c'));
+  EXPECT_EQ(choice.stop_string(), "bc");
+  EXPECT_FALSE(choice.has_stop_id());
+}
+
+TEST_F(ChoiceWriterTest, AStopIdIsNamed) {
+  plan_.stop = {"bc"};
+  for (const ServedModel& model : models_) {
+    plan_.model = &model;
+    ChoiceWriter writer(plan_, 0);
+    v1::Choice choice = writer.New();
+    writer.AddToken({'a', 0, {}}, choice);
+    writer.AddToken({'b', 0, {}}, choice);
+    writer.AddEnd(FinishReason::kStop, choice);
+    EXPECT_EQ(choice.stop_id(), 'b');
+    EXPECT_FALSE(choice.has_stop_string());
+  }
 }
 
 TEST_F(ChoiceWriterTest, SpecialTokensHaveIdsButNoText) {
@@ -61,6 +77,7 @@ TEST_F(ChoiceWriterTest, SpecialTokensHaveIdsButNoText) {
   EXPECT_EQ(choice.text(), "a");
   EXPECT_EQ(choice.ids_size(), 2);
   EXPECT_EQ(choice.finish_reason(), v1::EOS);
+  EXPECT_EQ(choice.stop_reason_case(), v1::Choice::STOP_REASON_NOT_SET);
 }
 
 TEST_F(ChoiceWriterTest, EchoGivesEveryIdOneLogprob) {

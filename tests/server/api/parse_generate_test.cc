@@ -120,6 +120,18 @@ TEST_F(ParseGenerateTest, NumbersOutsideTheirRangeAreNamed) {
             "special_tokens");
 }
 
+TEST_F(ParseGenerateTest, AllWrongFieldsAreNamed) {
+  request_.set_temperature(-1);
+  request_.add_stop("");
+  request_.set_n(0);
+  request_.set_max_new_tokens(0);
+  const std::string message(Parse().status().message());
+  for (const char* fault :
+       {"temperature is -1", "stop[0] is 0 bytes", "n is 0", "max_new_tokens is 0"}) {
+    EXPECT_THAT(message, HasSubstr(fault));
+  }
+}
+
 TEST_F(ParseGenerateTest, ListsAreBounded) {
   using R = v1::GenerateRequest;
   const auto many = [](int count, const std::function<void(R&, int)>& add) {

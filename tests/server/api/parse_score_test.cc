@@ -9,6 +9,7 @@ namespace dyad {
 namespace {
 
 using namespace ::dyad::testing;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -67,6 +68,15 @@ TEST_F(ParseScoreTest, MixedAndMissingContentIsRefused) {
   item.set_context_text("c");
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 HasSubstr("items[0].context_text is set; must not be mixed")));
+}
+
+TEST_F(ParseScoreTest, AllWrongItemsAreNamed) {
+  request_.add_items()->set_text(std::string(30, 'x'));
+  request_.add_items()->set_text("x");
+  request_.add_items();
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                AllOf(HasSubstr("items[0].text is 32 tokens"),
+                                      HasSubstr("items[2] is without content"))));
 }
 
 TEST_F(ParseScoreTest, OptionsAreChecked) {

@@ -4,6 +4,7 @@
 #include <google/rpc/error_details.pb.h>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/text/utf8.h"
@@ -34,6 +35,33 @@ TEST(InvalidFieldTest, NamesFieldValueAndLimit) {
   EXPECT_EQ(info.metadata().at("field"), "top_p");
   EXPECT_EQ(info.metadata().at("value"), "1.5");
   EXPECT_EQ(info.metadata().at("limit"), "must be in (0, 1]");
+}
+
+TEST(FieldFaultsTest, AllFieldsAreNamedTogether) {
+  FieldFaults faults;
+  EXPECT_TRUE(faults.Add(absl::OkStatus()).ok());
+  EXPECT_TRUE(faults.status().ok());
+  EXPECT_TRUE(faults.Add(InvalidField({"top_p", "1.5", "must be in (0, 1]"})).ok());
+  EXPECT_EQ(faults.status().message(), "top_p is 1.5; must be in (0, 1]");
+  EXPECT_TRUE(faults.Add(InvalidField({"n", "0", "must be in [1, 16]"})).ok());
+  EXPECT_EQ(faults.status().message(),
+            "top_p is 1.5; must be in (0, 1]. n is 0; must be in [1, 16]");
+  EXPECT_EQ(PayloadOf<google::rpc::ErrorInfo>(faults.status()).metadata().at("field"), "top_p");
+  FieldFaults outer;
+  EXPECT_TRUE(outer.Add(faults.status()).ok());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_TRUE(outer.Add(InvalidField({"items", "x", "must be y"})).ok());
+  }
+  const auto named = PayloadOf<google::rpc::BadRequest>(outer.status());
+  ASSERT_EQ(named.field_violations_size(), 8);
+  EXPECT_EQ(named.field_violations(1).field(), "n");
+  EXPECT_TRUE(absl::EndsWith(outer.status().message(), ". 14 more"));
+}
+
+TEST(FieldFaultsTest, WhatIsNoFaultOfAFieldComesBack) {
+  FieldFaults faults;
+  EXPECT_EQ(faults.Add(absl::NotFoundError("model")), absl::NotFoundError("model"));
+  EXPECT_TRUE(faults.status().ok());
 }
 
 TEST(TooLargeTest, NamesSizeLimitAndFlag) {

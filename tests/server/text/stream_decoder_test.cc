@@ -108,6 +108,7 @@ TEST_F(StreamDecoderTest, NothingComesAfterAStop) {
   EXPECT_TRUE(decoder.Push('c').stopped);
   EXPECT_EQ(decoder.Push('c').text, "");
   EXPECT_TRUE(decoder.Finish().stopped);
+  EXPECT_EQ(decoder.stop(), "b");
 }
 
 TEST_F(StreamDecoderTest, TheOneThatIsCompleteFirstCutsAndOfTwoTheLonger) {
