@@ -17,6 +17,18 @@ target_compile_options(dyad_compiler INTERFACE
 target_include_directories(dyad_compiler INTERFACE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(dyad_compiler INTERFACE Threads::Threads)
 
+# What makes a memory error end the program instead of something worse, for what is shipped: the
+# tests are compiled without optimisation, which _FORTIFY_SOURCE needs.
+add_library(dyad_hardening INTERFACE)
+if(DYAD_SANITIZE STREQUAL "none")
+  target_compile_options(dyad_hardening INTERFACE -fstack-protector-strong -D_GLIBCXX_ASSERTIONS
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
+  if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+    target_compile_options(dyad_hardening INTERFACE -fcf-protection)
+  endif()
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()
+
 if(DYAD_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all)
   add_link_options(-fsanitize=address,undefined)
