@@ -30,7 +30,8 @@ void AppendTally(const Tally& tally, Json& json) {
   json["pairs"] = tally.pairs;
   json["correct"] = tally.correct;
   json["ties"] = tally.ties;
-  json["accuracy"] = tally.accuracy();
+  const std::optional<double> accuracy = tally.accuracy();
+  json["accuracy"] = accuracy.has_value() ? Json(*accuracy) : Json();
 }
 
 }  // namespace
@@ -45,6 +46,7 @@ std::string PhenomenonOf(const Json& line) {
   std::string name = TextField(line, "linguistics_term");
   if (name == "s-selection") return "argument_structure";
   if (name.empty()) name = TextField(line, "phenomenon");
+  if (name.empty()) name = TextField(line, "UID");
   return name.empty() ? "all" : name;
 }
 
@@ -95,8 +97,11 @@ std::string Accuracy::Table() const {
   std::string table =
       absl::StrFormat("%-*s  paradigms   pairs   ties  accuracy\n", name_width, "phenomenon");
   const auto row = [&](const std::string& name, size_t paradigms, const Tally& tally) {
-    absl::StrAppend(&table, absl::StrFormat("%-*s  %9d  %6d  %5d  %8.4f\n", name_width, name,
-                                            paradigms, tally.pairs, tally.ties, tally.accuracy()));
+    const std::optional<double> accuracy = tally.accuracy();
+    absl::StrAppend(
+        &table, absl::StrFormat("%-*s  %9d  %6d  %5d  %8s\n", name_width, name, paradigms,
+                                tally.pairs, tally.ties,
+                                accuracy.has_value() ? absl::StrFormat("%.4f", *accuracy) : "-"));
   };
   size_t all_paradigms = 0;
   for (const auto& [name, paradigms] : tallies_) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "client/json_line.h"
@@ -14,15 +15,16 @@ struct Tally {
   int64_t correct = 0;  // ties included
   int64_t ties = 0;
 
-  double accuracy() const {  // 0 without pairs
-    return pairs == 0 ? 0.0 : static_cast<double>(correct) / static_cast<double>(pairs);
+  std::optional<double> accuracy() const {  // none without pairs
+    if (pairs == 0) return std::nullopt;
+    return static_cast<double>(correct) / static_cast<double>(pairs);
   }
   void Add(const Tally& other);
 };
 
 // The phenomenon that a pair counts under: its "linguistics_term" (BLiMP; 13 terms in the files,
 // but s-selection belongs to argument_structure, which makes the published 12), else its
-// "phenomenon", else "all".
+// "phenomenon", else its "UID" (the supplements of BLiMP have no more), else "all".
 std::string PhenomenonOf(const Json& line);
 // The pair's "UID" (BLiMP's 67 paradigms), else its phenomenon.
 std::string ParadigmOf(const Json& line);
@@ -39,10 +41,12 @@ class Accuracy {
   const std::map<std::string, std::map<std::string, Tally>>& phenomena() const { return tallies_; }
 
   // {"pairs", "failed", "correct", "ties", "accuracy", "phenomena": {name: {"paradigms", "pairs",
-  // "correct", "ties", "accuracy"}}, "paradigms": {name: {"phenomenon", ...}}}
+  // "correct", "ties", "accuracy"}}, "paradigms": {name: {"phenomenon", ...}}}. "accuracy" is null
+  // where there are no pairs.
   Json ToJson() const;
 
-  // The table for people: one row per phenomenon, the overall row last.
+  // The table for people: one row per phenomenon, the overall row last; "-" for the accuracy of no
+  // pairs.
   std::string Table() const;
 
  private:

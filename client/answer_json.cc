@@ -43,6 +43,11 @@ Json WhereScored(const v1::TextScore& score, const Value& value) {
   return list;
 }
 
+// A sum or mean of no tokens is 0 in the answer, and would be taken for that of a certain text.
+Json SumJson(double value, int32_t scored_tokens) {
+  return scored_tokens > 0 ? Json(value) : Json(nullptr);
+}
+
 }  // namespace
 
 Json GenerateAnswer(const v1::GenerateResponse& response) {
@@ -66,8 +71,9 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
       {"ids", score.ids()},
       {"logprobs", WhereScored(score, [&](int i) { return FloatJson(score.logprobs(i)); })},
       {"greedy", WhereScored(score, [&](int i) { return Json(score.greedy(i)); })},
-      {"sum", score.sum()},
-      {"mean", score.mean()},
+      {"sum", SumJson(score.sum(), score.scored_tokens())},
+      {"mean", SumJson(score.mean(), score.scored_tokens())},
+      {"scored_tokens", score.scored_tokens()},
       {"convention", v1::Convention_Name(convention)}};
   if (score.top_size() > 0) {
     json["top"] = WhereScored(score, [&](int i) {
@@ -82,17 +88,18 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
   return json;
 }
 
-Json PairAnswer(const Json& line, const v1::PairScore& score) {
+Json PairAnswer(const v1::PairScore& score) {
   if (score.has_error()) {
     return ErrorJson(
         absl::Status(static_cast<absl::StatusCode>(score.error().code()), score.error().message()));
   }
-  // The line first: a reader finds its own fields where it put them.
-  Json json = line;
+  Json json;
   json["good_sum"] = score.good_sum();
   json["bad_sum"] = score.bad_sum();
   json["good_mean"] = score.good_mean();
   json["bad_mean"] = score.bad_mean();
+  json["good_scored_tokens"] = score.good_scored_tokens();
+  json["bad_scored_tokens"] = score.bad_scored_tokens();
   json["margin"] = score.margin();
   json["tie"] = score.tie();
   json["correct"] = score.correct();

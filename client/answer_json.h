@@ -14,13 +14,15 @@ enum class Details { kNo, kYes };
 // [{"index", ...}], "seed"}.
 Json GenerateAnswer(const v1::GenerateResponse& response);
 
-// {"ids", "logprobs", "greedy", "sum", "mean", "convention"}, logprobs and greedy with null where a
-// token was not scored, "top" if it was asked for. Details add "ranks", "texts" and "byte_offsets".
+// {"ids", "logprobs", "greedy", "sum", "mean", "scored_tokens", "convention"}, logprobs and greedy
+// with null where a token was not scored, sum and mean null if none was, "top" if it was asked for.
+// Details add "ranks", "texts" and "byte_offsets".
 Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details details);
 
-// The pair's own line and "good_sum", "bad_sum", "good_mean", "bad_mean", "margin", "tie",
-// "correct", "first_difference" (null if the sentences are the same), or the error object alone.
-Json PairAnswer(const Json& line, const v1::PairScore& score);
+// "good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens", "bad_scored_tokens",
+// "margin", "tie", "correct", "first_difference" (null if the sentences are the same), or the error
+// object alone.
+Json PairAnswer(const v1::PairScore& score);
 
 // Sizes, digest and ids of a model, and its linear layers if the message has them.
 Json ModelAnswer(const v1::Model& model);

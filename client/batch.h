@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +17,7 @@
 #include "client/line_input.h"
 #include "client/ordered_output.h"
 #include "client/progress.h"
+#include "client/run_record.h"
 #include "server/base/mutex.h"
 
 namespace dyad::client {
@@ -22,7 +25,7 @@ namespace dyad::client {
 struct BatchResult {
   int64_t lines = 0;    // in the output, old ones included
   int64_t skipped = 0;  // were in the output before
-  // Error objects in the output, old ones included.
+  // Error objects in the output, old ones included unless they were asked again.
   int64_t failed = 0;
   absl::Duration elapsed{};  // of this run
 };
@@ -31,23 +34,36 @@ struct BatchResult {
 // two threads at once.
 using AnswerSink = std::function<void(int64_t number, const Json& answer)>;
 
+// What happens to error objects of an earlier run.
+enum class OldErrors { kAreAnswers, kAskAgain };
+
+// The keys of a line that come back in front of its answer or error.
+using OwnKeys = std::function<Json(const Json& line)>;
+
+// What the run is; called if the output keeps answers, before anything is read of it.
+using Describe = std::function<absl::StatusOr<RunDescription>()>;
+
 // The engine of every batch: hands out the lines that have no answer yet and takes their answers in
 // any order. Who works on the lines, threads or streams, is the caller's business.
 // Threads: any number may call everything but Open and Finish.
 class Batch {
  public:
   struct Options {
+    std::string input = {};      // what the lines are of; see OrderedOutput::Open
     std::string output = "-";    // file, or "-" for standard output
     std::string unit = "lines";  // for the progress bar
     // How far a line may be ahead of the first without an answer: bounds what waits for its turn.
     // Absent: the caller bounds it.
     std::optional<int64_t> window = {};
+    OldErrors old_errors = OldErrors::kAreAnswers;
+    OwnKeys own_keys = [](const Json&) { return Json::object(); };
+    Describe describe = [] { return RunDescription(); };
     AnswerSink on_answer = [](int64_t, const Json&) {};
   };
 
   // Skips what the output has already; `on_answer` sees those answers. Progress goes to the
-  // console's `err`. Errors: of OrderedOutput::Open; FailedPrecondition for an output with more
-  // lines than `lines`.
+  // console's `err`. Errors: of OrderedOutput, of `describe`; FailedPrecondition for an output that
+  // is not of this run and these lines.
   static absl::StatusOr<std::unique_ptr<Batch>> Open(LineInput lines, Options options,
                                                      const Console& console);
 
@@ -55,35 +71,53 @@ class Batch {
     // 0-based; ascends from one Next to the next.
     int64_t number;
     Json json;
+    // Of the answer: the line's own keys if they are kept, then the record (client/run_record.h).
+    Json head;
   };
 
   // The next line, once the window has room for it; one that is no JSON object gets its error
   // object here and is passed over. Nothing at the end, and after Fail.
   std::optional<Line> Next();
 
-  // Each line that Next gave once. An error becomes an error object.
-  void Answer(int64_t number, const absl::StatusOr<Json>& answer);
+  // Each line that Next gave once, with its head. An error becomes an error object: it must be the
+  // line's own (client/error_owner.h).
+  void Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer);
 
-  // The batch cannot go on: Next gives nothing any more. The first failure stays.
+  // What the output says of the run; empty if it keeps no answers.
+  RunDescription description() const {
+    return record_.has_value() ? record_->description() : RunDescription();
+  }
+
+  // The batch cannot go on: Next gives nothing any more, and lines without an answer get none. The
+  // first failure stays.
   void Fail(const absl::Status& failure);
 
   // When nobody works on a line any more. Errors: of OrderedOutput::Finish; the failure, with how
-  // to go on.
+  // far the batch came.
   absl::StatusOr<BatchResult> Finish();
 
  private:
   Batch(LineInput lines, Options options)
       : options_(std::move(options)), lines_(std::move(lines)) {}
+  absl::Status GoOn();
+  // An old answer, to the next line.
+  absl::Status TakeOld(const std::string& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lines_mutex_);
+  Json Head(int64_t number, const std::string& text, const absl::StatusOr<Json>& json) const;
+  bool HasFailed();
 
   const Options options_;
   std::unique_ptr<OrderedOutput> output_;
+  std::optional<RunRecord> record_;
   std::unique_ptr<Progress> progress_;
 
   // Two locks: whoever waits for a line of standard input must not hold up an answer.
   Mutex lines_mutex_;
   LineInput lines_ ABSL_GUARDED_BY(lines_mutex_);
   int64_t next_ ABSL_GUARDED_BY(lines_mutex_) = 0;
+  // Lines before next_ that are asked again.
+  std::deque<std::pair<int64_t, std::string>> again_ ABSL_GUARDED_BY(lines_mutex_);
   Mutex mutex_;
+  int64_t failed_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -92,6 +126,9 @@ struct BatchOptions {
   std::string output = "-";  // file, or "-" for standard output
   // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
   int64_t concurrency = 16;
+  OldErrors old_errors = OldErrors::kAreAnswers;
+  OwnKeys own_keys = [](const Json&) { return Json::object(); };
+  Describe describe = [] { return RunDescription(); };
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;
@@ -99,8 +136,9 @@ inline constexpr int64_t kMaxConcurrency = 256;
 // Answers one line. Called from several threads at once.
 using Answerer = std::function<absl::StatusOr<Json>(const Json& line)>;
 
-// A batch whose lines are answered one by one, by a thread for each request in flight.
-// Errors: of LineInput::Open, Batch::Open and Batch::Finish.
+// A batch whose lines are answered one by one, by a thread for each request in flight. A full queue
+// is waited for; another error that is not the line's own fails the batch. Errors: of
+// LineInput::Open, Batch::Open and Batch::Finish.
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer);
 

@@ -1,93 +1,111 @@
 // Files of a corpus, from disk or through libarchive.
 #include "client/blimp_corpus.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-
+#include <array>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
-#include <memory>
 #include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/json_line.h"
+#include "client/packed_file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
 
 namespace fs = std::filesystem;
-using Files = std::map<std::string, std::string>;  // name -> content
 
-// Some archivers add ._NAME beside NAME, with attributes in it.
-bool IsCorpusFile(const fs::path& path) {
-  return path.extension() == ".jsonl" && !absl::StartsWith(path.filename().string(), "._");
+// Paradigm, which is the file's name without its endings; empty if it is no file of a corpus. Some
+// archivers add ._NAME beside NAME, with attributes in it.
+std::string ParadigmOfFile(const fs::path& path) {
+  fs::path name = path.filename();
+  if (name.extension() == ".gz") name = name.stem();
+  if (name.extension() != ".jsonl" || absl::StartsWith(name.string(), "._")) return "";
+  return name.stem().string();
 }
 
-absl::Status TooLarge(const std::string& path) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat(path, ": more than ", kMaxCorpusBytes, " bytes of *.jsonl"));
-}
+// The files of one run, by name so that their order is that of the names.
+class Corpus {
+ public:
+  // The *.jsonl files of a file or archive. `name`: of a file in a folder, from there.
+  absl::Status Add(const std::string& path, const std::string& name, Packing packing) {
+    ASSIGN_OR_RETURN(PackedFile file, PackedFile::Open(path, packing));
+    while (true) {
+      ASSIGN_OR_RETURN(const std::optional<std::string> inside, file.NextFile());
+      if (!inside.has_value()) return absl::OkStatus();
+      if (ParadigmOfFile(*inside).empty()) continue;
+      ASSIGN_OR_RETURN(files_[name.empty() ? *inside : name], ReadAll(path, file));
+    }
+  }
 
-absl::StatusOr<Files> ReadFolder(const std::string& path) {
-  Files files;
-  int64_t bytes = 0;
+  std::vector<std::string> Lines(std::optional<int64_t> limit) const {
+    std::vector<std::string> lines;
+    for (const auto& [name, content] : files_) {
+      int64_t taken = 0;
+      for (const absl::string_view line : absl::StrSplit(content, '\n')) {
+        if (absl::StripAsciiWhitespace(line).empty()) continue;
+        if (limit.has_value() && taken == *limit) break;
+        lines.push_back(WithParadigm(std::string(line), ParadigmOfFile(name)));
+        ++taken;
+      }
+    }
+    return lines;
+  }
+
+  bool empty() const { return files_.empty(); }
+
+ private:
+  absl::StatusOr<std::string> ReadAll(const std::string& path, PackedFile& file) {
+    std::string content;
+    std::array<char, 1 << 16> buffer;
+    while (true) {
+      ASSIGN_OR_RETURN(const size_t count, file.Read(buffer));
+      if (count == 0) return content;
+      bytes_ += static_cast<int64_t>(count);
+      if (bytes_ > kMaxCorpusBytes) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat(path, ": more than ", kMaxCorpusBytes, " bytes of *.jsonl"));
+      }
+      content.append(buffer.data(), count);
+    }
+  }
+
+  // The supplements of BLiMP name their paradigm by the file only. A line that is no JSON stays as
+  // it is: it gets its error in the output.
+  static std::string WithParadigm(std::string line, const std::string& paradigm) {
+    const absl::StatusOr<Json> json = ParseLine(line);
+    if (!json.ok() || json->contains("UID")) return line;
+    Json named = *json;
+    named["UID"] = paradigm;
+    return FormatLine(named);
+  }
+
+  std::map<std::string, std::string> files_;
+  int64_t bytes_ = 0;
+};
+
+absl::Status AddFolder(const std::string& path, Corpus& corpus) {
   std::error_code error;
   for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
        entry.increment(error)) {
     std::error_code ignored;
-    if (!entry->is_regular_file(ignored) || !IsCorpusFile(entry->path())) continue;
-    bytes += static_cast<int64_t>(entry->file_size(ignored));
-    if (bytes > kMaxCorpusBytes) return TooLarge(path);
-    std::ifstream file(entry->path(), std::ios::binary);
-    if (!file) return absl::NotFoundError(absl::StrCat("cannot read ", entry->path().string()));
-    files[entry->path().lexically_relative(path).string()] =
-        std::string(std::istreambuf_iterator<char>(file), {});
-  }
-  if (error) return absl::NotFoundError(absl::StrCat(path, ": ", error.message()));
-  return files;
-}
-
-absl::StatusOr<Files> ReadArchive(const std::string& path) {
-  const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), &archive_read_free);
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_tar(reader.get());
-  const auto fault = [&] {
-    const char* text = archive_error_string(reader.get());
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": not a readable tar archive: ", text != nullptr ? text : "unknown"));
-  };
-  if (archive_read_open_filename(reader.get(), path.c_str(), 1 << 16) != ARCHIVE_OK) {
-    return fault();
-  }
-  Files files;
-  int64_t bytes = 0;
-  archive_entry* entry = nullptr;
-  int status = ARCHIVE_OK;
-  while ((status = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK ||
-         status == ARCHIVE_WARN) {
-    const char* name = archive_entry_pathname(entry);
-    if (name == nullptr || archive_entry_filetype(entry) != AE_IFREG || !IsCorpusFile(name)) {
-      continue;
+    if (ParadigmOfFile(entry->path()).empty() || entry->is_directory(ignored)) continue;
+    // Whatever else it is: a link that leads nowhere is told when it is opened.
+    if (entry->exists(ignored) && !entry->is_regular_file(ignored)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(entry->path().string(), " is no regular file"));
     }
-    std::string& content = files[name];
-    char buffer[1 << 16];
-    la_ssize_t count = 0;
-    while ((count = archive_read_data(reader.get(), buffer, sizeof(buffer))) > 0) {
-      bytes += count;
-      if (bytes > kMaxCorpusBytes) return TooLarge(path);
-      content.append(buffer, static_cast<size_t>(count));
-    }
-    if (count < 0) return fault();
+    RETURN_IF_ERROR(corpus.Add(entry->path().string(),
+                               entry->path().lexically_relative(path).string(), Packing::kText));
   }
-  // A torn archive ends by an error here, never by a silent end of file.
-  if (status != ARCHIVE_EOF) return fault();
-  return files;
+  if (!error) return absl::OkStatus();
+  return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot read the folder ", path));
 }
 
 }  // namespace
@@ -96,21 +114,19 @@ absl::StatusOr<std::vector<std::string>> ReadBlimp(const std::string& path,
                                                    std::optional<int64_t> limit) {
   // Everything is read before anything is scored: a broken archive shows at once and not after an
   // hour, and the progress bar knows the total.
+  Corpus corpus;
   std::error_code ignored;
-  if (!fs::exists(path, ignored)) return absl::NotFoundError(absl::StrCat("no such path: ", path));
-  const bool folder = fs::is_directory(path, ignored);
-  ASSIGN_OR_RETURN(const Files files, folder ? ReadFolder(path) : ReadArchive(path));
-  if (files.empty()) return absl::NotFoundError(absl::StrCat("no *.jsonl in ", path));
-  std::vector<std::string> lines;
-  for (const auto& [name, content] : files) {
-    int64_t taken = 0;
-    for (const auto line : absl::StrSplit(content, '\n')) {
-      if (line.empty() || (limit.has_value() && taken == *limit)) continue;
-      lines.emplace_back(line);
-      ++taken;
+  if (fs::is_directory(path, ignored)) {
+    RETURN_IF_ERROR(AddFolder(path, corpus));
+  } else {
+    RETURN_IF_ERROR(corpus.Add(path, "", Packing::kArchive));
+    if (corpus.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " is no archive with *.jsonl files, and none itself"));
     }
   }
-  return lines;
+  if (corpus.empty()) return absl::NotFoundError(absl::StrCat("no *.jsonl in ", path));
+  return corpus.Lines(limit);
 }
 
 }  // namespace dyad::client

@@ -1,11 +1,34 @@
-// Typed calls: a context with its deadline, the stub's call, the status.
+// Typed calls: a context with its deadline, the stub's call, the status; and again, if that helps.
 #include "client/client.h"
 
+#include <grpc/support/time.h>
+
+#include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "client/error_owner.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
 
 namespace dyad::client {
+namespace {
+
+constexpr absl::Duration kFirstBackoff = absl::Milliseconds(100), kLastBackoff = absl::Seconds(5);
+constexpr int kBackoffGrowth = 3;
+// Who asks for health wants to hear soon that nobody is there.
+constexpr int kHealthAttempts = 3;
+
+// By the steady clock: a wall clock that jumps ends no call.
+void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return;
+  context.set_deadline(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                   gpr_time_from_nanos(absl::ToInt64Nanoseconds(timeout), GPR_TIMESPAN)));
+}
+
+}  // namespace
 
 Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
     : channel_(std::move(channel)),
@@ -15,18 +38,40 @@ Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
       tokenizer_(v1::TokenizerService::NewStub(channel_)),
       model_(v1::ModelService::NewStub(channel_)) {}
 
-void Client::SetDeadline(grpc::ClientContext& context) const {
-  if (timeout_ == absl::InfiniteDuration()) return;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + timeout_));
+// Calls `attempt` with a fresh context until the outcome is final.
+template <typename Attempt>
+absl::Status Client::Try(int attempts, const Attempt& attempt) const {
+  const absl::Time deadline = SteadyNow() + timeout_;
+  absl::Duration backoff = kFirstBackoff;
+  absl::Status before;  // of the last attempt
+  while (true) {
+    grpc::ClientContext context;
+    SetDeadline(context, deadline - SteadyNow());
+    const absl::Status status = attempt(context);
+    // A server that had no more than the rest of the time was not too slow.
+    if (absl::IsDeadlineExceeded(status) && !before.ok()) return before;
+    if (absl::IsDeadlineExceeded(status) && channel_->GetState(false) != GRPC_CHANNEL_READY) {
+      return absl::UnavailableError("no connection to a server that is ready, until the timeout");
+    }
+    absl::Duration wait = backoff;
+    if (OwnerOf(status) == ErrorOwner::kFullQueue) {
+      wait = Pushback(status);
+    } else if (absl::IsUnavailable(status) && --attempts > 0) {
+      backoff = std::min(backoff * kBackoffGrowth, kLastBackoff);
+    } else {
+      return status;
+    }
+    if (SteadyNow() + wait >= deadline) return status;
+    absl::SleepFor(wait);
+    before = status;
+  }
 }
 
 template <typename Answer, typename Call>
-absl::StatusOr<Answer> Client::Unary(const Call& call) const {
-  grpc::ClientContext context;
-  SetDeadline(context);
+absl::StatusOr<Answer> Client::Unary(const Call& call, int attempts) const {
   Answer answer;
-  const grpc::Status status = call(&context, &answer);
-  if (!status.ok()) return ToStatus(status);
+  RETURN_IF_ERROR(Try(
+      attempts, [&](grpc::ClientContext& context) { return ToStatus(call(&context, &answer)); }));
   return answer;
 }
 
@@ -38,21 +83,26 @@ absl::StatusOr<v1::GenerateResponse> Client::Generate(const v1::GenerateRequest&
 absl::StatusOr<v1::GenerateResponse> Client::GenerateStream(
     const v1::GenerateRequest& request,
     const std::function<Reader(const v1::Choice& piece)>& on_piece) const {
-  grpc::ClientContext context;
-  SetDeadline(context);
-  const auto stream = generation_->GenerateStream(&context, request);
-  v1::GenerateStreamResponse message;
   v1::GenerateResponse last;
   bool ended = false;
-  while (stream->Read(&message)) {
-    if (message.has_choice() && on_piece(message.choice()) == Reader::kStop) context.TryCancel();
-    if (message.has_final()) {
-      last = std::move(*message.mutable_final());
-      ended = true;
+  absl::Status cut_off;  // once a piece has come, the call cannot be made again
+  RETURN_IF_ERROR(Try(kAttempts, [&](grpc::ClientContext& context) {
+    const auto stream = generation_->GenerateStream(&context, request);
+    v1::GenerateStreamResponse message;
+    bool begun = false;
+    while (stream->Read(&message)) {
+      begun = true;
+      if (message.has_choice() && on_piece(message.choice()) == Reader::kStop) context.TryCancel();
+      if (message.has_final()) {
+        last = std::move(*message.mutable_final());
+        ended = true;
+      }
     }
-  }
-  const grpc::Status status = stream->Finish();
-  if (!status.ok()) return ToStatus(status);
+    const absl::Status status = ToStatus(stream->Finish());
+    if (begun) cut_off = status;
+    return begun ? absl::OkStatus() : status;
+  }));
+  RETURN_IF_ERROR(cut_off);
   if (!ended) return absl::InternalError("the stream ended without its last message");
   return last;
 }
@@ -96,7 +146,8 @@ absl::StatusOr<std::string> Client::Health(const std::string& service) const {
   grpc::health::v1::HealthCheckRequest request;
   request.set_service(service);
   const auto answer = Unary<grpc::health::v1::HealthCheckResponse>(
-      [&](auto* context, auto* response) { return stub->Check(context, request, response); });
+      [&](auto* context, auto* response) { return stub->Check(context, request, response); },
+      kHealthAttempts);
   if (!answer.ok()) return answer.status();
   return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(answer->status());
 }

@@ -30,12 +30,14 @@ namespace dyad::client {
 // What the caller wants after a piece; kStop cancels the request.
 enum class Reader { kGoOn, kStop };
 
-// Every call waits for its answer on the calling thread and returns the server's status as it is:
-// code and message. Retries are the channel's (client/connection.h).
-// Threads: any number may use one Client.
+// Every call waits for its answer on the calling thread and returns the server's status: code,
+// message, details as payloads. UNAVAILABLE is tried up to 5 times, 0.1 s to 5 s apart; a full
+// queue is waited for as the server's pushback says, however often; neither once an answer has
+// begun, and no other error. Threads: any number may use one Client.
 class Client {
  public:
-  // `timeout` bounds each call, retries included.
+  // `timeout` bounds each call, retries included. A call that it ends is DeadlineExceeded only if a
+  // server had it: else the error of the last attempt, or Unavailable if there is no connection.
   explicit Client(std::shared_ptr<grpc::Channel> channel,
                   absl::Duration timeout = absl::InfiniteDuration());
 
@@ -61,9 +63,12 @@ class Client {
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:
-  void SetDeadline(grpc::ClientContext& context) const;
+  template <typename Attempt>
+  absl::Status Try(int attempts, const Attempt& attempt) const;
   template <typename Answer, typename Call>
-  absl::StatusOr<Answer> Unary(const Call& call) const;
+  absl::StatusOr<Answer> Unary(const Call& call, int attempts = kAttempts) const;
+
+  static constexpr int kAttempts = 5;
 
   std::shared_ptr<grpc::Channel> channel_;
   absl::Duration timeout_;

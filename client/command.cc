@@ -1,74 +1,206 @@
 // What commands share: flags, and the two ways to run.
 #include "client/command.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
+#include "client/error_owner.h"
+#include "client/request_json.h"
+#include "client/server_address.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
 
+constexpr char kUsageUrl[] = "dyadctl/usage";
+
 Json FieldValue(FieldKind kind, const std::string& text) {
   if (kind == FieldKind::kText) return text;
   if (kind == FieldKind::kIds) return *IdList(text);
   // What is no JSON, such as BABYLM, is a string. A quoted string stays as it was typed.
-  Json value = Json::parse(text, nullptr, false);
-  return value.is_discarded() || value.is_string() ? Json(text) : value;
+  const absl::StatusOr<Json> value = ParseJson(text);
+  return !value.ok() || value->is_string() ? Json(text) : *value;
+}
+
+// As a shell reads it back.
+std::string ShellWord(const std::string& word) {
+  const bool plain = !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains("-_=./:,@%+", c);
+  });
+  return plain ? word : absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
 
 }  // namespace
 
+absl::Status UsageError(const std::string& fault) {
+  absl::Status status = absl::InvalidArgumentError(fault);
+  status.SetPayload(kUsageUrl, absl::Cord());
+  return status;
+}
+
+bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
+
+void Command::set_arguments(std::span<const std::string> arguments) {
+  typed_ = "dyadctl " + help_.name;
+  for (const std::string& word : arguments) absl::StrAppend(&typed_, " ", ShellWord(word));
+}
+
 void Command::AddFlags(CLI::App& app) {
   AddFlag(app, "server", "ADDR", connection_.server,
           "HOST:PORT, or a gRPC target such as dns:///NAME:PORT (default 127.0.0.1:50051)");
-  AddFlag(app, "model", "NAME", model_, "Model of the server (default: its only one)");
-  AddFlag(app, "timeout", "SECONDS", timeout_seconds_, "Limit of each request (default: none)");
   AddFlag(app, "tls_ca", "FILE", connection_.tls_ca,
           "PEM certificate to check the server with; turns TLS on");
   AddFlag(app, "tls_cert", "FILE", connection_.tls_cert, "PEM client certificate");
   AddFlag(app, "tls_key", "FILE", connection_.tls_key, "PEM key of the client certificate");
-  app.add_flag("--json", json_, "Print JSON instead of text for people");
+  Needs("--tls_cert", "--tls_key");
+  Needs("--tls_key", "--tls_cert");
+  app.add_flag("--json", json_, "Print JSON instead of text for people; a batch always does");
+}
+
+void Command::AddModelFlag(CLI::App& app) {
+  AddFlag(app, "model", "NAME", model_, "Model of the server (default: its only one)");
+}
+
+void Command::AddTimeoutFlag(CLI::App& app) {
+  AddFlag(app, "timeout", "SECONDS", timeout_seconds_, "Limit of each request (default: none)")
+      ->check([](const std::string& text) {
+        double seconds = 0;
+        const bool good = absl::SimpleAtod(text, &seconds) && seconds > 0;
+        return good ? std::string() : absl::StrCat("must be above 0 seconds, found ", text);
+      });
+}
+
+void Command::Needs(const std::string& flag, const std::string& other) {
+  rules_.push_back({flag, other, Together::kAlways});
+}
+
+void Command::Excludes(const std::string& flag, const std::string& other) {
+  rules_.push_back({flag, other, Together::kNever});
+}
+
+absl::Status Command::CheckRules(const CLI::App& app) const {
+  for (const Rule& rule : rules_) {
+    if (app.count(rule.flag) == 0) continue;
+    const bool other = app.count(rule.other) > 0;
+    if (other == (rule.together == Together::kAlways)) continue;
+    return UsageError(
+        absl::StrCat(rule.flag, other ? " has no effect beside " : " needs ", rule.other));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Client> Command::MakeClient() const {
-  if (!(timeout_seconds_ > 0)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--timeout is ", timeout_seconds_, "; it must be above 0 seconds"));
-  }
   ASSIGN_OR_RETURN(auto channel, Connect(connection_));
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
+absl::StatusOr<RunDescription> Command::DescribeRun(const Json& options) const {
+  ASSIGN_OR_RETURN(const Client client, MakeClient());
+  ASSIGN_OR_RETURN(const v1::ListModelsResponse list, client.ListModels());
+  RunDescription description;
+  for (const v1::Model& model : list.models()) {
+    description.models[model.name()] = {{"model", model.name()},
+                                        {"model_digest", model.digest()},
+                                        {"tokenizer_digest", model.tokenizer_digest()},
+                                        {"weight_dtype", model.weight_dtype()},
+                                        {"kv_dtype", model.kv_dtype()},
+                                        {"device", model.device()}};
+  }
+  description.run = {{"command", help_.name}};
+  const bool is_only = model_.empty() && description.models.size() == 1;
+  const auto model = is_only ? description.models.begin() : description.models.find(model_);
+  if (model != description.models.end()) {
+    description.run.update(model->second);
+  } else if (!model_.empty()) {
+    RETURN_IF_ERROR(client.GetModel(model_).status());  // says which there are
+  }
+  for (const auto& [key, value] : options.items()) {
+    if (key != "model") description.run[key] = value;
+  }
+  return description;
+}
+
+void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
+  app.add_flag_callback(
+      "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
+      "Ask again the lines whose answer in --output is an error object");
+}
+
+absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
+                                    const Console& console) const {
+  RETURN_IF_ERROR(Flush(console));
+  const ErrorOwner owner = OwnerOf(failure);
+  if (owner != ErrorOwner::kServer && owner != ErrorOwner::kFullQueue) return failure;
+  const bool kept = output != "-" && output != "/dev/null";
+  console.err << "dyadctl " << help_.name << ": " << absl::StatusCodeToString(failure.code())
+              << ": " << ExplainUnreachable(failure, connection_).message()
+              << (kept ? "; what is answered stays, and this goes on: " + typed_
+                       : "; with --output=FILE the same command could go on")
+              << '\n';
+  return kInterrupted;
+}
+
 void BatchCommand::AddFlags(CLI::App& app) {
-  AddFlag(app, "input", "FILE", input_, "JSON lines to answer; - is standard input");
+  AddFlag(app, "input", "FILE", input_, "JSON lines to answer, may be gzip; - is standard input");
   AddFlag(app, "output", "FILE", batch_.output,
           "Answers, a line each, in order; a file that has some is gone on with (default: -)");
   AddFlag(app, "concurrency", "N", batch_.concurrency, "Requests in flight (default 16)")
       ->check(CLI::Range(int64_t{1}, kMaxConcurrency));
+  Needs("--output", "--input");
+  Needs("--concurrency", "--input");
+  Needs("--retry_errors", "--output");
+  AddModelFlag(app);
+  AddTimeoutFlag(app);
+  AddRetryFlag(app, batch_.old_errors);
   Command::AddFlags(app);
 }
 
 absl::StatusOr<int> BatchCommand::Run(const Console& console) {
   if (!model_.empty()) fields_["model"] = model_;
   RETURN_IF_ERROR(Start());
-  if (!input_.has_value()) return RunWords(console);
+  if (!input_.has_value()) {
+    if (!details_ || json_) return RunWords(console);
+    return UsageError("--details shows with --json or --input only");
+  }
   if (const std::vector<std::string> texts = Texts(); !texts.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--input and \"", texts.front(), "\" exclude each other"));
+    return UsageError(Text("--input and ", Quoted(texts.front()), " exclude each other"));
   }
   batch_.input = *input_;
-  ASSIGN_OR_RETURN(const BatchResult result, RunBatch(batch_, console, [this](const Json& line) {
-                     return Answer(WithDefaults(fields_, line));
-                   }));
-  return ReportBatch(result, console);
+  batch_.own_keys = [this](const Json& line) { return OwnKeysOf(line, LineOptions()); };
+  batch_.describe = [this]() -> absl::StatusOr<RunDescription> {
+    ASSIGN_OR_RETURN(description_, Describe());
+    return description_;
+  };
+  const absl::StatusOr<BatchResult> result = RunBatch(
+      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  if (!result.ok()) return EndRun(result.status(), batch_.output, console);
+  return ReportBatch(*result, console);
+}
+
+absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
+  const auto known = description_.models.find(model);
+  if (known == description_.models.end() || known->second["model_digest"] == digest) {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(absl::StrCat(
+      "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {
   AddFlag(app, "text", "TEXT", texts_, "As TEXT, for one that begins with --");
+}
+
+void BatchCommand::AddDetailsFlag(CLI::App& app, const std::string& help) {
+  app.add_flag("--details", details_, help + "; with --json or --input");
 }
 
 std::vector<std::string> BatchCommand::Texts() const {

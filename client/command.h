@@ -4,26 +4,39 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/answer_json.h"
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/console.h"
 #include "client/json_line.h"
+#include "client/json_message.h"
 
 namespace dyad::client {
+
+// The arguments that are no flags.
+enum class WordsAre { kTexts, kPaths, kNone };
+// Exit status of a run whose server went away: the same command goes on.
+inline constexpr int kInterrupted = 3;
 
 struct CommandHelp {
   std::string name;
   std::string usage;    // the words after the name
   std::string summary;  // one line
   std::string text;     // what goes in, what comes out
+  WordsAre words = WordsAre::kTexts;
 };
+
+// The command line is wrong, and nothing was sent: exit status 2. `fault` names the flag.
+absl::Status UsageError(const std::string& fault);
+bool IsUsageError(const absl::Status& status);
 
 // One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
 // One thread.
@@ -32,18 +45,41 @@ class Command {
   explicit Command(const CommandHelp& help) : help_(help) {}
   virtual ~Command() = default;
 
-  // Its own flags, then those of every command: --server, --model, --timeout, --tls_*, --json.
+  // Its own flags, then those of every command: --server, --tls_*, --json.
   virtual void AddFlags(CLI::App& app);
 
-  // Returns the exit status; an error becomes status 1 and one line on the console's `err`.
+  // Returns the exit status (dyadctl.h); an error becomes status 1 and one line on the console's
+  // `err`.
   virtual absl::StatusOr<int> Run(const Console& console) = 0;
 
   const CommandHelp& help() const { return help_; }
+  // Flags that the command line has, but that would have no effect there. Errors: UsageError.
+  absl::Status CheckRules(const CLI::App& app) const;
+
+  const ConnectionOptions& connection() const { return connection_; }
   // The arguments that are no flags.
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
+  // All arguments: what a run that is interrupted tells to type again.
+  void set_arguments(std::span<const std::string> arguments);
 
  protected:
+  // --model and --timeout, for commands that have an effect of them.
+  void AddModelFlag(CLI::App& app);
+  void AddTimeoutFlag(CLI::App& app);
+
+  // For AddFlags: --flag has an effect only beside --other, or cannot have one there.
+  void Needs(const std::string& flag, const std::string& other);
+  void Excludes(const std::string& flag, const std::string& other);
+
   absl::StatusOr<Client> MakeClient() const;
+  // For the record in an output: the command, `options`, and what the server says of the model.
+  // Errors: those of the calls; NotFound for a model that the server does not have.
+  absl::StatusOr<RunDescription> DescribeRun(const Json& options) const;
+  void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
+  // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
+  // that goes on, on `err`; else the failure.
+  absl::StatusOr<int> EndRun(const absl::Status& failure, const std::string& output,
+                             const Console& console) const;
 
   std::vector<std::string> words_;
   ConnectionOptions connection_;
@@ -51,7 +87,15 @@ class Command {
   bool json_ = false;
 
  private:
+  enum class Together { kAlways, kNever };
+  struct Rule {
+    std::string flag, other;
+    Together together;
+  };
+
   const CommandHelp help_;
+  std::vector<Rule> rules_;
+  std::string typed_;  // the whole command, for a shell
   double timeout_seconds_ = std::numeric_limits<double>::infinity();
 };
 
@@ -67,12 +111,23 @@ class BatchCommand : public Command {
   // Before anything is answered: checks flags, and connects.
   virtual absl::Status Start() = 0;
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
+  // Keys of a line that are no answer's business; the others come back with it.
+  virtual const std::vector<std::string>& LineOptions() const = 0;
+  // Every option that changes an answer.
+  virtual Json Options() const { return fields_; }
+  virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
+  // Aborted if a server has other weights now than when the run into a file began.
+  absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
   // Without --input.
   virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
 
   // --text, for texts that begin with --; and the texts of the command line, both ways.
   void AddTextFlag(CLI::App& app);
   std::vector<std::string> Texts() const;
+
+  // --details.
+  void AddDetailsFlag(CLI::App& app, const std::string& help);
+  Details details() const { return details_ ? Details::kYes : Details::kNo; }
 
   // For every line that does not say otherwise.
   Json fields_ = Json::object();
@@ -81,6 +136,8 @@ class BatchCommand : public Command {
   std::optional<std::string> input_;
   BatchOptions batch_;
   std::vector<std::string> texts_;
+  bool details_ = false;
+  RunDescription description_;  // of a run into a file
 };
 
 enum class FieldKind {
@@ -108,6 +165,14 @@ CLI::Option* AddFlag(CLI::App& app, const std::string& name, const std::string& 
 
 // Adds flags that are fields of a request.
 void AddFields(CLI::App& app, Json& fields, const std::vector<FieldFlag>& flags);
+
+// Flags that are fields of a Request. Errors: UsageError naming the flag.
+template <typename Request>
+absl::StatusOr<Request> RequestFromFlags(const Json& fields) {
+  auto request = MessageFromJson<Request>(fields);
+  if (request.ok()) return request;
+  return UsageError("--" + std::string(request.status().message()));
+}
 
 // `line` over `defaults`: the line wins.
 Json WithDefaults(const Json& defaults, const Json& line);

@@ -1,30 +1,34 @@
 // Channels with one service config for all of them.
 #include "client/connection.h"
 
-#include <fstream>
-#include <iterator>
+#include <google/rpc/status.pb.h>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
 
-// As the retries of calls: a server that is back is found again within one of them. gRPC's own
-// values, 1 s to 120 s, would use up every attempt at a call on one failure to connect.
+// As the retries of calls (client.cc): a server that is back is found again within one of them.
+// gRPC's own values, 1 s to 120 s, would use up every attempt at a call on one failure to connect.
 constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 5000;
-constexpr int kAttempts = 5;
-// Who asks for health wants to hear soon that nobody is there.
-constexpr int kHealthAttempts = 3;
 // A scored text of 2,048 tokens with its top-20 lists stays below a tenth of this.
 constexpr int kMaxMessageBytes = 64 << 20;
+constexpr int64_t kMaxPemBytes = 4 << 20;
 
 absl::StatusOr<std::string> ReadPem(const char* option, const std::string& path) {
   if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat(option, ": cannot read ", path));
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  absl::StatusOr<std::string> content = ReadFile(path, kMaxPemBytes);
+  if (!content.ok()) {
+    return absl::Status(content.status().code(),
+                        absl::StrCat(option, " is ", path, ": ", content.status().message()));
+  }
+  if (absl::StrContains(*content, "-----BEGIN ")) return content;
+  return absl::InvalidArgumentError(absl::StrCat(option, " is ", path, ", which is no PEM file"));
 }
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
@@ -45,31 +49,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
 }  // namespace
 
 std::string ServiceConfigJson(Readiness readiness) {
-  nlohmann::json services = nlohmann::json::array();
-  for (const char* name :
-       {"GenerationService", "ScoringService", "TokenizerService", "ModelService"}) {
-    services.push_back({{"service", absl::StrCat("dyad.v1.", name)}});
-  }
-  const auto retried = [](nlohmann::json names, int attempts) {
-    return nlohmann::json{{"name", std::move(names)},
-                          {"retryPolicy",
-                           {{"maxAttempts", attempts},
-                            {"initialBackoff", "0.1s"},
-                            {"maxBackoff", "5s"},
-                            {"backoffMultiplier", 3},
-                            {"retryableStatusCodes", {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}}}}};
-  };
-  // The stream of pairs is opened again by client/pair_run.cc, which also knows what to send
-  // again: the longer name wins, and gives it no policy.
-  const nlohmann::json not_retried = {
-      {"name", {{{"service", "dyad.v1.ScoringService"}, {"method", "ScoreMinimalPairs"}}}}};
-  nlohmann::json config = {{"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}},
-                           {"methodConfig",
-                            {retried(services, kAttempts), not_retried,
-                             retried({{{"service", "grpc.health.v1.Health"}}}, kHealthAttempts)}},
-                           // Many failures in a row mean that the server is gone, and retries would
-                           // only add to its load.
-                           {"retryThrottling", {{"maxTokens", 100}, {"tokenRatio", 0.5}}}};
+  nlohmann::json config = {{"loadBalancingConfig", {{{"round_robin", nlohmann::json::object()}}}}};
   if (readiness == Readiness::kRequired) {
     config["healthCheckConfig"] = {{"serviceName", "readiness"}};
   }
@@ -91,7 +71,13 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& 
 }
 
 absl::Status ToStatus(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  absl::Status result(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  google::rpc::Status reply;
+  if (!reply.ParseFromString(status.error_details())) return result;
+  for (const auto& detail : reply.details()) {
+    result.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  }
+  return result;
 }
 
 }  // namespace dyad::client

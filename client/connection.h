@@ -1,4 +1,4 @@
-// How a client reaches servers: address, TLS, retries, balancing.
+// How a client reaches servers: address, TLS, balancing.
 #pragma once
 
 #include <memory>
@@ -26,19 +26,18 @@ struct ConnectionOptions {
   Readiness readiness = Readiness::kRequired;
 };
 
-// The gRPC service config of a connection: round_robin over all addresses, client-side health
-// checks, and up to 5 attempts at UNAVAILABLE and RESOURCE_EXHAUSTED, 0.1 s to 5 s apart or as the
-// server asks by grpc-retry-pushback-ms (3 attempts at health checks). gRPC retries only what no
-// answer has begun for; ScoreMinimalPairs is left to client/pair_run.h. Connecting is tried
-// again at the same pace.
+// The gRPC service config of a connection: round_robin over all addresses and client-side health
+// checks. It has no retries: by code alone gRPC cannot tell a full queue from a message that is too
+// large; Client and RunPairs try again themselves. Connecting is tried again 0.1 s to 5 s apart.
 std::string ServiceConfigJson(Readiness readiness);
 
 // Connects lazily: the first call finds out whether anybody is there. Channels do not share
 // connections, so that several of them really are several clients.
-// Errors: NotFound or InvalidArgument, naming the TLS file or the option that lacks its partner.
+// Errors: the system's or InvalidArgument, naming the TLS file or the option that lacks its
+// partner.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 
-// Codes and messages are the same on both sides.
+// Codes and messages are the same on both sides; google.rpc details become payloads.
 absl::Status ToStatus(const grpc::Status& status);
 
 }  // namespace dyad::client

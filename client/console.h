@@ -4,6 +4,8 @@
 #include <istream>
 #include <ostream>
 
+#include "absl/status/status.h"
+
 namespace dyad::client {
 
 enum class Screen { kTerminal, kOther };  // kOther: a file or a pipe
@@ -16,5 +18,9 @@ struct Console {
   // Progress bars are drawn on a terminal only.
   Screen err_screen = Screen::kOther;
 };
+
+// Whether all that was printed on `out` has arrived. Errors: the system's, or DataLoss after one;
+// then nobody reads, and nothing more should be asked for.
+absl::Status Flush(const Console& console);
 
 }  // namespace dyad::client

@@ -2,13 +2,25 @@
 #include "client/dyadctl.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/server_address.h"
+#include "server/base/message_text.h"
+#include "server/base/nearest.h"
+#include "server/base/status_macros.h"
+#include "server/text/utf8.h"
 
 namespace dyad::client {
 namespace {
@@ -48,46 +60,126 @@ std::vector<std::string> ForParser(std::span<const std::string> words) {
   return parsed;
 }
 
-int RunCommand(Command& command, std::span<const std::string> words, const Console& console) {
+// CLI11's words for what a flag lacks or has too much of.
+std::string FlagFault(const CLI::ParseError& error) {
+  const std::string text = error.what();
+  const std::string name = text.substr(0, text.find(':'));
+  if (absl::EndsWith(text, " missing")) return name + " needs a value";
+  if (absl::StrContains(text, "At Most 1")) return name + " is given more than once";
+  constexpr std::string_view kConversion = "Could not convert: ";
+  if (!text.starts_with(kConversion)) return text;
+  return text.substr(kConversion.size()) + ": no value that this flag takes";
+}
+
+// "--json false" would be a switch and the text "false".
+absl::Status CheckSwitches(const CLI::App& app, std::span<const std::string> words) {
+  for (size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
+    const bool truth = words[i + 1] == "true" || words[i + 1] == "false";
+    if (!truth || !words[i].starts_with("--")) continue;
+    const CLI::Option* option = app.get_option_no_throw(words[i]);
+    if (option == nullptr || option->get_items_expected_max() > 0) continue;
+    return UsageError(absl::StrCat(words[i], " takes its value behind \"=\": ", words[i], "=",
+                                   words[i + 1], "; a text \"", words[i + 1], "\" goes behind --"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckUtf8(std::string_view name, std::string_view text) {
+  const std::optional<size_t> bad = FirstInvalidByte(text);
+  if (!bad.has_value()) return absl::OkStatus();
+  return UsageError(Text(name, " is ", Quoted(text), ", which is no UTF-8 at byte ", *bad));
+}
+
+// What is sent must be what was given. Names of files may be any bytes.
+absl::Status CheckTexts(const CLI::App& app, const std::vector<std::string>& words,
+                        WordsAre what_words_are) {
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string value = option->get_type_name();
+    if (value == "FILE" || value == "FOLDER") continue;
+    for (const std::string& text : option->results()) {
+      RETURN_IF_ERROR(CheckUtf8(option->get_name(), text));
+    }
+  }
+  if (what_words_are == WordsAre::kPaths) return absl::OkStatus();
+  for (size_t i = 0; i < words.size(); ++i) {
+    RETURN_IF_ERROR(CheckUtf8(absl::StrCat("argument ", i + 1), words[i]));
+  }
+  return absl::OkStatus();
+}
+
+// What CLI11 took for no flag. Its own positional arguments would read the text "[a]" as a list.
+absl::StatusOr<std::vector<std::string>> TakeWords(const CLI::App& app) {
+  std::vector<std::string> rest = app.remaining();
+  const auto end_of_flags = std::find(rest.begin(), rest.end(), "--");
+  for (auto word = rest.begin(); word != end_of_flags; ++word) {
+    if (!word->starts_with("--")) continue;
+    std::vector<std::string> flags;
+    for (const CLI::Option* option : app.get_options()) flags.push_back(option->get_name());
+    const std::string flag = word->substr(0, word->find('='));
+    const std::string nearest = NearestName(flag, flags);
+    return UsageError(
+        absl::StrCat("unknown flag ", flag, nearest.empty() ? "" : "; the nearest is ", nearest));
+  }
+  if (end_of_flags != rest.end()) rest.erase(end_of_flags);
+  return rest;
+}
+
+absl::StatusOr<int> ParseAndRun(Command& command, std::span<const std::string> words,
+                                const Console& console) {
   const CommandHelp& help = command.help();
-  const std::string name = "dyadctl " + help.name;
-  const auto usage_error = [&](const std::string& fault) {
-    console.err << name << ": " << fault << "; " << name << " --help lists the flags\n";
-    return kUsageError;
-  };
-  const auto failure = [&](const absl::Status& status) {
-    console.err << name << ": " << absl::StatusCodeToString(status.code()) << ": "
-                << status.message() << '\n';
-    return 1;
-  };
-  CLI::App app(help.summary + ".\n" + help.text, name + " " + help.usage);
-  app.set_help_flag("--help", "Print this");
+  CLI::App app(help.summary + ".\n" + help.text, "dyadctl " + help.name + " " + help.usage);
+  app.set_help_flag("-h,--help", "Print this");
   app.allow_extras();
   command.AddFlags(app);
+  RETURN_IF_ERROR(CheckSwitches(app, words));
   try {
     app.parse(ForParser(words));
   } catch (const CLI::CallForHelp&) {
     console.out << app.help();
     return 0;
   } catch (const CLI::ParseError& error) {
-    const auto code = static_cast<CLI::ExitCodes>(error.get_exit_code());
-    const bool value_is_wrong =
-        code == CLI::ExitCodes::ValidationError || code == CLI::ExitCodes::ConversionError;
-    return value_is_wrong ? failure(absl::InvalidArgumentError(error.what()))
-                          : usage_error(error.what());
+    return UsageError(FlagFault(error));
   }
-  // What CLI11 took for no flag. Its own positional arguments would read the text "[a]" as a list.
-  std::vector<std::string> rest = app.remaining();
-  const auto end_of_flags = std::find(rest.begin(), rest.end(), "--");
-  for (auto word = rest.begin(); word != end_of_flags; ++word) {
-    if (word->starts_with("--")) {
-      return usage_error("unknown flag " + word->substr(0, word->find('=')));
-    }
+  ASSIGN_OR_RETURN(std::vector<std::string> rest, TakeWords(app));
+  RETURN_IF_ERROR(command.CheckRules(app));
+  RETURN_IF_ERROR(CheckTexts(app, rest, help.words));
+  if (help.words == WordsAre::kNone && !rest.empty()) {
+    return UsageError(Text("takes flags only, not ", Quoted(rest.front())));
   }
-  if (end_of_flags != rest.end()) rest.erase(end_of_flags);
+  if (const absl::Status address = CheckAddress(command.connection().server); !address.ok()) {
+    return UsageError(std::string(address.message()));
+  }
   command.set_words(std::move(rest));
+  command.set_arguments(words);
   const absl::StatusOr<int> status = command.Run(console);
-  return status.ok() ? *status : failure(status.status());
+  if (status.ok()) return status;
+  return ExplainUnreachable(status.status(), command.connection());
+}
+
+// Ends a run of `name`: what was printed has arrived, or one line says what failed.
+int Report(const std::string& name, absl::StatusOr<int> result, const Console& console) {
+  if (result.ok()) {
+    if (const absl::Status written = Flush(console); !written.ok()) result = written;
+  }
+  if (result.ok()) return *result;
+  std::string message(result.status().message());
+  std::replace_if(message.begin(), message.end(), absl::ascii_iscntrl, ' ');
+  if (IsUsageError(result.status())) {
+    console.err << name << ": " << message << "; " << name << " --help lists the flags\n";
+    return kUsageError;
+  }
+  console.err << name << ": " << absl::StatusCodeToString(result.status().code()) << ": " << message
+              << '\n';
+  return 1;
+}
+
+int RunCommand(Command& command, std::span<const std::string> words, const Console& console) {
+  const std::string name = "dyadctl " + command.help().name;
+  try {
+    return Report(name, ParseAndRun(command, words, console), console);
+  } catch (const std::exception& error) {  // the last resort: no memory, mostly
+    return Report(name, absl::InternalError(error.what()), console);
+  }
 }
 
 }  // namespace
@@ -98,14 +190,29 @@ int RunDyadctl(std::span<const std::string> words, const Console& console) {
     console.err << Overview(commands);
     return kUsageError;
   }
-  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") {
-    console.out << Overview(commands);
-    return 0;
+  std::string name = words[0];
+  std::vector<std::string> rest(words.begin() + 1, words.end());
+  if (name == "--version") {
+    console.out << "dyadctl " DYAD_VERSION "\n";
+    return Report("dyadctl", 0, console);
   }
-  const auto command = std::find_if(commands.begin(), commands.end(),
-                                    [&](const auto& c) { return c->help().name == words[0]; });
-  if (command != commands.end()) return RunCommand(**command, words.subspan(1), console);
-  console.err << "dyadctl: no command " << words[0] << "; dyadctl --help lists them\n";
+  if (name == "help" && !rest.empty()) {
+    name = rest[0];
+    rest = {"--help"};
+  }
+  if (name == "--help" || name == "-h" || name == "help") {
+    console.out << Overview(commands);
+    return Report("dyadctl", 0, console);
+  }
+  std::vector<std::string> names;
+  for (const auto& command : commands) {
+    names.push_back(command->help().name);
+    if (names.back() == name) return RunCommand(*command, rest, console);
+  }
+  const std::string nearest = NearestName(name, names);
+  console.err << "dyadctl: no command " << Quoted(name)
+              << (nearest.empty() ? "" : "; the nearest is ") << nearest
+              << "; dyadctl --help lists them\n";
   return kUsageError;
 }
 

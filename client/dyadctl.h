@@ -9,8 +9,8 @@
 namespace dyad::client {
 
 // `words` are the arguments without the program's name. Returns the exit status: 0 done, 1
-// something failed (or `health` found the server not ready), 2 the command line is wrong. Errors
-// are one line on the console's `err`.
+// something failed (or `health` found the server not ready), 2 the command line is wrong, 3 a run
+// was interrupted and the same command goes on. Errors are one line on the console's `err`.
 int RunDyadctl(std::span<const std::string> words, const Console& console);
 
 }  // namespace dyad::client

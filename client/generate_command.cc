@@ -27,7 +27,7 @@ const std::vector<FieldFlag> kFieldFlags = {
     {"logit_bias", kJson, "JSON", R"(Added to logits: {"ID": BIAS, ...})"},
     {"seed", kJson, "N", "Same seed, same text (default: drawn by the server)"},
     {"n", kJson, "N", "Choices, 1 (default) to 16"},
-    {"logprobs", kJson, "N", "Log-probabilities with N competitors; for --json"},
+    {"logprobs", kJson, "N", "Log-probabilities with N competitors; with --json or --input"},
     {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
     {"stop_ids", kIds, "IDS", "End with one of these tokens: 2,50"},
     {"ignore_eos", kSwitch, "", "Go on after the end-of-text token"},
@@ -44,25 +44,39 @@ class Generate final : public BatchCommand {
     AddFields(app, prompt_, {{"ids", kIds, "IDS", "Prompt as token ids: 2,50,713"}});
     AddTextFlag(app);
     BatchCommand::AddFlags(app);
+    Excludes("--ids", "--input");
   }
 
  protected:
   absl::Status Start() override {
     if (!stop_.empty()) fields_["stop"] = stop_;
+    RETURN_IF_ERROR(RequestFromFlags<v1::GenerateRequest>(fields_).status());
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
 
+  const std::vector<std::string>& LineOptions() const override { return GenerateOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::GenerateRequest request, GenerateRequestFromJson(line));
     ASSIGN_OR_RETURN(const v1::GenerateResponse response, client_->Generate(request));
+    RETURN_IF_ERROR(CheckDigest(response.model(), response.model_digest()));
     return GenerateAnswer(response);
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
     const std::vector<std::string> texts = Texts();
     if (texts.size() > 1) {
-      return absl::InvalidArgumentError("generate takes one text; put it in quotes");
+      return UsageError("generate takes one text; put it in quotes");
+    }
+    if (texts.empty() && prompt_.empty()) {
+      return UsageError("nothing to continue: give a text, --ids or --input");
+    }
+    if (!texts.empty() && !prompt_.empty()) {
+      return UsageError("a text and --ids are both prompts: give one of them");
+    }
+    if (fields_.contains("logprobs") && !json_) {
+      return UsageError("--logprobs shows with --json or --input only");
     }
     // As if it were a line of a batch: one way to read options, not two.
     if (!texts.empty()) prompt_["text"] = texts.front();
@@ -90,12 +104,15 @@ class Generate final : public BatchCommand {
   absl::StatusOr<int> StreamText(const v1::GenerateRequest& request, const Console& console) {
     Json ids = Json::array();
     bool has_text = false;
+    absl::Status written;
     const auto end = client_->GenerateStream(request, [&](const v1::Choice& piece) {
       for (const int32_t id : piece.ids()) ids.push_back(id);
       has_text = has_text || !piece.text().empty();
-      console.out << piece.text() << std::flush;
-      return Reader::kGoOn;
+      console.out << piece.text();
+      written.Update(Flush(console));
+      return written.ok() ? Reader::kGoOn : Reader::kStop;
     });
+    RETURN_IF_ERROR(written);
     // A model without tokenizer gives ids only.
     if (!has_text && end.ok()) console.out << "ids " << FormatLine(ids);
     console.out << std::endl;

@@ -1,6 +1,7 @@
 // dyadctl health: whether the server is ready, by exit status, within 2 s.
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/server_address.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -25,7 +26,7 @@ class HealthOf final : public Command {
     const auto health = Client(std::move(channel), kTimeLimit).Health(service_);
     if (json_) {
       Json answer = {{"service", service_}, {"status", health.ok() ? *health : "UNREACHABLE"}};
-      if (!health.ok()) answer.update(ErrorJson(health.status()));
+      if (!health.ok()) answer.update(ErrorJson(ExplainUnreachable(health.status(), connection_)));
       console.out << FormatLine(answer) << '\n';
     } else {
       RETURN_IF_ERROR(health.status());
@@ -44,7 +45,7 @@ std::unique_ptr<Command> HealthCommand() {
   return std::make_unique<HealthOf>(
       CommandHelp{"health", "[--service=NAME]",
                   "Exit status 0 if the server is ready to serve, else 1, within 2 s",
-                  "NAME is readiness (default), liveness or a model's name.\n"});
+                  "NAME is readiness (default), liveness or a model's name.\n", WordsAre::kNone});
 }
 
 }  // namespace dyad::client

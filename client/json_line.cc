@@ -1,22 +1,23 @@
 // JSON lines: the library's own reading and writing, with its exceptions turned into errors.
 #include "client/json_line.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <exception>
+#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/text/utf8.h"
 
 namespace dyad::client {
-namespace {
-
-constexpr std::string_view kErrorStart = R"({"error":{"code":)";
-
-}  // namespace
-
-absl::StatusOr<Json> ParseLine(std::string_view line) {
+absl::StatusOr<Json> ParseJson(std::string_view text) {
+  if (const std::optional<size_t> bad = FirstInvalidByte(text); bad.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("no UTF-8 at byte ", *bad));
+  }
   bool too_deep = false;
   const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
     too_deep = too_deep || depth > kMaxJsonDepth;
@@ -25,14 +26,26 @@ absl::StatusOr<Json> ParseLine(std::string_view line) {
   };
   Json value;
   try {
-    value = Json::parse(line, watch_depth);
-  } catch (const std::exception& error) {  // the library's way of reporting bad text
-    return absl::InvalidArgumentError(absl::StrCat("not JSON: ", error.what()));
+    value = Json::parse(text, watch_depth);
+  } catch (const Json::parse_error& error) {  // counts from 1
+    const size_t byte = std::min(std::max(error.byte, size_t{1}) - 1, text.size());
+    const std::string_view rest = text.substr(byte);
+    const bool python = rest.starts_with("NaN") || rest.starts_with("Infinity");
+    return absl::InvalidArgumentError(
+        absl::StrCat("not JSON at byte ", byte, byte == text.size() ? ", the end" : "",
+                     python ? "; NaN and Infinity are Python's: JSON has null" : ""));
+  } catch (const std::exception&) {
+    return absl::InvalidArgumentError("not JSON: a number is too large");
   }
   if (too_deep) {
     return absl::InvalidArgumentError(
         absl::StrCat("JSON is nested deeper than ", kMaxJsonDepth, " levels"));
   }
+  return value;
+}
+
+absl::StatusOr<Json> ParseLine(std::string_view line) {
+  ASSIGN_OR_RETURN(Json value, ParseJson(line));
   if (!value.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat("a line must be a JSON object, found: ", value.type_name()));
@@ -60,7 +73,5 @@ Json ErrorJson(const absl::Status& status) {
            {{"code", absl::StatusCodeToString(status.code())},
             {"message", std::string(status.message())}}}};
 }
-
-bool IsErrorLine(std::string_view line) { return line.starts_with(kErrorStart); }
 
 }  // namespace dyad::client

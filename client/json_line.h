@@ -16,8 +16,11 @@ using Json = nlohmann::ordered_json;
 // Arrays and objects inside each other, at most: deeper lines are refused, not recursed into.
 inline constexpr int kMaxJsonDepth = 64;
 
-// Reads one object. Errors: InvalidArgument with the byte where reading stopped, or what was found
-// in place of an object.
+// Reads one value. Errors: InvalidArgument with the byte, from 0, where reading stopped.
+absl::StatusOr<Json> ParseJson(std::string_view text);
+
+// Reads one object. Errors: those of ParseJson; InvalidArgument with what was found in place of an
+// object.
 absl::StatusOr<Json> ParseLine(std::string_view line);
 
 // One line without its line feed. Numbers read back to the same bits, and have a point or an
@@ -31,8 +34,5 @@ Json FloatJson(float value);
 
 // {"error": {"code": "INVALID_ARGUMENT", "message": "..."}}, put in the place of an answer.
 Json ErrorJson(const absl::Status& status);
-
-// Whether `line` is an answer that FormatLine(ErrorJson(...)) may have written.
-bool IsErrorLine(std::string_view line);
 
 }  // namespace dyad::client

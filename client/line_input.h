@@ -12,15 +12,21 @@
 
 namespace dyad::client {
 
-// Every line counts, empty ones too: line i of the input is line i of the output. A last line
-// without line feed is a line. One thread.
+// Bytes of one line; more is no text that a server takes.
+inline constexpr size_t kMaxLineBytes = size_t{64} << 20;
+
+// Blank lines are no lines: line i of the output answers the i-th line that is not blank. A last
+// line without line feed is a line. One thread.
 struct LineInput {
-  // `path` "-" means `standard_input`, which must outlive this.
-  // Errors: NotFound naming the path. Cost: a file is read once, for the total.
+  // `path` "-" means `standard_input`, which must outlive this; a file may be compressed with gzip.
+  // Errors: the system's, naming the path; InvalidArgument for a folder, for what cannot be
+  // unpacked, and for a file that is no text. Cost: a file is read once, for the total.
   static absl::StatusOr<LineInput> Open(const std::string& path, std::istream& standard_input);
   static LineInput Of(std::vector<std::string> lines);
 
-  std::function<std::optional<std::string>()> next;
+  std::function<std::optional<std::string>()> next;  // nothing at the end
+  // Whether that was the end, or what cannot be read behind the last line. Errors: as Open.
+  std::function<absl::Status()> fault = [] { return absl::OkStatus(); };
   // Lines in all; nothing for standard input and pipes.
   std::optional<int64_t> total = {};
 };

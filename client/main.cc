@@ -1,23 +1,33 @@
 // dyadctl: the command line client. Everything is in client/dyadctl.h; this is the process.
+#include <grpc/support/log.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "client/dyadctl.h"
+#include "google/protobuf/stubs/logging.h"
+#include "server/base/standard_streams.h"
 
 int main(int argc, char** argv) {
-  // `dyadctl ... | head` ends by a failed write, not by a signal.
-  std::signal(SIGPIPE, SIG_IGN);
+  dyad::PrepareStandardStreams();
+  // What goes wrong is a command's one line; libraries would write their own between.
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  google::protobuf::SetLogHandler(nullptr);
   std::ios::sync_with_stdio(false);
-  const std::vector<std::string> words(argv + 1, argv + argc);
-  const dyad::client::Console console = {.in = std::cin,
-                                         .out = std::cout,
-                                         .err = std::cerr,
-                                         .err_screen = isatty(STDERR_FILENO) != 0
-                                                           ? dyad::client::Screen::kTerminal
-                                                           : dyad::client::Screen::kOther};
-  return dyad::client::RunDyadctl(words, console);
+  try {
+    const std::vector<std::string> words(argv + 1, argv + argc);
+    const dyad::client::Console console = {.in = std::cin,
+                                           .out = std::cout,
+                                           .err = std::cerr,
+                                           .err_screen = isatty(STDERR_FILENO) != 0
+                                                             ? dyad::client::Screen::kTerminal
+                                                             : dyad::client::Screen::kOther};
+    return dyad::client::RunDyadctl(words, console);
+  } catch (const std::exception& error) {
+    std::cerr << "dyadctl: " << error.what() << '\n';
+    return 1;
+  }
 }

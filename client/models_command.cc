@@ -34,6 +34,12 @@ class Models final : public Command {
  public:
   using Command::Command;
 
+  void AddFlags(CLI::App& app) override {
+    AddModelFlag(app);
+    AddTimeoutFlag(app);
+    Command::AddFlags(app);
+  }
+
   absl::StatusOr<int> Run(const Console& console) override {
     ASSIGN_OR_RETURN(const Client client, MakeClient());
     v1::ListModelsResponse list;
@@ -58,7 +64,7 @@ class Models final : public Command {
 std::unique_ptr<Command> ModelsCommand() {
   return std::make_unique<Models>(CommandHelp{
       "models", "[--model=NAME]", "What the server serves; with --model also every linear layer",
-      "With --json one object per model.\n"});
+      "With --json one object per model.\n", WordsAre::kNone});
 }
 
 }  // namespace dyad::client

@@ -7,58 +7,85 @@
 #include <memory>
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "client/json_line.h"
 #include "server/base/mutex.h"
 
 namespace dyad::client {
 
-// Threads: any number may call Put and AwaitRoom.
+// Threads: any number may call Put, AwaitRoom and Stop.
 class OrderedOutput {
  public:
-  // Goes on with the file at `path`: whole lines that are JSON objects stay, `on_old_answer` sees
-  // each; a torn end, as a killed run may leave it, is cut off. "-" writes to `standard_output`,
-  // from line 0. Errors: NotFound or PermissionDenied naming the path; FailedPrecondition if
-  // another run writes the same file now, or if it holds a line that is no answer.
-  static absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(
-      const std::string& path, std::ostream& standard_output,
-      const std::function<void(const Json& answer)>& on_old_answer);
+  // Opens the file at `path`; "-" is `standard_output`. `input` is what the run reads: a file, a
+  // folder, "-" for standard input, empty for none of them.
+  // Errors: NotFound or PermissionDenied naming the path; FailedPrecondition if another run writes
+  // the same file now, or if it is the input, by whatever name, or lies in it.
+  static absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(const std::string& path,
+                                                             std::ostream& standard_output,
+                                                             const std::string& input);
   ~OrderedOutput();
+
+  // Whether answers can be found here later: not in devices, pipes and standard output.
+  bool keeps() const { return keeps_; }
+
+  // Who knows what the answers of the run look like.
+  struct OldAnswers {
+    // Gets the lines of the file, in order. An error says why a line is not the run's.
+    std::function<absl::Status(const std::string& line)> take;
+    // Whether the run's first answer may begin so.
+    std::function<bool(std::string_view piece)> may_begin;
+  };
+
+  // Goes on with what the file has, if it keeps answers. A last piece without line feed, as a
+  // killed run may leave it, is cut off, behind answers or if `may_begin`. REQUIRES: before Put.
+  // Errors: FailedPrecondition, naming the path, with those of `take`, or if what is there is no
+  // answer; the file is as it was then.
+  absl::Status GoOn(const OldAnswers& old);
 
   // Lines that were in the file already: the first line to be answered.
   int64_t old_lines() const { return old_lines_; }
-  // Of all answers, old ones included, those that are error objects.
-  int64_t failed() const;
 
   // Takes the answer of line `number` (0-based), without its line feed, and writes all answers that
-  // are next in order. Each number from old_lines() on once.
+  // are next in order. Each number from old_lines() on once; one before it replaces an old line,
+  // when Finish is called.
   void Put(int64_t number, std::string line);
 
+  // Whether all that was written so far has arrived. Errors: as Finish.
+  absl::Status written();
+
   // Waits until line `number` is fewer than `window` lines ahead of the first unwritten one: bounds
-  // what Put has to hold.
+  // what Put has to hold. After Stop it does not wait.
   void AwaitRoom(int64_t number, int64_t window);
 
-  // Whether everything was written. Errors: DataLoss (a full disk, mostly) naming the path.
+  // Some line will get no answer.
+  void Stop();
+
+  // Whether everything was written, replaced lines too: they change a copy that takes the file's
+  // place, so that a kill leaves the one or the other. Errors: DataLoss (a full disk, mostly)
+  // naming the path.
   absl::Status Finish();
 
  private:
+  absl::Status Arrived() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   OrderedOutput() = default;
-  absl::Status OpenFile(const std::string& path,
-                        const std::function<void(const Json& answer)>& on_old_answer);
+  absl::Status OpenFile();
+  absl::Status WriteReplaced() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   std::string path_;
   std::ostream* out_ = nullptr;
   std::unique_ptr<std::ostream> file_;
   int lock_ = -1;  // descriptor that holds the file's lock
+  bool keeps_ = false;
   int64_t old_lines_ = 0;
 
-  mutable Mutex mutex_;
+  Mutex mutex_;
   CondVar written_;
   std::map<int64_t, std::string> waiting_ ABSL_GUARDED_BY(mutex_);
+  std::map<int64_t, std::string> replaced_ ABSL_GUARDED_BY(mutex_);  // of the old lines
   int64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t failed_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace dyad::client

@@ -1,6 +1,7 @@
 // The two commands differ in where lines come from and in what the screen shows.
 #include "client/pair_command.h"
 
+#include <algorithm>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -44,15 +45,18 @@ void PairCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "input", "FILE", input_, "Pairs to score; see above");
   AddFlag(app, "output", "FILE", output_,
           "Answers, a line each, in order; a file that has some is gone on with");
-  AddFlag(app, "convention", "NAME", convention_,
-          "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL");
-  AddFlag(app, "special_tokens", "MODE", special_tokens_,
-          R"(PARSE (default) or LITERAL: "</s>" in a sentence)");
+  AddFields(app, fields_,
+            {{"convention", FieldKind::kText, "NAME",
+              "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
+             {"special_tokens", FieldKind::kText, "MODE",
+              R"(PARSE (default) or LITERAL: "</s>" in a sentence)"}});
   AddFlag(app, "streams", "N", flags_.streams,
           "Clients that share the pairs, each with its own connection (default 1)")
       ->check(CLI::Range(int64_t{1}, kMaxStreams));
   AddFlag(app, "concurrency", "N", flags_.window, "Pairs in flight on a stream (default 512)")
       ->check(CLI::Range(1, 65536));
+  AddModelFlag(app);
+  AddRetryFlag(app, flags_.old_errors);
   Command::AddFlags(app);
 }
 
@@ -61,16 +65,23 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   options.connection = connection_;
   options.output = output_.value_or("/dev/null");
   options.model = model_;
-  ASSIGN_OR_RETURN(options.convention, ConventionFromName(convention_));
-  ASSIGN_OR_RETURN(options.special_tokens, SpecialTokensFromName(special_tokens_));
+  options.input =
+      input_.value_or(source_ == PairSource::kBlimp && !words_.empty() ? words_[0] : "");
+  ASSIGN_OR_RETURN(const auto request, RequestFromFlags<v1::ScoreMinimalPairsRequest>(fields_));
+  options.convention = request.convention();
+  options.special_tokens = request.special_tokens();
+  // The defaults by their names.
+  const Json given = {
+      {"convention", v1::Convention_Name(std::max(options.convention, v1::LM_EVAL))},
+      {"special_tokens", v1::SpecialTokens_Name(std::max(options.special_tokens, v1::PARSE))}};
+  options.describe = [this, given] { return DescribeRun(given); };
   return options;
 }
 
 absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) const {
   if (source_ == PairSource::kBlimp) {
     if (words_.size() + input_.has_value() != 1) {
-      return absl::InvalidArgumentError(
-          "blimp takes one path: a folder or a tar.gz of BLiMP's files");
+      return UsageError("takes one path: a folder, an archive or a file of BLiMP's lines");
     }
     ASSIGN_OR_RETURN(std::vector<std::string> lines,
                      ReadBlimp(input_.value_or(words_.empty() ? "" : words_.front()), limit_));
@@ -80,7 +91,7 @@ absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) const {
     return LineInput::Of({FormatLine({{"sentence_good", words_[0]}, {"sentence_bad", words_[1]}})});
   }
   if (words_.empty() && input_.has_value()) return LineInput::Open(*input_, console.in);
-  return absl::InvalidArgumentError("pairs takes --input, or a good and a bad sentence");
+  return UsageError("takes --input, or a good and a bad sentence");
 }
 
 absl::StatusOr<int> PairCommand::Run(const Console& console) {
@@ -98,8 +109,9 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
     screen.emplace(number, PairText(answer));
     if (screen.size() > shown) screen.erase(std::prev(screen.end()));
   };
-  ASSIGN_OR_RETURN(const PairRunResult result,
-                   RunPairs(options, console, std::move(lines), on_answer));
+  const absl::StatusOr<PairRunResult> run = RunPairs(options, console, std::move(lines), on_answer);
+  if (!run.ok()) return EndRun(run.status(), options.output, console);
+  const PairRunResult& result = *run;
   for (const auto& [number, text] : screen) console.out << text;
   if (options.output != "-") {
     console.out << (json_ ? FormatLine(SummaryJson(accuracy, result)) + "\n"
@@ -110,7 +122,12 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
 
 std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result) {
   std::string text = accuracy.Table();
-  if (result.scored == 0) return text;
+  if (result.model.empty()) return text;
+  if (result.scored == 0) {
+    absl::StrAppend(&text, result.model, ", ", v1::Convention_Name(result.convention),
+                    ": every pair was scored by an earlier run\n");
+    return text;
+  }
   absl::StrAppend(&text,
                   absl::StrFormat("%s, %s: %d pairs in %s, %.1f pairs/s\n", result.model,
                                   v1::Convention_Name(result.convention), result.scored,
@@ -123,7 +140,7 @@ Json SummaryJson(const Accuracy& accuracy, const PairRunResult& result) {
                {"model_digest", result.model_digest},
                {"convention", v1::Convention_Name(result.convention)},
                {"seconds", absl::ToDoubleSeconds(result.batch.elapsed)},
-               {"pairs_per_second", PairsPerSecond(result)}};
+               {"pairs_per_second", result.scored == 0 ? Json() : Json(PairsPerSecond(result))}};
   json.update(accuracy.ToJson());
   return json;
 }
@@ -145,10 +162,12 @@ std::unique_ptr<Command> BlimpCommand() {
       CommandHelp{
           "blimp", "PATH [--output=FILE] [--streams=N]",
           "Run the BLiMP benchmark; accuracy by phenomenon",
-          R"(PATH is a folder or a tar archive (compressed or not) with BLiMP's *.jsonl files. The
-table has BLiMP's 12 phenomena; --json adds the 67 paradigms. A tie counts as right.
+          R"(PATH is a folder, a tar or zip archive with BLiMP's *.jsonl files, or one such file; all
+may be compressed. The table has BLiMP's 12 phenomena; --json adds the 67 paradigms. Lines
+without "UID" get the name of their file. A tie counts as right.
 --output gets each pair's line with its sums, margin, tie and first difference.
-)"},
+)",
+          WordsAre::kPaths},
       PairSource::kBlimp);
 }
 

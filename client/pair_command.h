@@ -29,7 +29,7 @@ class PairCommand final : public Command {
   const PairSource source_;
   std::optional<std::string> input_, output_;
   std::optional<int64_t> limit_;
-  std::string convention_, special_tokens_;
+  Json fields_ = Json::object();  // of ScoreMinimalPairsRequest
   PairRunOptions flags_;
 };
 

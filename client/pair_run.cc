@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <exception>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -11,7 +12,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
+#include "client/error_owner.h"
 #include "client/request_json.h"
+#include "client/threads.h"
 #include "dyad/v1/scoring.grpc.pb.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
@@ -63,7 +66,7 @@ class Window {
 
   // False if no pair with this index waits. Reader thread.
   bool Answer(const v1::PairScore& score) {
-    Json line;
+    Json head;
     {
       MutexLock lock(&mutex_);
       const auto slot = std::lower_bound(
@@ -72,12 +75,12 @@ class Window {
       if (slot == slots_.end() || slot->pair.index() != score.index() || slot->answered) {
         return false;
       }
-      line = std::move(slot->line);
+      head = std::move(slot->head);
       slot->answered = true;
       for (; !slots_.empty() && slots_.front().answered; --unsent_) slots_.pop_front();
       room_.Signal();
     }
-    batch_.Answer(score.index(), PairAnswer(line, score));
+    batch_.Answer(score.index(), std::move(head), PairAnswer(score));
     return true;
   }
 
@@ -96,7 +99,7 @@ class Window {
 
  private:
   struct Slot {
-    Json line;
+    Json head;  // of the answer
     v1::MinimalPair pair;
     bool answered = false;
   };
@@ -107,9 +110,9 @@ class Window {
       absl::StatusOr<v1::MinimalPair> pair = MinimalPairFromJson(line->json);
       if (pair.ok()) {
         pair->set_index(line->number);
-        return Slot{std::move(line->json), *std::move(pair)};
+        return Slot{std::move(line->head), *std::move(pair)};
       }
-      batch_.Answer(line->number, pair.status());
+      batch_.Answer(line->number, std::move(line->head), pair.status());
     }
     return std::nullopt;
   }
@@ -154,11 +157,24 @@ absl::Status RunStream(v1::ScoringService::Stub& stub, const PairRunOptions& opt
   grpc::ClientContext context;
   const auto stream = stub.ScoreMinimalPairs(&context);
   window.BeginStream();
-  std::thread writer([&] { WriteAll(options, window, *stream); });
+  std::thread writer([&] {
+    try {
+      WriteAll(options, window, *stream);
+    } catch (const std::exception&) {  // no memory: the stream ends, with CANCELLED
+      context.TryCancel();
+    }
+  });
   absl::Status fault;
   v1::ScoreMinimalPairsResponse message;
   while (stream->Read(&message)) {
     if (!message.model().empty()) {
+      if (!result.model_digest.empty() && result.model_digest != message.model_digest()) {
+        fault = absl::AbortedError(
+            absl::StrCat("the server has other weights than when the run began: model digest ",
+                         message.model_digest(), ", not ", result.model_digest));
+        context.TryCancel();
+        break;
+      }
       result.convention = message.convention();
       result.model = message.model();
       result.model_digest = message.model_digest();
@@ -194,7 +210,13 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
     if (status.ok()) {
       return absl::InternalError("the server ended the stream with pairs unanswered");
     }
-    if (!absl::IsUnavailable(status) && !absl::IsResourceExhausted(status)) return status;
+    const ErrorOwner owner = OwnerOf(status);
+    if (owner == ErrorOwner::kFullQueue) {
+      absl::SleepFor(Pushback(status));
+      continue;
+    }
+    // Aborted: other weights, and they stay.
+    if (owner != ErrorOwner::kServer || absl::IsAborted(status)) return status;
     // Only a run of failures without any result ends the whole: a long benchmark may well see a
     // server restart more often than max_reopenings.
     if (result.scored > scored_before) {
@@ -211,22 +233,34 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
 
 absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Console& console,
                                        LineInput lines, const AnswerSink& on_answer) {
-  ASSIGN_OR_RETURN(
-      const auto batch,
-      Batch::Open(std::move(lines),
-                  {.output = options.output, .unit = "pairs", .on_answer = on_answer}, console));
+  ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
+                                                 {.input = options.input,
+                                                  .output = options.output,
+                                                  .unit = "pairs",
+                                                  .old_errors = options.old_errors,
+                                                  .own_keys = [](const Json& line) { return line; },
+                                                  .describe = options.describe,
+                                                  .on_answer = on_answer},
+                                                 console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
-  std::vector<PairRunResult> parts(channels.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < channels.size(); ++i) {
-    threads.emplace_back(
-        [&, i] { batch->Fail(RunConnection(channels[i], options, *batch, parts[i])); });
-  }
-  for (std::thread& thread : threads) thread.join();
   PairRunResult result;
+  const Json run = batch->description().run;
+  if (!run.empty()) {
+    result.model = run.value("model", "");
+    result.model_digest = run.value("model_digest", "");
+    v1::Convention_Parse(run.value("convention", ""), &result.convention);
+  }
+  std::vector<PairRunResult> parts(channels.size(), result);
+  RunThreads(
+      options.streams,
+      [&](int64_t i) {
+        const auto stream = static_cast<size_t>(i);
+        batch->Fail(RunConnection(channels[stream], options, *batch, parts[stream]));
+      },
+      [&](const absl::Status& failure) { batch->Fail(failure); });
   for (PairRunResult& part : parts) {
     const int64_t scored = result.scored + part.scored;
     if (result.model.empty()) result = std::move(part);

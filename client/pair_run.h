@@ -19,7 +19,11 @@ struct PairRunOptions {
   ConnectionOptions connection = {};
   // Each with a connection of its own; they share the pairs.
   int64_t streams = 1;
+  // What the lines are of; see OrderedOutput::Open.
+  std::string input = {};
   std::string output = "-";  // as BatchOptions; /dev/null for none
+  Describe describe = [] { return RunDescription(); };
+  OldErrors old_errors = OldErrors::kAreAnswers;
 
   std::string model = {};  // empty: the server's only one
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
@@ -29,8 +33,9 @@ struct PairRunOptions {
   // Bounds what waits here.
   int64_t window = 512;
   int64_t pairs_per_message = 16;  // 1 ... 1024
-  // A broken stream (UNAVAILABLE, RESOURCE_EXHAUSTED) is opened again and the pairs without a
-  // result are sent again, up to this many times without one new result.
+  // A stream that the server breaks (ErrorOwner::kServer) is opened again and the pairs without a
+  // result are sent again, up to this many times without one new result; for a full queue, until it
+  // has room.
   int max_reopenings = 4;
   absl::Duration first_backoff = absl::Milliseconds(100);  // grows threefold each time
 };
@@ -40,7 +45,8 @@ inline constexpr int64_t kMaxStreams = 64;
 struct PairRunResult {
   BatchResult batch = {};
   int64_t scored = 0;  // in this run, errors included
-  // What the server said about the stream; empty if no pair had to be sent.
+  // What the server said about the stream, or what the output says of its run; empty if no pair had
+  // to be sent and there is no output.
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
   std::string model = {};
   std::string model_digest = {};

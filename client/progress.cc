@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
+#include "server/base/steady_clock.h"
 
 namespace dyad::client {
 namespace {
@@ -49,7 +49,7 @@ std::string FormatProgress(const ProgressState& state) {
 Progress::Progress(std::ostream& out, Screen screen, ProgressState start)
     : out_(out),
       screen_(screen),
-      start_(absl::Now()),
+      start_(SteadyNow()),
       state_(std::move(start)),
       drawn_(absl::InfinitePast()) {
   state_.done = state_.skipped;
@@ -65,7 +65,7 @@ Progress::~Progress() {
 void Progress::Add(int64_t count) {
   MutexLock lock(&mutex_);
   state_.done += count;
-  if (screen_ == Screen::kTerminal && absl::Now() - drawn_ >= kDrawEvery) Draw();
+  if (screen_ == Screen::kTerminal && SteadyNow() - drawn_ >= kDrawEvery) Draw();
 }
 
 ProgressState Progress::State() const {
@@ -75,7 +75,7 @@ ProgressState Progress::State() const {
 
 ProgressState Progress::Now() const {
   ProgressState now = state_;
-  now.elapsed = absl::Now() - start_;
+  now.elapsed = SteadyNow() - start_;
   return now;
 }
 
@@ -85,7 +85,7 @@ void Progress::Draw() {
   if (width < width_) line.resize(width_, ' ');
   width_ = width;
   out_ << '\r' << line << std::flush;
-  drawn_ = absl::Now();
+  drawn_ = SteadyNow();
 }
 
 }  // namespace dyad::client

@@ -21,6 +21,17 @@ struct Scored {
   v1::Convention convention;
 };
 
+// Likelier first; empty unless --top_n asks for them.
+std::string TopText(const v1::TextScore& score, int position) {
+  std::string text;
+  if (position >= score.top_size()) return text;
+  for (const v1::TopToken& token : score.top(position).tokens()) {
+    absl::StrAppend(&text, "  ", FormatLine(Json(token.text())),
+                    absl::StrFormat(" %.5f", token.logprob()));
+  }
+  return text;
+}
+
 // One row per token fed.
 void PrintTable(const Scored& scored, const Console& console) {
   const v1::TextScore& score = scored.score;
@@ -28,14 +39,16 @@ void PrintTable(const Scored& scored, const Console& console) {
   for (int i = 0; i < score.ids_size(); ++i) {
     const bool known = i < score.scored_size() && score.scored(i);
     console.out << absl::StrFormat(
-        "%8d  %10s  %6s  %s\n", score.ids(i),
+        "%8d  %10s  %6s  %s%s\n", score.ids(i),
         known ? absl::StrFormat("%.5f", score.logprobs(i)) : "-",
         known && i < score.ranks_size() ? absl::StrCat(score.ranks(i)) : "-",
-        i < score.texts_size() ? FormatLine(Json(score.texts(i))) : "");
+        i < score.texts_size() ? FormatLine(Json(score.texts(i))) : "", TopText(score, i));
   }
-  console.out << absl::StrFormat("sum %.5f  mean %.5f  over %d of %d tokens, %s\n", score.sum(),
-                                 score.mean(), score.scored_tokens(), score.ids_size(),
-                                 v1::Convention_Name(scored.convention));
+  const std::string total = score.scored_tokens() > 0
+                                ? absl::StrFormat("sum %.5f  mean %.5f", score.sum(), score.mean())
+                                : "nothing scored";
+  console.out << absl::StrFormat("%s  over %d of %d tokens, %s\n", total, score.scored_tokens(),
+                                 score.ids_size(), v1::Convention_Name(scored.convention));
 }
 
 class Score final : public BatchCommand {
@@ -54,22 +67,28 @@ class Score final : public BatchCommand {
               {{"context", kText, "TEXT", "Score the text as what follows this"},
                {"context_ids", kIds, "IDS", "The same for ids"}});
     AddTextFlag(app);
-    app.add_flag("--details", details_, "Add \"ranks\", \"texts\" and \"byte_offsets\"");
+    AddDetailsFlag(app, R"(Add "ranks", "texts" and "byte_offsets")");
     BatchCommand::AddFlags(app);
+    for (const char* flag : {"--ids", "--context", "--context_ids"}) Excludes(flag, "--input");
   }
 
  protected:
   absl::Status Start() override {
-    if (fields_.contains("convention")) {
-      RETURN_IF_ERROR(ConventionFromName(fields_["convention"].get<std::string>()).status());
-    }
+    RETURN_IF_ERROR(RequestFromFlags<v1::ScoreRequest>(fields_).status());
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
 
+  const std::vector<std::string>& LineOptions() const override { return ScoreOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
-    return ScoreAnswer(scored.score, scored.convention, details_ ? Details::kYes : Details::kNo);
+    return ScoreAnswer(scored.score, scored.convention, details());
+  }
+
+  Json Options() const override {
+    return WithDefaults({{"convention", "LM_EVAL"}, {"details", details() == Details::kYes}},
+                        fields_);
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {
@@ -78,7 +97,7 @@ class Score final : public BatchCommand {
     for (const std::string& text : Texts()) lines.push_back(WithDefaults(common, {{"text", text}}));
     if (!ids_.empty()) lines.push_back(WithDefaults(common, ids_));
     if (lines.empty()) {
-      return absl::InvalidArgumentError("nothing to score: give a text, --ids or --input");
+      return UsageError("nothing to score: give a text, --ids or --input");
     }
     for (const Json& line : lines) {
       if (json_) {
@@ -88,6 +107,7 @@ class Score final : public BatchCommand {
         ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
         PrintTable(scored, console);
       }
+      RETURN_IF_ERROR(Flush(console));
     }
     return 0;
   }
@@ -96,12 +116,12 @@ class Score final : public BatchCommand {
   absl::StatusOr<Scored> ScoreLine(const Json& line) const {
     ASSIGN_OR_RETURN(const v1::ScoreRequest request, ScoreRequestFromJson(line));
     ASSIGN_OR_RETURN(v1::ScoreResponse response, client_->Score(request));
+    RETURN_IF_ERROR(CheckDigest(response.model(), response.model_digest()));
     return Scored{std::move(*response.mutable_scores(0)), response.convention()};
   }
 
   std::optional<Client> client_;
   Json ids_ = Json::object(), context_ = Json::object();  // of the command line
-  bool details_ = false;
 };
 
 }  // namespace
@@ -111,8 +131,8 @@ std::unique_ptr<Command> ScoreCommand() {
       "score", "TEXT... | --ids=IDS | --input=FILE [--output=FILE]",
       "Log-probabilities of texts, token by token",
       R"(A line of --input has "text" or "ids", optionally "context" or "context_ids"; its answer has
-"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum",
-"mean" and "convention".
+"ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum" and
+"mean" (null if no token was scored), "scored_tokens" and "convention".
 )"});
 }
 

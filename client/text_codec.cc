@@ -12,6 +12,12 @@
 namespace dyad::client {
 namespace {
 
+absl::Status CheckModel(const std::string& model) {
+  if (model.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("model is ", model, "; a tokenizer's folder has no models"));
+}
+
 absl::StatusOr<v1::TokenizeResponse> Encode(const Tokenizer& tokenizer,
                                             const v1::TokenizeRequest& request) {
   const bool framed = !request.has_add_special_tokens() || request.add_special_tokens();
@@ -50,8 +56,14 @@ absl::StatusOr<TextCodec> OfflineCodec(const std::string& folder) {
   if (tokenizer == nullptr) {
     return absl::NotFoundError(absl::StrCat(folder, " has no tokenizer files"));
   }
-  return TextCodec{[tokenizer](const auto& request) { return Encode(*tokenizer, request); },
-                   [tokenizer](const auto& request) { return Decode(*tokenizer, request); }};
+  return TextCodec{[tokenizer](const auto& request) -> absl::StatusOr<v1::TokenizeResponse> {
+                     RETURN_IF_ERROR(CheckModel(request.model()));
+                     return Encode(*tokenizer, request);
+                   },
+                   [tokenizer](const auto& request) -> absl::StatusOr<v1::DetokenizeResponse> {
+                     RETURN_IF_ERROR(CheckModel(request.model()));
+                     return Decode(*tokenizer, request);
+                   }};
 }
 
 }  // namespace dyad::client

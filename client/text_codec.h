@@ -19,8 +19,9 @@ struct TextCodec {
 // Asks the server.
 TextCodec ServerCodec(Client client);
 
-// Reads the tokenizer files of `folder`; answers as a server of that folder would, whatever `model`
-// says. Errors: NotFound if the folder has no tokenizer; else what LoadTokenizer reports.
+// Reads the tokenizer files of `folder`; answers as a server of that folder would, but refuses
+// requests that name a model. Errors: NotFound if the folder has no tokenizer; else what
+// LoadTokenizer reports.
 absl::StatusOr<TextCodec> OfflineCodec(const std::string& folder);
 
 }  // namespace dyad::client

@@ -8,10 +8,15 @@
 #include "client/commands.h"
 #include "client/request_json.h"
 #include "client/text_codec.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
+#include "server/text/load_tokenizer.h"
 
 namespace dyad::client {
 namespace {
+
+// The tokenizer itself takes less.
+constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 class CodecCommand : public BatchCommand {
  public:
@@ -21,10 +26,15 @@ class CodecCommand : public BatchCommand {
     AddFlag(app, "tokenizer", "FOLDER", folder_,
             "Work without a server, with this folder's tokenizer files");
     BatchCommand::AddFlags(app);
+    for (const char* flag :
+         {"--server", "--model", "--timeout", "--tls_ca", "--tls_cert", "--tls_key"}) {
+      Excludes(flag, "--tokenizer");
+    }
   }
 
  protected:
-  absl::Status Start() override {
+  // Connects, or reads the folder.
+  absl::Status OpenCodec() {
     if (folder_.has_value()) {
       ASSIGN_OR_RETURN(codec_, OfflineCodec(*folder_));
     } else {
@@ -32,6 +42,19 @@ class CodecCommand : public BatchCommand {
       codec_ = ServerCodec(std::move(client));
     }
     return absl::OkStatus();
+  }
+
+  // Another folder with the same files is the same tokenizer.
+  absl::StatusOr<RunDescription> Describe() const override {
+    if (!folder_.has_value()) return BatchCommand::Describe();
+    std::string content;
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, TokenizerFiles(*folder_));
+    for (const std::string& name : names) {
+      ASSIGN_OR_RETURN(const std::string file, ReadFile(*folder_ + "/" + name, kMaxFileBytes));
+      absl::StrAppend(&content, name, "\n", ShortDigest(file), "\n");
+    }
+    const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
+    return RunDescription{.run = WithDefaults(run, Options())};
   }
 
   TextCodec codec_;
@@ -51,26 +74,37 @@ class Tokenize final : public CodecCommand {
                {"special_tokens", FieldKind::kJson, "MODE",
                 R"(PARSE (default) or LITERAL: "</s>" in the text)"}});
     AddTextFlag(app);
-    app.add_flag("--details", details_, "Add \"texts\" and \"byte_offsets\"");
+    AddDetailsFlag(app, R"(Add "texts" and "byte_offsets")");
     CodecCommand::AddFlags(app);
   }
 
  protected:
+  absl::Status Start() override {
+    RETURN_IF_ERROR(RequestFromFlags<v1::TokenizeRequest>(fields_).status());
+    return OpenCodec();
+  }
+
+  const std::vector<std::string>& LineOptions() const override { return TokenizeOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::TokenizeRequest request, TokenizeRequestFromJson(line));
     ASSIGN_OR_RETURN(const v1::TokenizeResponse response, codec_.tokenize(request));
     Json answer = {{"ids", response.ids()}};
-    if (details_) {
+    if (details() == Details::kYes) {
       answer["texts"] = response.texts();
       answer["byte_offsets"] = response.byte_offsets();
     }
     return answer;
   }
 
+  Json Options() const override {
+    return WithDefaults({{"details", details() == Details::kYes}}, fields_);
+  }
+
   absl::StatusOr<int> RunWords(const Console& console) override {
     const std::vector<std::string> texts = Texts();
     if (texts.empty()) {
-      return absl::InvalidArgumentError("nothing to tokenize: give a text or --input");
+      return UsageError("nothing to tokenize: give a text or --input");
     }
     for (const std::string& text : texts) {
       ASSIGN_OR_RETURN(const Json tokens, Answer(WithDefaults(fields_, {{"text", text}})));
@@ -79,12 +113,10 @@ class Tokenize final : public CodecCommand {
       } else {
         console.out << absl::StrJoin(tokens["ids"].get<std::vector<int32_t>>(), " ") << '\n';
       }
+      RETURN_IF_ERROR(Flush(console));
     }
     return 0;
   }
-
- private:
-  bool details_ = false;
 };
 
 class Detokenize final : public CodecCommand {
@@ -99,6 +131,13 @@ class Detokenize final : public CodecCommand {
   }
 
  protected:
+  absl::Status Start() override {
+    RETURN_IF_ERROR(RequestFromFlags<v1::DetokenizeRequest>(fields_).status());
+    return OpenCodec();
+  }
+
+  const std::vector<std::string>& LineOptions() const override { return DetokenizeOptions(); }
+
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::DetokenizeRequest request, DetokenizeRequestFromJson(line));
     ASSIGN_OR_RETURN(const v1::DetokenizeResponse response, codec_.detokenize(request));
@@ -107,10 +146,11 @@ class Detokenize final : public CodecCommand {
 
   absl::StatusOr<int> RunWords(const Console& console) override {
     if (words_.empty()) {
-      return absl::InvalidArgumentError("nothing to detokenize: give ids or --input");
+      return UsageError("nothing to detokenize: give ids or --input");
     }
-    ASSIGN_OR_RETURN(const Json ids, IdList(absl::StrJoin(words_, " ")));
-    ASSIGN_OR_RETURN(const Json text, Answer(WithDefaults(fields_, {{"ids", ids}})));
+    const absl::StatusOr<Json> ids = IdList(absl::StrJoin(words_, " "));
+    if (!ids.ok()) return UsageError(std::string(ids.status().message()));
+    ASSIGN_OR_RETURN(const Json text, Answer(WithDefaults(fields_, {{"ids", *ids}})));
     console.out << (json_ ? FormatLine(text) : text["text"].get<std::string>()) << '\n';
     return 0;
   }

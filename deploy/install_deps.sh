@@ -10,7 +10,7 @@ packages=(
   libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   grpc-proto golang-github-gogo-googleapis-dev
   # libraries
-  libabsl-dev libspdlog-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
+  libabsl-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
   libevent-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
   # LibTorch's dense products come from BLAS; this one is the fast one
   libopenblas0-pthread

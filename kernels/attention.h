@@ -1,18 +1,11 @@
-// Causal attention of a flat batch over a paged KV cache, with rotary embedding where asked.
-//
-// Bits: the result of a query depends on its position and the keys and values up to it; scores are
-// accumulated in position order, 64 keys at a time (online softmax), so chunking, batch and threads
-// do not show.
+// What attention is given: the shape of its heads, its rotation, its keys and values.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "kernels/linear.h"
-#include "kernels/step.h"
-#include "kernels/thread_pool.h"
+#include "kernels/epilogue.h"
 
 namespace dyad::kernels {
 
@@ -44,26 +37,11 @@ struct KvSpec {
   std::vector<float> cos, sin;  // as RotaryTable; empty where nothing rotates
 };
 
-// Bytes that one page of one layer takes: of 2 · heads · 16 · head_size elements (rounded up for
-// alignment).
-int64_t KvPageBytes(const AttentionShape& shape, KvType type);
-
-// One layer's KV memory: page p lies at data + p · KvPageBytes(shape, type). 64-byte aligned.
-struct KvLayer {
-  std::byte* data = nullptr;
-  KvType type = KvType::kFloat32;
-};
-
-// Stores k and v of every row of the step in its slots (k rotated), then computes out[row] =
-// softmax(scale · q K^T, causal) V for every row and head (q rotated).
-// Shapes: q, k, v, out [rows, heads · head_size], head h at column h · head_size, except that
-// `head_stride` tells the distance between heads in q, k and v (NeoX packs q, k, v of a head
-// together: 3 · head_size).
+// Queries, keys and values of every row: [rows, heads · head_size], head h at column
+// h · head_stride. NeoX packs q, k, v of a head together: a stride of 3 · head_size.
 struct QkvRows {
   ConstRows q, k, v;
   int64_t head_stride = 0;
 };
-void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, const StepInput& step,
-                    const QkvRows& qkv, KvLayer kv, Rows out, Workspace& workspace);
 
 }  // namespace dyad::kernels

@@ -22,8 +22,8 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/epilogue.h"
 #include "kernels/fault.h"
-#include "kernels/linear.h"
 #include "kernels/plan.h"
 #include "kernels/step.h"
 

@@ -154,4 +154,54 @@ DYAD_HOST_DEVICE double LogDouble(double x) {
   return sum + (lost + std::fma(e, 0x1.a39ef35793c76p-33, rest));
 }
 
+// x^y for x >= 1 and y >= 0, relative error below (2 + y ln x) · 2^-52; at most e^708.
+DYAD_HOST_DEVICE double PowDouble(double x, double y) {
+  return 1.0 / ExpDouble(-(y * LogDouble(x)));
+}
+
+// Of an angle in radians.
+struct CosSin {
+  double cos = 0;
+  double sin = 0;
+};
+// For |x| up to 2^24, absolute error below 2^-52. x = n · π/2 + r with |r| <= π/4; π/2 in two
+// parts, each step rounded once. Series of Taylor; n turns by quarters.
+DYAD_HOST_DEVICE CosSin CosSinDouble(double x) {
+  constexpr double kRound = 0x1.8p52;
+  const double n = std::fma(x, 0x1.45f306dc9c883p-1, kRound) - kRound;
+  double r = std::fma(n, -0x1.921fb54442d18p+0, x);
+  r = std::fma(n, -0x1.1a62633145c07p-54, r);
+  const double z = r * r;
+  double s = -1.0 / 121645100408832000.0;  // -1/19!
+  s = std::fma(s, z, 1.0 / 355687428096000.0);
+  s = std::fma(s, z, -1.0 / 1307674368000.0);
+  s = std::fma(s, z, 1.0 / 6227020800.0);
+  s = std::fma(s, z, -1.0 / 39916800.0);
+  s = std::fma(s, z, 1.0 / 362880.0);
+  s = std::fma(s, z, -1.0 / 5040.0);
+  s = std::fma(s, z, 1.0 / 120.0);
+  s = std::fma(s, z, -1.0 / 6.0);
+  s = std::fma(s * z, r, r);
+  double c = 1.0 / 6402373705728000.0;  // 1/18!, of -cos
+  c = std::fma(c, z, -1.0 / 20922789888000.0);
+  c = std::fma(c, z, 1.0 / 87178291200.0);
+  c = std::fma(c, z, -1.0 / 479001600.0);
+  c = std::fma(c, z, 1.0 / 3628800.0);
+  c = std::fma(c, z, -1.0 / 40320.0);
+  c = std::fma(c, z, 1.0 / 720.0);
+  c = std::fma(c, z, -1.0 / 24.0);
+  c = std::fma(c, z, 0.5);
+  c = std::fma(-c, z, 1.0);
+  switch (static_cast<int64_t>(n) & 3) {
+    case 0:
+      return {c, s};
+    case 1:
+      return {-s, c};
+    case 2:
+      return {-c, -s};
+    default:
+      return {s, -c};
+  }
+}
+
 }  // namespace dyad::kernels::exact

@@ -9,10 +9,13 @@
 
 namespace dyad {
 
-// Reads `arguments` (the program's name first). Unknown flags and values of the wrong type end the
-// process with status 1 and a message, --help and --version with one too: the flags library does
-// so. Errors: InvalidArgument with every fault of every flag, and arguments that are no flags.
+// Reads `arguments` (the program's name first): --name=value or --name value, of several the last.
+// With --help or --version nothing is checked, and Options::mode says which. Errors:
+// InvalidArgument with every fault of every flag, unknown ones with the nearest that there is.
 absl::StatusOr<Options> ParseArguments(const std::vector<std::string>& arguments);
+
+// What --help prints: the flags by theme, with their defaults.
+std::string HelpText();
 
 // "NAME=FOLDER,…" or "FOLDER,…" as --model takes it. Names and folders are not checked here.
 std::vector<ModelSource> ParseModels(const std::string& text);

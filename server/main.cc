@@ -3,27 +3,35 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
-#include <thread>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernels/devices.h"
 #include "kernels/isa.h"
 #include "kernels/reference/device.h"
 #include "server/api/server_state.h"
+#include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
+#include "server/checkpoint/digest.h"
 #include "server/flags.h"
+#include "server/grpc/grpc_log.h"
 #include "server/grpc/health.h"
 #include "server/grpc/rpc_server.h"
 #include "server/grpc/services.h"
 #include "server/host.h"
+#include "server/last_resort.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
 #include "server/self_check.h"
+#include "server/server_log.h"
 #include "server/signals.h"
 #include "server/text/load_tokenizer.h"
+#include "server/version.h"
 
 namespace dyad {
 namespace {
@@ -32,9 +40,12 @@ namespace {
 struct ModelParts {
   LoadedModel loaded;
   std::unique_ptr<Tokenizer> tokenizer;  // may be null
+  std::string tokenizer_digest;
   std::unique_ptr<engine::Engine> engine;
 };
 
+// From the end of --drain_timeout until the process is ended, whatever is stuck.
+constexpr absl::Duration kEndAfterDrain = absl::Seconds(5);
 // Of the memory there is, above which a warning is due.
 constexpr double kMuchMemory = 0.9;
 
@@ -129,6 +140,10 @@ absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptio
   ModelParts parts;
   ASSIGN_OR_RETURN(parts.loaded, LoadModel(source.folder, options, std::move(device)));
   ASSIGN_OR_RETURN(parts.tokenizer, LoadTokenizer(source.folder));
+  if (parts.tokenizer != nullptr) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, TokenizerFiles(source.folder));
+    ASSIGN_OR_RETURN(parts.tokenizer_digest, FilesDigest(source.folder, files));
+  }
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
   const int32_t ids = parts.tokenizer != nullptr ? parts.tokenizer->vocab_size() : 0;
   const int32_t vocab_size = parts.loaded.model->limits().vocab_size;
@@ -162,11 +177,11 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
                                 const ModelOptions& model_options,
                                 std::unique_ptr<kernels::Device> device, Metrics& metrics,
                                 ServerLog& log) {
-  const absl::Time start = absl::Now();
+  const absl::Time start = SteadyNow();
   absl::StatusOr<ModelParts> read = ReadModel(source, model_options, std::move(device), log);
   if (!read.ok()) return OfModel(source, options, read.status());
   ModelParts parts = *std::move(read);
-  const absl::Duration load_time = absl::Now() - start;
+  const absl::Duration load_time = SteadyNow() - start;
   const ModelInfo& info = parts.loaded.info;
   const engine::ModelLimits& limits = parts.loaded.model->limits();
   ModelMetrics& series = metrics.AddModel(source.name, load_time);
@@ -205,6 +220,7 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   served.info = parts.loaded.info;
   served.limits = parts.loaded.model->limits();
   served.tokenizer = parts.tokenizer.get();
+  served.tokenizer_digest = parts.tokenizer_digest;
   served.engine = parts.engine.get();
   const ModelInfo& info = parts.loaded.info;
   const auto first = [](std::optional<int32_t> a, std::optional<int32_t> b) { return a ? a : b; };
@@ -220,25 +236,73 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   return served;
 }
 
+ServerInfo InfoOf(const Options& options, const std::string& device) {
+  ServerInfo info{Version(), Commit(), TransportVersion(), device, {}, {}};
+  const auto feature = [&](const char* name, bool on) {
+    if (on) info.features.push_back(name);
+  };
+  feature("tls", !options.rpc.tls.empty());
+  feature("client_certificates", !options.rpc.tls.client_ca.empty());
+  feature("prefix_cache", options.engine.prefix_cache == engine::PrefixCache::kOn);
+  feature("reflection", options.rpc.reflection == Reflection::kOn);
+  for (const Limit& limit : LimitsOf(options)) info.limits.emplace_back(limit.flag, limit.value);
+  return info;
+}
+
 // Ends all work within the limit; what is left then ends with UNAVAILABLE.
 void Drain(const Options& options, std::vector<ModelParts>& models, RpcServer& server) {
-  const absl::Time until = absl::Now() + options.drain_timeout;
-  std::vector<std::thread> drains;
-  for (ModelParts& model : models) {
-    drains.emplace_back([&] { model.engine->Drain(until - absl::Now()); });
-  }
-  for (std::thread& drain : drains) drain.join();
+  const absl::Time until = SteadyNow() + options.drain_timeout;
+  // One after the other, and yet at the same time: each engine works on while another is waited
+  // for.
+  for (ModelParts& model : models) model.engine->Drain(until - SteadyNow());
   // Ended work has still to be written to its callers.
-  server.Shutdown(std::max(until - absl::Now(), absl::Seconds(1)));
+  server.Shutdown(std::max(until - SteadyNow(), absl::Seconds(1)));
+}
+
+Metrics::Labels LabelsOf(const ServedModel& model) {
+  return {{"model", model.name},
+          {"digest", model.info.digest},
+          {"architecture", model.info.architecture},
+          {"weight_dtype", model.info.weight_dtype},
+          {"kv_dtype", model.info.kv_dtype}};
+}
+
+ServerStats StatsOf(const ModelRegistry& registry, const RpcServer& server, const ServerLog& log) {
+  ServerStats stats;
+  stats.connections = server.connections();
+  stats.connection_pauses = server.connection_pauses();
+  stats.certificate_end = server.certificate_end();
+  stats.dropped_log_lines = log.dropped_lines();
+  const absl::Time now = SteadyNow();
+  for (const ServedModel& model : registry.models()) {
+    const engine::EngineStatus status = model.engine->Status();
+    const auto age = [&](absl::Time since) { return std::max(now - since, absl::ZeroDuration()); };
+    stats.queues.push_back({model.name, age(status.waiting_since), age(status.running_since)});
+  }
+  return stats;
 }
 
 absl::Status Run(const Options& options, SignalWatch& signals) {
   ServerLog log(options.log_format, options.log_level);
+  const LogFunction write = [&log](LogLevel level, const std::string& event,
+                                   const std::vector<LogField>& fields) {
+    log.Write(level, event, fields);
+  };
+  SetLibraryLog(write);
+  const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
   RETURN_IF_ERROR(CheckKernels([&] { return std::move(MakeDevices(options, 1).front()); }));
   if (options.mode == Mode::kCheck) return Check(options, log);
 
+  // What takes no time to find wrong comes before the models.
+  ASSIGN_OR_RETURN(RpcServerParts parts, RpcServer::Prepare(options.rpc, write));
   Metrics metrics;
+  std::string metrics_address = "off";
+  if (!options.metrics.empty()) {
+    ASSIGN_OR_RETURN(const int port, metrics.Serve(options.metrics));
+    metrics_address =
+        absl::StrCat(options.metrics.substr(0, options.metrics.rfind(':')), ":", port);
+  }
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
   ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, log));
@@ -246,37 +310,47 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   const int threads = devices.front()->info().threads;
   for (size_t i = 0; i < devices.size(); ++i) {
     const ModelSource& source = options.models[i];
-    ASSIGN_OR_RETURN(ModelParts parts,
+    ASSIGN_OR_RETURN(ModelParts model,
                      Load(source, options, model_options, std::move(devices[i]), metrics, log));
-    models.push_back(std::move(parts));
+    models.push_back(std::move(model));
     served.push_back(Serve(source.name, models.back()));
+    metrics.AddModelInfo(LabelsOf(served.back()));
   }
+  metrics.SetBuildInfo({{"version", Version()},
+                        {"commit", Commit()},
+                        {"isa", std::string(kernels::CurrentIsa())},
+                        {"device", models.front().loaded.info.device}});
   KeepMemory();
 
   const ModelRegistry registry(std::move(served));
   RequestLog request_log(log, metrics, options.log_prompts);
-  ServerState state{registry, options.limits, &request_log};
+  ServerState state{registry, options.limits, &request_log,
+                    InfoOf(options, models.front().loaded.info.device)};
+  state.stall_timeout = options.stall_timeout;
   Services services(state);
-  ASSIGN_OR_RETURN(
-      const std::unique_ptr<RpcServer> server,
-      RpcServer::Start(options.rpc, [&](auto& builder) { services.Register(builder); }));
-  std::string metrics_address = "off";
-  if (!options.metrics.empty()) {
-    ASSIGN_OR_RETURN(const int port, metrics.Serve(options.metrics));
-    metrics_address =
-        absl::StrCat(options.metrics.substr(0, options.metrics.rfind(':')), ":", port);
-  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<RpcServer> server,
+                   RpcServer::Start(options.rpc, std::move(parts),
+                                    [&](auto& builder) { services.Register(builder); }));
+  std::atomic<bool> ready = false;
+  metrics.SetLook([&] {
+    ServerStats stats = StatsOf(registry, *server, log);
+    stats.ready = ready;
+    return stats;
+  });
+  const absl::Cleanup no_look = [&metrics] { metrics.SetLook(nullptr); };
   const auto look = [&] {
     std::vector<EngineHealth> engines;
     for (const ServedModel& model : registry.models()) {
-      engines.push_back({model.name, model.engine->Status().since_last_step});
+      engines.push_back(
+          {model.name, engine::StallReason(model.engine->Status(), options.stall_timeout)});
     }
     return engines;
   };
   const auto publish = [&](const std::string& name, ServingState state) {
     server->SetServing(name, state);
+    if (name == "readiness") ready = state == ServingState::kServing;
   };
-  HealthWatch health({look, publish}, options.stall_timeout);
+  HealthWatch health({look, publish, write}, options.stall_timeout);
   log.Write(LogLevel::kInfo, "serving",
             {{"listen", options.rpc.listen},
              {"port", int64_t{server->port()}},
@@ -285,28 +359,42 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
              {"device", models.front().loaded.info.device},
              {"threads", int64_t{threads}}});
 
-  const int signal = signals.Wait();
+  const int signal = signals.Wait(options.drain_delay + options.drain_timeout + kEndAfterDrain);
   log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});
   health.StartDraining();
   absl::SleepFor(options.drain_delay);
   state.draining = true;
+  state.open_streams.Shutdown();
   Drain(options, models, *server);
   log.Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();
+}
+
+absl::Status Start(const std::vector<std::string>& arguments) {
+  SignalWatch signals;  // before any other thread
+  ASSIGN_OR_RETURN(const Options options, ParseArguments(arguments));
+  if (options.mode == Mode::kHelp) {
+    std::printf("%s", HelpText().c_str());
+    return absl::OkStatus();
+  }
+  if (options.mode == Mode::kVersion) {
+    std::printf("dyad-server %s (%s)\n", Version(), Commit());
+    return absl::OkStatus();
+  }
+  return Run(options, signals);
 }
 
 }  // namespace
 }  // namespace dyad
 
 int main(int argc, char** argv) {
+  dyad::PrepareLastResort();
+  dyad::PrepareStandardStreams();
+  dyad::CheckStandardOutputAtExit("dyad-server");
   mallopt(M_ARENA_MAX, 2);
-  dyad::SignalWatch signals;  // before any other thread
-  const absl::StatusOr<dyad::Options> options = dyad::ParseArguments({argv, argv + argc});
-  const absl::Status status = options.ok() ? dyad::Run(*options, signals) : options.status();
+  const absl::Status status = dyad::Start({argv, argv + argc});
   if (status.ok()) return 0;
   // The last line on stderr says what is wrong, whatever was logged before.
-  std::string message(status.message());
-  std::replace(message.begin(), message.end(), '\n', ' ');
-  std::fprintf(stderr, "dyad-server: %s\n", message.c_str());
+  dyad::WriteLastLine(std::string(status.message()));
   return 1;
 }

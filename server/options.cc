@@ -114,14 +114,13 @@ void CheckConnections(const Options& options, Checker& check) {
     check.Add(absl::StrCat("--metrics is \"", options.metrics,
                            "\"; must be host:port, [v6]:port or off"));
   }
-  check.Integer("max_receive_message_bytes", rpc.max_receive_message_bytes, 1024, kMaxInt32);
-  check.Integer("max_send_message_bytes", rpc.max_send_message_bytes, 1024, kMaxInt32);
-  check.Integer("max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20);
   const absl::Duration second = absl::Seconds(1);
   const absl::Duration day = absl::Hours(24);
   check.Time("keepalive_time", rpc.keepalive_time, second, day);
   check.Time("keepalive_timeout", rpc.keepalive_timeout, absl::Milliseconds(100), day);
   check.Time("min_client_ping_interval", rpc.min_client_ping_interval, absl::Milliseconds(10), day);
+  check.Integer("max_connections", rpc.max_connections, 1, 1 << 20);
+  check.Time("max_connection_idle", rpc.max_connection_idle, second, absl::InfiniteDuration());
   check.Time("max_connection_age", rpc.max_connection_age, second, absl::InfiniteDuration());
   check.Time("max_connection_age_grace", rpc.max_connection_age_grace, second,
              absl::InfiniteDuration());
@@ -129,6 +128,9 @@ void CheckConnections(const Options& options, Checker& check) {
 
 void CheckCompute(const Options& options, Checker& check) {
   check.Integer("threads", options.threads, 0, 256);
+  if (options.device == DeviceKind::kReference && options.reference_use == ReferenceUse::kRefused) {
+    check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
+  }
   if (options.kv_cache_bytes != 0) {
     check.Integer("kv_cache_bytes", options.kv_cache_bytes, kMinKvCacheBytes,
                   std::numeric_limits<int64_t>::max());
@@ -137,18 +139,9 @@ void CheckCompute(const Options& options, Checker& check) {
     check.Add(absl::StrCat("--kv_cache_fraction is ", options.kv_cache_fraction,
                            "; must be above 0 and at most 0.9"));
   }
-  const engine::EngineOptions& engine = options.engine;
-  check.Integer("max_batch_tokens", engine.max_batch_tokens, 1, 65536);
-  check.Integer("max_running_sequences", engine.max_running_sequences, 1, 4096);
-  check.Integer("max_queued_requests", engine.max_queued_requests, 1, kMaxInt32);
-  check.Integer("max_queued_tokens", engine.max_queued_tokens, 1, int64_t{1} << 40);
 }
 
-void CheckLimits(const Options& options, Checker& check) {
-  check.Integer("max_prompt_bytes", options.limits.max_prompt_bytes, 1, 1 << 30);
-  check.Integer("max_choices", options.limits.max_choices, 1, 1024);
-  check.Integer("max_score_items", options.limits.max_score_items, 1, 1 << 20);
-  check.Integer("max_stream_pairs", options.limits.max_stream_pairs, 1, 1 << 20);
+void CheckTimes(const Options& options, Checker& check) {
   check.Time("drain_delay", options.drain_delay, absl::ZeroDuration(), absl::Hours(1));
   check.Time("drain_timeout", options.drain_timeout, absl::ZeroDuration(), absl::Hours(24));
   check.Time("stall_timeout", options.stall_timeout, absl::Milliseconds(100), absl::Hours(24));
@@ -156,13 +149,35 @@ void CheckLimits(const Options& options, Checker& check) {
 
 }  // namespace
 
+std::vector<Limit> LimitsOf(const Options& options) {
+  const engine::EngineOptions& engine = options.engine;
+  const RequestLimits& request = options.limits;
+  const RpcServerOptions& rpc = options.rpc;
+  return {
+      {"max_batch_tokens", engine.max_batch_tokens, 1, 65536},
+      {"max_running_sequences", engine.max_running_sequences, 1, 4096},
+      {"max_queued_requests", engine.max_queued_requests, 1, kMaxInt32},
+      {"max_queued_tokens", engine.max_queued_tokens, 1, int64_t{1} << 40},
+      {"max_prompt_bytes", request.max_prompt_bytes, 1, 1 << 30},
+      {"max_choices", request.max_choices, 1, 1024},
+      {"max_score_items", request.max_score_items, 1, 1 << 20},
+      {"max_stream_pairs", request.max_stream_pairs, 1, 1 << 20},
+      {"max_receive_message_bytes", request.max_receive_message_bytes, 1024, kMaxInt32},
+      {"max_send_message_bytes", request.max_send_message_bytes, 1024, kMaxInt32},
+      {"max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20},
+  };
+}
+
 std::vector<std::string> Faults(const Options& options) {
   Checker check;
   CheckModels(options, check);
   CheckCompute(options, check);
+  for (const Limit& limit : LimitsOf(options)) {
+    check.Integer(limit.flag, limit.value, limit.least, limit.most);
+  }
   if (options.mode == Mode::kServe) {
     CheckConnections(options, check);
-    CheckLimits(options, check);
+    CheckTimes(options, check);
   }
   return check.Take();
 }

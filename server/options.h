@@ -8,15 +8,16 @@
 
 #include "absl/time/time.h"
 #include "server/api/request_limits.h"
+#include "server/base/log_line.h"
 #include "server/engine/engine.h"
 #include "server/grpc/rpc_server.h"
-#include "server/log_line.h"
 #include "server/model/load_model.h"
 
 namespace dyad {
 
-enum class Mode { kServe, kCheck };
+enum class Mode { kServe, kCheck, kHelp, kVersion };
 enum class DeviceKind { kCpu, kReference };
+enum class ReferenceUse { kRefused, kAllowed };
 enum class Plaintext { kLoopback, kAnywhere };
 
 struct ModelSource {
@@ -25,7 +26,8 @@ struct ModelSource {
 };
 
 struct Options {
-  // kCheck (--check): validate the models and end, without serving. Needs --model only.
+  // kCheck (--check): validate the models and end, without serving. Needs --model only. kHelp and
+  // kVersion print, and look at nothing else.
   Mode mode = Mode::kServe;
   // --model=NAME=FOLDER[,NAME=FOLDER]; FOLDER alone is named by its last component. 1 … 64, names
   // differ.
@@ -43,6 +45,7 @@ struct Options {
   // --device: where models live and what computes them. "reference" is the definition in plain
   // loops, for tests, and needs --allow_reference_device.
   DeviceKind device = DeviceKind::kCpu;
+  ReferenceUse reference_use = ReferenceUse::kRefused;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;
   // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and
@@ -83,6 +86,15 @@ struct Options {
   LogFormat log_format = LogFormat::kText;
   PromptLogging log_prompts = PromptLogging::kOff;
 };
+
+// A bound that clients can meet: a flag with its value and range.
+struct Limit {
+  const char* flag;
+  int64_t value;
+  int64_t least;
+  int64_t most;
+};
+std::vector<Limit> LimitsOf(const Options& options);
 
 // All that is wrong with `options`, each naming flag, value and range; empty if nothing is.
 std::vector<std::string> Faults(const Options& options);

@@ -1,69 +1,17 @@
-// spdlog behind the server's log, and the fields of a call's line.
+// The fields of a call's line.
 #include "server/request_log.h"
-
-#include <spdlog/async.h>
-#include <spdlog/async_logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
 
 #include <utility>
 
 namespace dyad {
 namespace {
 
-constexpr size_t kQueuedLines = 8192;
-
-spdlog::level::level_enum Level(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return spdlog::level::debug;
-    case LogLevel::kInfo:
-      return spdlog::level::info;
-    case LogLevel::kWarning:
-      return spdlog::level::warn;
-    case LogLevel::kError:
-      break;
-  }
-  return spdlog::level::err;
+// The server's own fault, not the caller's.
+bool IsServerFault(std::string_view code) {
+  return code == "INTERNAL" || code == "DATA_LOSS" || code == "UNKNOWN";
 }
 
 }  // namespace
-
-class ServerLog::Impl {
- public:
-  Impl(LogFormat format, LogLevel level)
-      : format_(format),
-        writer_(std::make_shared<spdlog::details::thread_pool>(kQueuedLines, 1)),
-        logger_(std::make_shared<spdlog::async_logger>(
-            "dyad", std::make_shared<spdlog::sinks::stderr_sink_mt>(), writer_,
-            spdlog::async_overflow_policy::overrun_oldest)) {
-    logger_->set_level(Level(level));
-    // Times are UTC: logs of several machines are read together.
-    logger_->set_pattern(format == LogFormat::kJson
-                             ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})"
-                             : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                         spdlog::pattern_time_type::utc);
-  }
-
-  void Write(LogLevel level, const std::string& event, const std::vector<LogField>& fields) {
-    if (!logger_->should_log(Level(level))) return;
-    logger_->log(spdlog::source_loc{}, Level(level),
-                 spdlog::string_view_t(LogLine(format_, event, fields)));
-  }
-
- private:
-  const LogFormat format_;
-  const std::shared_ptr<spdlog::details::thread_pool> writer_;  // its destructor empties the queue
-  const std::shared_ptr<spdlog::async_logger> logger_;
-};
-
-ServerLog::ServerLog(LogFormat format, LogLevel level)
-    : impl_(std::make_unique<Impl>(format, level)) {}
-ServerLog::~ServerLog() = default;
-
-void ServerLog::Write(LogLevel level, const std::string& event,
-                      const std::vector<LogField>& fields) {
-  impl_->Write(level, event, fields);
-}
 
 std::vector<LogField> RequestFields(const RpcRecord& record) {
   std::vector<LogField> fields;
@@ -98,7 +46,8 @@ std::vector<LogField> RequestFields(const RpcRecord& record) {
 
 void RequestLog::OnRpcEnd(const RpcRecord& record) {
   metrics_.OnRpc(record.method, record.code, record.total);
-  log_.Write(LogLevel::kInfo, "rpc", RequestFields(record));
+  log_.Write(IsServerFault(record.code) ? LogLevel::kError : LogLevel::kInfo, "rpc",
+             RequestFields(record));
 }
 
 }  // namespace dyad

@@ -1,36 +1,19 @@
-// The server's log (stderr), and one line of it per finished call.
+// One line of the server's log per finished call.
 #pragma once
 
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "server/api/rpc_record.h"
-#include "server/log_line.h"
 #include "server/metrics/metrics.h"
+#include "server/server_log.h"
 
 namespace dyad {
-
-// Threads: any. A line is queued (8192 at most; the oldest go first) and written by one thread, so
-// that a slow reader of stderr never holds up a call. The destructor writes what is queued.
-class ServerLog {
- public:
-  ServerLog(LogFormat format, LogLevel level);
-  ~ServerLog();
-  ServerLog(const ServerLog&) = delete;
-  ServerLog& operator=(const ServerLog&) = delete;
-
-  void Write(LogLevel level, const std::string& event, const std::vector<LogField>& fields);
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
-};
 
 // The line of one call. Left out: empty fields, and for calls that ran nothing, counts and times.
 std::vector<LogField> RequestFields(const RpcRecord& record);
 
-// Writes each finished call at info and counts it in the metrics. `log` and `metrics` outlive it.
+// Writes each finished call at info, at error if the fault is the server's own, and counts it in
+// the metrics. `log` and `metrics` outlive it.
 class RequestLog final : public RpcObserver {
  public:
   RequestLog(ServerLog& log, Metrics& metrics, PromptLogging prompts)

@@ -16,6 +16,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"
+#include "kernels/exact_math.h"
 #include "kernels/float16.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -36,9 +37,9 @@ void Rotate(const AttentionWork& work, int64_t position, const float* from, To* 
   const float* cos = work.rotary.cos.data() + position * half;
   const float* sin = work.rotary.sin.data() + position * half;
   for (int64_t i = 0; i < half; ++i) {
-    const float a = from[i], b = from[i + half];
-    Put(std::fma(-b, sin[i], a * cos[i]), to + i * to_stride);
-    Put(std::fma(a, sin[i], b * cos[i]), to + (i + half) * to_stride);
+    const exact::Point turned = exact::Rotate({from[i], from[i + half]}, cos[i], sin[i]);
+    Put(turned.a, to + i * to_stride);
+    Put(turned.b, to + (i + half) * to_stride);
   }
   for (int64_t i = 2 * half; i < work.shape.head_size; ++i) Put(from[i], to + i * to_stride);
 }

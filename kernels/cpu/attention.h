@@ -1,13 +1,11 @@
 // The work of a task in attention over pages: storing keys and values of a head, or a tile of
 // queries.
-//
-// A page of one layer holds, for each head, keys as [head_size][16] (lanes run over keys) and then,
-// for each head, values as [16][padded head_size] (lanes run over dimensions, padding is zeros).
 #pragma once
 
 #include <cstdint>
 
-#include "kernels/attention.h"
+#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/cpu/kv_layout.h"
 
 namespace dyad::kernels {
 
@@ -16,11 +14,6 @@ inline constexpr int64_t kTaskHeads = 16;  // heads that one task goes through t
 inline constexpr int64_t kSoftmaxPages =
     4;  // pages between two rescalings; at whole multiples of it
 inline constexpr int64_t kSoftmaxKeys = kSoftmaxPages * kPageTokens;
-
-// Elements of a value row of one head.
-inline int64_t PaddedHeadSize(const AttentionShape& shape) {
-  return (shape.head_size + 15) / 16 * 16;
-}
 
 // T: what the layer's KvType says.
 template <typename T>

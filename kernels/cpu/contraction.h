@@ -13,10 +13,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "kernels/aligned_buffer.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/epilogue.h"
+#include "kernels/plan.h"
 
 namespace dyad::kernels {
 

@@ -5,10 +5,11 @@
 #include <array>
 #include <utility>
 
+#include "kernels/cpu/finish.h"
 #include "kernels/cpu/kv_population.h"
 #include "kernels/cpu/norm.h"
+#include "kernels/cpu/paged_attention.h"
 #include "kernels/cpu/table.h"
-#include "kernels/finish.h"
 
 namespace dyad::kernels {
 namespace {

@@ -7,11 +7,11 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/aligned_buffer.h"
+#include "kernels/cpu/aligned_buffer.h"
 #include "kernels/cpu/kv_cache.h"
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/device.h"
 #include "kernels/devices.h"
-#include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/aligned_buffer.h"
+#include "kernels/cpu/aligned_buffer.h"
 #include "kernels/draw.h"
 
 namespace dyad::kernels {

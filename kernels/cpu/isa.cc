@@ -1,8 +1,8 @@
-// The choice of instruction set: declared in kernels/linear.h, used by every kernel.
+// The choice of instruction set: declared in kernels/isa.h, used by every kernel.
 #include "kernels/cpu/targets.h"
 //
 #include "hwy/highway.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 namespace dyad::kernels {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/attention.h"
+#include "kernels/cpu/kv_layout.h"
 #include "kernels/fault.h"
 
 namespace dyad::kernels {

@@ -1,11 +1,13 @@
 // A thread that walks the pages in groups, each through all layers: kernels/cpu/kv_population.h.
 #include "kernels/cpu/kv_population.h"
 
+#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <stop_token>
+#include <system_error>
 
 namespace dyad::kernels {
 namespace {
@@ -15,6 +17,7 @@ namespace {
 constexpr int64_t kPieceBytes = int64_t{2} << 20;
 
 void Populate(const std::stop_token& stop, const KvCache& cache) {
+  pthread_setname_np(pthread_self(), "kv population");
   // A step that wants the processor takes it at once. Where this is refused it runs as others do.
   const sched_param none = {};
   sched_setscheduler(0, SCHED_IDLE, &none);
@@ -31,7 +34,11 @@ void Populate(const std::stop_token& stop, const KvCache& cache) {
 }  // namespace
 
 std::jthread PopulateInBackground(const KvCache& cache) {
-  return std::jthread([&cache](const std::stop_token& stop) { Populate(stop, cache); });
+  try {
+    return std::jthread([&cache](const std::stop_token& stop) { Populate(stop, cache); });
+  } catch (const std::system_error&) {
+    return {};  // no more threads: pages become resident as they are used
+  }
 }
 
 }  // namespace dyad::kernels

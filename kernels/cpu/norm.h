@@ -8,8 +8,8 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/linear.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/thread_pool.h"
 
 namespace dyad::kernels {
 

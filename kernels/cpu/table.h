@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/device.h"
-#include "kernels/thread_pool.h"
 
 namespace dyad::kernels {
 

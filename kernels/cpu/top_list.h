@@ -5,7 +5,7 @@
 #include <cmath>
 #include <span>
 
-#include "kernels/finish.h"
+#include "kernels/step.h"
 
 namespace dyad::kernels {
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/exact_math.h"
+
 namespace dyad::kernels::reference {
 
 std::vector<double> Rotated(const AttentionShape& shape, const RotaryTable& rotary,
@@ -26,10 +28,10 @@ std::vector<double> StoredKey(const AttentionShape& shape, const RotaryTable& ro
   if (type == KvType::kFloat32) return key;
   const auto half = static_cast<size_t>(shape.rotary_size / 2);
   for (size_t i = 0; i < half; ++i) {
-    const float cos = rotary.cos[static_cast<size_t>(position) * half + i];
-    const float sin = rotary.sin[static_cast<size_t>(position) * half + i];
-    key[i] = std::fma(-x[i + half], sin, x[i] * cos);
-    key[i + half] = std::fma(x[i], sin, x[i + half] * cos);
+    const auto at = static_cast<size_t>(position) * half + i;
+    const exact::Point turned = exact::Rotate({x[i], x[i + half]}, rotary.cos[at], rotary.sin[at]);
+    key[i] = turned.a;
+    key[i + half] = turned.b;
   }
   for (double& value : key) value = RoundedToBfloat16(value);
   return key;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/linear.h"
+#include "kernels/epilogue.h"
 #include "kernels/plan.h"
 
 namespace dyad::kernels::reference {

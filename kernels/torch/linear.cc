@@ -3,7 +3,7 @@
 //
 // Everything is checked here, because the kernels check nothing; errors are raised the way
 // LibTorch's own are, as ValueError.
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 #include <sys/types.h>
 #include <unistd.h>
@@ -21,8 +21,8 @@
 #include "ATen/core/grad_mode.h"
 #include "ATen/ops/empty.h"
 #include "ATen/ops/eye.h"
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/structures/structures.h"
-#include "kernels/thread_pool.h"
 #include "nlohmann/json.hpp"
 #include "torch/custom_class.h"
 

@@ -17,7 +17,7 @@ absl::Status Admit(const ServerState& state, const ServedModel& model,
   absl::Status status = model.engine->Submit(std::move(submissions));
   if (absl::IsResourceExhausted(status)) {
     const absl::Duration retry_after = model.engine->Status().retry_after;
-    return WithRetryAfter(WithReason(std::move(status), "QUEUE_FULL"), retry_after);
+    return WithRetryAfter(WithReason(std::move(status), kQueueFull), retry_after);
   }
   if (absl::IsUnavailable(status)) return WithReason(std::move(status), "DRAINING");
   return status;

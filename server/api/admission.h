@@ -9,6 +9,9 @@
 
 namespace dyad {
 
+// Reason of the ErrorInfo of what is refused for lack of room or time; it comes with RetryInfo.
+inline constexpr char kQueueFull[] = "QUEUE_FULL";
+
 // Submits all or none (engine::Engine::Submit), unless the server drains. Refusals carry reason and
 // details: ResourceExhausted QUEUE_FULL with RetryInfo, Unavailable DRAINING.
 absl::Status Admit(const ServerState& state, const ServedModel& model,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/random/random.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
@@ -29,7 +30,7 @@ std::string RequestId(std::string given) {
 }  // namespace
 
 Call::Call(const ServerState& state, Arrival arrival)
-    : state_(&state), deadline_(arrival.deadline) {
+    : state_(&state), caller_{arrival.deadline, absl::HashOf(arrival.peer)} {
   record_.request_id = RequestId(std::move(arrival.request_id));
   record_.method = arrival.method;
   record_.peer = std::move(arrival.peer);

@@ -14,12 +14,18 @@
 
 namespace dyad {
 
+// Who waits for the results of a call, and until when.
+struct Caller {
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
+  uint64_t client = 0;                           // of one connection: the same
+};
+
 // What a front door knows of a call when it arrives.
 struct Arrival {
-  std::string_view method = {};  // as in RpcRecord
-  std::string request_id = {};   // the client's own, if it gave one
-  std::string peer = {};         // as in RpcRecord
-  absl::Time deadline = absl::InfiniteFuture();
+  std::string_view method = {};                  // as in RpcRecord
+  std::string request_id = {};                   // the client's own, if it gave one
+  std::string peer = {};                         // as in RpcRecord
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
 };
 
 // One call from its arrival to its end. Belongs to the front door that took it.
@@ -33,7 +39,7 @@ class Call {
   Call(const ServerState& state, Arrival arrival);
 
   const ServerState& state() const { return *state_; }
-  absl::Time deadline() const { return deadline_; }
+  const Caller& caller() const { return caller_; }
   RpcRecord& record() { return record_; }
 
   // The model that serves the call.
@@ -52,7 +58,7 @@ class Call {
 
  private:
   const ServerState* state_;
-  absl::Time deadline_;
+  Caller caller_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   RpcRecord record_;
 };

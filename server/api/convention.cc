@@ -58,6 +58,14 @@ absl::StatusOr<ScoreInput> Checked(const Layout& layout, const std::string& fiel
   return input;
 }
 
+// The same after a context, which must leave something.
+absl::StatusOr<ScoreInput> CheckedAfterContext(const Layout& layout, const std::string& field,
+                                               ScoreInput input) {
+  ASSIGN_OR_RETURN(input, Checked(layout, field, std::move(input)));
+  if (input.scored_tokens() == 0) return NothingToScore(field);
+  return input;
+}
+
 }  // namespace
 
 absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention) {
@@ -70,14 +78,14 @@ absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention) {
 }
 
 absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& text) {
+  RETURN_IF_ERROR(CheckBytes(layout.limits, text));
   std::string fed;
   if (layout.row.leading_space == LeadingSpace::kYes) fed.push_back(' ');
   fed += text.text;
   EncodeOptions options;
   options.frame = layout.row.in_front == InFront::kFrame ? Frame::kDefault : Frame::kNone;
   options.special_tokens = layout.special_tokens;
-  ASSIGN_OR_RETURN(Encoding encoding,
-                   EncodeField(layout.model, layout.limits, {text.name, fed}, options));
+  ASSIGN_OR_RETURN(Encoding encoding, EncodeField(layout.model, {text.name, fed}, options));
   ScoreInput input{std::move(encoding.ids), std::move(encoding.offsets), layout.row.scored_from};
   if (layout.row.in_front == InFront::kPrefixId) RETURN_IF_ERROR(PutPrefix(layout, input));
   return Checked(layout, text.name, std::move(input));
@@ -85,26 +93,28 @@ absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& tex
 
 absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextField& context,
                                               const TextField& text) {
+  RETURN_IF_ERROR(CheckBytes(layout.limits, context));
+  RETURN_IF_ERROR(CheckBytes(layout.limits, text));
   const std::string_view kept =
       context.text.substr(0, context.text.size() - TrailingBlankBytes(context.text));
   std::string whole_text(context.text);
   whole_text += text.text;
   const EncodeOptions options = {Frame::kNone, layout.special_tokens};
-  ASSIGN_OR_RETURN(Encoding whole,
-                   EncodeField(layout.model, layout.limits, {text.name, whole_text}, options));
+  ASSIGN_OR_RETURN(Encoding whole, EncodeField(layout.model, {text.name, whole_text}, options));
   ScoreInput input{std::move(whole.ids), std::move(whole.offsets), 1};
   if (kept.empty()) {
     RETURN_IF_ERROR(PutPrefix(layout, input));
   } else {
     ASSIGN_OR_RETURN(const Encoding front,
-                     EncodeField(layout.model, layout.limits, {context.name, kept}, options));
+                     EncodeField(layout.model, {context.name, kept}, options));
     input.scored_from = static_cast<int32_t>(std::min(front.ids.size(), input.ids.size()));
   }
-  return Checked(layout, text.name, std::move(input));
+  return CheckedAfterContext(layout, text.name, std::move(input));
 }
 
 absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& field,
                                      std::span<const int32_t> ids, const v1::TokenIds* context) {
+  const std::string ids_field = absl::StrCat(field, ".ids");
   ScoreInput input;
   if (context != nullptr && context->ids().empty()) {
     RETURN_IF_ERROR(PutPrefix(layout, input));
@@ -115,9 +125,15 @@ absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& fi
     input.scored_from = static_cast<int32_t>(
         std::min<size_t>(input.ids.size(), layout.model.limits.context_length));
   }
-  RETURN_IF_ERROR(CheckIds(layout.model, absl::StrCat(field, ".ids"), ids));
+  RETURN_IF_ERROR(CheckIds(layout.model, ids_field, ids));
   input.ids.insert(input.ids.end(), ids.begin(), ids.end());
-  return Checked(layout, absl::StrCat(field, ".ids"), std::move(input));
+  if (context != nullptr) return CheckedAfterContext(layout, ids_field, std::move(input));
+  return Checked(layout, ids_field, std::move(input));
+}
+
+absl::Status NothingToScore(const std::string& field) {
+  return InvalidField({field, "left without a token to score",
+                       "the first token fed and the context's own are not scored"});
 }
 
 size_t TrailingBlankBytes(std::string_view text) {

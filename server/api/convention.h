@@ -59,15 +59,19 @@ absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& tex
 
 // A text after a context (not by the row): trailing blanks of the context move to the text, both
 // are encoded together without special tokens, and scored from the number of tokens that the
-// context alone has. A context that is empty then is the prefix id. Errors as LayOutText.
+// context alone has. A context that is empty then is the prefix id. Errors as LayOutText, and
+// NothingToScore.
 absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextField& context,
                                               const TextField& text);
 
 // `ids` after `context`, or fed as they are if it is null. An empty context is the prefix id.
 // Errors: InvalidField (no token at all; not in the vocabulary; too long), FailedPrecondition as
-// above.
+// above, and NothingToScore after a context.
 absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& field,
                                      std::span<const int32_t> ids, const v1::TokenIds* context);
+
+// InvalidField: the score of no token would look like that of a certain event.
+absl::Status NothingToScore(const std::string& field);
 
 // Bytes of white space (as Unicode and Python's str.rstrip have it) at the end of valid UTF-8.
 size_t TrailingBlankBytes(std::string_view text);

@@ -2,6 +2,7 @@
 #include "server/api/describe_model.h"
 
 #include "server/base/status_macros.h"
+#include "server/engine/engine_status.h"
 
 namespace dyad {
 namespace {
@@ -24,6 +25,7 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   proto.mutable_eos_ids()->Assign(model.eos_ids.begin(), model.eos_ids.end());
   if (model.prefix_id.has_value()) proto.set_prefix_id(*model.prefix_id);
   proto.set_has_tokenizer(model.tokenizer != nullptr);
+  proto.set_tokenizer_digest(model.tokenizer_digest);
   proto.set_weight_bytes(model.info.weight_bytes);
   proto.set_kv_cache_bytes(model.info.kv_cache_bytes);
   return proto;
@@ -40,8 +42,11 @@ void AddLayers(const ServedModel& model, v1::Model& proto) {
   }
 }
 
-v1::ModelState StateOf(const ServerState& state) {
-  return state.draining ? v1::DRAINING : v1::READY;
+v1::ModelState StateOf(const ServedModel& model, const ServerState& state) {
+  if (state.draining) return v1::DRAINING;
+  const bool stalls = model.engine != nullptr &&
+                      !engine::StallReason(model.engine->Status(), state.stall_timeout).empty();
+  return stalls ? v1::STALLED : v1::READY;
 }
 
 }  // namespace
@@ -49,7 +54,7 @@ v1::ModelState StateOf(const ServerState& state) {
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, Call& call) {
   v1::ListModelsResponse response;
   for (const ServedModel& model : call.state().models.models()) {
-    *response.add_models() = WithoutLayers(model, StateOf(call.state()));
+    *response.add_models() = WithoutLayers(model, StateOf(model, call.state()));
   }
   return response;
 }
@@ -57,7 +62,7 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, 
 absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request, Call& call) {
   ASSIGN_OR_RETURN(const ServedModel* model, call.state().models.Find(request.model()));
   call.SetModel(*model);
-  v1::Model response = WithoutLayers(*model, StateOf(call.state()));
+  v1::Model response = WithoutLayers(*model, StateOf(*model, call.state()));
   AddLayers(*model, response);
   return response;
 }

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "server/api/answer_size.h"
+#include "server/base/status_macros.h"
 
 namespace dyad {
 
@@ -13,12 +15,12 @@ absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, 
   const ServerState& state = call.state();
   absl::StatusOr<GenerationPlan> plan =
       ParseGenerate(request, state.models, state.limits, absl::Uniform<uint64_t>(random));
-  if (plan.ok()) {
-    call.SetModel(*plan->model);
-    call.record().prompt_tokens = static_cast<int64_t>(plan->request.ids.size());
-    if (plan->request.score_from.has_value()) {
-      call.record().scored_tokens = plan->choices * (call.record().prompt_tokens - 1);
-    }
+  if (!plan.ok()) return plan;
+  call.SetModel(*plan->model);
+  RETURN_IF_ERROR(CheckAnswerBytes(ChoicesBytes(*plan), state.limits));
+  call.record().prompt_tokens = static_cast<int64_t>(plan->request.ids.size());
+  if (plan->request.score_from.has_value()) {
+    call.record().scored_tokens = plan->choices * (call.record().prompt_tokens - 1);
   }
   return plan;
 }
@@ -89,7 +91,8 @@ GenerateAnswer::GenerateAnswer(GenerationPlan plan, Call& call, Delivery deliver
   for (int32_t i = 0; i < plan_.choices; ++i) {
     engine::Request request = plan_.request;
     request.sampling.choice = i;
-    request.deadline = call_.deadline();
+    request.deadline = call_.caller().deadline;
+    request.client = call_.caller().client;
     sequences_.Add(std::move(request), choices_.emplace_back(*this, i));
   }
 }

@@ -21,7 +21,7 @@
 
 namespace dyad {
 
-// ParseGenerate, and what the call's record says of it.
+// ParseGenerate, and what the call's record says of it. Errors: also CheckAnswerBytes.
 absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, Call& call);
 
 // What can be written next.

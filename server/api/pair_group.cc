@@ -16,7 +16,7 @@ bool EndsStream(const absl::Status& status) {
 
 }  // namespace
 
-PairGroup::PairGroup(const PairOptions& options, std::vector<PairPlan> plans, absl::Time deadline,
+PairGroup::PairGroup(const PairOptions& options, std::vector<PairPlan> plans, uint64_t client,
                      std::function<void(PairGroup&)> on_end)
     : options_(options),
       on_end_(std::move(on_end)),
@@ -24,8 +24,7 @@ PairGroup::PairGroup(const PairOptions& options, std::vector<PairPlan> plans, ab
   for (PairPlan& plan : plans) {
     Pair& pair = pairs_.emplace_back(std::move(plan));
     for (Side* side : {&pair.good, &pair.bad}) {
-      if (side->input.scored_tokens() == 0) continue;
-      sequences_.Add(ToEngineRequest(side->input, 0, deadline), *side);
+      sequences_.Add(ToEngineRequest(side->input, 0, {.client = client}), *side);
     }
   }
 }

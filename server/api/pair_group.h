@@ -21,9 +21,9 @@ namespace dyad {
 // No lock, as SequenceGroup.
 class PairGroup {
  public:
-  // `on_end` is called once, from the engine's thread, or within Submit if nothing is to be scored.
-  // It may destroy the group.
-  PairGroup(const PairOptions& options, std::vector<PairPlan> plans, absl::Time deadline,
+  // `client` as Caller's. The deadline is the stream's business: it ends all pairs alike.
+  // `on_end` is called once, from the engine's thread. It may destroy the group.
+  PairGroup(const PairOptions& options, std::vector<PairPlan> plans, uint64_t client,
             std::function<void(PairGroup&)> on_end);
 
   // All pairs or none, as Admit.

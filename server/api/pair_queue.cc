@@ -18,7 +18,9 @@ PairQueue::PairQueue(const ServerState& state)
 absl::StatusOr<std::vector<v1::PairScore>> PairQueue::Add(
     const v1::ScoreMinimalPairsRequest& message) {
   RETURN_IF_ERROR(CheckPairCount(message));
-  if (!has_options()) {
+  if (has_options()) {
+    RETURN_IF_ERROR(CheckSameOptions(message, options_));
+  } else {
     ASSIGN_OR_RETURN(options_, ParsePairOptions(message, state_.models));
   }
   std::vector<v1::PairScore> at_fault;

@@ -22,8 +22,8 @@ class PairQueue {
   explicit PairQueue(const ServerState& state);
 
   // Parses a message's pairs. Those that are at fault are answered here; the others join the queue.
-  // The first message sets the options. Cost: that of encoding. Errors: as CheckPairCount and
-  // ParsePairOptions.
+  // The first message sets the options. Cost: that of encoding. Errors: as CheckPairCount,
+  // ParsePairOptions and CheckSameOptions.
   absl::StatusOr<std::vector<v1::PairScore>> Add(const v1::ScoreMinimalPairsRequest& message);
 
   // Of the stream, once the first message was added.

@@ -24,8 +24,10 @@ absl::StatusOr<std::vector<int32_t>> ParsePrompt(const v1::GenerateRequest& prot
   ASSIGN_OR_RETURN(const SpecialTokens special_tokens, ParseSpecialTokens(proto.special_tokens()));
   switch (proto.prompt_case()) {
     case v1::GenerateRequest::kText: {
-      ASSIGN_OR_RETURN(Encoding encoding, EncodeField(model, limits, {"text", proto.text()},
-                                                      {Frame::kDefault, special_tokens}));
+      const TextField text = {"text", proto.text()};
+      RETURN_IF_ERROR(CheckBytes(limits, text));
+      ASSIGN_OR_RETURN(Encoding encoding,
+                       EncodeField(model, text, {Frame::kDefault, special_tokens}));
       if (encoding.ids.empty()) {
         return InvalidField({"text", "empty", "must give at least one token with this tokenizer"});
       }

@@ -12,14 +12,16 @@ absl::Status NeedsTokenizer(const ServedModel& model) {
                     "NO_TOKENIZER");
 }
 
-absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const RequestLimits& limits,
-                                     const TextField& field, const EncodeOptions& options) {
-  if (absl::Status status = NeedsTokenizer(model); !status.ok()) return status;
+absl::Status CheckBytes(const RequestLimits& limits, const TextField& field) {
   const auto bytes = static_cast<int64_t>(field.text.size());
-  if (bytes > limits.max_prompt_bytes) {
-    return InvalidField({field.name, absl::StrCat(bytes, " bytes"),
-                         absl::StrCat("must have at most ", limits.max_prompt_bytes, " bytes")});
-  }
+  if (bytes <= limits.max_prompt_bytes) return absl::OkStatus();
+  return InvalidField({field.name, absl::StrCat(bytes, " bytes"),
+                       absl::StrCat("must have at most ", limits.max_prompt_bytes, " bytes")});
+}
+
+absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const TextField& field,
+                                     const EncodeOptions& options) {
+  if (absl::Status status = NeedsTokenizer(model); !status.ok()) return status;
   absl::StatusOr<Encoding> encoding = model.tokenizer->Encode(field.text, options);
   if (absl::IsInvalidArgument(encoding.status())) {
     return InvalidField({field.name, "not a text that the tokenizer can read",

@@ -22,12 +22,15 @@ struct TextField {
   std::string_view text;
 };
 
+// At most `limits.max_prompt_bytes`, of what the caller sent.
+absl::Status CheckBytes(const RequestLimits& limits, const TextField& field);
+
 // FailedPrecondition (NO_TOKENIZER) if `model` serves token ids only.
 absl::Status NeedsTokenizer(const ServedModel& model);
 
-// Encodes at most `limits.max_prompt_bytes` bytes. Errors also as NeedsTokenizer.
-absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const RequestLimits& limits,
-                                     const TextField& field, const EncodeOptions& options);
+// REQUIRES: bounded by CheckBytes, but for what we put in front. Errors also as NeedsTokenizer.
+absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const TextField& field,
+                                     const EncodeOptions& options);
 
 // PARSE unless LITERAL is asked for.
 absl::StatusOr<SpecialTokens> ParseSpecialTokens(v1::SpecialTokens value);

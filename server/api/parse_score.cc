@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/api/answer_size.h"
 #include "server/api/request_error.h"
 #include "server/base/status_macros.h"
 
@@ -33,6 +34,14 @@ absl::StatusOr<ScoreInput> ParseItem(const Layout& layout, const std::string& fi
     default:
       return InvalidField({field, "without content", "must have text or ids"});
   }
+}
+
+absl::StatusOr<ScoreInput> ParseSentence(const Layout& layout, const v1::MinimalPair& pair,
+                                         const TextField& sentence) {
+  if (pair.has_context()) return LayOutAfterContext(layout, {"context", pair.context()}, sentence);
+  ASSIGN_OR_RETURN(ScoreInput input, LayOutText(layout, sentence));
+  if (input.scored_tokens() == 0) return NothingToScore(sentence.name);
+  return input;
 }
 
 }  // namespace
@@ -76,22 +85,51 @@ absl::StatusOr<PairOptions> ParsePairOptions(const v1::ScoreMinimalPairsRequest&
   return options;
 }
 
+absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const PairOptions& first) {
+  const auto differs = [](const char* field, std::string_view value) {
+    return InvalidField(
+        {field, std::string(value), "must be unset or as in the first message of the stream"});
+  };
+  if (!proto.model().empty() && proto.model() != first.model->name) {
+    return differs("model", proto.model());
+  }
+  if (proto.convention() != v1::CONVENTION_UNSPECIFIED &&
+      proto.convention() != first.row->convention) {
+    return differs("convention", absl::StrCat(static_cast<int>(proto.convention())));
+  }
+  ASSIGN_OR_RETURN(const SpecialTokens special_tokens, ParseSpecialTokens(proto.special_tokens()));
+  if (proto.special_tokens() != v1::SPECIAL_TOKENS_UNSPECIFIED &&
+      special_tokens != first.special_tokens) {
+    return differs("special_tokens", absl::StrCat(static_cast<int>(proto.special_tokens())));
+  }
+  if (proto.return_tokens() && first.return_tokens == ReturnTokens::kNo) {
+    return differs("return_tokens", "true");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
                                    const RequestLimits& limits) {
   const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
   PairPlan plan;
   plan.index = proto.index();
-  ASSIGN_OR_RETURN(plan.good, LayOutText(layout, {"good", proto.good()}));
-  ASSIGN_OR_RETURN(plan.bad, LayOutText(layout, {"bad", proto.bad()}));
+  ASSIGN_OR_RETURN(plan.good, ParseSentence(layout, proto, {"good", proto.good()}));
+  ASSIGN_OR_RETURN(plan.bad, ParseSentence(layout, proto, {"bad", proto.bad()}));
+  if (options.return_tokens == ReturnTokens::kYes) {
+    RETURN_IF_ERROR(CheckAnswerBytes(
+        TextScoreBytes(layout.model, plan.good, 0) + TextScoreBytes(layout.model, plan.bad, 0),
+        limits));
+  }
   return plan;
 }
 
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, absl::Time deadline) {
+engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller) {
   engine::Request request;
   request.ids = input.ids;
   request.score_from = input.scored_from;
   request.top_n = top_n;
-  request.deadline = deadline;
+  request.deadline = caller.deadline;
+  request.client = caller.client;
   return request;
 }
 

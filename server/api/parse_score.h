@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "dyad/v1/scoring.pb.h"
+#include "server/api/call.h"
 #include "server/api/convention.h"
 #include "server/api/request_limits.h"
 #include "server/api/served_model.h"
@@ -52,11 +53,16 @@ absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto);
 absl::StatusOr<PairOptions> ParsePairOptions(const v1::ScoreMinimalPairsRequest& proto,
                                              const ModelRegistry& models);
 
-// Cost: that of encoding. Errors: as LayOutText.
+// InvalidField if a later message of the stream asks for something else than the first. What it
+// leaves unset is as in the first.
+absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const PairOptions& first);
+
+// Cost: that of encoding. Errors: as LayOutText, LayOutAfterContext, NothingToScore and
+// CheckAnswerBytes.
 absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
                                    const RequestLimits& limits);
 
 // What the engine is asked for one input.
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, absl::Time deadline);
+engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller);
 
 }  // namespace dyad

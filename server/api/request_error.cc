@@ -55,6 +55,19 @@ absl::Status InvalidField(const FieldFault& fault) {
   return status;
 }
 
+absl::Status TooLarge(const SizeFault& fault) {
+  absl::Status status = absl::ResourceExhaustedError(
+      absl::StrCat(fault.what, " has ", fault.bytes, " bytes; the server's limit is ", fault.limit,
+                   " (", fault.flag, ")"));
+  google::rpc::ErrorInfo info;
+  info.set_reason(fault.reason);
+  info.set_domain(std::string(kDomain));
+  (*info.mutable_metadata())["size"] = absl::StrCat(fault.bytes);
+  (*info.mutable_metadata())["limit"] = absl::StrCat(fault.limit);
+  Attach(status, info);
+  return status;
+}
+
 absl::Status WithReason(absl::Status status, std::string_view reason) {
   if (status.ok() || Find<google::rpc::ErrorInfo>(status).has_value()) return status;
   google::rpc::ErrorInfo info;

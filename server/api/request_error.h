@@ -2,6 +2,7 @@
 // error_reply.h makes of them what a client is told.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,18 @@ struct FieldFault {
 // InvalidArgument "<field> is <value>; <limit>", with BadRequest and ErrorInfo (reason
 // INVALID_FIELD, metadata field, value, limit).
 absl::Status InvalidField(const FieldFault& fault);
+
+// Something that has more bytes than the server allows.
+struct SizeFault {
+  std::string reason;  // of the ErrorInfo: "ANSWER_TOO_LARGE"
+  std::string what;    // "the answer"
+  int64_t bytes = 0;
+  int64_t limit = 0;
+  std::string flag;  // that sets the limit
+};
+
+// ResourceExhausted, with ErrorInfo (metadata size and limit, in bytes). Asking again is no use.
+absl::Status TooLarge(const SizeFault& fault);
 
 // The same status with an ErrorInfo: `reason` in UPPER_SNAKE_CASE, unless it has one already.
 absl::Status WithReason(absl::Status status, std::string_view reason);

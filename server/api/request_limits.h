@@ -11,6 +11,9 @@ struct RequestLimits {
   int32_t max_score_items = 1024;
   // Pairs of one ScoreMinimalPairs stream in flight.
   int32_t max_stream_pairs = 256;
+  // Of one message, in bytes. A larger answer is refused before it is computed.
+  int32_t max_receive_message_bytes = 16 << 20;
+  int32_t max_send_message_bytes = 64 << 20;
 };
 
 }  // namespace dyad

@@ -12,7 +12,7 @@ namespace dyad {
 
 struct RpcRecord {
   std::string request_id;
-  // "GenerationService/Generate"; lives as long as the program.
+  // "GenerationService/Generate", "unknown"; lives as long as the program.
   std::string_view method;
   std::string peer;  // "ipv4:127.0.0.1:40122"
   // Name of the served model; empty if none was found.
@@ -35,7 +35,7 @@ struct RpcRecord {
 };
 
 // Sees every call end, for logs and metrics. Called on the front doors' threads, possibly several
-// at once; must not wait. A call that a door refused before its handler ran is not seen.
+// at once; must not wait. What a door's transport refuses before it is a call is not seen.
 class RpcObserver {
  public:
   virtual ~RpcObserver() = default;

@@ -3,14 +3,23 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/api/answer_size.h"
 #include "server/api/score_result.h"
+#include "server/base/status_macros.h"
 
 namespace dyad {
 
 absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call) {
   if (!request.items().empty()) call.NotePrompt(request.items(0).text());
   absl::StatusOr<ScorePlan> plan = ParseScore(request, call.state().models, call.state().limits);
-  if (plan.ok()) call.SetModel(*plan->model);
+  if (!plan.ok()) return plan;
+  call.SetModel(*plan->model);
+  int64_t bytes = 0;
+  for (const ScoreInput& input : plan->inputs) {
+    bytes += TextScoreBytes(*plan->model, input, plan->top_n);
+  }
+  RETURN_IF_ERROR(CheckAnswerBytes(bytes, call.state().limits));
   return plan;
 }
 
@@ -18,6 +27,10 @@ void ScoreAnswer::Item::OnScores(std::span<const engine::TokenScore> scores) {
   const ScorePlan& plan = answer_.plan_;
   *answer_.response_.mutable_scores(index_) = ToTextScore(*plan.model, plan.inputs[index_], scores);
   answer_.call_.record().scored_tokens += static_cast<int64_t>(scores.size());
+}
+
+void ScoreAnswer::Item::OnSequenceEnd(const engine::Outcome& outcome) {
+  if (!outcome.status.ok() && !answer_.failed_item_.has_value()) answer_.failed_item_ = index_;
 }
 
 ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
@@ -33,7 +46,7 @@ ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
     if (input.scored_tokens() == 0) {
       score = ToTextScore(*plan_.model, input, {});
     } else {
-      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.deadline()),
+      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.caller()),
                      items_.emplace_back(*this, static_cast<int32_t>(i)));
     }
   }
@@ -49,6 +62,10 @@ void ScoreAnswer::OnSequencesEnd() {
   call_.record().cached_tokens = sequences_.cached_tokens();
   // Taken out first, as it may destroy this.
   const auto on_end = std::exchange(on_end_, nullptr);
+  if (absl::IsInternal(sequences_.status())) {
+    return on_end(absl::InternalError(
+        absl::StrCat("items[", *failed_item_, "]: ", sequences_.status().message())));
+  }
   if (!sequences_.status().ok()) return on_end(sequences_.status());
   response_.set_convention(plan_.row->convention);
   response_.set_request_id(call_.record().request_id);

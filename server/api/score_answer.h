@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <span>
 
 #include "absl/status/statusor.h"
@@ -15,7 +16,7 @@
 
 namespace dyad {
 
-// ParseScore, and what the call's record says of it.
+// ParseScore, and what the call's record says of it. Errors: also CheckAnswerBytes.
 absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call);
 
 // No lock: after Start only the engine's thread touches response and record, until it calls on_end.
@@ -39,6 +40,8 @@ class ScoreAnswer {
     void OnScores(std::span<const engine::TokenScore> scores) override;
 
    private:
+    void OnSequenceEnd(const engine::Outcome& outcome) override;
+
     ScoreAnswer& answer_;
     const int32_t index_;
   };
@@ -49,7 +52,8 @@ class ScoreAnswer {
   Call& call_;
   std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end_;
   SequenceGroup sequences_;
-  std::deque<Item> items_;  // those that have something to score
+  std::deque<Item> items_;              // those that have something to score
+  std::optional<int32_t> failed_item_;  // the first one
   v1::ScoreResponse response_;
 };
 

@@ -68,6 +68,8 @@ v1::PairScore ToPairScore(const ConventionRow& row, const ScoredText& good, cons
   result.set_bad_sum(bad_total.sum);
   result.set_good_mean(good_total.mean);
   result.set_bad_mean(bad_total.mean);
+  result.set_good_scored_tokens(static_cast<int32_t>(good.scores.size()));
+  result.set_bad_scored_tokens(static_cast<int32_t>(bad.scores.size()));
   result.set_margin(margin);
   result.set_tie(margin == 0);
   result.set_correct(margin >= 0);

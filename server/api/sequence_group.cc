@@ -4,8 +4,18 @@
 #include <utility>
 
 #include "server/api/admission.h"
+#include "server/api/request_error.h"
 
 namespace dyad {
+namespace {
+
+// One that was sent away for lack of time is told when to come back, as if it had not been let in.
+absl::Status FailureOf(const engine::Outcome& outcome) {
+  if (!outcome.retry_after.has_value()) return outcome.status;
+  return WithRetryAfter(WithReason(outcome.status, kQueueFull), *outcome.retry_after);
+}
+
+}  // namespace
 
 void SequenceGroup::Member::OnEnd(const engine::Outcome& outcome) {
   OnSequenceEnd(outcome);
@@ -31,7 +41,7 @@ void SequenceGroup::OnMemberEnd(const engine::Outcome& outcome) {
   timing_ = Slower(timing_, outcome.timing);
   cached_tokens_ += outcome.cached_tokens;
   if (!outcome.status.ok()) {
-    if (status_.ok()) status_ = outcome.status;
+    if (status_.ok()) status_ = FailureOf(outcome);
     if (on_failure_ == OnFailure::kAbandonAll) Abandon();
   }
   // Taken out first, as it may destroy the group.

@@ -20,6 +20,8 @@ struct ServedModel {
   engine::ModelLimits limits;
   // Null: the folder has none, only ids are served.
   const Tokenizer* tokenizer = nullptr;
+  // Of its files: 64 hex digits, empty without one.
+  std::string tokenizer_digest;
   engine::Engine* engine = nullptr;
   // tokenizer_config's bos_token, else config.json's bos, else eos.
   std::optional<int32_t> prefix_id;

@@ -3,9 +3,12 @@
 
 #include <atomic>
 
+#include "absl/time/time.h"
+#include "server/api/open_streams.h"
 #include "server/api/request_limits.h"
 #include "server/api/rpc_record.h"
 #include "server/api/served_model.h"
+#include "server/api/server_info.h"
 
 namespace dyad {
 
@@ -13,9 +16,14 @@ struct ServerState {
   const ModelRegistry& models;
   RequestLimits limits;
   RpcObserver* observer = nullptr;  // null: nobody looks
+  ServerInfo info = {};
   // From now on new generation and scoring calls end with Unavailable, and models say DRAINING;
   // calls that were admitted go on.
   std::atomic<bool> draining = false;
+  // Told once `draining` is set. A stream adds itself and looks at `draining` afterwards.
+  mutable OpenStreams open_streams = {};
+  // Models say STALLED when their engine makes no progress for this long.
+  absl::Duration stall_timeout = absl::InfiniteDuration();
 };
 
 }  // namespace dyad

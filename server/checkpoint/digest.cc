@@ -1,4 +1,4 @@
-// A model's digest.
+// sha256sum's lines, and the digest of them.
 #include "server/checkpoint/digest.h"
 
 #include <openssl/evp.h>
@@ -72,7 +72,7 @@ std::string Line(const std::string& hex, const std::string& name) {
 
 }  // namespace
 
-absl::StatusOr<std::string> ModelDigest(const std::string& folder, std::vector<std::string> files) {
+absl::StatusOr<std::string> FilesDigest(const std::string& folder, std::vector<std::string> files) {
   std::sort(files.begin(), files.end());
   Sha256 sha;
   for (const std::string& name : files) {

@@ -3,17 +3,28 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
+#include <span>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
+#include "server/base/thread.h"
 #include "server/engine/check_request.h"
+#include "server/engine/forecast.h"
 #include "server/engine/step_runner.h"
 
 namespace dyad::engine {
+namespace {
+
+// What is let in may yet be slowed by what comes after it.
+constexpr double kMarginAtAdmission = 1.25;
+
+}  // namespace
 
 // What submitters and the engine's thread share is under mutex_. runner_ belongs to the thread
 // alone.
@@ -23,7 +34,7 @@ class Engine::Impl {
       : limits_(model.limits()),
         options_(options),
         metrics_(metrics),
-        runner_(model, options, metrics, [] { return absl::Now(); }) {
+        runner_(model, options, metrics, [] { return SteadyNow(); }) {
     status_ = runner_.Status();
     thread_ = std::thread([this] { Run(); });
   }
@@ -48,6 +59,8 @@ class Engine::Impl {
   void Publish();
   absl::Status CheckQueue(int64_t sequences, int64_t tokens) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
+                              absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ModelLimits limits_;
   const EngineOptions options_;
@@ -61,6 +74,7 @@ class Engine::Impl {
   CondVar ended_;  // for Drain: live_ became 0
   std::vector<std::unique_ptr<Sequence>> incoming_ ABSL_GUARDED_BY(mutex_);
   EngineStatus status_ ABSL_GUARDED_BY(mutex_);  // as of the last step; `waiting` without incoming_
+  Forecast forecast_ ABSL_GUARDED_BY(mutex_);    // as of the last step
   int64_t incoming_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t waiting_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // as of the last step, as status_
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;            // accepted, and OnEnd has not returned
@@ -79,7 +93,7 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
     RETURN_IF_ERROR(CheckRequest(submission.request, limits_));
     tokens += static_cast<int64_t>(submission.request.ids.size());
   }
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   const auto count = static_cast<int64_t>(submissions.size());
   // Built before the lock is taken: it is the engine's thread that would wait.
   std::vector<std::unique_ptr<Sequence>> sequences;
@@ -89,7 +103,9 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
   }
   MutexLock lock(&mutex_);
   if (draining_) return absl::UnavailableError("the engine is draining");
-  if (absl::Status status = CheckQueue(count, tokens); !status.ok()) {
+  absl::Status status = CheckQueue(count, tokens);
+  status.Update(CheckDeadlines(sequences, now));
+  if (!status.ok()) {
     if (absl::IsResourceExhausted(status)) metrics_.OnRejected(static_cast<int32_t>(count));
     return status;
   }
@@ -129,7 +145,28 @@ absl::Status Engine::Impl::CheckQueue(int64_t sequences, int64_t tokens) const {
   return absl::OkStatus();
 }
 
+// Whether each could end before its deadline if all that is here ran beside it. What waits longer
+// than that is sent away by the step runner.
+absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
+                                          absl::Time now) const {
+  if (live_ == 0) return absl::OkStatus();  // there is nothing that a later try would find gone
+  const int64_t beside = status_.running + status_.waiting + std::ssize(incoming_);
+  const auto running = static_cast<int32_t>(
+      std::min<int64_t>(options_.max_running_sequences, beside + std::ssize(sequences)));
+  for (const std::unique_ptr<Sequence>& sequence : sequences) {
+    const Request& request = sequence->request;
+    if (request.deadline == absl::InfiniteFuture()) continue;
+    const absl::Duration needed = forecast_.TimeToRun(
+        WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
+        running);
+    const absl::Duration left = request.deadline - now;
+    if (kMarginAtAdmission * needed > left) return CannotEndInTime(needed, left);
+  }
+  return absl::OkStatus();
+}
+
 void Engine::Impl::Run() {
+  NameThread("engine");
   while (AwaitWork()) {
     for (auto& sequence : arrived_) runner_.Add(std::move(sequence));
     arrived_.clear();
@@ -163,10 +200,11 @@ bool Engine::Impl::AwaitWork() {
 // First the numbers, then the news: whoever hears of an end finds it in Status.
 void Engine::Impl::Publish() {
   const EngineStatus status = runner_.Status();
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   {
     MutexLock lock(&mutex_);
     status_ = status;
+    forecast_ = runner_.forecast();
     waiting_tokens_ = runner_.waiting_tokens();
     progress_ = now;
   }
@@ -178,11 +216,11 @@ void Engine::Impl::Publish() {
 }
 
 void Engine::Impl::Drain(absl::Duration limit) {
-  const absl::Time deadline = absl::Now() + std::max(limit, absl::ZeroDuration());
+  const absl::Time deadline = SteadyNow() + std::max(limit, absl::ZeroDuration());
   MutexLock lock(&mutex_);
   draining_ = true;
   while (live_ > 0 && !abandon_) {
-    const absl::Duration left = deadline - absl::Now();
+    const absl::Duration left = deadline - SteadyNow();
     if (left <= absl::ZeroDuration()) {
       abandon_ = true;
       work_.Signal();
@@ -194,10 +232,13 @@ void Engine::Impl::Drain(absl::Duration limit) {
 }
 
 EngineStatus Engine::Impl::Status() const {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   MutexLock lock(&mutex_);
   EngineStatus status = status_;
   status.waiting += static_cast<int32_t>(incoming_.size());
+  if (!incoming_.empty()) {
+    status.waiting_since = std::min(status.waiting_since, incoming_.front()->submitted);
+  }
   if (live_ > 0) status.since_last_step = std::max(now - progress_, absl::ZeroDuration());
   return status;
 }

@@ -25,9 +25,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Queues all of them or none. On OK every sink gets exactly one OnEnd; otherwise no call at all.
-  // Errors: ResourceExhausted (a queue bound; retry later), Unavailable (draining), InvalidArgument
-  // (ids empty, out of range or too long; a request that cannot ever fit the pages). Any thread;
-  // never waits.
+  // Errors: ResourceExhausted (a queue bound, or too busy to end one before its deadline; retry
+  // later), Unavailable (draining), InvalidArgument (ids empty, out of range or too long; a request
+  // that cannot ever fit the pages). Any thread; never waits.
   absl::Status Submit(std::vector<Submission> submissions);
 
   // Refuses new work; waits until all sequences ended, at most `limit`; then ends the rest with

@@ -43,7 +43,9 @@ struct Request {
   Sampling sampling;
   std::vector<int32_t> eos_ids;   // end with finish reason EOS; none: EOS is ignored
   std::vector<int32_t> stop_ids;  // end with finish reason STOP
-  absl::Time deadline = absl::InfiniteFuture();
+  // Who asks, as a number that only has to differ between clients: they take turns.
+  uint64_t client = 0;
+  absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
 };
 
 enum class FinishReason { kNone, kLength, kEos, kStop };
@@ -59,6 +61,8 @@ struct Outcome {
   FinishReason reason = FinishReason::kNone;  // kNone unless OK and max_new_tokens > 0
   Timing timing;
   int32_t cached_tokens = 0;
+  // Of ResourceExhausted because of other work: when it makes sense to ask again.
+  std::optional<absl::Duration> retry_after;
 };
 
 enum class Verdict { kContinue, kStop };

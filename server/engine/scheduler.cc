@@ -53,6 +53,8 @@ Scheduler::Scheduler(const SchedulerLimits& limits, PagePool& pool, PrefixTree& 
 
 void Scheduler::Add(std::unique_ptr<Sequence> sequence) {
   sequence->order = next_order_++;
+  sequence->client = &clients_[sequence->request.client];
+  ++sequence->client->waiting;
   waiting_tokens_ += sequence->length();
   waiting_.push_back(std::move(sequence));
 }
@@ -65,11 +67,53 @@ const Plan& Scheduler::Schedule() {
   plan_.tokens = 0;
   trie_.Clear();
   budget_ = limits_.max_batch_tokens;
+  MakeRoomForTurns();
+  const size_t for_turns = plan_.preempted.size();
   PlanDecodes();
   PlanPrefills();
-  // What a preemption freed is for the older ones; admitting now would only preempt again.
-  if (plan_.preempted.empty()) Admit();
+  // What a decode preempted is for the older ones; admitting now would only preempt again.
+  if (plan_.preempted.size() == for_turns) Admit();
   return plan_;
+}
+
+// Before anything is planned, as who is preempted must have no part in the step. A place that was
+// made and not yet taken is not made again.
+void Scheduler::MakeRoomForTurns() {
+  if (clients_.size() < 2 || waiting_.empty()) return;
+  const Sequence& next = *waiting_[NextInTurn()];
+  if (next.client->running > 0) return;
+  while (!CouldAdmit(next) && PreemptForTurn()) {
+  }
+}
+
+// The youngest of the client that runs most. False: no client runs two.
+bool Scheduler::PreemptForTurn() {
+  size_t victim = running_.size();
+  int32_t most = 1;
+  for (size_t i = running_.size(); i-- > 0;) {
+    if (running_[i]->client->running <= most) continue;
+    most = running_[i]->client->running;
+    victim = i;
+  }
+  if (victim == running_.size()) return false;
+  Preempt(victim);
+  return true;
+}
+
+// Without what the prefix tree would spare: a place may be made that was not needed.
+bool Scheduler::CouldAdmit(const Sequence& sequence) const {
+  return static_cast<int32_t>(running_.size()) < limits_.max_running_sequences &&
+         pool_.available() >= PagesFor(sequence.target()) + running_generating_;
+}
+
+// REQUIRES: something waits. Cost: up to the first sequence of a client that runs nothing.
+size_t Scheduler::NextInTurn() const {
+  if (clients_.size() == 1) return 0;
+  size_t next = 0;
+  for (size_t i = 0; i < waiting_.size() && waiting_[next]->client->running > 0; ++i) {
+    if (waiting_[i]->client->running < waiting_[next]->client->running) next = i;
+  }
+  return next;
 }
 
 void Scheduler::PlanDecodes() {
@@ -95,17 +139,19 @@ bool Scheduler::TakePageForNextToken(Sequence& sequence) {
       continue;
     }
     const bool itself = running_.back().get() == &sequence;
-    PreemptYoungest();
+    Preempt(running_.size() - 1);
     if (itself) return false;
   }
   return true;
 }
 
-void Scheduler::PreemptYoungest() {
-  std::unique_ptr<Sequence> sequence = std::move(running_.back());
-  running_.pop_back();
+void Scheduler::Preempt(size_t index) {
+  std::unique_ptr<Sequence> sequence = std::move(running_[index]);
+  running_.erase(running_.begin() + static_cast<ptrdiff_t>(index));
   ReleasePages(*sequence);
   sequence->running = false;
+  --sequence->client->running;
+  ++sequence->client->waiting;
   if (sequence->generates()) --running_generating_;
   waiting_tokens_ += sequence->length();
   plan_.preempted.push_back(sequence.get());
@@ -115,7 +161,8 @@ void Scheduler::PreemptYoungest() {
 void Scheduler::Admit() {
   while (!waiting_.empty() && budget_ > 0 &&
          static_cast<int32_t>(running_.size()) < limits_.max_running_sequences) {
-    Sequence& sequence = *waiting_.front();
+    const auto next = waiting_.begin() + static_cast<ptrdiff_t>(NextInTurn());
+    Sequence& sequence = **next;
     FindPrefix(sequence);
     const Shared shared = ShareRows(sequence);
     const int32_t pages = PagesFor(sequence.target());
@@ -127,10 +174,12 @@ void Scheduler::Admit() {
     }
     for (int32_t i = 0; i < missing; ++i) sequence.pages.push_back(tree_.Take());
     sequence.running = true;
+    --sequence.client->waiting;
+    ++sequence.client->running;
     if (sequence.generates()) ++running_generating_;
     waiting_tokens_ -= sequence.length();
-    InsertByAge(running_, std::move(waiting_.front()));
-    waiting_.pop_front();
+    InsertByAge(running_, std::move(*next));
+    waiting_.erase(next);
     plan_.admitted.push_back(&sequence);
     AddToPlan(sequence, shared);
   }
@@ -252,11 +301,13 @@ void Scheduler::Store(Sequence& sequence, int32_t tokens) {
   }
 }
 
-void Scheduler::End(Sequence& sequence, absl::Status status, FinishReason reason) {
+void Scheduler::End(Sequence& sequence, absl::Status status, FinishReason reason,
+                    std::optional<absl::Duration> retry_after) {
   if (sequence.outcome.has_value()) return;
   sequence.outcome.emplace();
   sequence.outcome->status = std::move(status);
   sequence.outcome->reason = reason;
+  sequence.outcome->retry_after = retry_after;
   ++(sequence.running ? ended_running_ : ended_waiting_);
 }
 
@@ -267,6 +318,9 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::TakeEnded() {
   ended_waiting_ = ended_running_ = 0;
   for (const auto& sequence : ended) {
     ReleasePages(*sequence);
+    ClientLoad& client = *sequence->client;
+    --(sequence->running ? client.running : client.waiting);
+    if (client.running + client.waiting == 0) clients_.erase(sequence->request.client);
     if (!sequence->running) {
       waiting_tokens_ -= sequence->length();
     } else if (sequence->generates()) {

@@ -2,25 +2,31 @@
 // running set and the pages. No thread, no clock, no model; tests crank it step by step.
 //
 // Order of decisions in a step, all under one budget of tokens:
-//   1. sequences that decode, oldest first, one token each. If pages run short the youngest running
-//      sequence is preempted: it gives its pages back, waits again, and is later recomputed.
-//   2. running sequences that are still in their prompt (or are recomputed), oldest first, as much
+//   1. a client that waits with nothing running, while places or pages are used up, gets a place:
+//      the youngest sequence of the client that runs most is preempted. It gives its pages back,
+//      waits again, and is later recomputed.
+//   2. sequences that decode, oldest first, one token each. If pages run short the youngest running
+//      sequence is preempted.
+//   3. running sequences that are still in their prompt (or are recomputed), oldest first, as much
 //      as the budget leaves.
-//   3. unless something was preempted: admissions from the queue, first in, first out. The head is
+//   4. unless 2 preempted something: admissions from the queue. The turn is of the client that runs
+//      least, with its oldest sequence; of several such clients, of the one whose is older. It is
 //      admitted when all pages for the ids it has so far are available and each running sequence
-//      that generates could still take one more.
+//      that generates could still take one more; until then nobody passes it.
 // So a sequence takes all pages for its prompt when it is admitted, and only decodes can run short.
 //
-// The budget counts rows. In 2 and 3 a token that an earlier chunk of the step computes after the
+// The budget counts rows. In 3 and 4 a token that an earlier chunk of the step computes after the
 // same ids is no row of its own: its row is shared, and so is its page if the page is full after
 // the step.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -78,7 +84,8 @@ class Scheduler {
   void Store(Sequence& sequence, int32_t tokens);
 
   // The sequence leaves with this outcome at the next TakeEnded. Only the first call for it counts.
-  void End(Sequence& sequence, absl::Status status, FinishReason reason = FinishReason::kNone);
+  void End(Sequence& sequence, absl::Status status, FinishReason reason = FinishReason::kNone,
+           std::optional<absl::Duration> retry_after = {});
 
   // Hands over all that ended, oldest first within waiting and running; their pages are released.
   std::vector<std::unique_ptr<Sequence>> TakeEnded();
@@ -88,6 +95,28 @@ class Scheduler {
     return running_;
   }                                                           // oldest first
   int64_t waiting_tokens() const { return waiting_tokens_; }  // ids of those waiting
+  int32_t max_running() const { return limits_.max_running_sequences; }
+
+  // Calls look(sequence, place) for each waiting sequence, oldest first. Clients take turns: before
+  // a client's nth sequence as many of each other client that waits.
+  template <typename Look>
+  void ForEachWaiting(const Look& look) {
+    int32_t clients = 0;
+    for (auto& [id, client] : clients_) {
+      client.next = {};
+      clients += client.waiting > 0 ? 1 : 0;
+    }
+    QueuePlace all;
+    for (const auto& sequence : waiting_) {
+      QueuePlace& own = sequence->client->next;
+      look(*sequence, QueuePlace{std::min(all.sequences, own.sequences * clients),
+                                 std::min(all.tokens, own.tokens * clients)});
+      for (QueuePlace* place : {&own, &all}) {
+        ++place->sequences;
+        place->tokens += sequence->length();
+      }
+    }
+  }
 
  private:
   // Tokens of a sequence that others compute, in front of those it computes itself.
@@ -96,11 +125,15 @@ class Scheduler {
     std::optional<TriePrefix> end;  // all ids up to then; absent: others cannot share its rows
   };
 
+  void MakeRoomForTurns();
+  bool PreemptForTurn();
+  size_t NextInTurn() const;
+  bool CouldAdmit(const Sequence& sequence) const;
   void PlanDecodes();
   void PlanPrefills();
   void Admit();
   bool TakePageForNextToken(Sequence& sequence);
-  void PreemptYoungest();
+  void Preempt(size_t index);
   void FindPrefix(Sequence& sequence);
   bool TakeKnownScores(Sequence& sequence, const CachedPage& found);
   Shared ShareRows(Sequence& sequence);
@@ -113,6 +146,7 @@ class Scheduler {
   PrefixTree& tree_;
   std::deque<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;
+  std::unordered_map<uint64_t, ClientLoad> clients_;  // with a sequence here
   int64_t waiting_tokens_ = 0;
   int32_t running_generating_ = 0;
   int32_t ended_waiting_ = 0;

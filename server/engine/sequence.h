@@ -26,6 +26,19 @@ inline int32_t StoredTokens(const Request& request) {
   return prompt + request.max_new_tokens - 1;
 }
 
+// What leaves the queue before a sequence does.
+struct QueuePlace {
+  int32_t sequences = 0;
+  int64_t tokens = 0;
+};
+
+// The sequences of one client.
+struct ClientLoad {
+  int32_t waiting = 0;
+  int32_t running = 0;
+  QueuePlace next;  // of its next sequence; see Scheduler::ForEachWaiting
+};
+
 struct Sequence {
   Sequence(Submission submission, absl::Time now)
       : request(std::move(submission.request)),
@@ -46,6 +59,7 @@ struct Sequence {
   int32_t score_begin;             // the first id that is scored; prompt_tokens if none is
   std::vector<TokenScore> scores;  // of ids[score_begin…], as far as known
   uint64_t order = 0;              // of submission; lower is older
+  ClientLoad* client = nullptr;    // the scheduler's
 
   // Keys and values. pages[p] holds positions [16 p, 16 p + 16); the first tree_pages of them are
   // in the prefix tree, where they are called `node`. Empty while waiting.

@@ -2,12 +2,18 @@
 #include "server/engine/step_runner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/catch_exceptions.h"
 
 namespace dyad::engine {
 namespace {
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
+// Less than that of admission, so that what was just let in is not sent away.
+constexpr double kMarginInQueue = 1.1;
 
 SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
   return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
@@ -16,6 +22,7 @@ SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options
 }
 
 EndReason ReasonOf(const Outcome& outcome) {
+  if (outcome.retry_after.has_value()) return EndReason::kOverload;
   switch (outcome.status.code()) {
     case absl::StatusCode::kOk:
       break;
@@ -41,6 +48,19 @@ EndReason ReasonOf(const Outcome& outcome) {
   return EndReason::kError;
 }
 
+bool AllFinite(float logprob, std::span<const TopToken> top) {
+  return std::isfinite(logprob) && std::ranges::all_of(top, [](const TopToken& candidate) {
+           return candidate.id >= 0 && std::isfinite(candidate.logprob);
+         });
+}
+
+// Finite weights may still overflow on some tokens; such a number means nothing to anybody.
+absl::Status NotFinite(int32_t position) {
+  return absl::InternalError(absl::StrCat(
+      "the model's log-probabilities at position ", position,
+      " of the tokens fed, counted from 0, are not finite; it overflows on these tokens"));
+}
+
 // Phases that were not reached are empty; the one in which it ended lasts until now.
 Timing TimingOf(const Sequence& sequence, absl::Time now) {
   const absl::Time scheduled = std::min(sequence.scheduled, now);
@@ -56,6 +76,7 @@ StepRunner::StepRunner(Model& model, const EngineOptions& options, ModelMetrics&
       metrics_(metrics),
       clock_(std::move(clock)),
       cost_(model.cost()),
+      max_batch_tokens_(options.max_batch_tokens),
       pool_(model.limits().kv_pages),
       tree_(pool_),
       scheduler_(LimitsFor(model.limits(), options), pool_, tree_) {}
@@ -65,6 +86,7 @@ void StepRunner::Add(std::unique_ptr<Sequence> sequence) { scheduler_.Add(std::m
 void StepRunner::PlanStep() {
   begin_ = clock_();
   EndUnwanted(begin_);
+  EndHopeless(begin_);
   CollectEnded(begin_);
   plan_ = &scheduler_.Schedule();
   NoteAdmissions(*plan_, begin_);
@@ -72,20 +94,20 @@ void StepRunner::PlanStep() {
 
 void StepRunner::FinishStep() {
   const Plan& plan = *plan_;
-  batch_.Fill(plan);
-  StepResult result;
-  absl::Status status;
-  if (plan.tokens > 0) {
-    absl::StatusOr<StepResult> step = model_.Step(batch_.batch());
-    if (step.ok()) {
-      result = *step;
-    } else {
-      status = std::move(step).status();
-    }
-  }
+  const absl::StatusOr<StepResult> step =
+      CatchExceptions("step", [&]() -> absl::StatusOr<StepResult> {
+        batch_.Fill(plan);
+        if (plan.tokens == 0) return StepResult();
+        return model_.Step(batch_.batch());
+      });
   const absl::Time end = clock_();
-  if (!status.ok()) EndChunks(plan, status);
-  Deliver(plan, result, end);
+  if (!step.ok()) {
+    ++failed_steps_;
+    EndChunks(plan, step.status());
+  } else if (plan.tokens > 0) {
+    failed_steps_ = 0;
+  }
+  Deliver(plan, step.ok() ? *step : StepResult(), end);
   CollectEnded(end);
   ReportStep(plan, end);
 }
@@ -100,6 +122,26 @@ void StepRunner::EndUnwanted(absl::Time now) {
   };
   for (const auto& sequence : scheduler_.running()) check(*sequence);
   for (const auto& sequence : scheduler_.waiting()) check(*sequence);
+}
+
+// What could not end before its deadline is not begun: it would take time from those that can. An
+// idle engine refuses nobody, as waiting would not help.
+void StepRunner::EndHopeless(absl::Time now) {
+  const auto running = static_cast<int32_t>(scheduler_.running().size());
+  scheduler_.ForEachWaiting([&](Sequence& sequence, QueuePlace place) {
+    const bool alone = running + place.sequences == 0;
+    const bool begun = sequence.scheduled != kNever;
+    if (sequence.request.deadline == kNever || alone || begun) return;
+    const int32_t beside = std::min(scheduler_.max_running(), running + place.sequences + 1);
+    const absl::Duration needed =
+        forecast_.TimeInQueue(place.tokens) +
+        forecast_.TimeToRun(
+            WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
+    const absl::Duration left = sequence.request.deadline - now;
+    if (kMarginInQueue * needed <= left) return;
+    scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
+                   forecast_.RetryAfter(scheduler_.waiting_tokens()));
+  });
 }
 
 void StepRunner::EndAll(const absl::Status& status) {
@@ -132,7 +174,8 @@ void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
 
 // What others asked for with the same row and target may have more competitors than this sequence
 // wants.
-void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result) {
+absl::Status StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk,
+                                    const StepResult& result) {
   Sequence& sequence = *chunk.sequence;
   const std::span<const int32_t> rows = plan.RowsOf(chunk);
   const ScoredRange scored = ScoredBy(chunk);
@@ -141,8 +184,10 @@ void StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk, const S
     const TokenScore& found = result.scores[batch_.ScoreIndex(row, sequence.ids[i])];
     const auto top =
         std::span(found.top).first(std::min<size_t>(found.top.size(), sequence.request.top_n));
+    if (!AllFinite(found.logprob, top)) return NotFinite(i);
     sequence.scores.push_back({found.logprob, found.rank, {top.begin(), top.end()}});
   }
+  return absl::OkStatus();
 }
 
 void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time now) {
@@ -150,18 +195,31 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
     const PlannedChunk& chunk = plan.chunks[i];
     Sequence& sequence = *chunk.sequence;
     if (sequence.outcome.has_value()) continue;
-    const bool draws = DrawsToken(chunk);
+    const GeneratedToken* token = DrawsToken(chunk) ? &result.drawn[batch_.DrawIndex(i)] : nullptr;
     if (chunk.tokens > 0) {
-      TakeScores(plan, chunk, result);
+      absl::Status taken = TakeScores(plan, chunk, result);
+      if (token != nullptr && !AllFinite(token->logprob, token->top)) {
+        taken.Update(NotFinite(sequence.length()));
+      }
+      if (!taken.ok()) {
+        // Nothing of this step is offered to the prefix tree.
+        scheduler_.End(sequence, taken);
+        continue;
+      }
       scheduler_.Store(sequence, chunk.tokens);
     }
     if (sequence.remaining() > 0) continue;
-    if (sequence.prompt_done == kNever) {
-      sequence.prompt_done = now;
-      if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
-      if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
-    }
-    if (draws) DeliverToken(sequence, result.drawn[batch_.DrawIndex(i)], now);
+    // What becomes of an answer is the one part whose memory the request decides.
+    const absl::Status told = CatchExceptions("answer", [&] {
+      if (sequence.prompt_done == kNever) {
+        sequence.prompt_done = now;
+        if (!sequence.scores.empty()) sequence.sink->OnScores(sequence.scores);
+        if (!sequence.generates()) scheduler_.End(sequence, absl::OkStatus());
+      }
+      if (token != nullptr) DeliverToken(sequence, *token, now);
+      return absl::OkStatus();
+    });
+    if (!told.ok() && !sequence.outcome.has_value()) scheduler_.End(sequence, told);
   }
 }
 
@@ -207,6 +265,9 @@ void StepRunner::CollectEnded(absl::Time now) {
       stats.scored_tokens = static_cast<int32_t>(sequence->scores.size());
     }
     metrics_.OnFinished(stats);
+    if (outcome.status.ok() && sequence->generates()) {
+      forecast_.OnGenerated(stats.generated_tokens, sequence->request.max_new_tokens);
+    }
     numbers_changed_ = true;
     ended_.push_back(std::move(sequence));
   }
@@ -229,8 +290,6 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   const auto& running = scheduler_.running();
   stats.waiting = static_cast<int32_t>(waiting.size());
   stats.running = static_cast<int32_t>(running.size());
-  if (!waiting.empty()) stats.oldest_waiting = end - waiting.front()->submitted;
-  if (!running.empty()) stats.oldest_running = end - running.front()->submitted;
   stats.pages_used = pool_.total() - pool_.available();
   stats.pages_total = pool_.total();
   stats.structured_flops = cost_.structured_flops_per_token * plan.tokens;
@@ -241,7 +300,7 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   numbers_changed_ = false;
   int64_t admitted_tokens = 0;
   for (const Sequence* sequence : plan.admitted) admitted_tokens += sequence->prompt_tokens;
-  drain_rate_.OnStep(admitted_tokens, stats.duration);
+  forecast_.OnStep({admitted_tokens, stats.sequences, stats.waiting}, stats.duration);
 }
 
 EngineStatus StepRunner::Status() const {
@@ -249,7 +308,12 @@ EngineStatus StepRunner::Status() const {
   status.waiting = static_cast<int32_t>(scheduler_.waiting().size());
   status.running = static_cast<int32_t>(scheduler_.running().size());
   status.free_pages = pool_.available();
-  status.retry_after = drain_rate_.TimeToDrain(scheduler_.waiting_tokens());
+  status.failed_steps = failed_steps_;
+  const auto& waiting = scheduler_.waiting();
+  const auto& running = scheduler_.running();
+  if (!waiting.empty()) status.waiting_since = waiting.front()->submitted;
+  if (!running.empty()) status.running_since = running.front()->submitted;
+  status.retry_after = forecast_.RetryAfter(scheduler_.waiting_tokens());
   return status;
 }
 

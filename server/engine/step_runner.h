@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "server/engine/drain_rate.h"
 #include "server/engine/engine_options.h"
 #include "server/engine/engine_status.h"
+#include "server/engine/forecast.h"
 #include "server/engine/model.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
@@ -52,11 +52,14 @@ class StepRunner {
   // Without since_last_step, which is the business of whoever calls this.
   EngineStatus Status() const;
   int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
+  const Forecast& forecast() const { return forecast_; }
 
  private:
   void EndUnwanted(absl::Time now);
+  void EndHopeless(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
-  void TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
+  // Internal if a number is not finite.
+  absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   void Deliver(const Plan& plan, const StepResult& result, absl::Time now);
   void DeliverToken(Sequence& sequence, const GeneratedToken& token, absl::Time now);
   void EndChunks(const Plan& plan, const absl::Status& status);
@@ -67,10 +70,12 @@ class StepRunner {
   ModelMetrics& metrics_;
   const Clock clock_;
   const StepCost cost_;
+  const int32_t max_batch_tokens_;
   PagePool pool_;
   PrefixTree tree_;
   Scheduler scheduler_;
-  DrainRate drain_rate_;
+  Forecast forecast_;
+  int32_t failed_steps_ = 0;  // in a row
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;

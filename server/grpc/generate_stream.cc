@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "server/grpc/wire_message.h"
+
 namespace dyad {
 
 GenerateStream::GenerateStream(RpcCall call, GenerationPlan plan)
@@ -16,22 +18,31 @@ void GenerateStream::OnWriteDone(bool ok) {
 }
 
 void GenerateStream::OnDone() {
-  call_.Report();
+  call_.ReportDone();
   delete this;
 }
 
 void GenerateStream::SendNext() {
-  std::optional<GeneratePart> part = answer_.Next();
-  if (!part.has_value()) return;
-  message_.Clear();
-  if (!part->end.has_value()) {
-    *message_.mutable_choice() = std::move(part->piece);
-    return StartWrite(&message_);
+  while (std::optional<GeneratePart> part = answer_.Next()) {
+    const bool is_last = part->end.has_value();
+    v1::GenerateStreamResponse message;
+    if (is_last) {
+      failure_.Update(*part->end);
+      *message.mutable_final() = answer_.Summary();
+    } else {
+      *message.mutable_choice() = std::move(part->piece);
+    }
+    absl::StatusOr<grpc::ByteBuffer> bytes = WriteMessage(message, call_.state().limits);
+    failure_.Update(bytes.status());
+    if (bytes.ok()) bytes_ = *std::move(bytes);
+    if (is_last) {
+      const grpc::Status status = call_.End(failure_);
+      return status.ok() ? StartWriteAndFinish(&bytes_, grpc::WriteOptions(), status)
+                         : Finish(status);
+    }
+    if (failure_.ok()) return StartWrite(&bytes_);
+    answer_.Abandon();  // its end is the next part
   }
-  const grpc::Status status = call_.End(*part->end);
-  if (!status.ok()) return Finish(status);
-  *message_.mutable_final() = answer_.Summary();
-  StartWriteAndFinish(&message_, grpc::WriteOptions(), status);
 }
 
 }  // namespace dyad

@@ -11,13 +11,13 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "dyad/v1/generation.pb.h"
+#include "absl/status/status.h"
 #include "server/api/generate_answer.h"
 #include "server/grpc/rpc_call.h"
 
 namespace dyad {
 
-class GenerateStream final : public grpc::ServerWriteReactor<v1::GenerateStreamResponse> {
+class GenerateStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
   GenerateStream(RpcCall call, GenerationPlan plan);
 
@@ -34,8 +34,10 @@ class GenerateStream final : public grpc::ServerWriteReactor<v1::GenerateStreamR
 
   RpcCall call_;
   GenerateAnswer answer_;
+  // A piece could not be sent: how the call ends. Only SendNext uses it.
+  absl::Status failure_;
   // Of the write in flight; gRPC reads it until OnWriteDone.
-  v1::GenerateStreamResponse message_;
+  grpc::ByteBuffer bytes_;
 };
 
 }  // namespace dyad

@@ -6,12 +6,13 @@
 #include <utility>
 
 #include "server/base/mutex.h"
+#include "server/base/steady_clock.h"
+#include "server/base/thread.h"
 
 namespace dyad {
 
 std::map<std::string, ServingState> JudgeHealth(Phase phase,
-                                                const std::vector<EngineHealth>& engines,
-                                                absl::Duration stall_timeout) {
+                                                const std::vector<EngineHealth>& engines) {
   const auto state = [](bool serving) {
     return serving ? ServingState::kServing : ServingState::kNotServing;
   };
@@ -19,7 +20,7 @@ std::map<std::string, ServingState> JudgeHealth(Phase phase,
   bool alive = true;
   std::map<std::string, ServingState> health;
   for (const EngineHealth& engine : engines) {
-    const bool stalled = engine.since_last_step > stall_timeout;
+    const bool stalled = !engine.stall_reason.empty();
     alive = alive && !stalled;
     health[engine.model] = state(admits && !stalled);
   }
@@ -58,6 +59,7 @@ class HealthWatch::Impl {
 
  private:
   void Run() {
+    NameThread("health");
     const absl::Duration interval =
         std::clamp(stall_timeout_ / 8, absl::Milliseconds(5), absl::Seconds(1));
     MutexLock lock(&mutex_);
@@ -69,12 +71,28 @@ class HealthWatch::Impl {
 
   // Publishes under the lock, so that a look that began before StartDraining cannot undo it.
   void Update() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    std::map<std::string, ServingState> health = JudgeHealth(phase_, parts_.look(), stall_timeout_);
+    const std::vector<EngineHealth> engines = parts_.look();
+    for (const EngineHealth& engine : engines) NoteStall(engine);
+    std::map<std::string, ServingState> health = JudgeHealth(phase_, engines);
     for (const auto& [name, state] : health) {
       const auto old = published_.find(name);
       if (old == published_.end() || old->second != state) parts_.publish(name, state);
     }
     published_ = std::move(health);
+  }
+
+  void NoteStall(const EngineHealth& engine) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const auto begun = stalls_.find(engine.model);
+    if (engine.stall_reason.empty() == (begun == stalls_.end())) return;
+    if (begun == stalls_.end()) {
+      stalls_[engine.model] = SteadyNow();
+      parts_.log(LogLevel::kWarning, "stall began",
+                 {{"name", engine.model}, {"reason", engine.stall_reason}});
+    } else {
+      const double seconds = absl::ToDoubleSeconds(SteadyNow() - begun->second);
+      parts_.log(LogLevel::kWarning, "stall ended", {{"name", engine.model}, {"seconds", seconds}});
+      stalls_.erase(begun);
+    }
   }
 
   const Parts parts_;
@@ -84,6 +102,7 @@ class HealthWatch::Impl {
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kServing;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, ServingState> published_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, absl::Time> stalls_ ABSL_GUARDED_BY(mutex_);  // when each began
   std::thread thread_;
 };
 

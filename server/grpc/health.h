@@ -6,7 +6,7 @@
 //   "" (all)    as readiness
 //   a model's   its engine has not stalled, and the server is not draining
 //
-// Stalled: work is pending and no step has ended for the limit.
+// Stalled: work is pending and no step ends, or every step fails; engine::StallReason has the rule.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "server/base/log_line.h"
 #include "server/grpc/rpc_server.h"
 
 namespace dyad {
@@ -25,20 +26,21 @@ enum class Phase { kServing, kDraining };
 // One model's engine, seen from here.
 struct EngineHealth {
   std::string model;
-  absl::Duration since_last_step;  // 0 while there is no work
+  std::string stall_reason;  // empty: it makes progress
 };
 
 // The rules above; pure.
 std::map<std::string, ServingState> JudgeHealth(Phase phase,
-                                                const std::vector<EngineHealth>& engines,
-                                                absl::Duration stall_timeout);
+                                                const std::vector<EngineHealth>& engines);
 
-// Looks at the engines a few times per stall timeout and publishes what changed.
+// Looks at the engines a few times per stall timeout, publishes what changed, and warns when a
+// stall begins and when it ends.
 class HealthWatch {
  public:
   struct Parts {
     std::function<std::vector<EngineHealth>()> look;  // called under the watch's lock
     std::function<void(const std::string& name, ServingState)> publish;  // as look
+    LogFunction log;
   };
 
   // Has published every name when it returns. `stall_timeout` > 0.

@@ -1,13 +1,16 @@
 // One ScoreMinimalPairs call.
 #include "server/grpc/minimal_pairs_call.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <utility>
 
 #include "server/api/request_error.h"
 #include "server/api/score_result.h"
+#include "server/base/catch_exceptions.h"
+#include "server/grpc/wire_message.h"
 
 namespace dyad {
 namespace {
@@ -15,6 +18,8 @@ namespace {
 // Results gather while a write is in flight; a message stays well below the 4 MiB that clients read
 // by default.
 constexpr size_t kMessageBytes = size_t{1} << 20;
+// Tag and length of a result, at most.
+constexpr size_t kEntryBytes = 5;
 // How long pairs wait if the engine's queue is full of other calls' work. An upper bound because
 // the end of the stream waits for the alarm too.
 constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
@@ -22,14 +27,33 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 }  // namespace
 
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
-    : state_(call.state()), deadline_(call.deadline()), queue_(state_), call_(std::move(call)) {
-  StartRead(&message_in_);
+    : state_(call.state()), client_(call.caller().client), queue_(state_), call_(std::move(call)) {
+  StartRead(&bytes_in_);
+  state_.open_streams.Add(this, [this] { OnShutdown(); });
+  if (state_.draining) OnShutdown();
+}
+
+void MinimalPairsCall::OnShutdown() {
+  Next next;
+  {
+    MutexLock lock(&mutex_);
+    Fail(absl::UnavailableError("the server is shutting down"));
+    next = PickNext();
+  }
+  Do(next);
 }
 
 void MinimalPairsCall::OnReadDone(bool ok) {
   const bool is_first = !queue_.has_options();
+  absl::StatusOr<v1::ScoreMinimalPairsRequest> message;
   absl::StatusOr<std::vector<v1::PairScore>> at_fault;
-  if (ok) at_fault = queue_.Add(message_in_);  // not under mutex_: it encodes
+  if (ok) {  // not under mutex_: it parses and encodes
+    ++messages_read_;
+    at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
+      message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, messages_read_, state_.limits);
+      return message.ok() ? queue_.Add(*message) : message.status();
+    });
+  }
   Next next;
   {
     MutexLock lock(&mutex_);
@@ -37,7 +61,7 @@ void MinimalPairsCall::OnReadDone(bool ok) {
     intake_ = ok && failure_.ok() ? Intake::kResumes : Intake::kClosed;
     if (intake_ == Intake::kResumes) {
       if (is_first) OnFirstMessage();
-      if (!message_in_.pairs().empty()) call_.NotePrompt(message_in_.pairs(0).good());
+      if (!message->pairs().empty()) call_.NotePrompt(message->pairs(0).good());
       in_flight_ += at_fault->size();
       std::move(at_fault->begin(), at_fault->end(), std::back_inserter(results_));
     }
@@ -98,9 +122,10 @@ void MinimalPairsCall::OnGroupEnd(PairGroup& group) {
 }
 
 void MinimalPairsCall::OnDone() {
+  state_.open_streams.Remove(this);
   {
     MutexLock lock(&mutex_);
-    call_.Report();
+    call_.ReportDone();
   }
   delete this;
 }
@@ -117,14 +142,15 @@ MinimalPairsCall::Action MinimalPairsCall::PickAction() {
   if (pending_ != Action::kNone) return Action::kNone;
   const bool all_ended = groups_.empty() && intake_ == Intake::kClosed;
   if (!results_.empty() || (header_.has_value() && failure_.ok() && all_ended)) {
-    message_out_.Clear();
-    if (header_.has_value()) message_out_ = *std::exchange(header_, std::nullopt);
-    for (size_t bytes = 0; !results_.empty() && bytes < kMessageBytes; --in_flight_) {
-      bytes += results_.front().ByteSizeLong();
-      *message_out_.add_results() = std::move(results_.front());
-      results_.pop_front();
+    absl::StatusOr<grpc::ByteBuffer> bytes = WriteMessage(TakeResults(), state_.limits);
+    if (bytes.ok()) {
+      bytes_out_ = *std::move(bytes);
+      return pending_ = Action::kWrite;
     }
-    return pending_ = Action::kWrite;
+    Fail(bytes.status());
+    results_.clear();
+    for (const auto& [group, owned] : groups_) group->Abandon();
+    return PickAction();
   }
   // A failed stream does not wait for its client's next message.
   const bool has_failed = !failure_.ok() && groups_.empty() && intake_ == Intake::kReads;
@@ -133,8 +159,24 @@ MinimalPairsCall::Action MinimalPairsCall::PickAction() {
   return pending_ = Action::kFinish;
 }
 
+v1::ScoreMinimalPairsResponse MinimalPairsCall::TakeResults() {
+  const size_t max_bytes =
+      std::min(kMessageBytes, static_cast<size_t>(state_.limits.max_send_message_bytes));
+  v1::ScoreMinimalPairsResponse message;
+  if (header_.has_value()) message = *std::exchange(header_, std::nullopt);
+  size_t bytes = message.ByteSizeLong();
+  while (!results_.empty()) {
+    bytes += results_.front().ByteSizeLong() + kEntryBytes;
+    if (bytes > max_bytes && !message.results().empty()) break;
+    *message.add_results() = std::move(results_.front());
+    results_.pop_front();
+    --in_flight_;
+  }
+  return message;
+}
+
 void MinimalPairsCall::Do(const Next& next) {
-  if (next.action == Action::kWrite) StartWrite(&message_out_);
+  if (next.action == Action::kWrite) StartWrite(&bytes_out_);
   if (next.action == Action::kFinish) Finish(result_);
   if (next.submits) SubmitPairs();
 }
@@ -184,11 +226,11 @@ PairGroup* MinimalPairsCall::NextGroup() {
     intake_ = Intake::kWaitsForRoom;
   } else if (queue_.empty()) {
     intake_ = Intake::kReads;
-    StartRead(&message_in_);
+    StartRead(&bytes_in_);
   } else {
     std::vector<PairPlan> plans = queue_.Take(max_pairs - in_flight_);
     in_flight_ += plans.size();
-    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), deadline_,
+    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), client_,
                                              [this](PairGroup& ended) { OnGroupEnd(ended); });
     return groups_.emplace(group.get(), std::move(group)).first->first;
   }
@@ -213,8 +255,8 @@ void MinimalPairsCall::OnRefused(PairGroup& group, const absl::Status& refused) 
 void MinimalPairsCall::SetAlarm(const absl::Status& refused) {
   const absl::Duration delay = std::min(RetryAfter(refused).value_or(kMaxWait), kMaxWait);
   alarm_ = std::make_unique<grpc::Alarm>();
-  alarm_->Set(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(delay),
-              [this](bool) { OnAlarm(); });
+  const gpr_timespec time = gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN);
+  alarm_->Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), time), [this](bool) { OnAlarm(); });
 }
 
 }  // namespace dyad

@@ -36,8 +36,7 @@
 
 namespace dyad {
 
-class MinimalPairsCall final
-    : public grpc::ServerBidiReactor<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse> {
+class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   // Starts to read.
   explicit MinimalPairsCall(RpcCall call);
@@ -63,6 +62,8 @@ class MinimalPairsCall final
   // Picks what follows from the state as it is now, and marks it pending.
   Next PickNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Action PickAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The results that wait, as many as one message holds.
+  v1::ScoreMinimalPairsResponse TakeResults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Does it. Nothing is touched after that: another thread may end the call.
   void Do(const Next& next) ABSL_LOCKS_EXCLUDED(mutex_);
   void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -75,19 +76,22 @@ class MinimalPairsCall final
   void OnRefused(PairGroup& group, const absl::Status& refused)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SetAlarm(const absl::Status& refused);
+  // What is in the engine ends; nothing more is taken.
+  void OnShutdown() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const ServerState& state_;
-  const absl::Time deadline_;
+  const uint64_t client_;
 
   // Of the chain that takes pairs.
-  v1::ScoreMinimalPairsRequest message_in_;
+  grpc::ByteBuffer bytes_in_;
+  int64_t messages_read_ = 0;
   PairQueue queue_;
   std::unique_ptr<grpc::Alarm> alarm_;
 
   // Of the write in flight.
-  v1::ScoreMinimalPairsResponse message_out_;
+  grpc::ByteBuffer bytes_out_;
   grpc::Status result_;  // set when kFinish is picked
 
   Mutex mutex_;

@@ -1,10 +1,14 @@
 // Request ids and trailing metadata.
 #include "server/grpc/rpc_call.h"
 
+#include <grpc/support/time.h>
+
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/api/error_reply.h"
 #include "server/api/request_error.h"
+#include "server/base/steady_clock.h"
 #include "server/grpc/grpc_status.h"
 
 namespace dyad {
@@ -12,6 +16,15 @@ namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
 constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
+
+// Of the clock that the deadline belongs to: the wall clock may be set while the call runs.
+absl::Duration TimeLeft(gpr_timespec deadline) {
+  if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0) {
+    return absl::InfiniteDuration();
+  }
+  const gpr_timespec left = gpr_time_sub(deadline, gpr_now(deadline.clock_type));
+  return absl::Seconds(left.tv_sec) + absl::Nanoseconds(left.tv_nsec);
+}
 
 Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view method) {
   Arrival arrival;
@@ -21,7 +34,7 @@ Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view m
     arrival.request_id.assign(given->second.data(), given->second.size());
   }
   arrival.peer = context.peer();
-  arrival.deadline = absl::FromChrono(context.deadline());
+  arrival.deadline = SteadyNow() + TimeLeft(context.raw_deadline());
   return arrival;
 }
 
@@ -40,14 +53,12 @@ grpc::Status RpcCall::End(const absl::Status& status) {
   return ToGrpcStatus(status);
 }
 
-grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
-                                    const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  const grpc::Status result = call.End(status);
-  // First: a client that has its answer finds the call in the log.
-  call.Report();
-  reactor->Finish(result);
-  return reactor;
+void RpcCall::ReportDone() {
+  if (record().code == CodeName(absl::StatusCode::kOk) && context_->IsCancelled()) {
+    record().code = CodeName(absl::StatusCode::kCancelled);
+    record().message = "the client left before it had the whole answer";
+  }
+  Report();
 }
 
 }  // namespace dyad

@@ -21,23 +21,23 @@ class RpcCall final : public Call {
   // Closes the record and sets the trailing metadata; the result goes to Finish. Once.
   grpc::Status End(const absl::Status& status);
 
+  // Reports what the client got: an answer that did not reach it is no OK. Once, in OnDone, when
+  // gRPC knows.
+  void ReportDone();
+
  private:
   grpc::CallbackServerContext* context_;
 };
 
-// Ends a unary call from its handler.
-grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context, RpcCall call,
-                                    const absl::Status& status);
-
-// Ends a streaming call from its handler, before anything was sent.
+// Ends a call from its handler. Deletes itself when gRPC is done with it.
 template <typename Reactor>
-class RefusedStream final : public Reactor {
+class EndedCall final : public Reactor {
  public:
-  RefusedStream(RpcCall call, const absl::Status& status) : call_(std::move(call)) {
+  EndedCall(RpcCall call, const absl::Status& status) : call_(std::move(call)) {
     this->Finish(call_.End(status));
   }
   void OnDone() override {
-    call_.Report();
+    call_.ReportDone();
     delete this;
   }
 

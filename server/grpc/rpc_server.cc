@@ -8,7 +8,6 @@
 #include <grpcpp/support/server_interceptor.h>
 
 #include <algorithm>
-#include <chrono>
 #include <climits>
 #include <mutex>
 #include <utility>
@@ -18,43 +17,60 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
+#include "server/base/steady_clock.h"
+#include "server/grpc/acceptor.h"
 
 namespace dyad {
 namespace {
 
 constexpr int kMaxReflectionThreads = 16;
 
+// An answer that stays unread for so long, while no other call ends, is not waited for.
+constexpr absl::Duration kUnread = absl::Seconds(5);
+// Of a connection's start. gRPC's default of two minutes keeps one that says nothing for as long.
+constexpr absl::Duration kHandshakeTimeout = absl::Seconds(20);
+// For gRPC to close connections from which nothing more is read.
+constexpr absl::Duration kClosing = absl::Seconds(1);
+
 class CallCount {
  public:
-  void Add() {
+  // Whether the call counts: those that come during the end are not waited for.
+  bool Add() {
     MutexLock lock(&mutex_);
-    ++calls_;
+    if (!closed_) ++calls_;
+    return !closed_;
   }
   void Remove() {
     MutexLock lock(&mutex_);
-    if (--calls_ == 0) none_.SignalAll();
+    --calls_;
+    ++ended_;
+    changed_.SignalAll();
   }
   void WaitForNone(absl::Time until) {
     MutexLock lock(&mutex_);
+    closed_ = true;
+    int64_t ended = ended_;
+    absl::Time unread = SteadyNow() + kUnread;
     while (calls_ > 0) {
-      const absl::Duration left = until - absl::Now();
+      if (std::exchange(ended, ended_) != ended_) unread = SteadyNow() + kUnread;
+      const absl::Duration left = std::min(until, unread) - SteadyNow();
       if (left <= absl::ZeroDuration()) return;
-      none_.WaitFor(&mutex_, absl::ToChronoNanoseconds(std::min(left, absl::Hours(1))));
+      changed_.WaitFor(&mutex_, absl::ToChronoNanoseconds(left));
     }
   }
 
  private:
   Mutex mutex_;
-  CondVar none_;
+  CondVar changed_;
   int64_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 // Lives as long as one call, and only tells the count so.
 class CountedCall final : public grpc::experimental::Interceptor {
  public:
-  explicit CountedCall(std::shared_ptr<CallCount> count) : count_(std::move(count)) {
-    count_->Add();
-  }
+  explicit CountedCall(std::shared_ptr<CallCount> count) : count_(std::move(count)) {}
   ~CountedCall() override { count_->Remove(); }
   void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
     methods->Proceed();
@@ -72,6 +88,7 @@ class CallCounter final : public grpc::experimental::ServerInterceptorFactoryInt
     // Watches of health last until the server ends; waiting for them would be waiting for
     // ourselves.
     if (absl::StartsWith(info->method(), "/grpc.")) return nullptr;
+    if (!count_->Add()) return nullptr;
     return new CountedCall(count_);  // gRPC deletes it with the call
   }
 
@@ -97,8 +114,13 @@ int Milliseconds(absl::Duration duration) {
 }
 
 void SetBounds(const RpcServerOptions& options, grpc::ServerBuilder& builder) {
-  builder.SetMaxReceiveMessageSize(options.max_receive_message_bytes);
-  builder.SetMaxSendMessageSize(options.max_send_message_bytes);
+  // gRPC looks at a message's size when it holds all of it. So do the calls themselves, which also
+  // log what they refuse and say why.
+  builder.SetMaxReceiveMessageSize(-1);
+  // gRPC 1.51 inflates a message in full before anybody sees how large it is.
+  for (const grpc_compression_algorithm packed : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(packed, false);
+  }
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(options.keepalive_time));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
@@ -112,34 +134,47 @@ void SetBounds(const RpcServerOptions& options, grpc::ServerBuilder& builder) {
                              Milliseconds(options.max_connection_age_grace));
   // Reflection is the one service that takes a thread per stream.
   builder.SetResourceQuota(grpc::ResourceQuota("dyad-server").SetMaxThreads(kMaxReflectionThreads));
-  // Otherwise two servers may listen on one port, and each gets some of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             Milliseconds(options.max_connection_idle));
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Milliseconds(kHandshakeTimeout));
 }
 
 class GrpcServer final : public RpcServer {
  public:
-  GrpcServer(std::unique_ptr<grpc::Server> server, int port, std::shared_ptr<CallCount> calls)
-      : server_(std::move(server)), port_(port), calls_(std::move(calls)) {}
+  struct Parts {
+    std::shared_ptr<Certificates> certificates;
+    std::unique_ptr<grpc::Server> server;
+    std::shared_ptr<CallCount> calls;
+  };
+
+  GrpcServer(Parts parts, std::unique_ptr<Acceptor> acceptor)
+      : parts_(std::move(parts)), acceptor_(std::move(acceptor)) {}
 
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
-  int port() const override { return port_; }
+  int port() const override { return acceptor_->port(); }
 
   void SetServing(const std::string& name, ServingState state) override {
-    server_->GetHealthCheckService()->SetServingStatus(name, state == ServingState::kServing);
+    parts_.server->GetHealthCheckService()->SetServingStatus(name, state == ServingState::kServing);
   }
 
   void Shutdown(absl::Duration limit) override {
-    calls_->WaitForNone(absl::Now() + limit);
+    parts_.calls->WaitForNone(SteadyNow() + limit);
     MutexLock lock(&shutdown_mutex_);
     if (std::exchange(shut_down_, true)) return;
-    server_->Shutdown(std::chrono::system_clock::now());
+    // First the connections: a call that gRPC takes during its own shutdown ends with CANCELLED,
+    // which no client tries again.
+    acceptor_->Shutdown(kClosing);
+    parts_.server->Shutdown(gpr_inf_past(GPR_CLOCK_MONOTONIC));
   }
 
+  int64_t connections() const override { return acceptor_->connections(); }
+  int64_t connection_pauses() const override { return acceptor_->pauses(); }
+  std::optional<absl::Time> certificate_end() const override { return parts_.certificates->end(); }
+
  private:
-  const std::unique_ptr<grpc::Server> server_;
-  const int port_;
-  const std::shared_ptr<CallCount> calls_;
+  const Parts parts_;
+  const std::unique_ptr<Acceptor> acceptor_;
   Mutex shutdown_mutex_;
   bool shut_down_ ABSL_GUARDED_BY(shutdown_mutex_) = false;
 };
@@ -155,16 +190,25 @@ void EnableProcessWide() {
 
 }  // namespace
 
+absl::StatusOr<RpcServerParts> RpcServer::Prepare(const RpcServerOptions& options,
+                                                  LogFunction log) {
+  RpcServerParts parts;
+  ASSIGN_OR_RETURN(parts.certificates, Certificates::Load(options.tls, log));
+  ASSIGN_OR_RETURN(parts.listener, Listener::Bind(options.listen));
+  parts.log = std::move(log);
+  return parts;
+}
+
 absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
-    const RpcServerOptions& options,
+    const RpcServerOptions& options, RpcServerParts parts,
     const std::function<void(grpc::ServerBuilder&)>& register_services) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
-                   MakeServerCredentials(options.tls));
+  using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   EnableProcessWide();
   grpc::ServerBuilder builder;
   SetBounds(options, builder);
-  int port = 0;
-  builder.AddListeningPort(options.listen, credentials, &port);
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
+      builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD,
+                                                           parts.certificates->Credentials());
   auto calls = std::make_shared<CallCount>();
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<CallCounter>(calls));
@@ -175,10 +219,23 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   register_services(builder);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
+    return absl::UnavailableError(absl::StrCat("gRPC cannot serve on ", options.listen));
   }
   server->GetHealthCheckService()->SetServingStatus("", false);
-  return std::make_unique<GrpcServer>(std::move(server), port, std::move(calls));
+  RETURN_IF_ERROR(parts.listener->Listen(options.keepalive_timeout));
+  const auto hand_over = [connections](int socket) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    connection.fd = socket;
+    connections->HandleNewConnection(&connection);
+  };
+  auto acceptor = std::make_unique<Acceptor>(
+      Acceptor::Parts{std::move(parts.listener), hand_over, std::move(parts.log)},
+      options.max_connections);
+  return std::make_unique<GrpcServer>(
+      GrpcServer::Parts{std::move(parts.certificates), std::move(server), std::move(calls)},
+      std::move(acceptor));
 }
+
+std::string TransportVersion() { return "gRPC " + grpc::Version(); }
 
 }  // namespace dyad

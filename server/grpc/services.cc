@@ -1,68 +1,93 @@
-// The handlers of the four services: plan, hand over, return. They hold nothing between calls.
+// The handlers of the five services: read, plan, hand over, return. They hold nothing between
+// calls. Requests come and answers leave as bytes (wire_message.h), by gRPC's raw methods.
 #include "server/grpc/services.h"
 
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "server/api/describe_model.h"
+#include "server/api/describe_server.h"
 #include "server/api/generate_answer.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
+#include "server/base/catch_exceptions.h"
 #include "server/grpc/generate_stream.h"
 #include "server/grpc/minimal_pairs_call.h"
 #include "server/grpc/rpc_call.h"
 #include "server/grpc/unary_call.h"
+#include "server/grpc/wire_message.h"
 
 namespace dyad {
 namespace {
 
+using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
+using UnaryReactor = grpc::ServerUnaryReactor;
+
+// What a request asks for: an answer, or a plan for one.
+template <typename Request, typename Result>
+using Handler = absl::StatusOr<Result> (*)(const Request&, Call&);
+
+template <typename Request, typename Result>
+absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
+                              Call& call) {
+  return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
+    ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
+    return handler(request, call);
+  });
+}
 
 // Answers at once, on gRPC's thread; the cost is bounded by the request's size.
 template <typename Request, typename Response>
-grpc::ServerUnaryReactor* AnswerNow(RpcCall call, CallbackServerContext* context,
-                                    absl::StatusOr<Response> (*answer)(const Request&, Call&),
-                                    const Request& request, Response* response) {
-  absl::StatusOr<Response> answered = answer(request, call);
-  if (answered.ok()) *response = *std::move(answered);
-  return FinishNow(context, std::move(call), answered.status());
+UnaryReactor* AnswerNow(RpcCall call, Handler<Request, Response> handler, const ByteBuffer& in,
+                        ByteBuffer* out) {
+  const auto answer = [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const Response response, Handle(handler, in, call));
+    ASSIGN_OR_RETURN(*out, WriteMessage(response, call.state().limits));
+    return absl::OkStatus();
+  };
+  const absl::Status status = answer();
+  return new EndedCall<UnaryReactor>(std::move(call), status);
 }
 
 // Answers later, if there is a plan.
-template <typename Answer, typename Plan, typename Response>
-grpc::ServerUnaryReactor* AnswerLater(RpcCall call, CallbackServerContext* context,
-                                      absl::StatusOr<Plan> plan, Response* response) {
-  if (!plan.ok()) return FinishNow(context, std::move(call), plan.status());
-  auto* reactor =
-      new UnaryCall<Answer, Plan, Response>(std::move(call), *std::move(plan), response);
+template <typename Answer, typename Response, typename Request, typename Plan>
+UnaryReactor* AnswerLater(RpcCall call, Handler<Request, Plan> handler, const ByteBuffer& in,
+                          ByteBuffer* out) {
+  absl::StatusOr<Plan> plan = Handle(handler, in, call);
+  if (!plan.ok()) return new EndedCall<UnaryReactor>(std::move(call), plan.status());
+  auto* reactor = new UnaryCall<Answer, Plan, Response>(std::move(call), *std::move(plan), out);
   reactor->Start();
   return reactor;
 }
 
-class GenerationService final : public v1::GenerationService::CallbackService {
+using RawGeneration = v1::GenerationService::WithRawCallbackMethod_Generate<
+    v1::GenerationService::WithRawCallbackMethod_GenerateStream<v1::GenerationService::Service>>;
+
+class GenerationService final : public RawGeneration {
  public:
   explicit GenerationService(const ServerState& state) : state_(state) {}
 
-  grpc::ServerUnaryReactor* Generate(CallbackServerContext* context,
-                                     const v1::GenerateRequest* request,
-                                     v1::GenerateResponse* response) override {
-    RpcCall call(state_, context, "GenerationService/Generate");
-    absl::StatusOr<GenerationPlan> plan = PlanGenerate(*request, call);
-    return AnswerLater<WholeGenerateAnswer>(std::move(call), context, std::move(plan), response);
+  UnaryReactor* Generate(CallbackServerContext* context, const ByteBuffer* in,
+                         ByteBuffer* out) override {
+    return AnswerLater<WholeGenerateAnswer, v1::GenerateResponse>(
+        {state_, context, "GenerationService/Generate"}, PlanGenerate, *in, out);
   }
 
-  grpc::ServerWriteReactor<v1::GenerateStreamResponse>* GenerateStream(
-      CallbackServerContext* context, const v1::GenerateRequest* request) override {
+  grpc::ServerWriteReactor<ByteBuffer>* GenerateStream(CallbackServerContext* context,
+                                                       const ByteBuffer* in) override {
     RpcCall call(state_, context, "GenerationService/GenerateStream");
-    absl::StatusOr<GenerationPlan> plan = PlanGenerate(*request, call);
+    absl::StatusOr<GenerationPlan> plan = Handle(PlanGenerate, *in, call);
     if (!plan.ok()) {
-      return new RefusedStream<grpc::ServerWriteReactor<v1::GenerateStreamResponse>>(
-          std::move(call), plan.status());
+      return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plan.status());
     }
     auto* reactor = new dyad::GenerateStream(std::move(call), *std::move(plan));
     reactor->Start();
@@ -73,64 +98,81 @@ class GenerationService final : public v1::GenerationService::CallbackService {
   const ServerState& state_;
 };
 
-class ScoringService final : public v1::ScoringService::CallbackService {
+using RawScoring = v1::ScoringService::WithRawCallbackMethod_Score<
+    v1::ScoringService::WithRawCallbackMethod_ScoreMinimalPairs<v1::ScoringService::Service>>;
+
+class ScoringService final : public RawScoring {
  public:
   explicit ScoringService(const ServerState& state) : state_(state) {}
 
-  grpc::ServerUnaryReactor* Score(CallbackServerContext* context, const v1::ScoreRequest* request,
-                                  v1::ScoreResponse* response) override {
-    RpcCall call(state_, context, "ScoringService/Score");
-    absl::StatusOr<ScorePlan> plan = PlanScore(*request, call);
-    return AnswerLater<ScoreAnswer>(std::move(call), context, std::move(plan), response);
+  UnaryReactor* Score(CallbackServerContext* context, const ByteBuffer* in,
+                      ByteBuffer* out) override {
+    return AnswerLater<ScoreAnswer, v1::ScoreResponse>({state_, context, "ScoringService/Score"},
+                                                       PlanScore, *in, out);
   }
 
-  grpc::ServerBidiReactor<v1::ScoreMinimalPairsRequest, v1::ScoreMinimalPairsResponse>*
-  ScoreMinimalPairs(CallbackServerContext* context) override {
-    return new MinimalPairsCall(RpcCall(state_, context, "ScoringService/ScoreMinimalPairs"));
+  grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* ScoreMinimalPairs(
+      CallbackServerContext* context) override {
+    return new MinimalPairsCall({state_, context, "ScoringService/ScoreMinimalPairs"});
   }
 
  private:
   const ServerState& state_;
 };
 
-class TokenizerService final : public v1::TokenizerService::CallbackService {
+using RawTokenizer = v1::TokenizerService::WithRawCallbackMethod_Tokenize<
+    v1::TokenizerService::WithRawCallbackMethod_Detokenize<v1::TokenizerService::Service>>;
+
+class TokenizerService final : public RawTokenizer {
  public:
   explicit TokenizerService(const ServerState& state) : state_(state) {}
 
-  grpc::ServerUnaryReactor* Tokenize(CallbackServerContext* context,
-                                     const v1::TokenizeRequest* request,
-                                     v1::TokenizeResponse* response) override {
-    return AnswerNow({state_, context, "TokenizerService/Tokenize"}, context, dyad::Tokenize,
-                     *request, response);
+  UnaryReactor* Tokenize(CallbackServerContext* context, const ByteBuffer* in,
+                         ByteBuffer* out) override {
+    return AnswerNow({state_, context, "TokenizerService/Tokenize"}, dyad::Tokenize, *in, out);
   }
 
-  grpc::ServerUnaryReactor* Detokenize(CallbackServerContext* context,
-                                       const v1::DetokenizeRequest* request,
-                                       v1::DetokenizeResponse* response) override {
-    return AnswerNow({state_, context, "TokenizerService/Detokenize"}, context, dyad::Detokenize,
-                     *request, response);
+  UnaryReactor* Detokenize(CallbackServerContext* context, const ByteBuffer* in,
+                           ByteBuffer* out) override {
+    return AnswerNow({state_, context, "TokenizerService/Detokenize"}, dyad::Detokenize, *in, out);
   }
 
  private:
   const ServerState& state_;
 };
 
-class ModelService final : public v1::ModelService::CallbackService {
+using RawModel = v1::ModelService::WithRawCallbackMethod_ListModels<
+    v1::ModelService::WithRawCallbackMethod_GetModel<v1::ModelService::Service>>;
+
+class ModelService final : public RawModel {
  public:
   explicit ModelService(const ServerState& state) : state_(state) {}
 
-  grpc::ServerUnaryReactor* ListModels(CallbackServerContext* context,
-                                       const v1::ListModelsRequest* request,
-                                       v1::ListModelsResponse* response) override {
-    return AnswerNow({state_, context, "ModelService/ListModels"}, context, dyad::ListModels,
-                     *request, response);
+  UnaryReactor* ListModels(CallbackServerContext* context, const ByteBuffer* in,
+                           ByteBuffer* out) override {
+    return AnswerNow({state_, context, "ModelService/ListModels"}, dyad::ListModels, *in, out);
   }
 
-  grpc::ServerUnaryReactor* GetModel(CallbackServerContext* context,
-                                     const v1::GetModelRequest* request,
-                                     v1::Model* response) override {
-    return AnswerNow({state_, context, "ModelService/GetModel"}, context, dyad::GetModel, *request,
-                     response);
+  UnaryReactor* GetModel(CallbackServerContext* context, const ByteBuffer* in,
+                         ByteBuffer* out) override {
+    return AnswerNow({state_, context, "ModelService/GetModel"}, dyad::GetModel, *in, out);
+  }
+
+ private:
+  const ServerState& state_;
+};
+
+using RawServer =
+    v1::ServerService::WithRawCallbackMethod_GetServerInfo<v1::ServerService::Service>;
+
+class ServerService final : public RawServer {
+ public:
+  explicit ServerService(const ServerState& state) : state_(state) {}
+
+  UnaryReactor* GetServerInfo(CallbackServerContext* context, const ByteBuffer* in,
+                              ByteBuffer* out) override {
+    return AnswerNow({state_, context, "ServerService/GetServerInfo"}, dyad::GetServerInfo, *in,
+                     out);
   }
 
  private:
@@ -139,11 +181,29 @@ class ModelService final : public v1::ModelService::CallbackService {
 
 }  // namespace
 
-Services::Services(const ServerState& state) {
+// Methods that no service has: gRPC would refuse them too, but nobody would hear of it.
+class Services::UnknownMethods final : public grpc::CallbackGenericService {
+ public:
+  explicit UnknownMethods(const ServerState& state) : state_(state) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override {
+    return new EndedCall<grpc::ServerGenericBidiReactor>(
+        {state_, context, "unknown"},
+        absl::UnimplementedError(absl::StrCat("there is no method ", context->method())));
+  }
+
+ private:
+  const ServerState& state_;
+};
+
+Services::Services(const ServerState& state)
+    : unknown_methods_(std::make_unique<UnknownMethods>(state)) {
   services_.push_back(std::make_unique<GenerationService>(state));
   services_.push_back(std::make_unique<ScoringService>(state));
   services_.push_back(std::make_unique<TokenizerService>(state));
   services_.push_back(std::make_unique<ModelService>(state));
+  services_.push_back(std::make_unique<ServerService>(state));
 }
 
 Services::~Services() = default;
@@ -152,6 +212,7 @@ void Services::Register(grpc::ServerBuilder& builder) {
   for (const std::unique_ptr<grpc::Service>& service : services_) {
     builder.RegisterService(service.get());
   }
+  builder.RegisterCallbackGenericService(unknown_methods_.get());
 }
 
 }  // namespace dyad

@@ -1,4 +1,5 @@
-// The four services of dyad.v1 as one thing that a gRPC server registers.
+// The five services of dyad.v1 as one thing that a gRPC server registers, with a word for methods
+// that there are none of.
 // Contract and reasons: server/grpc/README.md.
 #pragma once
 
@@ -24,6 +25,9 @@ class Services {
   void Register(grpc::ServerBuilder& builder);
 
  private:
+  class UnknownMethods;
+
+  std::unique_ptr<UnknownMethods> unknown_methods_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/grpc/rpc_call.h"
+#include "server/grpc/wire_message.h"
 
 namespace dyad {
 
@@ -17,12 +18,11 @@ namespace dyad {
 template <typename Answer, typename Plan, typename Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  // `response` lives as long as the call.
-  UnaryCall(RpcCall call, Plan plan, Response* response)
+  // `bytes` takes the answer and lives as long as the call.
+  UnaryCall(RpcCall call, Plan plan, grpc::ByteBuffer* bytes)
       : call_(std::move(call)),
-        answer_(std::move(plan), call_, [this, response](absl::StatusOr<Response> answer) {
-          if (answer.ok()) *response = *std::move(answer);
-          Finish(call_.End(answer.status()));
+        answer_(std::move(plan), call_, [this, bytes](const absl::StatusOr<Response>& answer) {
+          Finish(call_.End(Write(answer, bytes)));
         }) {}
 
   // Once.
@@ -30,11 +30,17 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   void OnCancel() override { answer_.Abandon(); }
   void OnDone() override {
-    call_.Report();
+    call_.ReportDone();
     delete this;
   }
 
  private:
+  absl::Status Write(const absl::StatusOr<Response>& answer, grpc::ByteBuffer* bytes) const {
+    RETURN_IF_ERROR(answer.status());
+    ASSIGN_OR_RETURN(*bytes, WriteMessage(*answer, call_.state().limits));
+    return absl::OkStatus();
+  }
+
   RpcCall call_;
   Answer answer_;
 };

@@ -23,6 +23,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/base/status_macros.h"
+#include "server/base/thread.h"
 
 namespace dyad {
 namespace {
@@ -130,6 +131,7 @@ class EventListener final : public HttpListener {
   }
 
   void Run() {
+    NameThread("metrics");
     // A caller that left shows as a failed write, not as a signal.
     sigset_t pipe;
     sigemptyset(&pipe);

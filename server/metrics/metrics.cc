@@ -3,10 +3,11 @@
 #include "server/metrics/metrics.h"
 
 #include <array>
+#include <map>
 #include <utility>
-#include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/time/clock.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
@@ -16,6 +17,7 @@
 #include "server/base/status_macros.h"
 #include "server/metrics/http_listener.h"
 #include "server/metrics/metrics_table.h"
+#include "server/metrics/process_stats.h"
 
 namespace dyad {
 namespace {
@@ -89,8 +91,6 @@ class ModelSeries final : public ModelMetrics {
     }
     gauges_[kWaiting]->Set(stats.waiting);
     gauges_[kRunning]->Set(stats.running);
-    gauges_[kOldestWaiting]->Set(absl::ToDoubleSeconds(stats.oldest_waiting));
-    gauges_[kOldestRunning]->Set(absl::ToDoubleSeconds(stats.oldest_running));
     gauges_[kLastStep]->Set(absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
     gauges_[kPagesUsed]->Set(stats.pages_used);
     gauges_[kPages]->Set(stats.pages_total);
@@ -121,6 +121,11 @@ class ModelSeries final : public ModelMetrics {
     gauges_[kInFlight]->Decrement();
   }
 
+  void SetAges(const ServerStats::Queue& queue) {
+    gauges_[kOldestWaiting]->Set(absl::ToDoubleSeconds(queue.oldest_waiting));
+    gauges_[kOldestRunning]->Set(absl::ToDoubleSeconds(queue.oldest_running));
+  }
+
   void OnPreempted() override { counters_[kPreemptions]->Increment(); }
 
   void OnPrefixCache(int32_t query_tokens, int32_t hit_tokens) override {
@@ -140,6 +145,45 @@ class ModelSeries final : public ModelMetrics {
   std::array<prometheus::Counter*, kReasons.size()> finished_ = {};
 };
 
+// What is of the whole process; read when somebody asks.
+class ServerSeries {
+ public:
+  explicit ServerSeries(prometheus::Registry& registry) {
+    for (const Metric& metric : kTable) {
+      if (*metric.labels != '\0') continue;
+      if (metric.kind == Kind::kCounter) {
+        counters_[metric.id] = &AddCounter(registry, metric.id, {});
+      } else {
+        gauges_[metric.id] = &AddGauge(registry, metric.id, {});
+      }
+    }
+    gauges_[kStartTime]->SetToCurrentTime();
+  }
+
+  void SetProcess(const ProcessStats& stats) {
+    gauges_[kResidentBytes]->Set(stats.resident_bytes);
+    gauges_[kVirtualBytes]->Set(stats.virtual_bytes);
+    gauges_[kOpenFiles]->Set(stats.open_files);
+    gauges_[kMostFiles]->Set(stats.most_files);
+    Raise(kCpuTime, stats.cpu_seconds);
+  }
+
+  void SetServer(const ServerStats& stats) {
+    gauges_[kReady]->Set(stats.ready ? 1 : 0);
+    gauges_[kConnections]->Set(static_cast<double>(stats.connections));
+    const absl::Time end = stats.certificate_end.value_or(absl::UnixEpoch());
+    gauges_[kCertificateEnd]->Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
+    Raise(kConnectionPauses, static_cast<double>(stats.connection_pauses));
+    Raise(kDroppedLines, static_cast<double>(stats.dropped_log_lines));
+  }
+
+ private:
+  void Raise(Id id, double value) { counters_[id]->Increment(value - counters_[id]->Value()); }
+
+  std::array<prometheus::Counter*, kIds> counters_ = {};
+  std::array<prometheus::Gauge*, kIds> gauges_ = {};
+};
+
 }  // namespace
 
 class Metrics::Impl {
@@ -151,8 +195,8 @@ class Metrics::Impl {
 
   ModelMetrics& AddModel(const std::string& name, absl::Duration load_time) {
     MutexLock lock(&mutex_);
-    models_.push_back(std::make_unique<ModelSeries>(*registry_, name, load_time));
-    return *models_.back();
+    auto series = std::make_unique<ModelSeries>(*registry_, name, load_time);
+    return *models_.emplace(name, std::move(series)).first->second;
   }
 
   void OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
@@ -161,10 +205,33 @@ class Metrics::Impl {
     seconds->Observe(absl::ToDoubleSeconds(duration));
   }
 
-  std::string Text() const { return prometheus::TextSerializer().Serialize(registry_->Collect()); }
+  void AddInfo(Id id, const Labels& labels) { AddGauge(*registry_, id, labels).Set(1); }
+
+  void SetLook(std::function<ServerStats()> look) {
+    MutexLock lock(&mutex_);
+    look_ = std::move(look);
+  }
+
+  std::string Text() {
+    {
+      MutexLock lock(&mutex_);
+      server_.SetProcess(ReadProcessStats());
+      if (look_) Update(look_());
+    }
+    return prometheus::TextSerializer().Serialize(registry_->Collect());
+  }
 
  private:
   using Rpc = std::pair<prometheus::Counter*, prometheus::Histogram*>;
+
+  void Update(const ServerStats& stats) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    server_.SetServer(stats);
+    for (const ServerStats::Queue& queue : stats.queues) {
+      if (const auto model = models_.find(queue.model); model != models_.end()) {
+        model->second->SetAges(queue);
+      }
+    }
+  }
 
   Rpc RpcSeries(std::string_view method, std::string_view code) {
     std::string key(method);
@@ -181,7 +248,9 @@ class Metrics::Impl {
 
   const std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   Mutex mutex_;
-  std::vector<std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
+  std::function<ServerStats()> look_ ABSL_GUARDED_BY(mutex_);
+  ServerSeries server_ ABSL_GUARDED_BY(mutex_){*registry_};
+  std::map<std::string, std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
   // By "method code". Bounded: methods are those of our services, codes those of gRPC.
   absl::flat_hash_map<std::string, Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<HttpListener> listener_;  // last: stops before the series go
@@ -199,6 +268,10 @@ ModelMetrics& Metrics::AddModel(const std::string& name, absl::Duration load_tim
 void Metrics::OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
   impl_->OnRpc(method, code, duration);
 }
+
+void Metrics::SetBuildInfo(const Labels& labels) { impl_->AddInfo(kBuildInfo, labels); }
+void Metrics::AddModelInfo(const Labels& labels) { impl_->AddInfo(kModelInfo, labels); }
+void Metrics::SetLook(std::function<ServerStats()> look) { impl_->SetLook(std::move(look)); }
 
 std::string Metrics::Text() const { return impl_->Text(); }
 

@@ -5,9 +5,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -21,8 +25,6 @@ struct StepStats {
   int32_t sequences = 0;  // with tokens in the batch, in rows of their own or shared ones
   int32_t waiting = 0;    // after the step
   int32_t running = 0;
-  absl::Duration oldest_waiting;  // 0 if none
-  absl::Duration oldest_running;
   int32_t pages_used = 0;  // held by sequences
   int32_t pages_total = 0;
   double structured_flops = 0;
@@ -31,7 +33,17 @@ struct StepStats {
 };
 
 // How a sequence ended; the label `reason`.
-enum class EndReason { kLength, kEos, kStop, kScored, kCancelled, kDeadline, kError, kUnavailable };
+enum class EndReason {
+  kLength,
+  kEos,
+  kStop,
+  kScored,
+  kCancelled,
+  kDeadline,
+  kError,
+  kUnavailable,
+  kOverload
+};
 
 struct SequenceStats {
   EndReason reason = EndReason::kScored;
@@ -58,6 +70,22 @@ class ModelMetrics {
   virtual void OnPrefixCache(int32_t query_tokens, int32_t hit_tokens) = 0;
 };
 
+// What the server knows of itself at the moment of a scrape.
+struct ServerStats {
+  struct Queue {
+    std::string model;
+    absl::Duration oldest_waiting;  // 0 if none
+    absl::Duration oldest_running;
+  };
+
+  bool ready = false;
+  int64_t connections = 0;
+  int64_t connection_pauses = 0;
+  int64_t dropped_log_lines = 0;
+  std::optional<absl::Time> certificate_end;  // by the wall clock
+  std::vector<Queue> queues;
+};
+
 // The registry, and the HTTP server that exposes it.
 class Metrics {
  public:
@@ -75,6 +103,15 @@ class Metrics {
 
   // One RPC ended. `method` as "GenerationService/Generate", `code` as "OK".
   void OnRpc(std::string_view method, std::string_view code, absl::Duration duration);
+
+  // Series of value 1 whose labels say what runs: dyad_build_info, dyad_model_info.
+  using Labels = std::map<std::string, std::string>;
+  void SetBuildInfo(const Labels& labels);
+  void AddModelInfo(const Labels& labels);
+
+  // Asks `look` at each scrape, on the scraping thread, until the next call of this. Empty:
+  // nothing.
+  void SetLook(std::function<ServerStats()> look);
 
   std::string Text() const;  // the exposition, as /metrics gives it
 

@@ -44,6 +44,19 @@ enum Id {
   kDenseFlops,
   kWeightBytes,
   kLoadTime,
+  kReady,
+  kConnections,
+  kConnectionPauses,
+  kDroppedLines,
+  kCertificateEnd,
+  kBuildInfo,
+  kModelInfo,
+  kResidentBytes,
+  kVirtualBytes,
+  kCpuTime,
+  kStartTime,
+  kOpenFiles,
+  kMostFiles,
   kIds,
 };
 
@@ -73,9 +86,9 @@ inline constexpr std::array<Metric, kIds> kTable = {{
     {kRunning, Kind::kGauge, "dyad_sequences_running", "model",
      "Sequences that ran after the last step"},
     {kOldestWaiting, Kind::kGauge, "dyad_oldest_waiting_seconds", "model",
-     "Age of the oldest waiting sequence after the last step"},
+     "Age of the oldest waiting sequence"},
     {kOldestRunning, Kind::kGauge, "dyad_oldest_running_seconds", "model",
-     "Age of the oldest running sequence after the last step"},
+     "Age of the oldest running sequence"},
     {kTimeToFirstToken, Kind::kSeconds, "dyad_time_to_first_token_seconds", "model",
      "From submission to the first generated token"},
     {kInterToken, Kind::kSeconds, "dyad_inter_token_seconds", "model",
@@ -119,6 +132,26 @@ inline constexpr std::array<Metric, kIds> kTable = {{
      "Bytes of packed weights that steps read, head included"},
     {kLoadTime, Kind::kGauge, "dyad_model_load_seconds", "model",
      "Time it took to read, check and pack the model"},
+    {kReady, Kind::kGauge, "dyad_ready", "",
+     "1 while the health name readiness is SERVING, else 0"},
+    {kConnections, Kind::kGauge, "dyad_connections", "", "Open connections of clients"},
+    {kConnectionPauses, Kind::kCounter, "dyad_connection_pauses_total", "",
+     "How often new connections had to wait for --max_connections or open files"},
+    {kDroppedLines, Kind::kCounter, "dyad_log_lines_dropped_total", "",
+     "Log lines that could not be written, or came too fast"},
+    {kCertificateEnd, Kind::kGauge, "dyad_tls_certificate_end_timestamp_seconds", "",
+     "Unix time until which the certificate in use is valid, 0 without TLS"},
+    {kBuildInfo, Kind::kGauge, "dyad_build_info", "version,commit,isa,device",
+     "1, with what runs here"},
+    {kModelInfo, Kind::kGauge, "dyad_model_info", "model,digest,architecture,weight_dtype,kv_dtype",
+     "1, with what a model is"},
+    {kResidentBytes, Kind::kGauge, "process_resident_memory_bytes", "", "Resident memory"},
+    {kVirtualBytes, Kind::kGauge, "process_virtual_memory_bytes", "", "Virtual memory"},
+    {kCpuTime, Kind::kCounter, "process_cpu_seconds_total", "", "Processor time of all threads"},
+    {kStartTime, Kind::kGauge, "process_start_time_seconds", "",
+     "Unix time at which the process started"},
+    {kOpenFiles, Kind::kGauge, "process_open_fds", "", "Open files"},
+    {kMostFiles, Kind::kGauge, "process_max_fds", "", "Open files that are allowed"},
 }};
 
 constexpr bool TableIsInOrder() {
@@ -145,7 +178,7 @@ inline std::vector<double> CountsLadder() {
 }
 
 // Labels of EndReason, in its order.
-inline constexpr std::array<const char*, 8> kReasons = {
-    "length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable"};
+inline constexpr std::array<const char*, 9> kReasons = {
+    "length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable", "overload"};
 
 }  // namespace dyad::metrics_table

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "kernels/linear.h"
+#include "kernels/epilogue.h"
 #include "server/base/json_fields.h"
 
 namespace dyad {

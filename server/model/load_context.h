@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "kernels/device.h"
-#include "kernels/linear.h"
+#include "kernels/epilogue.h"
 #include "server/checkpoint/tensor_source.h"
 #include "server/model/model_info.h"
 #include "server/model/model_options.h"

@@ -6,11 +6,11 @@
 #include <limits>
 #include <utility>
 
+#include "server/base/catch_exceptions.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/digest.h"
-#include "server/model/catch_exceptions.h"
 #include "server/model/config.h"
 #include "server/model/convert.h"
 #include "server/model/load_context.h"
@@ -94,7 +94,7 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();
   files.push_back("config.json");
-  auto digest = std::async(std::launch::async, [&] { return ModelDigest(folder, files); });
+  auto digest = std::async(std::launch::async, [&] { return FilesDigest(folder, files); });
   ReadModel model;
   ASSIGN_OR_RETURN(model.loaded,
                    LoadNetwork(config, *checkpoint, options, LoadPass::kPack, device));

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "server/base/catch_exceptions.h"
 #include "server/base/status_macros.h"
-#include "server/model/catch_exceptions.h"
 
 namespace dyad {
 namespace {

@@ -35,4 +35,14 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& fold
   return ByteLevelTokenizer::Create(spec);
 }
 
+absl::StatusOr<std::vector<std::string>> TokenizerFiles(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const char* name : {"added_tokens.json", "merges.txt", "special_tokens_map.json",
+                           "tokenizer.json", "tokenizer_config.json", "vocab.json"}) {
+    ASSIGN_OR_RETURN(const bool there, HasEntry(std::filesystem::path(folder) / name));
+    if (there) files.push_back(name);
+  }
+  return files;
+}
+
 }  // namespace dyad

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/text/tokenizer.h"
@@ -15,5 +16,8 @@ namespace dyad {
 // Errors: InvalidArgument naming file, key, found, expected: also for a pre-tokenizer, normaliser
 // or model kind that is not supported; those of CheckModelFolder and ReadFile (server/base/file.h).
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& folder);
+
+// Those of the files that a tokenizer is made of which `folder` has, sorted. Errors: the system's.
+absl::StatusOr<std::vector<std::string>> TokenizerFiles(const std::string& folder);
 
 }  // namespace dyad

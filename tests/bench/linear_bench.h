@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/thread_pool.h"
 #include "kernels/structures/structures.h"
-#include "kernels/thread_pool.h"
 #include "tests/bench/roof.h"
 
 namespace dyad::bench {

@@ -1,18 +1,19 @@
 // dyad-bench COMMAND: measures the kernels against the machine and against LibTorch. README.md has
 // every command with its flags.
 #include <iostream>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
-#include "absl/flags/usage.h"
-#include "absl/flags/usage_config.h"
+#include "absl/flags/reflection.h"
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
+#include "server/base/standard_streams.h"
 #include "tests/bench/commands.h"
 
 ABSL_FLAG(int, threads, 2, "threads to compute with, 1 to 256");
@@ -43,6 +44,20 @@ std::string CommandsText() {
   return text;
 }
 
+// The flags of every command, in alphabetical order. Abseil's own help ends with status 1.
+std::string HelpText() {
+  std::string text = absl::StrCat("dyad-bench COMMAND [flags]\n", CommandsText(), "\n");
+  std::map<std::string, const absl::CommandLineFlag*> flags;
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    if (absl::StrContains(flag->Filename(), "tests/bench/")) flags[std::string(name)] = flag;
+  }
+  for (const auto& [name, flag] : flags) {
+    absl::StrAppend(&text, "  --", name, ": ", flag->Help(), " (default: ", flag->DefaultValue(),
+                    ")\n");
+  }
+  return text;
+}
+
 absl::Status Run(const std::vector<char*>& arguments) {
   const int threads = absl::GetFlag(FLAGS_threads);
   if (threads < 1 || threads > 256) {
@@ -67,14 +82,13 @@ absl::Status Run(const std::vector<char*>& arguments) {
 }  // namespace dyad::bench
 
 int main(int argc, char** argv) {
-  absl::SetProgramUsageMessage(
-      absl::StrCat("dyad-bench COMMAND [flags]\n", dyad::bench::CommandsText()));
-  // --help lists the flags of every command; by itself it looks for a file named dyad-bench.
-  absl::FlagsUsageConfig usage;
-  usage.contains_help_flags = [](absl::string_view file) {
-    return absl::StrContains(file, "tests/bench/");
-  };
-  absl::SetFlagsUsageConfig(usage);
+  dyad::PrepareStandardStreams();
+  dyad::CheckStandardOutputAtExit("dyad-bench");
+  for (const std::string_view word : std::vector<std::string_view>(argv + 1, argv + argc)) {
+    if (word != "--help" && word != "-h") continue;
+    std::cout << dyad::bench::HelpText();
+    return 0;
+  }
   const absl::Status status = dyad::bench::Run(absl::ParseCommandLine(argc, argv));
   if (status.ok()) return 0;
   std::cerr << "dyad-bench: " << status.message() << "\n";

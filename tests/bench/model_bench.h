@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/thread_pool.h"
 #include "server/engine/request.h"
 #include "server/model/load_model.h"
 #include "tests/bench/roof.h"

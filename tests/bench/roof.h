@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/aligned_buffer.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/aligned_buffer.h"
+#include "kernels/cpu/thread_pool.h"
 
 namespace dyad::bench {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/flags/flag.h"
-#include "kernels/linear.h"
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/thread_pool.h"
 #include "tests/bench/commands.h"
 #include "tests/bench/roof_report.h"
 

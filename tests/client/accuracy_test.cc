@@ -80,6 +80,8 @@ TEST(AccuracyTest, LinesOfOtherSourcesHaveAPhenomenonOrNone) {
   EXPECT_EQ(ParadigmOf({{"phenomenon", "agreement"}}), "agreement");
   EXPECT_EQ(PhenomenonOf(Json::object()), "all");
   EXPECT_EQ(PhenomenonOf({{"phenomenon", 7}}), "all");
+  EXPECT_EQ(PhenomenonOf({{"UID", "hypernym"}}), "hypernym");
+  EXPECT_EQ(ParadigmOf({{"UID", "hypernym"}}), "hypernym");
 }
 
 TEST(AccuracyTest, TheTableHasARowPerPhenomenonAndOneOverall) {
@@ -94,9 +96,15 @@ TEST(AccuracyTest, TheTableHasARowPerPhenomenonAndOneOverall) {
             "overall             3       3      1    0.6667\n");
 }
 
-TEST(AccuracyTest, NoPairsAreNoDivisionByZero) {
-  EXPECT_EQ(Accuracy().overall().accuracy(), 0.0);
-  EXPECT_EQ(Accuracy().ToJson()["accuracy"], 0.0);
+TEST(AccuracyTest, NoPairsHaveNoAccuracy) {
+  EXPECT_EQ(Accuracy().overall().accuracy(), std::nullopt);
+  EXPECT_TRUE(Accuracy().ToJson()["accuracy"].is_null());
+  EXPECT_EQ(Accuracy().Table(),
+            "phenomenon  paradigms   pairs   ties  accuracy\n"
+            "overall             0       0      0         -\n");
+  Accuracy failed;
+  failed.Add(ErrorJson(absl::InvalidArgumentError("x")));
+  EXPECT_TRUE(failed.ToJson()["accuracy"].is_null());
 }
 
 }  // namespace

@@ -23,13 +23,25 @@ v1::TextScore TwoTokens() {
   score.add_byte_offsets(0);
   score.set_sum(-0.1);
   score.set_mean(-0.1);
+  score.set_scored_tokens(1);
   return score;
 }
 
 TEST(AnswerJsonTest, ScoresHaveNullWhereNothingWasScored) {
   EXPECT_EQ(FormatLine(ScoreAnswer(TwoTokens(), v1::LM_EVAL, Details::kNo)),
             R"({"ids":[2,7],"logprobs":[null,-0.1],"greedy":[null,true],"sum":-0.1,"mean":-0.1,)"
-            R"("convention":"LM_EVAL"})");
+            R"("scored_tokens":1,"convention":"LM_EVAL"})");
+}
+
+TEST(AnswerJsonTest, TheSumOfNothingIsNull) {
+  v1::TextScore score;
+  score.add_ids(7);
+  score.add_scored(false);
+  score.add_logprobs(0);
+  score.add_greedy(false);
+  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::MINICONS_SUM, Details::kNo)),
+            R"({"ids":[7],"logprobs":[null],"greedy":[null],"sum":null,"mean":null,)"
+            R"("scored_tokens":0,"convention":"MINICONS_SUM"})");
 }
 
 TEST(AnswerJsonTest, DetailsAddRanksTextsAndOffsets) {
@@ -75,25 +87,28 @@ TEST(AnswerJsonTest, SeveralChoicesAreAList) {
   EXPECT_EQ(json["choices"][1]["finish_reason"], "FINISH_REASON_UNSPECIFIED");
 }
 
-TEST(AnswerJsonTest, PairsKeepTheirLine) {
+TEST(AnswerJsonTest, PairsHaveSumsMarginAndVerdict) {
   v1::PairScore score;
   score.set_good_sum(-1.5);
   score.set_bad_sum(-2);
+  score.set_good_scored_tokens(3);
+  score.set_bad_scored_tokens(4);
   score.set_margin(0.5);
   score.set_correct(true);
   EXPECT_EQ(
-      FormatLine(PairAnswer({{"UID", "u"}}, score)),
-      R"({"UID":"u","good_sum":-1.5,"bad_sum":-2.0,"good_mean":0.0,"bad_mean":0.0,"margin":0.5,"tie":false,"correct":true,)"
+      FormatLine(PairAnswer(score)),
+      R"({"good_sum":-1.5,"bad_sum":-2.0,"good_mean":0.0,"bad_mean":0.0,"good_scored_tokens":3,)"
+      R"("bad_scored_tokens":4,"margin":0.5,"tie":false,"correct":true,)"
       R"("first_difference":null})");
   score.set_first_difference(0);
-  EXPECT_EQ(PairAnswer(Json::object(), score)["first_difference"], 0);
+  EXPECT_EQ(PairAnswer(score)["first_difference"], 0);
 }
 
 TEST(AnswerJsonTest, ABadPairIsAnErrorObjectAlone) {
   v1::PairScore score;
   score.mutable_error()->set_code(3);
   score.mutable_error()->set_message("too long");
-  EXPECT_EQ(FormatLine(PairAnswer({{"UID", "u"}}, score)),
+  EXPECT_EQ(FormatLine(PairAnswer(score)),
             R"({"error":{"code":"INVALID_ARGUMENT","message":"too long"}})");
 }
 

@@ -80,8 +80,9 @@ TEST_F(BlimpCommandTest, TheLimitHoldsForEachParadigm) {
 }
 
 TEST_F(BlimpCommandTest, NeedsAPath) {
-  EXPECT_EQ(RunDyadctl({"blimp"}).status, 1);
-  EXPECT_THAT(RunDyadctl({"blimp", "/nowhere"}).err, HasSubstr("no such path: /nowhere"));
+  EXPECT_EQ(RunDyadctl({"blimp"}).status, 2);
+  EXPECT_THAT(RunDyadctl({"blimp", "/nowhere"}).err,
+              HasSubstr("cannot open /nowhere: No such file or directory"));
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 // Corpora from folders and archives.
 #include "client/blimp_corpus.h"
 
-#include <archive.h>
-#include <archive_entry.h>
+#include <unistd.h>
 
-#include <map>
+#include <filesystem>
 
 #include "gtest/gtest.h"
+#include "tests/support/archives.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
@@ -18,26 +18,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
-
-// A gzipped tar of these files, in the order of their names.
-void WriteTarGz(const std::string& path, const std::map<std::string, std::string>& files) {
-  archive* writer = archive_write_new();
-  archive_write_add_filter_gzip(writer);
-  archive_write_set_format_ustar(writer);
-  ASSERT_EQ(archive_write_open_filename(writer, path.c_str()), ARCHIVE_OK);
-  for (const auto& [name, content] : files) {
-    archive_entry* entry = archive_entry_new();
-    archive_entry_set_pathname(entry, name.c_str());
-    archive_entry_set_filetype(entry, AE_IFREG);
-    archive_entry_set_perm(entry, 0644);
-    archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
-    ASSERT_EQ(archive_write_header(writer, entry), ARCHIVE_OK);
-    archive_write_data(writer, content.data(), content.size());
-    archive_entry_free(entry);
-  }
-  archive_write_close(writer);
-  archive_write_free(writer);
-}
 
 TEST(BlimpCorpusTest, ReadsAFolderByFileName) {
   const TemporaryFolder folder;
@@ -52,10 +32,10 @@ TEST(BlimpCorpusTest, ReadsAFolderByFileName) {
 TEST(BlimpCorpusTest, ReadsAGzippedTar) {
   const TemporaryFolder folder;
   const std::string path = folder.Path("blimp.tar.gz");
-  WriteTarGz(path, {{"data/b.jsonl", "b1\n"},
-                    {"data/a.jsonl", "a1\na2\n"},
-                    {"data/._a.jsonl", "attributes"},
-                    {"data/notes.txt", "no\n"}});
+  testing::WriteTarGz(path, {{"data/b.jsonl", "b1\n"},
+                             {"data/a.jsonl", "a1\na2\n"},
+                             {"data/._a.jsonl", "attributes"},
+                             {"data/notes.txt", "no\n"}});
   const auto lines = ReadBlimp(path, std::nullopt);
   ASSERT_OK(lines);
   EXPECT_THAT(*lines, ElementsAre("a1", "a2", "b1"));
@@ -78,11 +58,61 @@ TEST(BlimpCorpusTest, NamesAPathThatHoldsNoCorpus) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(BlimpCorpusTest, ReadsAZipAndSingleFiles) {
+  const TemporaryFolder folder;
+  testing::WriteZip(folder.Path("b.zip"),
+                    {{"blimp-master/data/b.jsonl", "b1\n"}, {"blimp-master/README.md", "no"}});
+  EXPECT_THAT(*ReadBlimp(folder.Path("b.zip"), std::nullopt), ElementsAre("b1"));
+  folder.Write("b.jsonl", "b1\n\nb2\n");
+  EXPECT_THAT(*ReadBlimp(folder.Path("b.jsonl"), std::nullopt), ElementsAre("b1", "b2"));
+  folder.Write("only/c.jsonl.gz", testing::Gzip("c1\n"));
+  EXPECT_THAT(*ReadBlimp(folder.Path("only/c.jsonl.gz"), std::nullopt), ElementsAre("c1"));
+  EXPECT_THAT(*ReadBlimp(folder.Path("only"), std::nullopt), ElementsAre("c1"));
+}
+
+TEST(BlimpCorpusTest, AFileWithoutUidIsAParadigm) {
+  const TemporaryFolder folder;
+  folder.Write("data/hypernym.jsonl", "{\"a\": 1}\n{\"a\": 2, \"UID\": \"own\"}\nno JSON\n");
+  const auto expected =
+      ElementsAre(R"({"a":1,"UID":"hypernym"})", R"({"a": 2, "UID": "own"})", "no JSON");
+  EXPECT_THAT(*ReadBlimp(folder.Path("data"), std::nullopt), expected);
+  EXPECT_THAT(*ReadBlimp(folder.Path("data/hypernym.jsonl"), std::nullopt), expected);
+}
+
+TEST(BlimpCorpusTest, WhatCannotBeReadIsNoAbsence) {
+  const TemporaryFolder folder;
+  folder.Write("data/a.jsonl", "a1\n");
+  const std::string data = folder.Path("data"), link = folder.Path("data/b.jsonl");
+  const auto refusal = [&](const std::string& path) {
+    const auto lines = ReadBlimp(path, std::nullopt);
+    return std::string(lines.status().message());
+  };
+  std::filesystem::create_symlink("gone", link);
+  EXPECT_EQ(refusal(data), "cannot open " + link + ": No such file or directory");
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink("b.jsonl", link);
+  EXPECT_EQ(refusal(data), "cannot open " + link + ": Too many levels of symbolic links");
+  std::filesystem::remove(link);
+  EXPECT_EQ(refusal(data + "/a.jsonl/b"), "cannot open " + data + "/a.jsonl/b: Not a directory");
+  testing::WriteTarGz(folder.Path("links.tar.gz"), {{"a.jsonl", "a1\n"}}, {{"b.jsonl", "a.jsonl"}});
+  EXPECT_THAT(refusal(folder.Path("links.tar.gz")), HasSubstr("b.jsonl inside is a link"));
+}
+
+TEST(BlimpCorpusTest, AFolderWithoutRightsSaysSo) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  const TemporaryFolder folder;
+  folder.Write("data/a.jsonl", "a1\n");
+  std::filesystem::permissions(folder.Path("data"), std::filesystem::perms::none);
+  EXPECT_THAT(ReadBlimp(folder.Path("data"), std::nullopt).status().message(),
+              HasSubstr("Permission denied"));
+  std::filesystem::permissions(folder.Path("data"), std::filesystem::perms::owner_all);
+}
+
 TEST(BlimpCorpusTest, ATornArchiveIsAnError) {
   const TemporaryFolder folder;
   std::string content;
   for (int i = 0; i < 20000; ++i) content += std::to_string(i * 7919 % 10007) + "\n";
-  WriteTarGz(folder.Path("whole.tar.gz"), {{"a.jsonl", content}});
+  testing::WriteTarGz(folder.Path("whole.tar.gz"), {{"a.jsonl", content}});
   const std::string whole = folder.Read("whole.tar.gz");
   const std::string torn = folder.Write("torn.tar.gz", whole.substr(0, whole.size() / 2));
   EXPECT_THAT(ReadBlimp(torn, std::nullopt),

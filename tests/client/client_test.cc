@@ -84,9 +84,65 @@ TEST_F(ClientTest, HealthIsAName) {
   EXPECT_EQ(MakeClient().Health("unknown").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ClientTest, TheTimeoutBoundsACall) {
+TEST_F(ClientTest, AServerThatIsAwayIsTriedAgain) {
+  server_.traffic.SetFaults({.fail_first = 2});
+  EXPECT_OK(MakeClient().Tokenize({}));
+  EXPECT_EQ(server_.traffic.calls(), 3);
+  server_.traffic.SetFaults({.fail_first = 1});
+  EXPECT_OK(MakeClient().GenerateStream({}, [](const v1::Choice&) { return Reader::kGoOn; }));
+  EXPECT_EQ(server_.traffic.calls(), 5);
+}
+
+TEST_F(ClientTest, AFullQueueIsWaitedForHoweverOften) {
+  server_.traffic.SetFaults(
+      {.fail_first = 20, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = "QUEUE_FULL"});
+  EXPECT_OK(MakeClient().Tokenize({}));
+  EXPECT_EQ(server_.traffic.calls(), 21);
+}
+
+// What is too large stays too large; the server would compute the same answer again.
+TEST_F(ClientTest, OtherErrorsAreNotTriedAgain) {
+  int calls = 0;
+  for (const char* reason : {"", "ANSWER_TOO_LARGE"}) {
+    server_.traffic.SetFaults(
+        {.fail_first = 1, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = reason});
+    EXPECT_THAT(MakeClient().Tokenize({}), StatusIs(absl::StatusCode::kResourceExhausted, _));
+    EXPECT_EQ(server_.traffic.calls(), ++calls);
+  }
+  server_.traffic.SetFaults({.fail_first = 1, .code = grpc::StatusCode::INTERNAL});
+  EXPECT_THAT(MakeClient().Tokenize({}), StatusIs(absl::StatusCode::kInternal, _));
+  EXPECT_EQ(server_.traffic.calls(), ++calls);
+}
+
+TEST_F(ClientTest, AnAnswerThatHasBegunIsNotAskedForAgain) {
+  server_.traffic.SetFaults({.break_stream_after = 2});
+  v1::GenerateRequest request;
+  request.set_text("abc");
+  std::string text;
+  const auto end = MakeClient().GenerateStream(request, [&](const v1::Choice& piece) {
+    text += piece.text();
+    return Reader::kGoOn;
+  });
+  EXPECT_THAT(end, StatusIs(absl::StatusCode::kUnavailable, _));
+  EXPECT_EQ(text, "cb");
+}
+
+// Between two attempts, or before there is a connection, nobody was too slow to answer.
+TEST_F(ClientTest, TheTimeoutBoundsACallAndDoesNotHideThatNobodyIsThere) {
   server_.traffic.SetFaults({.fail_first = 1000});
-  EXPECT_FALSE(MakeClient(absl::Milliseconds(50)).Tokenize({}).ok());
+  EXPECT_THAT(MakeClient(absl::Milliseconds(50)).Tokenize({}),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("purpose")));
+  server_.SetReady(false);
+  EXPECT_THAT(MakeClient(absl::Milliseconds(50)).Tokenize({}),
+              StatusIs(absl::StatusCode::kUnavailable, _));
+}
+
+TEST_F(ClientTest, ASlowServerIsADeadline) {
+  const auto channel = *Connect({.server = server_.address()});
+  ASSERT_OK(Client(channel).Tokenize({}));
+  server_.traffic.SetFaults({.longest_delay_ms = 1000});  // the first of the sequence is 417
+  EXPECT_THAT(Client(channel, absl::Milliseconds(100)).Tokenize({}),
+              StatusIs(absl::StatusCode::kDeadlineExceeded, _));
 }
 
 }  // namespace

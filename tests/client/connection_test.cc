@@ -1,7 +1,7 @@
-// Service config, TLS options, and retries as gRPC carries them out.
+// Service config and TLS options.
 #include "client/connection.h"
 
-#include <chrono>
+#include <google/rpc/status.pb.h>
 
 #include "client/client.h"
 #include "gtest/gtest.h"
@@ -17,16 +17,8 @@ using testing::FakeServer;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-TEST(ConnectionTest, TheServiceConfigNamesEveryService) {
+TEST(ConnectionTest, TheServiceConfigAsksForHealthUnlessTold) {
   const auto config = nlohmann::json::parse(ServiceConfigJson(Readiness::kRequired));
-  std::vector<std::string> names;
-  for (const auto& name : config["methodConfig"][0]["name"]) {
-    names.push_back(name["service"]);
-  }
-  EXPECT_THAT(names, ::testing::UnorderedElementsAre(v1::GenerationService::service_full_name(),
-                                                     v1::ScoringService::service_full_name(),
-                                                     v1::TokenizerService::service_full_name(),
-                                                     v1::ModelService::service_full_name()));
   EXPECT_EQ(config["healthCheckConfig"]["serviceName"], "readiness");
   EXPECT_FALSE(
       nlohmann::json::parse(ServiceConfigJson(Readiness::kIgnored)).contains("healthCheckConfig"));
@@ -42,42 +34,6 @@ TEST(ConnectionTest, ChannelsTakeTheConfigAndBalanceByRoundRobin) {
   EXPECT_EQ((*live)->GetLoadBalancingPolicyName(), "round_robin");
 }
 
-TEST(ConnectionTest, UnavailableAndExhaustedAreTriedAgain) {
-  for (const auto code : {grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::RESOURCE_EXHAUSTED}) {
-    FakeServer server;
-    server.traffic.SetFaults({.fail_first = 2, .code = code});
-    const Client client(*Connect({.server = server.address()}));
-    v1::TokenizeRequest request;
-    request.set_text("ab");
-    EXPECT_OK(client.Tokenize(request));
-    EXPECT_EQ(server.traffic.calls(), 3);
-  }
-}
-
-// pair_run.h opens the stream again itself; both together would multiply the attempts.
-TEST(ConnectionTest, ThePairStreamIsNotTriedAgainByGrpc) {
-  FakeServer server;
-  server.traffic.SetFaults({.fail_first = 1});
-  const auto channel = *Connect({.server = server.address()});
-  // Only the call's own failure is to count.
-  ASSERT_TRUE(
-      channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10)));
-  const auto stub = v1::ScoringService::NewStub(channel);
-  grpc::ClientContext context;
-  const auto stream = stub->ScoreMinimalPairs(&context);
-  stream->WritesDone();
-  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(server.traffic.calls(), 1);
-}
-
-TEST(ConnectionTest, OtherCodesAreNotTriedAgain) {
-  FakeServer server;
-  server.traffic.SetFaults({.fail_first = 1, .code = grpc::StatusCode::INTERNAL});
-  const Client client(*Connect({.server = server.address()}));
-  EXPECT_THAT(client.Tokenize({}), StatusIs(absl::StatusCode::kInternal, HasSubstr("purpose")));
-  EXPECT_EQ(server.traffic.calls(), 1);
-}
-
 TEST(ConnectionTest, AServerThatIsNotReadyGetsNoCalls) {
   FakeServer server;
   server.SetReady(false);
@@ -91,7 +47,13 @@ TEST(ConnectionTest, AServerThatIsNotReadyGetsNoCalls) {
 
 TEST(ConnectionTest, TlsFilesAreNamedWhenTheyAreMissing) {
   EXPECT_THAT(Connect({.tls_ca = "/nowhere/ca.pem"}),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("tls_ca: cannot read /nowhere")));
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("tls_ca is /nowhere/ca.pem: 'ca.pem': cannot open")));
+  const testing::TemporaryFolder folder;
+  EXPECT_THAT(Connect({.tls_ca = folder.Path("")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not a regular file")));
+  EXPECT_THAT(Connect({.tls_ca = folder.Write("notes", "notes\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("which is no PEM file")));
   EXPECT_THAT(Connect({.tls_cert = "/nowhere/cert.pem"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("go together")));
 }
@@ -99,6 +61,12 @@ TEST(ConnectionTest, TlsFilesAreNamedWhenTheyAreMissing) {
 TEST(ConnectionTest, StatusesKeepCodeAndMessage) {
   const absl::Status status = ToStatus({grpc::StatusCode::NOT_FOUND, "no such model"});
   EXPECT_EQ(status, absl::NotFoundError("no such model"));
+  google::rpc::Status reply;
+  reply.add_details()->set_type_url("type/of.Detail");
+  reply.mutable_details(0)->set_value("bytes");
+  EXPECT_EQ(*ToStatus({grpc::StatusCode::INTERNAL, "x", reply.SerializeAsString()})
+                 .GetPayload("type/of.Detail"),
+            "bytes");
   EXPECT_OK(ToStatus(grpc::Status::OK));
 }
 

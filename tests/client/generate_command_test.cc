@@ -59,6 +59,16 @@ TEST(GenerateCommandTest, ABatchTakesOptionsFromLinesAndFlags) {
   EXPECT_THAT(line, HasSubstr(R"({"choices":[{"index":0,"ids":[98,97])"));
 }
 
+TEST(GenerateCommandTest, OwnKeysComeBackWithAnswerAndError) {
+  FakeServer server;
+  const auto run = RunDyadctl({"generate", "--server", server.address(), "--input=-"},
+                              "{\"id\":7,\"text\":\"ab\",\"seed\":1}\n"
+                              "{\"id\":8,\"text\":\"ab\",\"temperature\":101}\n");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("{\"id\":7,\"ids\":[98,97],\"text\":\"ba\","));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":8,\"error\":{"));
+}
+
 TEST(GenerateCommandTest, PromptsMayBeIds) {
   FakeServer server;
   EXPECT_EQ(RunDyadctl({"generate", "--ids=65,66", "--server", server.address()}).out, "BA\n");
@@ -67,7 +77,7 @@ TEST(GenerateCommandTest, PromptsMayBeIds) {
 TEST(GenerateCommandTest, APromptMayComeByFlag) {
   FakeServer server;
   EXPECT_EQ(RunDyadctl({"generate", "--text=--x", "--server", server.address()}).out, "x--\n");
-  EXPECT_EQ(RunDyadctl({"generate", "--text=x", "--input=-"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"generate", "--text=x", "--input=-"}).status, 2);
 }
 
 TEST(GenerateCommandTest, LogprobsPrintAsFloats) {
@@ -86,9 +96,9 @@ TEST(GenerateCommandTest, NamesAModelThatIsNotThere) {
 }
 
 TEST(GenerateCommandTest, NeedsOnePrompt) {
-  EXPECT_EQ(RunDyadctl({"generate"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"generate"}).status, 2);
   EXPECT_THAT(RunDyadctl({"generate", "a", "b"}).err, HasSubstr("one text"));
-  EXPECT_THAT(RunDyadctl({"generate", "a", "--ids=1"}).err, HasSubstr("both"));
+  EXPECT_THAT(RunDyadctl({"generate", "a", "--ids=1"}).err, HasSubstr("give one of them"));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // Order, going on with a file, and torn ends.
 #include "client/ordered_output.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <sstream>
@@ -19,12 +22,30 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-constexpr auto kIgnore = [](const Json&) {};
+// A run whose answers are objects with "a".
+absl::Status GoOn(OrderedOutput& output, std::vector<std::string>* old = nullptr) {
+  return output.GoOn(
+      {.take =
+           [old](const std::string& line) {
+             if (old != nullptr) old->push_back(line);
+             return line.starts_with("{\"a\":") && line.ends_with("}")
+                        ? absl::OkStatus()
+                        : absl::FailedPreconditionError("no answer");
+           },
+       .may_begin = [](std::string_view piece) { return piece.starts_with("{\"a\":"); }});
+}
+
+absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(const std::string& path,
+                                                    const std::string& input = "") {
+  static std::ostringstream unused;
+  return OrderedOutput::Open(path, unused, input);
+}
 
 TEST(OrderedOutputTest, WritesInOrderWhateverTheOrderOfPut) {
   std::ostringstream out;
-  const auto output = OrderedOutput::Open("-", out, kIgnore);
+  const auto output = OrderedOutput::Open("-", out, "");
   ASSERT_OK(output);
+  EXPECT_FALSE((*output)->keeps());
   (*output)->Put(2, "c");
   (*output)->Put(1, "b");
   EXPECT_EQ(out.str(), "");
@@ -33,86 +54,117 @@ TEST(OrderedOutputTest, WritesInOrderWhateverTheOrderOfPut) {
   EXPECT_OK((*output)->Finish());
 }
 
+// A line without its line feed may lack more than that: {"a":12 of {"a":123}.
 TEST(OrderedOutputTest, GoesOnBehindWholeLinesAndCutsATornEnd) {
   const TemporaryFolder folder;
-  const std::string path = folder.Write("out", "{\"a\":1}\n{\"a\":2}\n{\"a\":");
-  std::ostringstream unused;
-  std::vector<std::string> old;
-  {
-    const auto output = OrderedOutput::Open(
-        path, unused, [&](const Json& answer) { old.push_back(FormatLine(answer)); });
+  for (const char* torn : {"", "{", "{\"a\":", "{\"a\":3}", "\xff"}) {
+    const std::string path = folder.Write("out", std::string("{\"a\":1}\n{\"a\":2}\n") + torn);
+    std::vector<std::string> old;
+    const auto output = Open(path);
     ASSERT_OK(output);
+    EXPECT_TRUE((*output)->keeps());
+    ASSERT_OK(GoOn(**output, &old));
     EXPECT_EQ((*output)->old_lines(), 2);
     (*output)->Put(2, "{\"a\":3}");
+    EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+    EXPECT_THAT(old, ElementsAre("{\"a\":1}", "{\"a\":2}"));
   }
-  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
-  EXPECT_THAT(old, ElementsAre("{\"a\":1}", "{\"a\":2}"));
 }
 
-// A line without its line feed may lack more than that: {"a":12 of {"a":123}.
-TEST(OrderedOutputTest, AWholeObjectWithoutLineFeedIsTornToo) {
+TEST(OrderedOutputTest, APieceAloneIsCutOnlyIfItMayBeAnAnswers) {
   const TemporaryFolder folder;
-  const std::string path = folder.Write("out", "{\"a\":1}\n{\"a\":2}");
-  std::ostringstream unused;
-  EXPECT_EQ((*OrderedOutput::Open(path, unused, kIgnore))->old_lines(), 1);
-  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n");
+  const std::string path = folder.Write("out", "{\"a\":");
+  ASSERT_OK(GoOn(**Open(path)));
+  EXPECT_EQ(folder.Read("out"), "");
 }
 
-// A file system may leave zeros behind after a crash, even with a line feed at the end.
-TEST(OrderedOutputTest, ALastLineThatIsNoJsonIsTorn) {
+TEST(OrderedOutputTest, WhatIsNotTheRunsStaysAsItIs) {
   const TemporaryFolder folder;
-  const std::string path = folder.Write("out", std::string("{\"a\":1}\n\0\0\0\n", 12));
-  std::ostringstream unused;
-  EXPECT_EQ((*OrderedOutput::Open(path, unused, kIgnore))->old_lines(), 1);
+  for (const std::string& foreign :
+       {std::string("my notes\nare dear\nto me\n"), std::string("one line\n"),
+        std::string("no line feed"), std::string("{\"b\":1}\n"), std::string("\n"),
+        std::string("{\"a\":1}\n{\"b\":1}\n"), std::string("{\"a\":1}\nnotes\n"),
+        std::string("{\"a\":1}\n\0\0\n", 11)}) {
+    const std::string path = folder.Write("notes", foreign);
+    EXPECT_THAT(GoOn(**Open(path)),
+                StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(path)))
+        << foreign;
+    EXPECT_EQ(folder.Read("notes"), foreign);
+  }
 }
 
-TEST(OrderedOutputTest, RefusesAFileThatHoldsSomethingElse) {
+TEST(OrderedOutputTest, TheInputIsNoOutputByWhateverName) {
   const TemporaryFolder folder;
-  const std::string path = folder.Write("notes", "my notes\nare dear\nto me\n");
-  std::ostringstream unused;
-  EXPECT_THAT(OrderedOutput::Open(path, unused, kIgnore),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("line 1 is no answer")));
-  EXPECT_EQ(folder.Read("notes"), "my notes\nare dear\nto me\n");
+  const std::string input = folder.Write("in", "{\"a\":1}\n");
+  std::filesystem::create_hard_link(input, folder.Path("hard"));
+  std::filesystem::create_symlink(input, folder.Path("soft"));
+  const std::string below = folder.Write("corpus/x.jsonl", "");
+  const auto is_refused =
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("is the input"));
+  for (const std::string& name :
+       {input, folder.Path("hard"), folder.Path("soft"), folder.Path("corpus/../in")}) {
+    EXPECT_THAT(Open(name, input), is_refused) << name;
+  }
+  EXPECT_THAT(Open(below, folder.Path("corpus")), is_refused);
+  EXPECT_OK(Open(folder.Path("corpus2"), folder.Path("corpus")));
+  EXPECT_OK(Open(folder.Path("copy"), input));
+  EXPECT_EQ(folder.Read("in"), "{\"a\":1}\n");
+
+  // Standard input and output, redirected.
+  const int stdin_before = dup(STDIN_FILENO), stdout_before = dup(STDOUT_FILENO);
+  const int file = open(input.c_str(), O_RDWR);
+  dup2(file, STDIN_FILENO);
+  const auto from_stdin = Open(folder.Path("soft"), "-");
+  dup2(stdin_before, STDIN_FILENO);
+  dup2(file, STDOUT_FILENO);
+  const auto to_stdout = Open("-", input);
+  dup2(stdout_before, STDOUT_FILENO);
+  for (const int descriptor : {file, stdin_before, stdout_before}) close(descriptor);
+  EXPECT_THAT(from_stdin, is_refused);
+  EXPECT_THAT(to_stdout, is_refused);
 }
 
 TEST(OrderedOutputTest, RefusesAFileThatAnotherRunWrites) {
   const TemporaryFolder folder;
-  std::ostringstream unused;
-  const auto first = OrderedOutput::Open(folder.Path("out"), unused, kIgnore);
+  const auto first = Open(folder.Path("out"));
   ASSERT_OK(first);
-  EXPECT_THAT(OrderedOutput::Open(folder.Path("out"), unused, kIgnore),
+  EXPECT_THAT(Open(folder.Path("out")),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another run")));
 }
 
-TEST(OrderedOutputTest, CountsOldAndNewErrors) {
+TEST(OrderedOutputTest, OldLinesAreReplacedInACopyThatTakesTheFilesPlace) {
   const TemporaryFolder folder;
-  const std::string error = FormatLine(ErrorJson(absl::InternalError("x")));
-  std::ostringstream unused;
-  const auto output =
-      OrderedOutput::Open(folder.Write("out", error + "\n{\"a\":1}\n"), unused, kIgnore);
-  EXPECT_EQ((*output)->failed(), 1);
-  (*output)->Put(2, error);
-  EXPECT_EQ((*output)->failed(), 2);
+  const std::string path = folder.Write("out", "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
+  std::filesystem::permissions(path, std::filesystem::perms(0640));
+  const auto output = Open(path);
+  ASSERT_OK(GoOn(**output));
+  (*output)->Put(1, "{\"b\":2}");
+  (*output)->Put(3, "{\"a\":4}");
+  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n");
+  EXPECT_OK((*output)->Finish());
+  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"b\":2}\n{\"a\":3}\n{\"a\":4}\n");
+  EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0640));
+  const auto files = std::filesystem::directory_iterator(folder.Path(""));
+  EXPECT_EQ(std::distance(begin(files), end(files)), 1);
 }
 
 TEST(OrderedOutputTest, NamesAPathThatCannotBeWritten) {
-  std::ostringstream unused;
-  EXPECT_THAT(OrderedOutput::Open("/nowhere/out", unused, kIgnore),
+  EXPECT_THAT(Open("/nowhere/out"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere/out")));
 }
 
 TEST(OrderedOutputTest, DevicesHaveNothingToGoOnWith) {
-  std::ostringstream unused;
-  const auto output = OrderedOutput::Open("/dev/null", unused, kIgnore);
+  const auto output = Open("/dev/null");
   ASSERT_OK(output);
+  EXPECT_FALSE((*output)->keeps());
+  ASSERT_OK(GoOn(**output));
   EXPECT_EQ((*output)->old_lines(), 0);
   (*output)->Put(0, "{}");
   EXPECT_OK((*output)->Finish());
 }
 
 TEST(OrderedOutputTest, AFullDiskIsReported) {
-  std::ostringstream unused;
-  const auto output = OrderedOutput::Open("/dev/full", unused, kIgnore);
+  const auto output = Open("/dev/full");
   if (!output.ok()) GTEST_SKIP() << "no /dev/full here";
   (*output)->Put(0, "{}");
   EXPECT_THAT((*output)->Finish(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("/dev/full")));
@@ -120,7 +172,7 @@ TEST(OrderedOutputTest, AFullDiskIsReported) {
 
 TEST(OrderedOutputTest, AwaitRoomWaitsForTheLinesBefore) {
   std::ostringstream out;
-  const auto output = OrderedOutput::Open("-", out, kIgnore);
+  const auto output = OrderedOutput::Open("-", out, "");
   std::atomic<bool> started = false, first_written = false;
   std::thread far_ahead([&] {
     started = true;
@@ -135,6 +187,14 @@ TEST(OrderedOutputTest, AwaitRoomWaitsForTheLinesBefore) {
   (*output)->Put(0, "x");
   far_ahead.join();
   EXPECT_EQ(out.str(), "x\nx\nx\nx\ne\n");
+}
+
+TEST(OrderedOutputTest, StopEndsTheWaitForRoom) {
+  std::ostringstream out;
+  const auto output = OrderedOutput::Open("-", out, "");
+  std::thread far_ahead([&] { (*output)->AwaitRoom(4, 4); });
+  (*output)->Stop();
+  far_ahead.join();
 }
 
 }  // namespace

@@ -42,8 +42,8 @@ TEST(PairCommandTest, WithoutAFileAnswersGoNowhere) {
 
 TEST(PairCommandTest, RefusesWhatIsOutOfRange) {
   const auto refused = RunDyadctl({"pairs", "a", "b", "--streams=65"});
-  EXPECT_EQ(refused.status, 1);
-  EXPECT_THAT(refused.err, HasSubstr("INVALID_ARGUMENT: --streams: Value 65 not in range 1 to 64"));
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.err, HasSubstr("--streams: Value 65 not in range 1 to 64"));
   EXPECT_THAT(RunDyadctl({"pairs", "a", "b", "--concurrency=0"}).err,
               HasSubstr("--concurrency: Value 0"));
   EXPECT_FALSE(OptionsOf({"--convention=X"}).ok());

@@ -30,7 +30,7 @@ TEST(PairsCommandTest, JsonGivesALinePerPair) {
   EXPECT_EQ(
       line,
       R"({"sentence_good":"a","sentence_bad":"aa","phenomenon":"length","good_sum":-1.1,)"
-      R"("bad_sum":-2.1,"good_mean":0.0,"bad_mean":0.0,"margin":1.0,"tie":false,"correct":true,"first_difference":2})");
+      R"("bad_sum":-2.1,"good_mean":0.0,"bad_mean":0.0,"good_scored_tokens":0,"bad_scored_tokens":0,"margin":1.0,"tie":false,"correct":true,"first_difference":2})");
   std::getline(lines, line);
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr(R"("tie":true,"correct":true,"first_difference":null})"));
@@ -64,15 +64,15 @@ TEST(PairsCommandTest, ABadLineEndsInStatusOne) {
   const auto run = RunDyadctl({"pairs", "--json", "--input=-", "--server", server.address()},
                               "{\"sentence_good\":1}\n");
   EXPECT_EQ(run.status, 1);
-  EXPECT_THAT(run.out, HasSubstr("{\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+  EXPECT_THAT(run.out, HasSubstr("{\"sentence_good\":1,\"error\":{\"code\":\"INVALID_ARGUMENT\""));
 }
 
 TEST(PairsCommandTest, OnePairMayStandOnTheCommandLine) {
   FakeServer server;
   EXPECT_THAT(RunDyadctl({"pairs", "a", "aa", "--server", server.address()}).out,
               HasSubstr("right    +1.0000  a\n"));
-  EXPECT_EQ(RunDyadctl({"pairs", "a"}).status, 1);
-  EXPECT_EQ(RunDyadctl({"pairs", "a", "b", "--input=-"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"pairs", "a"}).status, 2);
+  EXPECT_EQ(RunDyadctl({"pairs", "a", "b", "--input=-"}).status, 2);
 }
 
 }  // namespace

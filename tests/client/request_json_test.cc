@@ -63,7 +63,7 @@ TEST(RequestJsonTest, GenerateNamesWhatItCannotRead) {
   EXPECT_THAT(error(R"({"text": "a", "max_new_tokens": 1.5})"), HasSubstr("max_new_tokens"));
   EXPECT_THAT(error(R"({"text": "a", "ids": [1]})"), HasSubstr("both"));
   EXPECT_THAT(error(R"({"max_new_tokens": 1})"), HasSubstr("neither"));
-  EXPECT_THAT(error(R"({"ids": 7})"), HasSubstr("ids must be a list"));
+  EXPECT_THAT(error(R"({"ids": 7})"), HasSubstr("ids is 7; it must be a list"));
   EXPECT_THAT(error(R"({"ids": [4294967296]})"), HasSubstr("4294967296"));
   EXPECT_THAT(error(R"({"text": 7, "stop": 1, "n": "x"})"), HasSubstr("n"));
 }
@@ -129,17 +129,62 @@ TEST(RequestJsonTest, PairsNeedBothSentences) {
   ASSERT_OK(pair);
   EXPECT_EQ(pair->good(), "g");
   EXPECT_EQ(pair->bad(), "b");
+  EXPECT_FALSE(pair->has_context());
+  const auto after =
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": ""})"));
+  EXPECT_TRUE(after->has_context());
+  EXPECT_THAT(
+      MinimalPairFromJson(Line(R"({"sentence_good": "g", "sentence_bad": "b", "context": 1})")),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("context must be a string")));
   EXPECT_THAT(MinimalPairFromJson(Line(R"({"sentence_good": "g"})")),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("sentence_bad")));
 }
 
-TEST(RequestJsonTest, NamesOfConventions) {
-  EXPECT_EQ(*ConventionFromName("MINICONS_MEAN"), v1::MINICONS_MEAN);
-  EXPECT_EQ(*ConventionFromName(""), v1::CONVENTION_UNSPECIFIED);
-  EXPECT_THAT(ConventionFromName("lm_eval"),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lm_eval")));
-  EXPECT_EQ(*SpecialTokensFromName("LITERAL"), v1::LITERAL);
-  EXPECT_FALSE(SpecialTokensFromName("X").ok());
+// The words of every message are here.
+TEST(RequestJsonTest, AMisspeltOptionIsRefusedByName) {
+  const struct {
+    const char* line;
+    const char* key;  // as it stands in the line
+    const char* option;
+  } rows[] = {
+      {R"({"text": "a", "contexts": "b"})", "contexts", "context"},
+      {R"({"text": "a", "Context": "b"})", "Context", "context"},
+      {R"({"text": "a", "contextIds": []})", "contextIds", "context_ids"},
+      {R"({"text": "a", "conventon": "BABYLM"})", "conventon", "convention"},
+      {R"({"text": "a", "special-tokens": "PARSE"})", "special-tokens", "special_tokens"},
+      {R"({"text": "a", "topN": 3})", "topN", "top_n"},
+      {R"({"text": "a", "modl": "m"})", "modl", "model"},
+  };
+  for (const auto& row : rows) {
+    EXPECT_THAT(
+        ScoreRequestFromJson(Line(row.line)),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 absl::StrCat("the key '", row.key, "' is no option; '", row.option, "' is one")));
+  }
+  EXPECT_FALSE(TokenizeRequestFromJson(Line(R"({"text": "a", "add_special_token": true})")).ok());
+  EXPECT_FALSE(DetokenizeRequestFromJson(Line(R"({"ids": [1], "modell": ""})")).ok());
+  EXPECT_FALSE(MinimalPairFromJson(
+                   Line(R"({"sentence_good": "g", "sentence_bad": "b", "sentenceGood": "x"})"))
+                   .ok());
+  EXPECT_FALSE(GenerateRequestFromJson(Line(R"({"text": "a", "maxNewTokens": 1})")).ok());
+}
+
+TEST(RequestJsonTest, OtherKeysAreTheCallersOwn) {
+  const Json line =
+      Line(R"({"text": "a", "id": 7, "topic": "cats", "test": true, "condition": "plural"})");
+  EXPECT_OK(ScoreRequestFromJson(line));
+  EXPECT_OK(GenerateRequestFromJson(line));
+  EXPECT_OK(TokenizeRequestFromJson(line));
+}
+
+TEST(RequestJsonTest, APairHasNoOptionsOfItsOwn) {
+  for (const char* key : {"context_ids", "convention", "special_tokens", "model"}) {
+    Json line = {{"sentence_good", "g"}, {"sentence_bad", "b"}, {key, "x"}};
+    EXPECT_THAT(MinimalPairFromJson(line), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                    HasSubstr(std::string(key) + ": a pair")));
+    line[key] = nullptr;
+    EXPECT_OK(MinimalPairFromJson(line));
+  }
 }
 
 }  // namespace

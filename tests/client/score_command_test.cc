@@ -21,11 +21,14 @@ TEST(ScoreCommandTest, ABatchGivesTheDocumentedKeys) {
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_EQ(run.out,
             "{\"ids\":[2,97],\"logprobs\":[null,-9.7],\"greedy\":[null,false],"
-            "\"sum\":-9.699999809265137,\"mean\":-9.699999809265137,\"convention\":\"LM_EVAL\"}\n"
+            "\"sum\":-9.699999809265137,\"mean\":-9.699999809265137,\"scored_tokens\":1,"
+            "\"convention\":\"LM_EVAL\"}\n"
             "{\"ids\":[7,11],\"logprobs\":[null,-1.1],\"greedy\":[null,false],"
-            "\"sum\":-1.100000023841858,\"mean\":-1.100000023841858,\"convention\":\"LM_EVAL\"}\n"
+            "\"sum\":-1.100000023841858,\"mean\":-1.100000023841858,\"scored_tokens\":1,"
+            "\"convention\":\"LM_EVAL\"}\n"
             "{\"ids\":[2,97],\"logprobs\":[null,-9.7],\"greedy\":[null,false],"
-            "\"sum\":-9.699999809265137,\"mean\":-9.699999809265137,\"convention\":\"BABYLM\"}\n");
+            "\"sum\":-9.699999809265137,\"mean\":-9.699999809265137,\"scored_tokens\":1,"
+            "\"convention\":\"BABYLM\"}\n");
 }
 
 TEST(ScoreCommandTest, OrderIsKeptAndErrorsStandInTheirPlace) {
@@ -59,12 +62,26 @@ TEST(ScoreCommandTest, TheConventionFlagHoldsForLinesThatNameNone) {
   EXPECT_THAT(run.out, HasSubstr("BABYLM\"}\n"));
 }
 
+TEST(ScoreCommandTest, OwnKeysComeBackWithAnswerAndError) {
+  FakeServer server;
+  const auto run = RunDyadctl({"score", "--server", server.address(), "--input=-"},
+                              "{\"id\":\"x7\",\"text\":\"a\",\"condition\":\"plural\"}\n"
+                              "{\"id\":\"x8\",\"text\":\"refused\",\"error\":\"old\"}\n"
+                              "{\"id\":\"x9\"}\n");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.out, HasSubstr("{\"id\":\"x7\",\"condition\":\"plural\",\"ids\":[2,97],"));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":\"x8\",\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+  EXPECT_THAT(run.out, HasSubstr("\n{\"id\":\"x9\",\"error\":{\"code\":\"INVALID_ARGUMENT\""));
+}
+
 TEST(ScoreCommandTest, PeopleGetATableAndProgramsGetJson) {
   FakeServer server;
   const auto table = RunDyadctl({"score", "ab", "--server", server.address()});
   EXPECT_EQ(table.status, 0) << table.err;
   EXPECT_THAT(table.out, HasSubstr("98    -9.80000      98  \"b\""));
   EXPECT_THAT(table.out, HasSubstr("over 2 of 3 tokens, LM_EVAL"));
+  const auto nothing = RunDyadctl({"score", "--ids=7", "--server", server.address()});
+  EXPECT_THAT(nothing.out, HasSubstr("nothing scored  over 0 of 1 tokens, LM_EVAL"));
   const auto json =
       RunDyadctl({"score", "ab", "--json", "--details", "--server", server.address()});
   EXPECT_THAT(json.out, HasSubstr("\"byte_offsets\":[0,0,1]"));
@@ -81,10 +98,10 @@ TEST(ScoreCommandTest, ContextsAndIdsComeByFlags) {
 
 TEST(ScoreCommandTest, WrongFlagsAreRefusedBeforeAnythingIsSent) {
   FakeServer server;
-  EXPECT_EQ(RunDyadctl({"score", "a", "--convention=X", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "a", "--input=-", "--server", server.address()}).status, 1);
-  EXPECT_EQ(RunDyadctl({"score", "--input=-", "--concurrency=0"}).status, 1);
+  EXPECT_EQ(RunDyadctl({"score", "a", "--convention=X", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "a", "--input=-", "--server", server.address()}).status, 2);
+  EXPECT_EQ(RunDyadctl({"score", "--input=-", "--concurrency=0"}).status, 2);
   EXPECT_EQ(server.traffic.calls(), 0);
 }
 

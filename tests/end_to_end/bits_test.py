@@ -3,8 +3,7 @@
 
 A refactoring must not change a result; this test says whether it did, and in which case. It speaks gRPC with
 Python stubs, so it stays as it is while the C++ moves. Results do not depend on the processor, its instruction
-set, the number of threads or the load. Of the C library
-only the angles of GPT-NeoX's rotation come.
+set, the C library, the number of threads or the load.
 
 Sections of the file:
   fixtures  every fixture of the reference layers: scores with top lists, greedy text with log-probabilities

@@ -2,13 +2,13 @@
 """dyadctl against real servers, where something ends in the middle: dyadctl killed, the server killed and
 started again; and over TLS. What it prints in quiet times is tested in tests/client."""
 import json
+import os
 import pathlib
-import signal
 import subprocess
 import tempfile
 import time
 
-from support.server import BUILD, DEMO, Server
+from support.server import BUILD, DEMO, SOURCE, Server
 
 DYADCTL = BUILD / "bin" / "dyadctl"
 SMALL = "--kv_cache_bytes=33554432"
@@ -59,19 +59,115 @@ def check_pairs_over_a_restart(server, folder):
     command = [DYADCTL, "pairs", "--server", server.address, "--input", source, "--output", broken]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_for_lines(broken, 100, process)
-    server.process.kill()  # no goodbye to anybody
-    server.process.wait()
-    with Server({"demo": DEMO}, SMALL) as second:  # says how to start; takes the address of the first
-        second.process.send_signal(signal.SIGTERM)
-        second.process.wait()
-        command_line = [word if not word.startswith("--listen=") else f"--listen={server.address}"
-                        for word in second.command]
-        second.process = subprocess.Popen(command_line, stdout=second.log, stderr=second.log)
-        _, errors = process.communicate(timeout=60)
-        if process.returncode != 0:  # the server was away for longer than dyadctl tries
-            again = subprocess.run(command, capture_output=True, text=True)
-            assert again.returncode == 0, (errors, again.stderr)
+    restart(server)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode != 0:  # the server was away for longer than dyadctl tries
+        again = subprocess.run(command, capture_output=True, text=True)
+        assert again.returncode == 0, (errors, again.stderr)
     assert broken.read_bytes() == whole.read_bytes()
+
+
+def check_standard_output(server):
+    """What is printed arrives, or status 1 and one line say that it did not; of every program."""
+    at = f"--server={server.address}"
+    ctl = [["--help"], ["--version"], ["help", "score"], ["score", at, "A cat."], ["score", at, "A cat.", "--json"],
+           ["generate", at, "A cat"], ["generate", at, "A cat", "--json"], ["pairs", at, "A cat.", "Cat a."],
+           ["pairs", at, "A cat.", "Cat a.", "--json"], ["tokenize", at, "A cat."], ["detokenize", at, "5"],
+           ["tokenize", f"--tokenizer={DEMO}", "A cat."], ["models", at], ["models", at, "--json"], ["health", at],
+           ["blimp", at, str(SOURCE / "deploy" / "minimal_pairs.jsonl")]]
+    commands = [[DYADCTL, *words] for words in ctl]
+    commands += [[BUILD / "bin" / "dyad-server", *words]
+                 for words in (["--help"], ["--version"], ["--check", f"--model={DEMO}"])]
+    bench = BUILD / "bin" / "dyad-bench"
+    if bench.exists():  # needs LibTorch
+        result = subprocess.run([bench, "--help"], capture_output=True, text=True)
+        assert result.returncode == 0 and "--threads" in result.stdout, result
+        commands.append([bench, "--help"])
+    for command in commands:
+        words = list(map(str, command))
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open("/dev/full", "wb") as full, open(writer, "wb") as unread:
+            outputs = {"full": {"stdout": full}, "unread": {"stdout": unread},
+                       "closed": {"preexec_fn": lambda: os.close(1)}}
+            for kind, options in outputs.items():
+                result = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=60, **options)
+                lines = [line for line in result.stderr.splitlines() if "cannot write to standard output" in line]
+                assert result.returncode == 1 and len(lines) == 1, (kind, words, result)
+
+    # A reader that goes: the call is cancelled, long before its last token.
+    before = server.metric_sum("dyad_generated_tokens_total")
+    process = subprocess.Popen([DYADCTL, "generate", at, "Once upon", "--max_new_tokens=450", "--ignore_eos"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.read(5)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 1
+    assert "cannot write to standard output" in process.stderr.read()
+    process.stderr.close()
+    time.sleep(0.2)
+    assert server.metric_sum("dyad_generated_tokens_total") - before < 450
+
+
+def check_last_resort(folder):
+    """Whatever happens, the last line is dyadctl's own and the status 1 or 2."""
+    gone = folder / "gone"
+    for words in (["tokenize", "--tokenizer=x", "a"], ["score", "--input=x"], ["blimp", "x"], ["score", "a", "--tls_ca=x"],
+                  ["generate", "a", "--logit_bias=" + "[" * 60_000 + "]" * 60_000]):
+        gone.mkdir()
+        result = subprocess.run([DYADCTL, *words], stderr=subprocess.PIPE, text=True, timeout=60, cwd=gone,
+                                preexec_fn=gone.rmdir)
+        assert result.returncode in (1, 2), result
+        assert result.stderr.splitlines()[-1].startswith(f"dyadctl {words[0]}: "), result
+
+
+def kill(server):
+    """No goodbye to anybody."""
+    server.process.kill()
+    server.process.wait()
+
+
+def restart(server):
+    kill(server)
+    server.log.close()
+    server.__enter__()
+
+
+def check_lost_server(server, folder):
+    """A server that goes away leaves answers alone in every command's output; the same command goes on."""
+    texts = [f"The old man told story number {i}." for i in range(4000)]
+    lines = {"score": [{"text": text} for text in texts[:500]],
+             "generate": [{"text": text, "max_new_tokens": 4, "temperature": 1, "seed": i}
+                          for i, text in enumerate(texts[:300])],
+             "pairs": [{"sentence_good": text, "sentence_bad": text[:-1]} for text in texts[:1000]],
+             "tokenize": [{"text": text} for text in texts],
+             "detokenize": [{"ids": [i, i + 1]} for i in range(3, 4003)]}
+    wholes, runs = {}, {}
+    for name, batch in lines.items():
+        source, whole, broken = (folder / f"{name}.{part}" for part in ("in", "whole", "broken"))
+        write_lines(source, batch)
+        server.ctl(name, "--input", str(source), "--output", str(whole))
+        wholes[name] = whole.read_bytes()
+        runs[name] = [DYADCTL, name, f"--server={server.address}", f"--input={source}", f"--output={broken}"]
+    processes = {name: subprocess.Popen([*command, "--concurrency=1"], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True)
+                 for name, command in runs.items()}
+    for name, process in processes.items():
+        wait_for_lines(folder / f"{name}.broken", 5, process)
+    kill(server)
+    for name, process in processes.items():
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 3 and " this goes on: " in errors, (name, errors)
+        broken = (folder / f"{name}.broken").read_bytes()
+        assert wholes[name].startswith(broken) and broken != wholes[name], name
+        limit = [] if name == "pairs" else ["--timeout=0.3"]  # a stream has no limit
+        wrong = subprocess.run([*runs[name], *limit], capture_output=True, text=True)  # nobody there
+        assert wrong.returncode == 3, (name, wrong.stderr)
+        assert (folder / f"{name}.broken").read_bytes() == broken, name
+    restart(server)
+    for name, process in processes.items():
+        again = subprocess.run(runs[name], capture_output=True, text=True)
+        assert again.returncode == 0, (name, again.stderr)
+        assert (folder / f"{name}.broken").read_bytes() == wholes[name], name
 
 
 def make_certificates(folder):
@@ -113,8 +209,10 @@ def check_tls(folder):
                    f"--tls_ca={folder}/ca.pem") as server:
         assert "sum" in server.ctl("score", "A cat.", *server.tls).stdout
         start = time.time()
-        for flags in ([], server.tls[:1]):  # plaintext; no certificate of our own
-            assert server.ctl("health", *flags, check=False).returncode == 1
+        plaintext = server.ctl("health", check=False)
+        assert plaintext.returncode == 1 and "--tls_ca" in plaintext.stderr, plaintext
+        assert len(plaintext.stderr.splitlines()) == 1, plaintext
+        assert server.ctl("health", *server.tls[:1], check=False).returncode == 1  # no certificate of our own
         assert time.time() - start < 4
 
 
@@ -123,14 +221,10 @@ def main():
         folder = pathlib.Path(name)
         with Server({"demo": DEMO}, SMALL) as server:
             check_killed_batch(server, folder)
-        first = Server({"demo": DEMO}, SMALL)
-        first.__enter__()
-        try:
-            check_pairs_over_a_restart(first, folder)
-        finally:
-            first.process.kill()
-            first.process.wait()
-            first.log.close()
+            check_pairs_over_a_restart(server, folder)
+            check_lost_server(server, folder)
+            check_standard_output(server)
+        check_last_resort(folder)
         check_tls(folder)
     print("client: killed batches, restarted servers and TLS work")
 

@@ -141,6 +141,32 @@ TEST(ExactMathTest, ExpIsWithinTwoUlpAndNeverFalls) {
   EXPECT_LE(before, 1);
 }
 
+TEST(ExactMathTest, PowersAreCloseToTheTrueValue) {
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> bases(1, 1e8), exponents(0, 1);
+  for (int i = 0; i < 200'000; ++i) {
+    const double x = bases(random), y = exponents(random);
+    const long double expected = std::pow(static_cast<long double>(x), static_cast<long double>(y));
+    const long double bound = (2 + y * std::log(x)) * 0x1p-52L * expected;
+    ASSERT_LE(std::abs(exact::PowDouble(x, y) - expected), bound) << x << " " << y;
+  }
+  EXPECT_EQ(exact::PowDouble(10000, 0), 1);
+}
+
+// Angles of positions are floats, some of them close to multiples of π/2.
+TEST(ExactMathTest, CosineAndSineAreCloseToTheTrueValue) {
+  const auto check = [](double x) {
+    const exact::CosSin found = exact::CosSinDouble(x);
+    ASSERT_LE(std::abs(found.cos - std::cos(static_cast<long double>(x))), 0x1p-52L) << x;
+    ASSERT_LE(std::abs(found.sin - std::sin(static_cast<long double>(x))), 0x1p-52L) << x;
+  };
+  for (int i = 0; i < 2'000'000; ++i) check(static_cast<float>(i) * 0.7943282f);
+  for (int n = 0; n < 10'000; ++n) check(static_cast<float>(n * 1.5707963267948966));
+  for (const double x : {0x1p24, -0x1p24, -1.0, 0x1p-60}) check(x);
+  EXPECT_EQ(exact::CosSinDouble(0).cos, 1);
+  EXPECT_EQ(exact::CosSinDouble(0).sin, 0);
+}
+
 TEST(ExactMathTest, RotationTurnsAPointAndRoundsTwice) {
   const exact::Point turned = exact::Rotate({3, 4}, 0, 1);
   EXPECT_EQ(turned.a, -4);

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <functional>
 
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
 #include "tests/kernels/sample_layers.h"
 

@@ -1,4 +1,4 @@
-// Random operands for kernel tests, and the bound that kernels/linear.h promises.
+// Random operands for kernel tests, and the bound that kernels/plan.h promises.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
 
 namespace dyad::kernels {

@@ -1,21 +1,17 @@
 // The built dyad-server as a process: exit status, last line on stderr, and the end by SIGTERM.
 #include <grpcpp/grpcpp.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "gmock/gmock.h"
@@ -23,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "server/host.h"
+#include "tests/server/server_process.h"
 #include "tests/support/connected_channel.h"
 #include "tests/support/eventually.h"
 #include "tests/support/paths.h"
@@ -31,85 +28,14 @@
 namespace dyad {
 namespace {
 
+using ::dyad::testing::ServerProcess;
 using ::grpc::health::v1::Health;
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
-
-// A running dyad-server. Its stderr goes to a file of its own, and its stdout too.
-class Process {
- public:
-  explicit Process(std::vector<std::string> arguments) {
-    std::string name = std::filesystem::temp_directory_path() / "dyad_server_XXXXXX";
-    close(mkstemp(name.data()));
-    stderr_ = name;
-    const std::string program = testing::BinDir() / "dyad-server";
-    arguments.insert(arguments.begin(), program);
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    pid_ = fork();
-    if (pid_ == 0) {
-      if (std::freopen(stderr_.c_str(), "w", stderr) != nullptr && dup2(2, 1) == 1)
-        execv(program.c_str(), argv.data());
-      _exit(127);
-    }
-  }
-  ~Process() {
-    if (!ended_) {
-      kill(pid_, SIGKILL);
-      Wait();
-    }
-    std::filesystem::remove(stderr_);
-  }
-
-  // Exit status; −1 if a signal ended it.
-  int Wait() {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    ended_ = true;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  void Terminate() const { kill(pid_, SIGTERM); }
-
-  int64_t ResidentBytes() const { return testing::ProcessResidentBytes(pid_); }
-
-  std::string Stderr() const {
-    std::stringstream text;
-    text << std::ifstream(stderr_).rdbuf();
-    return text.str();
-  }
-  std::string LastLine() const {
-    const std::string text = Stderr();
-    const std::vector<std::string> lines = absl::StrSplit(absl::StripSuffix(text, "\n"), '\n');
-    return lines.back();
-  }
-
-  // Waits for the line that says where it serves; empty if the process ended instead.
-  std::string Address() {
-    while (true) {
-      const std::string text = Stderr();
-      const size_t serving = text.find(" serving ");
-      const size_t port = text.find(" port=", serving);
-      const size_t end = text.find(' ', port + 1);
-      if (serving != std::string::npos && end != std::string::npos) {
-        return absl::StrCat("127.0.0.1:", text.substr(port + 6, end - port - 6));
-      }
-      if (waitpid(pid_, nullptr, WNOHANG) != 0) {
-        ended_ = true;
-        return "";
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-  }
-
- private:
-  std::string stderr_;
-  pid_t pid_ = 0;
-  bool ended_ = false;
-};
 
 class DyadServerTest : public ::testing::Test {
  protected:
@@ -162,11 +88,11 @@ class Copy {
 };
 
 TEST_F(DyadServerTest, CheckNamesAGoodModelAndItsTokenizer) {
-  Process ids({"--check", "--model=" + (testing::FixturesDir() / "opt-dyad-it4").string()});
+  ServerProcess ids({"--check", "--model=" + (testing::FixturesDir() / "opt-dyad-it4").string()});
   EXPECT_EQ(ids.Wait(), 0) << ids.Stderr();
   EXPECT_THAT(ids.LastLine(), AllOf(StartsWith("opt-dyad-it4: opt, "),
                                     HasSubstr(", no tokenizer: token ids only, digest ")));
-  Process text({"--check", "--model=demo=" + testing::DemoModelDir().string()});
+  ServerProcess text({"--check", "--model=demo=" + testing::DemoModelDir().string()});
   EXPECT_EQ(text.Wait(), 0) << text.Stderr();
   EXPECT_THAT(text.LastLine(), AllOf(StartsWith("demo: opt, "), HasSubstr(", with tokenizer, ")));
 }
@@ -175,7 +101,7 @@ TEST_F(DyadServerTest, ATokenizerWithIdsBeyondTheModelIsWarnedOf) {
   const Copy model(testing::FixturesDir() / "opt-dense");
   std::filesystem::copy(testing::DemoModelDir() / "tokenizer.json",
                         model.path() / "tokenizer.json");
-  Process process({"--check", "--model=m=" + model.path().string()});
+  ServerProcess process({"--check", "--model=m=" + model.path().string()});
   EXPECT_EQ(process.Wait(), 0) << process.Stderr();
   EXPECT_THAT(process.Stderr(), AllOf(HasSubstr("tokenizer has ids beyond the model"),
                                       HasSubstr("name=m"), HasSubstr("tokenizer_ids=8192")));
@@ -191,7 +117,7 @@ TEST_F(DyadServerTest, ATokenizerWithIdsBeyondTheModelIsWarnedOf) {
     std::ofstream(model.path() / "tokenizer_config.json")
         << nlohmann::json{{"bos_token", entry}, {"eos_token", entry}};
   }
-  Process server(Serve({"--model=m=" + model.path().string()}));
+  ServerProcess server(Serve({"--model=m=" + model.path().string()}));
   const std::string address = server.Address();
   ASSERT_NE(address, "") << server.Stderr();
   grpc::ClientContext context;
@@ -223,7 +149,7 @@ TEST_F(DyadServerTest, CheckTakesTheWarmUpStep) {
                static_cast<std::streamsize>(end - begin));
   }
   file.close();
-  Process process({"--check", "--model=m=" + model.path().string()});
+  ServerProcess process({"--check", "--model=m=" + model.path().string()});
   EXPECT_EQ(process.Wait(), 1) << process.Stderr();
   EXPECT_THAT(process.LastLine(),
               AllOf(StartsWith("dyad-server: model m: "), HasSubstr("warm-up step")));
@@ -232,7 +158,7 @@ TEST_F(DyadServerTest, CheckTakesTheWarmUpStep) {
 TEST_F(DyadServerTest, AKvCacheThatNoMemoryIsLeftForIsRefused) {
   for (const int64_t bytes : {2 * ReadHost().memory_bytes, int64_t{1'000'000'000'000'000}}) {
     for (const char* mode : {"--check", "--metrics=off"}) {
-      Process process(Serve({mode, absl::StrCat("--kv_cache_bytes=", bytes)}));
+      ServerProcess process(Serve({mode, absl::StrCat("--kv_cache_bytes=", bytes)}));
       EXPECT_EQ(process.Wait(), 1);
       EXPECT_THAT(process.LastLine(),
                   StartsWith(absl::StrCat("dyad-server: --kv_cache_bytes is ", bytes)));
@@ -244,7 +170,7 @@ TEST_F(DyadServerTest, AKvCacheThatNoMemoryIsLeftForIsRefused) {
 TEST_F(DyadServerTest, AKvCacheThatTakesMostOfTheMemoryIsWarnedOf) {
   EXPECT_TRUE(testing::Eventually([] {
     const int64_t bytes = ReadHost().memory_bytes / 100 * 94;
-    Process process(Serve({"--check", absl::StrCat("--kv_cache_bytes=", bytes)}));
+    ServerProcess process(Serve({"--check", absl::StrCat("--kv_cache_bytes=", bytes)}));
     return process.Wait() == 0 &&
            process.Stderr().find("kv cache and models leave little memory") != std::string::npos;
   }));
@@ -255,8 +181,8 @@ TEST_F(DyadServerTest, FilesThatAreNotLoadedTakeNothingFromTheKvCache) {
   const Copy model(testing::DemoModelDir());
   std::ofstream(model.path() / "tf_model.h5").close();
   std::filesystem::resize_file(model.path() / "tf_model.h5", uintmax_t{200} << 30);  // sparse
-  Process process({"--model=m=" + model.path().string(), "--listen=127.0.0.1:0", "--metrics=off",
-                   "--kv_cache_fraction=0.01"});
+  ServerProcess process({"--model=m=" + model.path().string(), "--listen=127.0.0.1:0",
+                         "--metrics=off", "--kv_cache_fraction=0.01"});
   ASSERT_NE(process.Address(), "") << process.Stderr();
   const std::string text = process.Stderr();
   const std::string key = "kv_cache_bytes=";
@@ -267,7 +193,7 @@ TEST_F(DyadServerTest, FilesThatAreNotLoadedTakeNothingFromTheKvCache) {
 TEST_F(DyadServerTest, LastLineSaysWhatIsWrongWithAModel) {
   const std::string folder = testing::FixturesDir() / "bad" / "wrong-shape";
   for (const bool check : {true, false}) {
-    Process process({check ? "--check" : "--metrics=off", "--model=m=" + folder});
+    ServerProcess process({check ? "--check" : "--metrics=off", "--model=m=" + folder});
     EXPECT_EQ(process.Wait(), 1);
     EXPECT_THAT(process.LastLine(),
                 AllOf(StartsWith("dyad-server: "), HasSubstr("model.safetensors"),
@@ -284,7 +210,7 @@ TEST_F(DyadServerTest, LastLineSaysWhatToDoAboutAModel) {
   std::filesystem::copy(testing::FixturesDir() / "bad_base/safetensors",
                         model.path() / "my model,v1");
   const auto refusal = [](const std::string& argument) {
-    Process process({"--check", "--model=" + argument});
+    ServerProcess process({"--check", "--model=" + argument});
     EXPECT_EQ(process.Wait(), 1) << argument;
     return process.LastLine();
   };
@@ -303,31 +229,58 @@ TEST_F(DyadServerTest, LastLineSaysWhatToDoAboutAModel) {
 }
 
 TEST_F(DyadServerTest, LastLineSaysAllThatIsWrongWithTheFlags) {
-  Process process({"--threads=-1", "--prefix_cache=maybe"});
+  ServerProcess process({"--threads=-1", "--prefix_cache=maybe"});
   EXPECT_EQ(process.Wait(), 1);
   EXPECT_THAT(process.LastLine(),
               AllOf(HasSubstr("--threads"), HasSubstr("--prefix_cache"), HasSubstr("--model")));
 }
 
 TEST_F(DyadServerTest, UnknownInstructionSetIsRefused) {
-  Process process({"--cpu_isa=abacus", "--check", "--model=/nowhere"});
+  ServerProcess process({"--cpu_isa=abacus", "--check", "--model=/nowhere"});
   EXPECT_EQ(process.Wait(), 1);
   EXPECT_THAT(process.LastLine(), AllOf(HasSubstr("abacus"), HasSubstr("scalar")));
 }
 
 TEST_F(DyadServerTest, TakenPortIsRefused) {
-  Process first(Serve({}));
+  ServerProcess first(Serve({}));
   const std::string address = first.Address();
   ASSERT_NE(address, "") << first.Stderr();
-  Process second(Serve({"--listen=" + address}));
+  ServerProcess second(Serve({"--listen=" + address}));
   EXPECT_EQ(second.Wait(), 1);
-  EXPECT_THAT(second.LastLine(), HasSubstr("dyad-server: cannot listen on " + address));
+  EXPECT_THAT(second.LastLine(),
+              AllOf(StartsWith("dyad-server: cannot listen on " + address), HasSubstr("in use")));
+  EXPECT_THAT(second.Stderr(), Not(HasSubstr(" model name="))) << "models were loaded before";
+}
+
+// Address space for some threads, not for 200.
+TEST_F(DyadServerTest, ThreadsThatCannotBeStartedEndTheStartWithALine) {
+  ServerProcess process(Serve({"--threads=200"}), int64_t{600} << 20);
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_THAT(process.LastLine(),
+              AllOf(StartsWith("dyad-server: "), HasSubstr("Resource temporarily unavailable")));
+}
+
+TEST_F(DyadServerTest, FilesOfTlsAreLookedAtBeforeModels) {
+  ServerProcess process(Serve({"--tls_cert=/nowhere/c", "--tls_key=/nowhere/k"}));
+  EXPECT_EQ(process.Wait(), 1);
+  EXPECT_THAT(process.LastLine(), HasSubstr("--tls_cert: cannot read /nowhere/c"));
+  EXPECT_THAT(process.Stderr(), Not(HasSubstr(" model name=")));
+}
+
+TEST_F(DyadServerTest, OutputThatCannotBeWrittenIsAnError) {
+  for (const char* flag : {"--help", "--version", "--check"}) {
+    const std::string model = "--model=" + (testing::FixturesDir() / "opt-dyad-it4").string();
+    const std::string command = absl::StrCat((testing::BinDir() / "dyad-server").string(), " ",
+                                             flag, " ", model, " 2>/dev/null");
+    EXPECT_EQ(std::system((command + " >/dev/full").c_str()), 1 << 8) << flag;
+    EXPECT_EQ(std::system((command + " >/dev/null").c_str()), 0) << flag;
+  }
 }
 
 // More than all the rest of the server takes.
 TEST_F(DyadServerTest, TheKvCacheBecomesResidentWithoutARequest) {
   constexpr int64_t kBytes = int64_t{448} << 20;
-  Process process(Serve({absl::StrCat("--kv_cache_bytes=", kBytes)}));
+  ServerProcess process(Serve({absl::StrCat("--kv_cache_bytes=", kBytes)}));
   ASSERT_NE(process.Address(), "") << process.Stderr();
   EXPECT_TRUE(testing::Eventually([&] { return process.ResidentBytes() >= kBytes; }));
   process.Terminate();
@@ -335,7 +288,7 @@ TEST_F(DyadServerTest, TheKvCacheBecomesResidentWithoutARequest) {
 }
 
 TEST_F(DyadServerTest, RunningWorkEndsAfterSigtermAndNewWorkIsRefused) {
-  Process process(Serve({}));
+  ServerProcess process(Serve({}));
   const std::string address = process.Address();
   ASSERT_NE(address, "") << process.Stderr();
   const auto channel = testing::ConnectedChannel(address);
@@ -372,7 +325,7 @@ TEST_F(DyadServerTest, RunningWorkEndsAfterSigtermAndNewWorkIsRefused) {
 }
 
 TEST_F(DyadServerTest, WorkThatOutlastsTheDrainEndsUnavailable) {
-  Process process(Serve({"--drain_timeout=0s"}));
+  ServerProcess process(Serve({"--drain_timeout=0s"}));
   const std::string address = process.Address();
   ASSERT_NE(address, "") << process.Stderr();
   const auto stub = v1::GenerationService::NewStub(testing::ConnectedChannel(address));

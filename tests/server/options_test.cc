@@ -2,6 +2,8 @@
 #include "server/options.h"
 
 #include <functional>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
@@ -26,6 +28,16 @@ TEST(FaultsTest, DefaultsWithAModelAreGood) { EXPECT_THAT(Faults(Good()), IsEmpt
 
 TEST(FaultsTest, NoModelIsTheOnlyFaultOfTheDefaults) {
   EXPECT_THAT(Faults(Options()), ElementsAre(HasSubstr("--model is empty")));
+}
+
+TEST(LimitsOfTest, NamesEachBoundByItsFlag) {
+  Options options = Good();
+  options.limits.max_send_message_bytes = 4096;
+  std::map<std::string, int64_t> values;
+  for (const Limit& limit : LimitsOf(options)) values[limit.flag] = limit.value;
+  EXPECT_THAT(values, SizeIs(LimitsOf(options).size()));
+  EXPECT_EQ(values["max_send_message_bytes"], 4096);
+  EXPECT_EQ(values["max_receive_message_bytes"], 16 << 20);
 }
 
 TEST(FaultsTest, AllAreReportedTogether) {
@@ -60,8 +72,8 @@ TEST(FaultsTest, EachRangeIsHeld) {
       {"--max_score_items is 0", [](Options& o) { o.limits.max_score_items = 0; }},
       {"--max_stream_pairs is 0", [](Options& o) { o.limits.max_stream_pairs = 0; }},
       {"--max_receive_message_bytes is 1;",
-       [](Options& o) { o.rpc.max_receive_message_bytes = 1; }},
-      {"--max_send_message_bytes is -1", [](Options& o) { o.rpc.max_send_message_bytes = -1; }},
+       [](Options& o) { o.limits.max_receive_message_bytes = 1; }},
+      {"--max_send_message_bytes is -1", [](Options& o) { o.limits.max_send_message_bytes = -1; }},
       {"--max_concurrent_streams is 0", [](Options& o) { o.rpc.max_concurrent_streams = 0; }},
       {"--keepalive_time is 0", [](Options& o) { o.rpc.keepalive_time = absl::ZeroDuration(); }},
       {"--keepalive_timeout is 1ms",

@@ -104,27 +104,29 @@ TEST(RequestLogTest, StillCountsWhereTheLineIsBelowTheLevel) {
   EXPECT_THAT(metrics.Text(), HasSubstr("dyad_rpc_duration_seconds_count"));
 }
 
+TEST(RequestLogTest, FaultsOfTheServerAreErrors) {
+  Metrics metrics;
+  for (const auto& [code, level] : {std::pair{"INTERNAL", " error rpc "},
+                                    {"DATA_LOSS", " error rpc "},
+                                    {"UNKNOWN", " error rpc "},
+                                    {"INVALID_ARGUMENT", " info rpc "},
+                                    {"RESOURCE_EXHAUSTED", " info rpc "}}) {
+    RpcRecord record = Record();
+    record.code = code;
+    EXPECT_THAT(Logged(LogFormat::kText, LogLevel::kInfo,
+                       [&](ServerLog& log) {
+                         RequestLog(log, metrics, PromptLogging::kOff).OnRpcEnd(record);
+                       }),
+                HasSubstr(level));
+  }
+}
+
 TEST(RequestLogTest, AsksForPromptsOnlyWhenTold) {
   Metrics metrics;
   Logged(LogFormat::kText, LogLevel::kInfo, [&](ServerLog& log) {
     EXPECT_FALSE(RequestLog(log, metrics, PromptLogging::kOff).WantsPrompts());
     EXPECT_TRUE(RequestLog(log, metrics, PromptLogging::kOn).WantsPrompts());
   });
-}
-
-TEST(ServerLogTest, WritesEveryQueuedLineBeforeItGoes) {
-  const std::string logged = Logged(LogFormat::kText, LogLevel::kDebug, [&](ServerLog& log) {
-    for (int i = 0; i < 1000; ++i) log.Write(LogLevel::kDebug, "line", {{"i", int64_t{i}}});
-  });
-  EXPECT_EQ(std::count(logged.begin(), logged.end(), '\n'), 1000);
-  EXPECT_THAT(logged, HasSubstr(" debug line i=999\n"));
-}
-
-TEST(ServerLogTest, TextOfAnEventIsNeverAFormatString) {
-  const std::string logged = Logged(LogFormat::kText, LogLevel::kInfo, [&](ServerLog& log) {
-    log.Write(LogLevel::kError, "load", {{"path", "{}%v{0}"}});
-  });
-  EXPECT_THAT(logged, HasSubstr(" error load path={}%v{0}\n"));
 }
 
 }  // namespace

@@ -16,11 +16,16 @@
 namespace dyad {
 namespace {
 
-// Such a thread would not block the signals, and could be the one that the kernel picks. First,
-// since some libraries end their threads when a test forks.
+// Such a thread would not block the signals, and could be the one that the kernel picks. The child
+// starts this program anew, so that threads of earlier tests are not there.
 TEST(SignalWatchTest, NoLibraryStartsThreadsBeforeMain) {
-  const std::filesystem::directory_iterator threads("/proc/self/task");
-  EXPECT_EQ(std::distance(begin(threads), end(threads)), 1);
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const std::filesystem::directory_iterator threads("/proc/self/task");
+        std::_Exit(static_cast<int>(std::distance(begin(threads), end(threads))));
+      },
+      ::testing::ExitedWithCode(1), "");
 }
 
 TEST(SignalWatchTest, WaitReturnsTheSignal) {
@@ -34,7 +39,7 @@ TEST(SignalWatchTest, WaitReturnsTheSignal) {
             std::this_thread::sleep_for(std::chrono::milliseconds(200));
             kill(getpid(), signal);
           });
-          const int got = watch.Wait();
+          const int got = watch.Wait(absl::Seconds(9));
           sender.join();
           std::_Exit(got);
         },
@@ -62,11 +67,26 @@ TEST(SignalWatchTest, SecondSignalEndsTheProcess) {
           std::this_thread::sleep_for(std::chrono::milliseconds(200));
           kill(getpid(), SIGTERM);
         });
-        watch.Wait();
+        watch.Wait(absl::Seconds(9));
         kill(getpid(), SIGINT);
         pause();
       },
       ::testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+TEST(SignalWatchTest, AProcessThatDoesNotEndIsEnded) {
+  EXPECT_EXIT(
+      {
+        alarm(10);
+        SignalWatch watch;
+        std::thread sender([] {
+          std::this_thread::sleep_for(std::chrono::milliseconds(200));
+          kill(getpid(), SIGTERM);
+        });
+        watch.Wait(absl::Milliseconds(300));
+        while (true) pause();
+      },
+      ::testing::ExitedWithCode(1), "dyad-server: the process did not end within 300ms");
 }
 
 TEST(SignalWatchTest, ThreadsStartedLaterDoNotTakeTheSignal) {
@@ -82,7 +102,7 @@ TEST(SignalWatchTest, ThreadsStartedLaterDoNotTakeTheSignal) {
           std::this_thread::sleep_for(std::chrono::milliseconds(200));
           kill(getpid(), SIGTERM);
         });
-        std::_Exit(watch.Wait());
+        std::_Exit(watch.Wait(absl::Seconds(9)));
       },
       ::testing::ExitedWithCode(SIGTERM), "");
 }

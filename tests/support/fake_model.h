@@ -4,9 +4,7 @@
 // keeps as a real one keeps keys and values. So a page that is shared wrongly, freed too early or
 // never filled does not go unnoticed: Step answers Internal and says which slot. What an
 // undisturbed sequence gets is known without an engine: LogitsAfter, ExpectedScores,
-// ExpectedGreedy.
-//
-// Logits are multiples of 1/8, so that ties are common.
+// ExpectedGreedy. Logits are multiples of 1/8, so that ties are common.
 #pragma once
 
 #include <algorithm>
@@ -81,6 +79,7 @@ struct FakeModelOptions {
   int32_t max_batch_tokens = 512;
   int32_t max_draws = 256;
   std::vector<Spelling> spellings;
+  int32_t overflows_on = -1;               // from this id on no logit is a number
   std::chrono::microseconds step_time{0};  // each step sleeps so long
   // Called first in each step with its number, from 0; an error is the step's answer and nothing is
   // stored. May block (see Gate).
@@ -308,6 +307,7 @@ class FakeModel final : public engine::Model {
     for (int32_t id = 0; id < options_.vocab_size; ++id) {
       logits[id] = static_cast<float>(Mix(state, ~id) % 64) / 8.0f - 4.0f;
     }
+    if (std::ranges::count(ids, options_.overflows_on) > 0) std::ranges::fill(logits, NAN);
     for (const Spelling& spelling : options_.spellings) {
       const size_t prompt = spelling.prompt.size();
       if (ids.size() < prompt || ids.size() >= prompt + spelling.continuation.size()) continue;

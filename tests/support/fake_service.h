@@ -5,109 +5,20 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <random>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
-#include "server/base/mutex.h"
+#include "tests/support/fake_traffic.h"
 
 namespace dyad::testing {
-
-// What goes wrong, and what was seen. Threads: any.
-class FakeTraffic {
- public:
-  struct Faults {
-    int fail_first = 0;  // calls that end at once with `code`
-    grpc::StatusCode code = grpc::StatusCode::UNAVAILABLE;
-    int longest_delay_ms = 0;      // each call sleeps a random time up to this
-    int break_stream_after = 0;    // results; then the pair stream ends with `code`. 0: never
-    int stream_breaks = 1;         // how many streams do that
-    bool shuffle_results = false;  // of one message of pairs
-  };
-
-  void SetFaults(const Faults& faults) {
-    MutexLock lock(&mutex_);
-    faults_ = faults;
-  }
-  Faults faults() {
-    MutexLock lock(&mutex_);
-    return faults_;
-  }
-
-  // At the start of a call: sleeps, and tells how it ends.
-  grpc::Status Begin() {
-    int delay_ms = 0;
-    grpc::Status status;
-    {
-      MutexLock lock(&mutex_);
-      ++calls_;
-      most_at_once_ = std::max(most_at_once_, ++now_);
-      if (faults_.longest_delay_ms > 0) {
-        delay_ms = std::uniform_int_distribution<int>(0, faults_.longest_delay_ms)(random_);
-      }
-      if (faults_.fail_first > 0) {
-        --faults_.fail_first;
-        status = grpc::Status(faults_.code, "fault on purpose");
-      }
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
-    return status;
-  }
-  void End() {
-    MutexLock lock(&mutex_);
-    --now_;
-  }
-  // Whether a stream that gave `results` results breaks now.
-  bool BreaksNow(int results) {
-    MutexLock lock(&mutex_);
-    if (faults_.break_stream_after == 0 || results < faults_.break_stream_after) return false;
-    if (faults_.stream_breaks == 0) return false;
-    --faults_.stream_breaks;
-    return true;
-  }
-  int calls() {
-    MutexLock lock(&mutex_);
-    return calls_;
-  }
-  int most_at_once() {
-    MutexLock lock(&mutex_);
-    return most_at_once_;
-  }
-
-  template <typename Items>
-  void MaybeShuffle(Items& items) {
-    MutexLock lock(&mutex_);
-    if (faults_.shuffle_results) std::shuffle(items.begin(), items.end(), random_);
-  }
-
- private:
-  Mutex mutex_;
-  Faults faults_ ABSL_GUARDED_BY(mutex_);
-  std::mt19937 random_ ABSL_GUARDED_BY(mutex_){1};
-  int calls_ ABSL_GUARDED_BY(mutex_) = 0;
-  int now_ ABSL_GUARDED_BY(mutex_) = 0;
-  int most_at_once_ ABSL_GUARDED_BY(mutex_) = 0;
-};
-
-// Begins a call and ends it with its scope.
-class FakeCall {
- public:
-  explicit FakeCall(FakeTraffic& traffic) : traffic_(traffic), status_(traffic.Begin()) {}
-  ~FakeCall() { traffic_.End(); }
-  const grpc::Status& status() const { return status_; }
-
- private:
-  FakeTraffic& traffic_;
-  grpc::Status status_;
-};
 
 inline grpc::Status CheckModel(const std::string& model) {
   if (model.empty() || model == "fake") return grpc::Status::OK;
@@ -122,6 +33,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status Generate(grpc::ServerContext*, const v1::GenerateRequest* request,
                         v1::GenerateResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     if (request->temperature() > 100) {
@@ -146,8 +58,11 @@ class FakeGeneration final : public v1::GenerationService::Service {
   grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
                               grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
+    int pieces = 0;
     for (const char c : Continuation(*request)) {
+      if (traffic_.BreaksNow(pieces++)) return {traffic_.faults().code, "broken on purpose"};
       v1::GenerateStreamResponse piece;
       piece.mutable_choice()->add_ids(static_cast<unsigned char>(c));
       piece.mutable_choice()->set_text(std::string(1, c));
@@ -183,6 +98,7 @@ class FakeScoring final : public v1::ScoringService::Service {
   grpc::Status Score(grpc::ServerContext*, const v1::ScoreRequest* request,
                      v1::ScoreResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
     if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     for (const v1::ScoreItem& item : request->items()) {
@@ -210,6 +126,7 @@ class FakeScoring final : public v1::ScoringService::Service {
     v1::Convention convention = v1::LM_EVAL;
     while (stream->Read(&request)) {
       if (std::exchange(first, false)) {
+        traffic_.Saw(request);
         if (grpc::Status found = CheckModel(request.model()); !found.ok()) return found;
         if (request.convention() != v1::CONVENTION_UNSPECIFIED) convention = request.convention();
         model = "fake";
@@ -293,7 +210,9 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Tokenize(grpc::ServerContext*, const v1::TokenizeRequest* request,
                         v1::TokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
+    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     if (!request->has_add_special_tokens() || request->add_special_tokens()) response->add_ids(2);
     for (const char c : request->text()) response->add_ids(static_cast<unsigned char>(c));
     return grpc::Status::OK;
@@ -302,7 +221,9 @@ class FakeTokenizer final : public v1::TokenizerService::Service {
   grpc::Status Detokenize(grpc::ServerContext*, const v1::DetokenizeRequest* request,
                           v1::DetokenizeResponse* response) override {
     const FakeCall call(traffic_);
+    traffic_.Saw(*request);
     if (!call.status().ok()) return call.status();
+    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
     for (const int32_t id : request->ids()) {
       if (id == 2 && request->skip_special_tokens()) continue;
       *response->mutable_text() += id == 2 ? "</s>" : std::string(1, static_cast<char>(id));
@@ -318,30 +239,43 @@ class FakeModels final : public v1::ModelService::Service {
  public:
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
-    *response->add_models() = Model();
+    *response->add_models() = model;
     return grpc::Status::OK;
   }
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
                         v1::Model* response) override {
-    if (grpc::Status model = CheckModel(request->model()); !model.ok()) return model;
-    *response = Model();
+    if (grpc::Status found = CheckModel(request->model()); !found.ok()) return found;
+    *response = model;
     v1::LinearLayer* layer = response->add_layers();
     layer->set_name("decoder.layers.0.fc1");
     layer->set_structure("monarch 4 blocks");
     return grpc::Status::OK;
   }
 
- private:
-  static v1::Model Model() {
-    v1::Model model;
+  FakeModels() {
     model.set_name("fake");
     model.set_architecture("opt");
     model.set_state(v1::READY);
     model.set_digest("d1");
+    model.set_tokenizer_digest("t1");
+    model.set_weight_dtype("float32");
+    model.set_kv_dtype("float32");
+    model.set_device("cpu");
     model.set_parameters(5'000'000'000);
     model.set_eos_id(2);
-    return model;
   }
+
+  v1::Model model;  // may be changed between calls
+};
+
+class FakeServerInfo final : public v1::ServerService::Service {
+ public:
+  grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*,
+                             v1::GetServerInfoResponse* response) override {
+    (*response->mutable_limits())["max_receive_message_bytes"] = kMaxMessageBytes;
+    return grpc::Status::OK;
+  }
+  static constexpr int kMaxMessageBytes = 1 << 20;
 };
 
 // The server; ready from the start.
@@ -351,10 +285,11 @@ class FakeServer {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
-    for (grpc::Service* service :
-         std::initializer_list<grpc::Service*>{&generation_, &scoring_, &tokenizer_, &models_}) {
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{
+             &generation_, &scoring_, &tokenizer_, &models_, &info_}) {
       builder.RegisterService(service);
     }
+    builder.SetMaxReceiveMessageSize(FakeServerInfo::kMaxMessageBytes);
     server_ = builder.BuildAndStart();
     SetReady(true);
   }
@@ -365,6 +300,8 @@ class FakeServer {
     server_->GetHealthCheckService()->SetServingStatus("readiness", ready);
   }
 
+  v1::Model& model() { return models_.model; }
+
   FakeTraffic traffic;
 
  private:
@@ -372,6 +309,7 @@ class FakeServer {
   FakeScoring scoring_;
   FakeTokenizer tokenizer_;
   FakeModels models_;
+  FakeServerInfo info_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

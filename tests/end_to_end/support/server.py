@@ -88,7 +88,7 @@ class Server:
     def batch(self, command, lines, *flags, check=True):
         """Runs one dyadctl batch over `lines` (dicts) and returns the answers."""
         with tempfile.TemporaryDirectory() as folder:
-            source, target = pathlib.Path(folder, "in.jsonl"), pathlib.Path(folder, "out.jsonl")
+            source = pathlib.Path(folder, "in.jsonl")
             source.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            self.ctl(command, "--input", str(source), "--output", str(target), *flags, check=check)
-            return [json.loads(line) for line in target.read_text().splitlines()]
+            run = self.ctl(command, "--input", str(source), *flags, check=check)
+            return [json.loads(line) for line in run.stdout.split("\n")[:-1]]

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 
 namespace dyad::kernels {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/linear.h"
+#include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
 #include "kernels/structures/structures.h"
 #include "tests/kernels/sample_layers.h"

@@ -87,7 +87,7 @@ class EngineStack {
       : model(options.model),
         engine(std::make_unique<engine::Engine>(model, options.engine, metrics)),
         models(FakeModels(tokenizer, model.limits(), engine.get())),
-        state{models, options.limits, &observer} {}
+        state{models, options.limits, &observer, {"the version of a test", "", "", "", {}, {}}} {}
 
   // Whether the engine comes to rest with every page free.
   bool ComesToRest() const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +19,15 @@ inline constexpr int32_t kThe = 257;
 inline constexpr int32_t kSpaceThe = 258;
 inline constexpr int32_t kSpaceA = 259;
 inline constexpr int32_t kTwoSpaces = 260;
+// For this text the system has no memory.
+inline constexpr std::string_view kNoMemory = "no memory";
 inline constexpr int32_t kByteVocabulary = 261;
 
 class ByteTokenizer final : public Tokenizer {
  public:
   absl::StatusOr<Encoding> Encode(std::string_view text,
                                   const EncodeOptions& options) const override {
+    if (text == kNoMemory) throw std::bad_alloc();
     if (const auto bad = FirstInvalidByte(text); bad.has_value()) {
       return absl::InvalidArgumentError(absl::StrCat("byte ", *bad, " is not UTF-8"));
     }

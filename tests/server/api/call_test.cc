@@ -35,7 +35,7 @@ TEST_F(CallTest, AClientsRequestIdIsKeptIfItCanBePrinted) {
 
 TEST_F(CallTest, TheObserverSeesHowItEnded) {
   Call call(state_, {"S/M", "id", "ipv4:1.2.3.4:5", absl::UnixEpoch()});
-  EXPECT_EQ(call.deadline(), absl::UnixEpoch());
+  EXPECT_EQ(call.caller().deadline, absl::UnixEpoch());
   ServedModel model;
   model.name = "m";
   call.SetModel(model);

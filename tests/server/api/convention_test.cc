@@ -88,11 +88,11 @@ TEST_F(LayoutTest, AnEmptyTextMayLeaveThePrefixAlone) {
 }
 
 TEST_F(LayoutTest, ContextAndTextAreEncodedTogether) {
-  const auto input = LayOutAfterContext(For(v1::LM_EVAL), {"c", "x t"}, {"t", "he"});
+  const auto input = LayOutAfterContext(For(v1::LM_EVAL), {"c", "x t"}, {"t", "he cat"});
   ASSERT_OK(input);
-  EXPECT_THAT(input->ids, ElementsAre('x', kSpaceThe));  // a token crosses the border
-  EXPECT_EQ(input->scored_from, 2);  // "x t" alone has 3 tokens: nothing is left
-  EXPECT_EQ(input->scored_tokens(), 0);
+  // A token crosses the border, and "x t" alone has 3.
+  EXPECT_THAT(input->ids, ElementsAre('x', kSpaceThe, ' ', 'c', 'a', 't'));
+  EXPECT_EQ(input->scored_from, 3);
 }
 
 TEST_F(LayoutTest, TrailingBlanksOfTheContextMoveToTheText) {
@@ -114,11 +114,24 @@ TEST_F(LayoutTest, AnEmptyContextIsThePrefix) {
               ElementsAre(kEnd, kThe));
 }
 
-TEST_F(LayoutTest, AnEmptyTextAfterAContextScoresNothing) {
-  const auto input = LayOutAfterContext(For(v1::LM_EVAL), {"c", "xy"}, {"t", ""});
-  ASSERT_OK(input);
-  EXPECT_THAT(input->ids, ElementsAre('x', 'y'));
-  EXPECT_EQ(input->scored_tokens(), 0);
+TEST_F(LayoutTest, AContextMustLeaveSomethingToScore) {
+  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("items[3].text is left without a token to score"));
+  for (const v1::Convention convention : {v1::LM_EVAL, v1::BABYLM, v1::MINICONS_SUM}) {
+    const Layout layout = For(convention);
+    const auto after = [&](std::string_view context, std::string_view text) {
+      return LayOutAfterContext(layout, {"c", context}, {"items[3].text", text});
+    };
+    EXPECT_THAT(after("xy", ""), refused);
+    EXPECT_THAT(after("", ""), refused);
+    EXPECT_THAT(after("x t", "he"), refused);  // 3 tokens become 2
+    EXPECT_THAT(after("x th", "e"), refused);
+  }
+  v1::TokenIds context;
+  const auto none = [&] { return LayOutIds(For(v1::LM_EVAL), "items[3]", {}, &context); };
+  EXPECT_THAT(none(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("items[3].ids is")));
+  context.add_ids(7);
+  EXPECT_THAT(none(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("items[3].ids is")));
 }
 
 TEST_F(LayoutTest, IdsAreFedAsTheyAre) {

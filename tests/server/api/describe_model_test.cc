@@ -3,6 +3,7 @@
 #include "server/api/describe_model.h"
 
 #include "tests/server/api/api_fixture.h"
+#include "tests/server/engine/recording_sink.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -20,7 +21,7 @@ class DescribeModelTest : public ::testing::Test {
   }
   absl::StatusOr<v1::Model> Get(const std::string& name) {
     const ModelRegistry models({served_});
-    ServerState state{models, {}, nullptr, draining_};
+    ServerState state{models, {}, nullptr, {}, draining_};
     Call call(state, {.method = "S/M"});
     v1::GetModelRequest request;
     request.set_model(name);
@@ -47,6 +48,34 @@ TEST_F(DescribeModelTest, AModelHasItsLayers) {
 TEST_F(DescribeModelTest, DrainingShows) {
   draining_ = true;
   EXPECT_EQ(Get("m")->state(), v1::DRAINING);
+}
+
+TEST(DescribeModelStateTest, AModelWithoutProgressIsStalled) {
+  Gate gate;
+  StackOptions options;
+  options.model.before_step = [&](int64_t) {
+    gate.Pass();
+    return absl::OkStatus();
+  };
+  EngineStack stack(options);
+  stack.state.stall_timeout = absl::Milliseconds(1);
+  const auto state = [&] {
+    Call call(stack.state, {.method = "S/M"});
+    return ListModels({}, call)->models(0).state();
+  };
+  EXPECT_EQ(state(), v1::READY);
+  RecordingSink sink;
+  engine::Request request;
+  request.ids = {1};
+  request.max_new_tokens = 1;
+  ASSERT_OK(stack.engine->Submit({{request, &sink}}));
+  gate.AwaitArrivals(1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  EXPECT_EQ(state(), v1::STALLED);
+  gate.Open();
+  sink.AwaitEnd();
+  EXPECT_TRUE(stack.ComesToRest());
+  EXPECT_EQ(state(), v1::READY);
 }
 
 TEST_F(DescribeModelTest, AnUnknownModelIsNotFound) {

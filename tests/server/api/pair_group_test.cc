@@ -122,22 +122,16 @@ TEST_F(PairGroupTest, TheEngineIsToldThatNobodyWaits) {
   for (const auto& submission : submissions) submission.sink->OnEnd({});
 }
 
-TEST_F(PairGroupTest, ASentenceOfOneTokenIsNotSubmitted) {
-  options_.row = *FindConvention(v1::MINICONS_SUM);
-  const auto submissions = Submit({{"a", "bc"}});
-  ASSERT_EQ(submissions.size(), 1u);
-  EXPECT_EQ(submissions[0].request.ids.size(), 2u);
-  submissions[0].sink->OnEnd({});
-  EXPECT_EQ(ends_, 1);
-}
-
 TEST_F(PairGroupTest, TokensComeIfAskedFor) {
   options_.return_tokens = ReturnTokens::kYes;
   options_.row = *FindConvention(v1::CONDITIONAL);
-  EXPECT_TRUE(Submit({{"", ""}}).empty());
-  EXPECT_OK(group_->Submit(state_));
+  const auto submissions = Submit({{"a", "b"}});
+  for (const auto& submission : submissions) {
+    submission.sink->OnScores(std::vector<engine::TokenScore>{{-1, 1, {}}});
+    submission.sink->OnEnd({});
+  }
   EXPECT_EQ(ends_, 1);
-  EXPECT_EQ(group_->Results().at(0).good().ids_size(), 1);
+  EXPECT_EQ(group_->Results().at(0).good().ids_size(), 2);
   EXPECT_TRUE(group_->Results().at(0).has_bad());
 }
 

@@ -102,6 +102,9 @@ TEST_F(PairQueueTest, TheFirstMessageSetsTheOptions) {
   ASSERT_OK(queue.Add(Message(0, 1)));
   EXPECT_EQ(queue.options().row->convention, v1::BABYLM);
   EXPECT_EQ(queue.options().return_tokens, ReturnTokens::kYes);
+  message.set_model("ids");
+  EXPECT_THAT(queue.Add(message),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("model is ids")));
 }
 
 TEST_F(PairQueueTest, AMessageHasAtMost1024Pairs) {

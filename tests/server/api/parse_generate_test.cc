@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
 
+#include "absl/strings/str_join.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -164,6 +166,56 @@ TEST_F(ParseGenerateTest, EchoScoresThePromptOnlyForLogprobs) {
   request_.mutable_ids()->add_ids(kEnd);
   request_.mutable_ids()->add_ids(kThe);
   EXPECT_EQ(Parse()->prompt_text, "the") << "decoded without special tokens";
+}
+
+// All that a request without a fault decides, but EOS.
+std::string Describe(const GenerationPlan& plan) {
+  const engine::Request& request = plan.request;
+  const engine::Sampling& s = request.sampling;
+  std::string text = absl::StrCat(
+      plan.model->name, "|", absl::StrJoin(request.ids, ","), "|", request.max_new_tokens, "|",
+      s.temperature, "|", s.top_k, "|", s.top_p, "|", s.min_p, "|", s.repetition_penalty, "|",
+      s.presence_penalty, "|", s.frequency_penalty, "|", s.seed, "|", plan.choices, "|",
+      plan.prompt_text, "|", plan.logprobs.value_or(-1), "|", request.top_n, "|",
+      absl::StrJoin(plan.stop, ","), "|", absl::StrJoin(request.stop_ids, ","));
+  for (const auto& [id, bias] : s.logit_bias) absl::StrAppend(&text, "|", id, ":", bias);
+  return text;
+}
+
+TEST_F(ParseGenerateTest, EveryFieldAloneChangesWhatIsAsked) {
+  using R = v1::GenerateRequest;
+  const std::map<std::string, std::function<void(R&)>> changes = {
+      {"text", [](R& r) { r.set_text("the"); }},
+      {"ids", [](R& r) { r.mutable_ids()->add_ids(7); }},
+      {"special_tokens", [](R& r) { r.set_special_tokens(v1::LITERAL); }},
+      {"max_new_tokens", [](R& r) { r.set_max_new_tokens(3); }},
+      {"temperature", [](R& r) { r.set_temperature(0.5f); }},
+      {"top_k", [](R& r) { r.set_top_k(5); }},
+      {"top_p", [](R& r) { r.set_top_p(0.5f); }},
+      {"min_p", [](R& r) { r.set_min_p(0.5f); }},
+      {"repetition_penalty", [](R& r) { r.set_repetition_penalty(2); }},
+      {"presence_penalty", [](R& r) { r.set_presence_penalty(1); }},
+      {"frequency_penalty", [](R& r) { r.set_frequency_penalty(1); }},
+      {"logit_bias", [](R& r) { (*r.mutable_logit_bias())[3] = 1; }},
+      {"stop", [](R& r) { r.add_stop("x"); }},
+      {"stop_ids", [](R& r) { r.add_stop_ids(9); }},
+      {"seed", [](R& r) { r.set_seed(5); }},
+      {"n", [](R& r) { r.set_n(2); }},
+      {"echo", [](R& r) { r.set_echo(true); }},
+      {"logprobs", [](R& r) { r.set_logprobs(2); }},
+      {"model", [](R& r) { r.set_model("none"); }}};
+  request_.set_text("a</s>");
+  const std::string before = Describe(*Parse());
+  const auto* fields = v1::GenerateRequest::descriptor();
+  for (int i = 0; i < fields->field_count(); ++i) {
+    const std::string& name = fields->field(i)->name();
+    if (name == "ignore_eos") continue;  // below
+    ASSERT_TRUE(changes.contains(name)) << name << " needs a row";
+    v1::GenerateRequest changed = request_;
+    changes.at(name)(changed);
+    const auto plan = ParseGenerate(changed, models_, limits_, 77);
+    EXPECT_TRUE(!plan.ok() || Describe(*plan) != before) << name;
+  }
 }
 
 TEST_F(ParseGenerateTest, IgnoreEosLeavesNoEos) {

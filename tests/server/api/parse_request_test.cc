@@ -21,26 +21,26 @@ class ParseRequestTest : public ::testing::Test {
       FakeModels(tokenizer_, {.vocab_size = 257, .context_length = 4}, nullptr);
 };
 
-TEST_F(ParseRequestTest, EncodesWithinTheBound) {
-  EXPECT_THAT(EncodeField(models_[0], limits_, {"text", "12345678"}, {})->ids.size(), 8u);
-  EXPECT_THAT(EncodeField(models_[0], limits_, {"stop[1]", "123456789"}, {}),
+TEST_F(ParseRequestTest, TextsAreBounded) {
+  EXPECT_OK(CheckBytes(limits_, {"text", "12345678"}));
+  EXPECT_THAT(CheckBytes(limits_, {"stop[1]", "123456789"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("stop[1] is 9 bytes; must have at most 8 bytes")));
 }
 
 TEST_F(ParseRequestTest, WhatTheTokenizerRefusesNamesTheField) {
-  EXPECT_THAT(EncodeField(models_[0], limits_, {"text", "a\xFF"}, {}),
+  EXPECT_THAT(EncodeField(models_[0], {"text", "a\xFF"}, {}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("byte 1 is not UTF-8")));
 }
 
 TEST_F(ParseRequestTest, TokensThatTheModelDoesNotHaveAreRefused) {
-  EXPECT_THAT(EncodeField(models_[0], limits_, {"text", "the"}, {}),  // token 257
+  EXPECT_THAT(EncodeField(models_[0], {"text", "the"}, {}),  // token 257
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("text[0] is 257")));
 }
 
 TEST_F(ParseRequestTest, WithoutTokenizerTextIsAFailedPrecondition) {
   EXPECT_OK(NeedsTokenizer(models_[0]));
-  EXPECT_THAT(EncodeField(models_[1], limits_, {"text", "a"}, {}),
+  EXPECT_THAT(EncodeField(models_[1], {"text", "a"}, {}),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("model ids has no tokenizer files")));
 }

@@ -82,15 +82,113 @@ TEST_F(ParseScoreTest, OptionsAreChecked) {
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("model is none")));
 }
 
+TEST_F(ParseScoreTest, TextAndContextAreBoundedEachForItselfAsTheyWereSent) {
+  limits_.max_prompt_bytes = 5;
+  struct Case {
+    const char* context;
+    const char* text;
+    const char* refused;
+  };
+  for (const v1::Convention convention : {v1::LM_EVAL, v1::BABYLM, v1::CONDITIONAL}) {
+    for (const Case& sent :
+         {Case{nullptr, "1234", ""}, Case{nullptr, "12345", ""},
+          Case{nullptr, "123456", "items[0].text is 6 bytes"}, Case{"12345", "12345", ""},
+          Case{"123456", "12345", "items[0].context_text is 6 bytes"},
+          Case{"      ", "12345", "items[0].context_text is 6 bytes"},
+          Case{"12345", "123456", "items[0].text is 6 bytes"}}) {
+      request_.set_convention(convention);
+      request_.clear_items();
+      v1::ScoreItem& item = *request_.add_items();
+      item.set_text(sent.text);
+      if (sent.context != nullptr) item.set_context_text(sent.context);
+      const std::string message(Parse().status().message());
+      if (*sent.refused == '\0') {
+        EXPECT_EQ(message, "") << sent.text;
+      } else {
+        EXPECT_THAT(message, HasSubstr(sent.refused));
+        EXPECT_THAT(message, HasSubstr("at most 5 bytes"));
+      }
+    }
+  }
+}
+
+class ParsePairTest : public ParseScoreTest {
+ protected:
+  ParsePairTest() {
+    options_.model = &models_.models()[0];
+    options_.row = *FindConvention(v1::LM_EVAL);
+    pair_.set_good("the");
+    pair_.set_bad("thy");
+  }
+  absl::StatusOr<PairPlan> Parse() { return ParsePair(pair_, options_, limits_); }
+
+  PairOptions options_;
+  v1::MinimalPair pair_;
+};
+
+TEST_F(ParsePairTest, BothSentencesStandAfterTheContext) {
+  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kSpaceThe));
+  pair_.set_context("a ");
+  EXPECT_THAT(Parse()->good.ids, ElementsAre('a', kSpaceThe));
+  EXPECT_THAT(Parse()->bad.ids, ElementsAre('a', ' ', 't', 'h', 'y'));
+  pair_.set_context("");
+  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kThe)) << "a context, though an empty one";
+}
+
+TEST_F(ParsePairTest, EachSentenceMustHaveATokenToScore) {
+  for (const v1::Convention convention : {v1::MINICONS_SUM, v1::MINICONS_MEAN}) {
+    options_.row = *FindConvention(convention);
+    EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr("good is left without a token to score")));
+  }
+  pair_.set_good("the x");
+  EXPECT_OK(Parse());
+  pair_.set_context("a t");
+  pair_.set_bad("he");
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bad is left")));
+  options_.row = *FindConvention(v1::CONDITIONAL);
+  pair_.clear_context();
+  pair_.set_good("");
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("good is left")));
+}
+
+TEST_F(ParsePairTest, TokensThatNoMessageHoldsAreRefusedBefore) {
+  limits_.max_send_message_bytes = 20;
+  EXPECT_OK(Parse());
+  options_.return_tokens = ReturnTokens::kYes;
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("the answer has")));
+}
+
+TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
+  options_.special_tokens = SpecialTokens::kLiteral;
+  v1::ScoreMinimalPairsRequest later;
+  EXPECT_OK(CheckSameOptions(later, options_));
+  later.set_model("bytes");
+  later.set_convention(v1::LM_EVAL);
+  later.set_special_tokens(v1::LITERAL);
+  EXPECT_OK(CheckSameOptions(later, options_));
+  const auto refused = [&](const auto& change, const char* field) {
+    v1::ScoreMinimalPairsRequest other = later;
+    change(other);
+    EXPECT_THAT(CheckSameOptions(other, options_),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
+  };
+  refused([](auto& other) { other.set_model("ids"); }, "model is ids; must be unset or as in");
+  refused([](auto& other) { other.set_convention(v1::BABYLM); }, "convention is 2");
+  refused([](auto& other) { other.set_special_tokens(v1::PARSE); }, "special_tokens is 1");
+  refused([](auto& other) { other.set_return_tokens(true); }, "return_tokens is true");
+}
+
 TEST(ToEngineRequestTest, AsksForScoresAndNothingElse) {
   const ScoreInput input = {{4, 5, 6}, {}, 2};
   const absl::Time deadline = absl::FromUnixSeconds(9);
-  const engine::Request request = ToEngineRequest(input, 7, deadline);
+  const engine::Request request = ToEngineRequest(input, 7, {deadline, 5});
   EXPECT_EQ(request.ids, input.ids);
   EXPECT_EQ(request.score_from, 2);
   EXPECT_EQ(request.max_new_tokens, 0);
   EXPECT_EQ(request.top_n, 7);
   EXPECT_EQ(request.deadline, deadline);
+  EXPECT_EQ(request.client, 5u);
 }
 
 }  // namespace

@@ -36,6 +36,17 @@ TEST(InvalidFieldTest, NamesFieldValueAndLimit) {
   EXPECT_EQ(info.metadata().at("limit"), "must be in (0, 1]");
 }
 
+TEST(TooLargeTest, NamesSizeLimitAndFlag) {
+  const absl::Status status = TooLarge({"ANSWER_TOO_LARGE", "the answer", 70, 60, "--max"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(), "the answer has 70 bytes; the server's limit is 60 (--max)");
+  const auto info = PayloadOf<google::rpc::ErrorInfo>(status);
+  EXPECT_EQ(info.reason(), "ANSWER_TOO_LARGE");
+  EXPECT_EQ(info.metadata().at("size"), "70");
+  EXPECT_EQ(info.metadata().at("limit"), "60");
+  EXPECT_FALSE(RetryAfter(status).has_value());
+}
+
 TEST(WithReasonTest, KeepsTheFirstReason) {
   absl::Status status = WithReason(absl::NotFoundError("x"), "MODEL_NOT_FOUND");
   status = WithReason(status, "OTHER");

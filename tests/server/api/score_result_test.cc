@@ -62,6 +62,8 @@ TEST_F(PairTest, TheConventionDecidesBySumOrMean) {
   EXPECT_TRUE(by_sum.correct());
   EXPECT_FALSE(by_sum.tie());
   EXPECT_EQ(by_sum.first_difference(), 2);
+  EXPECT_EQ(by_sum.good_scored_tokens(), 2);
+  EXPECT_EQ(by_sum.bad_scored_tokens(), 3);
   const v1::PairScore by_mean = Result(v1::MINICONS_MEAN);
   EXPECT_EQ(by_mean.margin(), -3.0 - -6.5 / 3);
   EXPECT_FALSE(by_mean.correct());

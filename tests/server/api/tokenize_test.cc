@@ -17,7 +17,8 @@ class TokenizeTest : public ::testing::Test {
   const ModelRegistry models_{
       FakeModels(tokenizer_, {.vocab_size = kByteVocabulary, .context_length = 20}, nullptr)};
   RecordingObserver observer_;
-  const ServerState state_{models_, {.max_prompt_bytes = 10}, &observer_};
+  const ServerState state_{
+      models_, {.max_prompt_bytes = 10, .max_send_message_bytes = 1000}, &observer_};
   Call call_{state_, {.method = "S/M"}};
 };
 
@@ -52,6 +53,19 @@ TEST_F(TokenizeTest, DetokenizeGoesBack) {
   request.set_model("ids");
   EXPECT_THAT(Detokenize(request, call_),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("token ids only")));
+}
+
+TEST_F(TokenizeTest, ATextThatNoMessageHoldsIsNotMade) {
+  v1::DetokenizeRequest request;
+  request.set_model("bytes");
+  for (int i = 0; i < 250; ++i) request.add_ids(kEnd);  // 4 bytes each
+  EXPECT_OK(Detokenize(request, call_));
+  request.add_ids('x');
+  EXPECT_THAT(Detokenize(request, call_),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("the answer has 1001 bytes; the server's limit is 1000")));
+  request.set_skip_special_tokens(true);
+  EXPECT_EQ(Detokenize(request, call_)->text(), "x");
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ TEST(DigestTest, EqualsTheTool) {
   folder.Write("config.json", "{}\n");
   folder.Write("model.safetensors", std::string(3'000'001, 'w'));  // several pieces
   folder.Write("empty", "");
-  const auto digest = ModelDigest(folder.path(), {"model.safetensors", "empty", "config.json"});
+  const auto digest = FilesDigest(folder.path(), {"model.safetensors", "empty", "config.json"});
   ASSERT_OK(digest);
   EXPECT_EQ(*digest, Shell("cd " + folder.path() +
                            " && sha256sum config.json empty model.safetensors | sha256sum"));
@@ -41,7 +41,7 @@ TEST(DigestTest, EqualsTheTool) {
 TEST(DigestTest, SortsByByteNotByLocale) {
   const ScratchFolder folder;
   for (const char* name : {"B", "a", "_", "0"}) folder.Write(name, name);
-  const auto digest = ModelDigest(folder.path(), {"a", "_", "B", "0"});
+  const auto digest = FilesDigest(folder.path(), {"a", "_", "B", "0"});
   ASSERT_OK(digest);
   EXPECT_EQ(*digest, Shell("cd " + folder.path() + " && sha256sum 0 B _ a | sha256sum"));
 }
@@ -50,7 +50,7 @@ TEST(DigestTest, EscapesNamesAsTheToolDoes) {
   const ScratchFolder folder;
   folder.Write("back\\slash.pth", "x");
   folder.Write("line\nfeed.pth", "y");
-  const auto digest = ModelDigest(folder.path(), {"line\nfeed.pth", "back\\slash.pth"});
+  const auto digest = FilesDigest(folder.path(), {"line\nfeed.pth", "back\\slash.pth"});
   ASSERT_OK(digest);
   EXPECT_EQ(*digest, Shell("cd " + folder.path() + " && sha256sum back* line* | sha256sum"));
 }
@@ -59,10 +59,10 @@ TEST(DigestTest, DependsOnContentAndName) {
   const ScratchFolder folder;
   folder.Write("a", "x");
   folder.Write("b", "x");
-  const auto a = ModelDigest(folder.path(), {"a"});
-  const auto b = ModelDigest(folder.path(), {"b"});
+  const auto a = FilesDigest(folder.path(), {"a"});
+  const auto b = FilesDigest(folder.path(), {"b"});
   folder.Write("a", "y");
-  const auto changed = ModelDigest(folder.path(), {"a"});
+  const auto changed = FilesDigest(folder.path(), {"a"});
   ASSERT_OK(a);
   ASSERT_OK(b);
   ASSERT_OK(changed);
@@ -72,10 +72,10 @@ TEST(DigestTest, DependsOnContentAndName) {
 
 TEST(DigestTest, NamesTheFileThatItCannotRead) {
   const ScratchFolder folder;
-  EXPECT_THAT(ModelDigest(folder.path(), {"absent.bin"}),
+  EXPECT_THAT(FilesDigest(folder.path(), {"absent.bin"}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("absent.bin")));
   std::filesystem::create_directory(folder / "inner");
-  EXPECT_THAT(ModelDigest(folder.path(), {"inner"}),
+  EXPECT_THAT(FilesDigest(folder.path(), {"inner"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("regular file")));
 }
 

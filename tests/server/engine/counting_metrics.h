@@ -40,7 +40,7 @@ class CountingMetrics final : public ModelMetrics {
   std::atomic<int64_t> steps{0}, step_tokens{0}, first_tokens{0}, inter_tokens{0};
   std::atomic<int64_t> prompt_tokens{0}, generated_tokens{0}, scored_tokens{0};
   std::atomic<int64_t> preempted{0}, queried{0}, hit{0};
-  std::array<std::atomic<int64_t>, 8> reasons = {};
+  std::array<std::atomic<int64_t>, 9> reasons = {};
   StepStats last_step;
   SequenceStats last_finished;
 };

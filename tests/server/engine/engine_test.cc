@@ -111,6 +111,26 @@ TEST(EngineTest, RefusesPastTheBoundsOfTheQueueAndAcceptsAgainLater) {
   EXPECT_OK(sinks[5].outcome->status);
 }
 
+TEST(EngineTest, RefusesAtOnceWhatCannotEndInTimeBesideTheOthers) {
+  FakeModelOptions model_options;
+  model_options.step_time = std::chrono::milliseconds(5);
+  FakeModel model(model_options);
+  CountingMetrics metrics;
+  Engine engine(model, {}, metrics);
+  RecordingSink busy, refused, accepted;
+  ASSERT_OK(engine.Submit({{Generate({1}, 200), &busy}}));
+  while (model.steps() < 10) absl::SleepFor(absl::Milliseconds(1));
+  Request request = Generate({1}, 100);
+  request.deadline = absl::Now() + absl::Milliseconds(100);
+  EXPECT_THAT(engine.Submit({{request, &refused}}),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
+  EXPECT_EQ(metrics.rejected, 1);
+  request.deadline = absl::Now() + absl::Hours(1);
+  EXPECT_OK(engine.Submit({{request, &accepted}}));
+  engine.Drain(absl::InfiniteDuration());
+  EXPECT_OK(accepted.outcome->status);
+}
+
 TEST(EngineTest, WhatAnEmptyQueueCouldNotHoldIsInvalid) {
   FakeModel model;
   CountingMetrics metrics;

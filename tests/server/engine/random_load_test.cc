@@ -119,6 +119,7 @@ class Load {
     if (OneIn(4)) request.sampling.frequency_penalty = 0.25f;
     if (OneIn(3)) request.eos_ids = {Below(vocab_size), Below(vocab_size)};
     if (OneIn(6)) request.stop_ids = {Below(vocab_size), Below(vocab_size)};
+    request.client = static_cast<uint64_t>(Below(3));
     if (OneIn(8)) request.deadline = now + absl::Seconds(Below(40));
     if (OneIn(8)) visitor->stop_after = 1 + Below(6);
     if (OneIn(8)) visitor->leaves_at = Below(40);

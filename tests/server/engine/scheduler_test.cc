@@ -256,5 +256,80 @@ TEST(SchedulerTest, EndedSequencesLeaveFromAnywhereAndReturnTheirPages) {
   EXPECT_EQ(bench.pool.available(), 8);
 }
 
+// The client's number is the first id.
+Sequence* From(Bench& bench, uint64_t client, int32_t length, int32_t max_new_tokens) {
+  Request request;
+  request.ids.assign(length, static_cast<int32_t>(client));
+  request.max_new_tokens = max_new_tokens;
+  request.client = client;
+  return bench.Add(std::move(request));
+}
+
+TEST(SchedulerTest, TheClientThatRunsLeastHasTheTurn) {
+  Bench bench({64, 4, PrefixCache::kOff}, 20);
+  std::vector<Sequence*> of_one;
+  for (int i = 0; i < 6; ++i) of_one.push_back(From(bench, 1, 2, 2));
+  Sequence* two = From(bench, 2, 2, 9);
+  Sequence* three = From(bench, 3, 2, 9);
+  bench.Step();
+  EXPECT_TRUE(of_one[0]->running);
+  EXPECT_TRUE(two->running);
+  EXPECT_TRUE(three->running);
+  EXPECT_TRUE(of_one[1]->running);
+  EXPECT_FALSE(of_one[2]->running);
+}
+
+TEST(SchedulerTest, AClientWithNothingRunningTakesThePlaceOfTheYoungestOfTheBusiest) {
+  Bench bench({64, 4, PrefixCache::kOff}, 40);
+  From(bench, 1, 2, 50);
+  for (int i = 0; i < 2; ++i) From(bench, 2, 2, 50);
+  Sequence* victim = From(bench, 2, 2, 50);
+  for (int i = 0; i < 9; ++i) From(bench, 2, 2, 50);
+  bench.Step();
+  EXPECT_TRUE(victim->running);
+  Sequence* guest = From(bench, 3, 2, 3);
+  Sequence* second = From(bench, 3, 2, 3);
+  bench.Step();
+  EXPECT_THAT(bench.preempted, ElementsAre(victim));
+  EXPECT_TRUE(guest->running);
+  EXPECT_FALSE(second->running) << "it has its turn when a place is free";
+  bench.Step();
+  EXPECT_THAT(bench.preempted, IsEmpty());
+  while (bench.ended.size() < 15) bench.Step();
+  EXPECT_EQ(bench.pool.available(), 40);
+}
+
+TEST(SchedulerTest, AClientWithNothingRunningAlsoGetsPages) {
+  Bench bench({64, 8, PrefixCache::kOff}, 10);
+  for (int i = 0; i < 3; ++i) From(bench, 1, 17, 10);  // 2 pages each
+  bench.Step();
+  EXPECT_EQ(bench.pool.available(), 4);  // the guest's 2, and 1 for each that generates, are 5
+  Sequence* guest = From(bench, 2, 17, 10);
+  bench.Step();
+  EXPECT_THAT(bench.preempted, SizeIs(1));
+  EXPECT_TRUE(guest->running);
+}
+
+TEST(SchedulerTest, APlaceIsNotMadeTwiceWhereTheBudgetIsUsedUp) {
+  Bench bench({3, 3, PrefixCache::kOff}, 20);
+  for (int i = 0; i < 3; ++i) From(bench, 1, 1, 20);
+  bench.Step();
+  From(bench, 2, 1, 1);
+  bench.Step();
+  EXPECT_THAT(bench.preempted, SizeIs(1));
+  bench.Step();
+  EXPECT_THAT(bench.preempted, IsEmpty());
+}
+
+TEST(SchedulerTest, ClientsThatRunOneEachWaitForEachOther) {
+  Bench bench({64, 2, PrefixCache::kOff}, 20);
+  From(bench, 1, 1, 20);
+  From(bench, 2, 1, 20);
+  bench.Step();
+  From(bench, 3, 1, 1);
+  bench.Step();
+  EXPECT_THAT(bench.preempted, IsEmpty());
+}
+
 }  // namespace
 }  // namespace dyad::engine

@@ -21,7 +21,7 @@ class StepBench {
       : model(WithStepTime(std::move(model_options))),
         runner(model, options, metrics, [this] { return clock.Now(); }) {}
 
-  void Add(engine::Request request, RecordingSink& sink) {
+  void Add(engine::Request request, engine::TokenSink& sink) {
     runner.Add(std::make_unique<engine::Sequence>(engine::Submission{std::move(request), &sink},
                                                   clock.Now()));
   }

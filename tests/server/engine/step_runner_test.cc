@@ -97,6 +97,46 @@ TEST(StepRunnerTest, ScoresAndThenGenerates) {
   EXPECT_EQ(sink.Ids(), bench.model.ExpectedGreedy(request.ids, 3));
 }
 
+TEST(StepRunnerTest, WhatIsNotANumberEndsItsSequenceAlone) {
+  FakeModelOptions options;
+  options.overflows_on = 7;
+  Bench bench(options);
+  RecordingSink scored, unscored, drawn, alone;
+  Request top = Score({1, 7, 3, 4}, 0);
+  top.top_n = 2;
+  bench.Add(top, scored);
+  bench.Add(Score({1, 2, 7}, 0), unscored);  // the last token predicts nothing
+  bench.Add(Generate({1, 7}, 3), drawn);
+  bench.Add(Generate({1, 2}, 3), alone);
+  bench.RunAll();
+  EXPECT_THAT(scored.outcome->status,
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("position 2 of the tokens fed")));
+  EXPECT_THAT(scored.scores, IsEmpty());
+  EXPECT_THAT(drawn.outcome->status,
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("position 2 of the tokens fed")));
+  EXPECT_THAT(drawn.tokens, IsEmpty());
+  EXPECT_EQ(unscored.scores, bench.model.ExpectedScores(std::vector<int32_t>{1, 2, 7}, 0, 0));
+  EXPECT_EQ(alone.Ids(), bench.model.ExpectedGreedy({1, 2}, 3));
+}
+
+TEST(StepRunnerTest, WhatIsNotANumberIsNotKept) {
+  FakeModelOptions options;
+  options.overflows_on = 7;
+  Bench bench(options);
+  std::vector<int32_t> ids(2 * kPageTokens, 1);
+  ids[3] = 7;
+  for (const Request& request : {Score(ids, 0), Generate(ids, 2)}) {
+    for (int i = 0; i < 2; ++i) {
+      RecordingSink sink;
+      bench.Add(request, sink);
+      bench.RunAll();
+      EXPECT_THAT(sink.outcome->status, StatusIs(absl::StatusCode::kInternal, HasSubstr("finite")));
+      EXPECT_EQ(sink.outcome->cached_tokens, 0);
+    }
+  }
+  EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
 TEST(StepRunnerTest, ASingleIdHasNothingToScoreAndEndsWithoutTheModel) {
   Bench bench;
   RecordingSink sink;
@@ -251,15 +291,18 @@ TEST(StepRunnerTest, ReportsEachStep) {
   EXPECT_EQ(stats.sequences, 1);
   EXPECT_EQ(stats.running, 1);
   EXPECT_EQ(stats.waiting, 1);
-  EXPECT_EQ(stats.oldest_waiting, absl::Seconds(1));
   EXPECT_EQ(stats.pages_used, 2);
   EXPECT_EQ(stats.pages_total, bench.model.limits().kv_pages);
   EXPECT_EQ(stats.duration, absl::Seconds(1));
   EXPECT_EQ(stats.structured_flops, 20 * 100);
   EXPECT_EQ(stats.dense_equivalent_flops, 20 * 400);
   EXPECT_EQ(stats.weight_bytes, 1000);
-  EXPECT_EQ(bench.runner.Status().running, 1);
-  EXPECT_EQ(bench.runner.Status().waiting, 1);
+  const EngineStatus status = bench.runner.Status();
+  EXPECT_EQ(status.running, 1);
+  EXPECT_EQ(status.waiting, 1);
+  // Both were submitted before the step, which took a second.
+  EXPECT_EQ(bench.clock.Now() - status.waiting_since, absl::Seconds(1));
+  EXPECT_EQ(bench.clock.Now() - status.running_since, absl::Seconds(1));
 }
 
 TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
@@ -278,6 +321,54 @@ TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
   EXPECT_FALSE(bench.runner.HasWork());
   EXPECT_EQ(bench.metrics.last_step.waiting, 0);
   EXPECT_EQ(bench.metrics.Ended(EndReason::kUnavailable), 2);
+}
+
+// Steps take a second each, so 4 sequences of 10 tokens keep the two places for 20 seconds.
+TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsIdle) {
+  EngineOptions options;
+  options.max_running_sequences = 2;
+  Bench bench({}, options);
+  RecordingSink patient[4], hopeless, hopeful, alone;
+  for (RecordingSink& sink : patient) bench.Add(Generate({1}, 10), sink);
+  for (int i = 0; i < 4; ++i) bench.Step();
+  Request request = Generate({2}, 10);
+  request.deadline = bench.clock.Now() + absl::Seconds(12);
+  bench.Add(request, hopeless);
+  request.deadline = bench.clock.Now() + absl::Seconds(60);
+  bench.Add(request, hopeful);
+  bench.Step();
+  ASSERT_TRUE(hopeless.outcome.has_value());
+  EXPECT_THAT(hopeless.outcome->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
+  EXPECT_TRUE(hopeless.outcome->retry_after.has_value());
+  EXPECT_EQ(bench.metrics.Ended(EndReason::kOverload), 1);
+  EXPECT_FALSE(hopeful.outcome.has_value());
+  bench.RunAll();
+  EXPECT_OK(hopeful.outcome->status);
+  EXPECT_THAT(hopeful.Ids(), SizeIs(10));
+  for (const RecordingSink& sink : patient) EXPECT_OK(sink.outcome->status);
+
+  request.deadline = bench.clock.Now() + absl::Seconds(5);
+  bench.Add(request, alone);
+  bench.RunAll();
+  EXPECT_THAT(alone.outcome->status,
+              StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("deadline")));
+  EXPECT_THAT(alone.Ids(), SizeIs(5));
+}
+
+TEST(StepRunnerTest, AClientsBacklogDoesNotCountAgainstAnother) {
+  EngineOptions options;
+  options.max_running_sequences = 2;
+  Bench bench({}, options);
+  RecordingSink backlog[20], guest;
+  for (RecordingSink& sink : backlog) bench.Add(Generate({1}, 10), sink);
+  for (int i = 0; i < 4; ++i) bench.Step();
+  Request request = Generate({2}, 2);
+  request.client = 1;
+  request.deadline = bench.clock.Now() + absl::Seconds(10);
+  bench.Add(request, guest);
+  bench.RunAll();
+  EXPECT_OK(guest.outcome->status);
 }
 
 }  // namespace

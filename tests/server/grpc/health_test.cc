@@ -21,30 +21,27 @@ using States = std::map<std::string, ServingState>;
 
 TEST(JudgeHealthTest, AllServeWhileEnginesStep) {
   EXPECT_EQ(
-      JudgeHealth(Phase::kServing, {{"a", absl::ZeroDuration()}, {"b", kLimit}}, kLimit),
+      JudgeHealth(Phase::kServing, {{"a", ""}, {"b", ""}}),
       (States{{"", kYes}, {"liveness", kYes}, {"readiness", kYes}, {"a", kYes}, {"b", kYes}}));
 }
 
 TEST(JudgeHealthTest, StalledEngineTakesDownItsModelAndTheServerButNoOtherModel) {
-  EXPECT_EQ(
-      JudgeHealth(Phase::kServing,
-                  {{"a", absl::ZeroDuration()}, {"b", kLimit + absl::Milliseconds(1)}}, kLimit),
-      (States{{"", kNo}, {"liveness", kNo}, {"readiness", kNo}, {"a", kYes}, {"b", kNo}}));
+  EXPECT_EQ(JudgeHealth(Phase::kServing, {{"a", ""}, {"b", "stuck"}}),
+            (States{{"", kNo}, {"liveness", kNo}, {"readiness", kNo}, {"a", kYes}, {"b", kNo}}));
 }
 
 TEST(JudgeHealthTest, DrainingServerIsAliveAndNotReady) {
-  EXPECT_EQ(JudgeHealth(Phase::kDraining, {{"a", absl::ZeroDuration()}}, kLimit),
+  EXPECT_EQ(JudgeHealth(Phase::kDraining, {{"a", ""}}),
             (States{{"", kNo}, {"liveness", kYes}, {"readiness", kNo}, {"a", kNo}}));
 }
 
 TEST(JudgeHealthTest, StalledWhileDrainingIsNotAlive) {
-  EXPECT_EQ(JudgeHealth(Phase::kDraining, {{"a", absl::Hours(1)}}, kLimit),
+  EXPECT_EQ(JudgeHealth(Phase::kDraining, {{"a", "stuck"}}),
             (States{{"", kNo}, {"liveness", kNo}, {"readiness", kNo}, {"a", kNo}}));
 }
 
 TEST(JudgeHealthTest, ModelNamedReadinessCannotHideAStall) {
-  const States states = JudgeHealth(
-      Phase::kServing, {{"readiness", absl::ZeroDuration()}, {"b", absl::Hours(1)}}, kLimit);
+  const States states = JudgeHealth(Phase::kServing, {{"readiness", ""}, {"b", "stuck"}});
   EXPECT_EQ(states.at("readiness"), kNo);
 }
 
@@ -54,12 +51,18 @@ class HealthWatchTest : public ::testing::Test {
   HealthWatch::Parts Parts() {
     return {[this] {
               ++looks_;
-              return std::vector<EngineHealth>{{"m", absl::Milliseconds(age_ms_.load())}};
+              return std::vector<EngineHealth>{{"m", stalled_ ? "stuck" : ""}};
             },
             [this](const std::string& name, ServingState state) {
               MutexLock lock(&mutex_);
               states_[name] = state;
               ++published_;
+            },
+            [this](LogLevel level, const std::string& event, const std::vector<LogField>& fields) {
+              EXPECT_EQ(level, LogLevel::kWarning);
+              EXPECT_EQ(std::get<std::string>(fields.at(0).value), "m");
+              MutexLock lock(&mutex_);
+              logged_.push_back(event);
             }};
   }
   States Now() {
@@ -70,17 +73,22 @@ class HealthWatchTest : public ::testing::Test {
     MutexLock lock(&mutex_);
     return published_;
   }
+  std::vector<std::string> Logged() {
+    MutexLock lock(&mutex_);
+    return logged_;
+  }
   // Until the watch has looked at the engines anew.
   void WaitForLooks(int looks) {
     const int target = looks_ + looks;
     while (looks_ < target) std::this_thread::yield();
   }
 
-  std::atomic<int> age_ms_ = 0;
+  std::atomic<bool> stalled_ = false;
   std::atomic<int> looks_ = 0;
   Mutex mutex_;
   States states_;
   int published_ = 0;
+  std::vector<std::string> logged_;
 };
 
 TEST_F(HealthWatchTest, HasPublishedEveryNameWhenMade) {
@@ -90,13 +98,25 @@ TEST_F(HealthWatchTest, HasPublishedEveryNameWhenMade) {
 
 TEST_F(HealthWatchTest, FollowsTheEngineIntoAStallAndOut) {
   HealthWatch watch(Parts(), absl::Milliseconds(40));
-  age_ms_ = 1000;
+  stalled_ = true;
   WaitForLooks(2);  // the second look begins after the first was published
   EXPECT_EQ(Now().at("readiness"), kNo);
   EXPECT_EQ(Now().at("m"), kNo);
-  age_ms_ = 0;
+  stalled_ = false;
   WaitForLooks(2);
   EXPECT_EQ(Now().at("readiness"), kYes);
+}
+
+TEST_F(HealthWatchTest, WarnsOnceWhenAStallBeginsAndOnceWhenItEnds) {
+  HealthWatch watch(Parts(), absl::Milliseconds(40));
+  WaitForLooks(2);
+  EXPECT_TRUE(Logged().empty());
+  stalled_ = true;
+  WaitForLooks(4);
+  EXPECT_EQ(Logged(), (std::vector<std::string>{"stall began"}));
+  stalled_ = false;
+  WaitForLooks(4);
+  EXPECT_EQ(Logged(), (std::vector<std::string>{"stall began", "stall ended"}));
 }
 
 TEST_F(HealthWatchTest, PublishesChangesOnly) {

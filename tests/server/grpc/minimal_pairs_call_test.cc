@@ -238,16 +238,52 @@ TEST(MinimalPairsCallTest, ABadPairDoesNotEndTheStream) {
   EXPECT_THAT(streamed.results.at(2).error().message(), HasSubstr("bad is 302 tokens"));
 }
 
-TEST(MinimalPairsCallTest, NothingToScoreIsATieOfZero) {
+TEST(MinimalPairsCallTest, NothingToScoreIsThePairsError) {
+  Stack stack;
+  for (const v1::Convention convention : {v1::MINICONS_SUM, v1::MINICONS_MEAN}) {
+    v1::ScoreMinimalPairsRequest request = Options();
+    request.set_convention(convention);
+    AddPair(request, 8, "xy", "the");
+    AddPair(request, 9, "xy", "xz");
+    const Streamed streamed = Stream(stack, {request});
+    ASSERT_TRUE(streamed.status.ok());
+    EXPECT_EQ(streamed.results.at(8).error().code(), 3);
+    EXPECT_THAT(streamed.results.at(8).error().message(),
+                HasSubstr("bad is left without a token to score"));
+    EXPECT_EQ(streamed.results.at(9).good_scored_tokens(), 1);
+    EXPECT_EQ(streamed.results.at(9).bad_scored_tokens(), 1);
+  }
+}
+
+TEST(MinimalPairsCallTest, AContextIsInFrontOfBoth) {
   Stack stack;
   v1::ScoreMinimalPairsRequest request = Options();
-  request.set_convention(v1::CONDITIONAL);
-  AddPair(request, 9, "", "");
+  AddPair(request, 1, " the cats", " the cat");
+  request.mutable_pairs(0)->set_context("see");
   const Streamed streamed = Stream(stack, {request});
-  ASSERT_TRUE(streamed.status.ok());
-  EXPECT_EQ(streamed.results.at(9).good_sum(), 0);
-  EXPECT_TRUE(streamed.results.at(9).tie());
-  EXPECT_EQ(stack.model.steps(), 0);
+  v1::ScoreRequest score;
+  score.set_model("bytes");
+  for (const char* text : {" the cats", " the cat"}) {
+    v1::ScoreItem& item = *score.add_items();
+    item.set_text(text);
+    item.set_context_text("see");
+  }
+  v1::ScoreResponse response;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stack.scoring->Score(&context, score, &response).ok());
+  EXPECT_EQ(streamed.results.at(1).good_sum(), response.scores(0).sum());
+  EXPECT_EQ(streamed.results.at(1).bad_sum(), response.scores(1).sum());
+  EXPECT_EQ(streamed.results.at(1).good_scored_tokens(), response.scores(0).scored_tokens());
+}
+
+TEST(MinimalPairsCallTest, LaterOptionsThatDifferEndTheStream) {
+  Stack stack;
+  Requests requests = ManyPairs(2, 1);
+  requests[1].set_model("none");
+  const Streamed streamed = Stream(stack, requests);
+  EXPECT_EQ(streamed.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(BadField(streamed.status), "model");
+  EXPECT_EQ(streamed.results.size(), 1u) << "what came before is answered";
 }
 
 TEST(MinimalPairsCallTest, OptionsAloneAreAnsweredWithTheHeader) {

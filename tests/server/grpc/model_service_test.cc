@@ -25,6 +25,7 @@ ServedModel Model() {
   served.name = "m";
   served.info.architecture = "gpt_neox";
   served.info.digest = "abc";
+  served.tokenizer_digest = "def";
   served.info.parameters = 10;
   served.info.dense_equivalent_parameters = 40;
   served.info.weight_dtype = "bfloat16";
@@ -32,7 +33,8 @@ ServedModel Model() {
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
-  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96}, {"head", "dense", 8, 9, 72}};
+  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96},
+                        {"head", "dense", 8, 9, 72}};
   served.limits.context_length = 2048;
   served.limits.vocab_size = 50;
   served.eos_ids = {0, 7};
@@ -45,6 +47,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   EXPECT_EQ(model.architecture(), "gpt_neox");
   EXPECT_EQ(model.state(), v1::READY);
   EXPECT_EQ(model.digest(), "abc");
+  EXPECT_EQ(model.tokenizer_digest(), "def");
   EXPECT_EQ(model.parameters(), 10);
   EXPECT_EQ(model.dense_equivalent_parameters(), 40);
   EXPECT_EQ(model.weight_dtype(), "bfloat16");

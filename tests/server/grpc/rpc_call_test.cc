@@ -54,5 +54,29 @@ TEST(RpcCallTest, ErrorsAreRecordedToo) {
   EXPECT_EQ(record.request_id, Trailer(context, "x-request-id"));
 }
 
+TEST(RpcCallTest, AnAnswerThatDidNotReachItsClientIsNoOk) {
+  Stack stack;
+  v1::DetokenizeRequest request;
+  request.set_model("bytes");
+  for (int i = 0; i < 1'000'000; ++i) request.add_ids(kSpaceThe);
+  const std::string bytes = request.SerializeAsString();
+  grpc::ClientContext context;
+  const grpc::internal::RpcMethod method("/dyad.v1.TokenizerService/Detokenize",
+                                         grpc::internal::RpcMethod::BIDI_STREAMING);
+  const auto channel = stack.NarrowChannel();
+  const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+          channel.get(), method, &context));
+  const grpc::Slice slice(bytes);
+  stream->Write(grpc::ByteBuffer(&slice, 1));
+  stream->WritesDone();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // the answer waits for a reader
+  context.TryCancel();
+  stream->Finish();
+  const RpcRecord record = stack.observer.Await(0);
+  EXPECT_EQ(record.method, "TokenizerService/Detokenize");
+  EXPECT_EQ(record.code, "CANCELLED");
+}
+
 }  // namespace
 }  // namespace dyad

@@ -4,10 +4,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/connected_channel.h"
@@ -20,6 +23,7 @@ using ::dyad::testing::StatusIs;
 using ::grpc::health::v1::Health;
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // ListModels ends when the test says so; GetModel answers with a description as long as its name
@@ -55,11 +59,18 @@ class RpcServerTest : public ::testing::Test {
   RpcServerTest() { options_.listen = "127.0.0.1:0"; }
 
   void Start() {
+    absl::StatusOr<RpcServerParts> parts = RpcServer::Prepare(options_, NoLog());
+    ASSERT_OK(parts);
     absl::StatusOr<std::unique_ptr<RpcServer>> server = RpcServer::Start(
-        options_, [this](grpc::ServerBuilder& builder) { builder.RegisterService(&service_); });
+        options_, *std::move(parts),
+        [this](grpc::ServerBuilder& builder) { builder.RegisterService(&service_); });
     ASSERT_OK(server);
     server_ = *std::move(server);
     channel_ = testing::ConnectedChannel(absl::StrCat("127.0.0.1:", server_->port()));
+  }
+
+  static LogFunction NoLog() {
+    return [](LogLevel, const std::string&, const std::vector<LogField>&) {};
   }
 
   static void SetDeadline(grpc::ClientContext& context) {
@@ -77,9 +88,10 @@ class RpcServerTest : public ::testing::Test {
     return {status.error_code(), response.status()};
   }
 
-  grpc::Status GetModel(size_t name_bytes) {
+  grpc::Status GetModel(size_t name_bytes, grpc_compression_algorithm packed = GRPC_COMPRESS_NONE) {
     grpc::ClientContext context;
     SetDeadline(context);
+    context.set_compression_algorithm(packed);
     v1::GetModelRequest request;
     request.set_model(std::string(name_bytes, 'm'));
     v1::Model model;
@@ -189,6 +201,77 @@ TEST_F(RpcServerTest, ShutdownCancelsWhatIsLeftAtTheLimit) {
   server_->Shutdown(absl::ZeroDuration());  // again: nothing to do
 }
 
+// Calls come without a pause while the server ends. A client asks again after UNAVAILABLE, and
+// after no other code.
+TEST_F(RpcServerTest, CallsThatComeDuringTheEndAreUnavailable) {
+  Start();
+  std::atomic<bool> stop = false;
+  std::atomic<int> answered = 0;
+  std::atomic<int> other = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.emplace_back([&] {
+      while (!stop) {
+        const grpc::StatusCode code = GetModel(1).error_code();
+        if (code == grpc::OK) {
+          ++answered;
+        } else if (code != grpc::UNAVAILABLE) {
+          ++other;
+        }
+      }
+    });
+  }
+  while (answered < 200) std::this_thread::yield();
+  server_->Shutdown(absl::Seconds(5));
+  stop = true;
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(other, 0);
+}
+
+// The client's window is shut, and nobody opens it.
+TEST_F(RpcServerTest, AnAnswerThatNobodyReadsDoesNotHoldUpTheEnd) {
+  Start();
+  grpc::ChannelArguments narrow;
+  narrow.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  narrow.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 16384);
+  narrow.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto channel =
+      testing::ConnectedChannel(absl::StrCat("127.0.0.1:", server_->port()), narrow);
+  grpc::ClientContext context;
+  SetDeadline(context);
+  const grpc::internal::RpcMethod method("/dyad.v1.ModelService/GetModel",
+                                         grpc::internal::RpcMethod::BIDI_STREAMING);
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::GetModelRequest, v1::Model>> unread(
+      grpc::internal::ClientReaderWriterFactory<v1::GetModelRequest, v1::Model>::Create(
+          channel.get(), method, &context));
+  v1::GetModelRequest request;
+  request.set_model(std::string(1 << 20, 'm'));
+  unread->Write(request);
+  unread->WritesDone();
+  unread->WaitForInitialMetadata();  // the answer is on its way
+  const absl::Time begin = absl::Now();
+  server_->Shutdown(absl::Seconds(60));
+  EXPECT_LT(absl::Now() - begin, absl::Seconds(10));
+  context.TryCancel();
+  unread->Finish();
+}
+
+TEST_F(RpcServerTest, ConnectionsBeyondTheLimitWaitUntilOneEnds) {
+  options_.max_connections = 1;  // that of channel_
+  Start();
+  const std::string address = absl::StrCat("127.0.0.1:", server_->port());
+  grpc::ChannelArguments own;
+  own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto second = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), own);
+  EXPECT_FALSE(
+      second->WaitForConnected(std::chrono::system_clock::now() + std::chrono::milliseconds(300)));
+  EXPECT_EQ(server_->connections(), 1);
+  EXPECT_GE(server_->connection_pauses(), 1);
+  channel_.reset();
+  EXPECT_TRUE(
+      second->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10)));
+}
+
 TEST_F(RpcServerTest, ReflectionAnswersOnlyWhereItIsOn) {
   Start();
   EXPECT_EQ(CallReflection(), grpc::OK);
@@ -198,27 +281,29 @@ TEST_F(RpcServerTest, ReflectionAnswersOnlyWhereItIsOn) {
   EXPECT_EQ(CallReflection(), grpc::UNIMPLEMENTED);
 }
 
-TEST_F(RpcServerTest, MessagesAreBoundedBothWays) {
-  options_.max_receive_message_bytes = 2000;
-  options_.max_send_message_bytes = 1000;
+TEST_F(RpcServerTest, CompressedRequestsAreRefusedByName) {
   Start();
-  EXPECT_EQ(GetModel(500).error_code(), grpc::OK);
-  EXPECT_EQ(GetModel(1500).error_code(), grpc::RESOURCE_EXHAUSTED);  // the answer is too long
-  EXPECT_EQ(GetModel(3000).error_code(), grpc::RESOURCE_EXHAUSTED);  // the request is
+  EXPECT_EQ(GetModel(5000).error_code(), grpc::OK);
+  for (const grpc_compression_algorithm packed : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    const grpc::Status status = GetModel(5000, packed);
+    EXPECT_EQ(status.error_code(), grpc::UNIMPLEMENTED);
+    EXPECT_THAT(status.error_message(), HasSubstr("is disabled"));
+  }
 }
 
 TEST_F(RpcServerTest, TakenPortIsUnavailableAndNamed) {
   Start();
   const std::string address = absl::StrCat("127.0.0.1:", server_->port());
   options_.listen = address;
-  EXPECT_THAT(RpcServer::Start(options_, [](grpc::ServerBuilder&) {}),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(address)));
+  EXPECT_THAT(
+      RpcServer::Prepare(options_, NoLog()).status(),
+      StatusIs(absl::StatusCode::kUnavailable, AllOf(HasSubstr(address), HasSubstr("in use"))));
 }
 
 TEST_F(RpcServerTest, BadCredentialsAreSaidAtStart) {
   options_.tls.certificate = "/nowhere/cert.pem";
   options_.tls.key = "/nowhere/key.pem";
-  EXPECT_THAT(RpcServer::Start(options_, [](grpc::ServerBuilder&) {}),
+  EXPECT_THAT(RpcServer::Prepare(options_, NoLog()).status(),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere/cert.pem")));
 }
 

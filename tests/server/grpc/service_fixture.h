@@ -1,4 +1,4 @@
-// A real server with the four services over a real engine and a fake model, for one test.
+// A real server with the five services over a real engine and a fake model, for one test.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -8,11 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "dyad/v1/generation.grpc.pb.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "dyad/v1/scoring.grpc.pb.h"
+#include "dyad/v1/server.grpc.pb.h"
 #include "dyad/v1/tokenizer.grpc.pb.h"
 #include "server/grpc/services.h"
 #include "tests/server/api/api_fixture.h"
@@ -35,6 +37,7 @@ class Stack : public EngineStack {
     scoring = v1::ScoringService::NewStub(channel);
     tokens = v1::TokenizerService::NewStub(channel);
     model_stub = v1::ModelService::NewStub(channel);
+    server_stub = v1::ServerService::NewStub(channel);
   }
   ~Stack() {
     server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(10));
@@ -58,7 +61,50 @@ class Stack : public EngineStack {
   std::unique_ptr<v1::ScoringService::Stub> scoring;
   std::unique_ptr<v1::TokenizerService::Stub> tokens;
   std::unique_ptr<v1::ModelService::Stub> model_stub;
+  std::unique_ptr<v1::ServerService::Stub> server_stub;
 };
+
+// What came of a call whose messages are sent as they are, whatever its method's kind.
+struct RawAnswer {
+  grpc::Status status;
+  std::vector<std::string> messages;
+  std::string request_id;
+};
+
+// `method` as in RpcRecord.
+inline RawAnswer CallRaw(const Stack& stack, const std::string& method,
+                         const std::vector<std::string>& messages) {
+  RawAnswer answer;
+  grpc::ClientContext context;
+  const std::string path = absl::StrCat("/dyad.v1.", method);
+  const grpc::internal::RpcMethod raw(path.c_str(), grpc::internal::RpcMethod::BIDI_STREAMING);
+  const std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream(
+      grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+          stack.channel.get(), raw, &context));
+  for (const std::string& message : messages) {
+    const grpc::Slice slice(message);
+    stream->Write(grpc::ByteBuffer(&slice, 1));
+  }
+  stream->WritesDone();
+  grpc::ByteBuffer bytes;
+  while (stream->Read(&bytes)) {
+    grpc::Slice slice;
+    EXPECT_TRUE(bytes.DumpToSingleSlice(&slice).ok());
+    answer.messages.emplace_back(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  }
+  answer.status = stream->Finish();
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto id = trailers.find("x-request-id");
+  if (id != trailers.end()) answer.request_id.assign(id->second.data(), id->second.size());
+  return answer;
+}
+
+inline constexpr const char* kMethods[] = {
+    "GenerationService/Generate", "GenerationService/GenerateStream",
+    "ScoringService/Score",       "ScoringService/ScoreMinimalPairs",
+    "TokenizerService/Tokenize",  "TokenizerService/Detokenize",
+    "ModelService/ListModels",    "ModelService/GetModel",
+    "ServerService/GetServerInfo"};
 
 // The detail of this type that an error carries.
 template <typename Detail>

@@ -1,4 +1,4 @@
-// The four services together: registered, draining, and mixed load at once.
+// The five services together: registered, draining, and mixed load at once.
 #include "server/grpc/services.h"
 
 #include <random>
@@ -9,6 +9,7 @@ namespace dyad {
 namespace {
 
 using namespace ::dyad::testing;
+using ::testing::HasSubstr;
 
 TEST(ServicesTest, DrainingShowsInTheModelsState) {
   Stack stack;
@@ -23,6 +24,160 @@ TEST(ServicesTest, DrainingShowsInTheModelsState) {
   EXPECT_EQ(state(), v1::READY);
   stack.state.draining = true;
   EXPECT_EQ(state(), v1::DRAINING);
+}
+
+// Its client may keep a stream open for hours: the end must not wait for that.
+TEST(ServicesTest, AnIdleStreamEndsWithTheServer) {
+  for (const bool opened_before : {true, false}) {
+    Stack stack;
+    const auto shut_down = [&] {
+      stack.state.draining = true;
+      stack.state.open_streams.Shutdown();
+    };
+    if (!opened_before) shut_down();
+    grpc::ClientContext context;
+    const auto stream = stack.scoring->ScoreMinimalPairs(&context);
+    v1::ScoreMinimalPairsResponse message;
+    if (opened_before) {
+      v1::ScoreMinimalPairsRequest request;
+      request.set_model("bytes");
+      request.set_convention(v1::MINICONS_SUM);
+      v1::MinimalPair& pair = *request.add_pairs();
+      pair.set_good("ab");
+      pair.set_bad("cd");
+      stream->Write(request);
+      int results = 0;
+      while (results == 0 && stream->Read(&message)) results = message.results_size();
+      EXPECT_EQ(results, 1);
+      shut_down();
+    }
+    EXPECT_FALSE(stream->Read(&message));
+    const grpc::Status status = stream->Finish();
+    EXPECT_EQ(status.error_code(), grpc::UNAVAILABLE);
+    EXPECT_EQ(status.error_message(), "the server is shutting down");
+  }
+}
+
+// A model that overflows on one token: whoever feeds it is told, and nobody else.
+TEST(ServicesTest, WhatIsNotANumberIsInternalInEveryCall) {
+  StackOptions options;
+  options.model.overflows_on = 'q';
+  Stack stack(options);
+  const auto is_internal = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr("at position"));
+  };
+  v1::ScoreRequest score;
+  score.set_model("bytes");
+  score.add_items()->set_text("good");
+  score.add_items()->set_text("a quill");
+  for (const int top_n : {0, 3}) {
+    score.set_top_n(top_n);
+    for (int i = 0; i < 2; ++i) {  // from the prefix cache, if it were there
+      grpc::ClientContext context;
+      v1::ScoreResponse response;
+      const grpc::Status status = stack.scoring->Score(&context, score, &response);
+      is_internal(status);
+      EXPECT_THAT(status.error_message(), HasSubstr("items[1]: "));
+    }
+  }
+  score.mutable_items(1)->set_context_text("a quill");
+  score.mutable_items(1)->set_text(" is");
+  {
+    grpc::ClientContext context;
+    v1::ScoreResponse response;
+    is_internal(stack.scoring->Score(&context, score, &response));
+  }
+  v1::GenerateRequest generate;
+  generate.set_model("bytes");
+  generate.set_text("a quill");
+  v1::GenerateRequest sampled = generate, choices = generate, echoed = generate;
+  sampled.set_temperature(1);
+  sampled.set_top_p(0.9f);
+  choices.set_n(3);
+  choices.set_logprobs(2);
+  echoed.set_echo(true);
+  echoed.set_logprobs(0);
+  for (const v1::GenerateRequest& request : {generate, sampled, choices, echoed}) {
+    grpc::ClientContext context, stream_context;
+    v1::GenerateResponse response;
+    is_internal(stack.generation->Generate(&context, request, &response));
+    auto reader = stack.generation->GenerateStream(&stream_context, request);
+    v1::GenerateStreamResponse message;
+    while (reader->Read(&message)) EXPECT_EQ(message.choice().logprobs_size(), 0);
+    is_internal(reader->Finish());
+  }
+  {
+    grpc::ClientContext context;
+    auto stream = stack.scoring->ScoreMinimalPairs(&context);
+    v1::ScoreMinimalPairsRequest pairs;
+    pairs.set_model("bytes");
+    for (const char* bad : {"a quill", "a pen"}) {
+      pairs.add_pairs()->set_good("a pencil");
+      pairs.mutable_pairs(pairs.pairs_size() - 1)->set_bad(bad);
+    }
+    stream->WriteLast(pairs, grpc::WriteOptions());
+    v1::ScoreMinimalPairsResponse response;
+    int failed = 0, scored = 0;
+    while (stream->Read(&response)) {
+      for (const v1::PairScore& pair : response.results()) {
+        failed += pair.error().code() == 13 ? 1 : 0;
+        scored += pair.has_error() ? 0 : 1;
+      }
+    }
+    EXPECT_TRUE(stream->Finish().ok());
+    EXPECT_EQ(failed, 1);
+    EXPECT_EQ(scored, 1);
+  }
+  EXPECT_TRUE(stack.ComesToRest());
+}
+
+// gRPC swallows what a handler throws; its client would get UNIMPLEMENTED without a word, or wait.
+TEST(ServicesTest, ARequestWithoutMemoryFailsAlone) {
+  Stack stack;
+  const std::string text(kNoMemory);
+  const auto expect = [](const grpc::Status& status) {
+    EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED);
+    EXPECT_EQ(status.error_message().find("request: not enough memory"), 0u)
+        << status.error_message();
+  };
+  {
+    grpc::ClientContext context;
+    v1::TokenizeRequest request;
+    request.set_model("bytes");
+    request.set_text(text);
+    v1::TokenizeResponse response;
+    expect(stack.tokens->Tokenize(&context, request, &response));
+  }
+  v1::GenerateRequest generate;
+  generate.set_model("bytes");
+  generate.set_text(text);
+  generate.set_max_new_tokens(1);
+  {
+    grpc::ClientContext context;
+    v1::GenerateResponse response;
+    expect(stack.generation->Generate(&context, generate, &response));
+  }
+  {
+    grpc::ClientContext context;
+    v1::GenerateStreamResponse response;
+    const auto stream = stack.generation->GenerateStream(&context, generate);
+    EXPECT_FALSE(stream->Read(&response));
+    expect(stream->Finish());
+  }
+  grpc::ClientContext context;
+  v1::ScoreMinimalPairsRequest pairs;
+  pairs.set_model("bytes");
+  pairs.set_convention(v1::MINICONS_SUM);
+  v1::MinimalPair& pair = *pairs.add_pairs();
+  pair.set_good(text);
+  pair.set_bad("a");
+  v1::ScoreMinimalPairsResponse response;
+  const auto stream = stack.scoring->ScoreMinimalPairs(&context);
+  stream->Write(pairs);
+  while (stream->Read(&response)) {
+  }
+  EXPECT_EQ(stream->Finish().error_code(), grpc::RESOURCE_EXHAUSTED);
 }
 
 // Clients of every kind at once, many of which leave: nothing leaks, and who stays gets the answer

@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/base/mutex.h"
 #include "server/grpc/rpc_server.h"
 #include "tests/support/status_matchers.h"
 
@@ -59,12 +61,36 @@ class TlsTest : public ::testing::Test {
     return folder_ / name;
   }
 
+  LogFunction Log() {
+    return [this](LogLevel, const std::string& event, const std::vector<LogField>& fields) {
+      MutexLock lock(&mutex_);
+      log_ += event;
+      for (const LogField& field : fields) {
+        if (const auto* text = std::get_if<std::string>(&field.value)) log_ += " " + *text;
+      }
+      log_ += "\n";
+    };
+  }
+  std::string Logged() {
+    MutexLock lock(&mutex_);
+    return log_;
+  }
+  absl::Status Load(const TlsFiles& files) { return Certificates::Load(files, Log()).status(); }
+
+  // Puts the files of `pair` in the place of live.pem and live.key, in one of the two orders, by
+  // renames.
+  void Replace(const std::string& pair, const std::string& suffix) {
+    std::filesystem::rename(Write("new", Read(Path(pair, suffix))), folder_ / ("live" + suffix));
+  }
+
   void Start(const TlsFiles& files) {
     RpcServerOptions options;
     options.listen = "127.0.0.1:0";
     options.tls = files;
+    absl::StatusOr<RpcServerParts> parts = RpcServer::Prepare(options, Log());
+    ASSERT_OK(parts);
     absl::StatusOr<std::unique_ptr<RpcServer>> server =
-        RpcServer::Start(options, [](grpc::ServerBuilder&) {});
+        RpcServer::Start(options, *std::move(parts), [](grpc::ServerBuilder&) {});
     ASSERT_OK(server);
     server_ = *std::move(server);
   }
@@ -98,6 +124,8 @@ class TlsTest : public ::testing::Test {
   }
 
   static inline std::filesystem::path folder_;
+  Mutex mutex_;
+  std::string log_;
   std::unique_ptr<RpcServer> server_;
 };
 
@@ -144,36 +172,114 @@ TEST_F(TlsTest, NewHandshakesUseTheRotatedCertificate) {
   EXPECT_FALSE(Connects("server", ""));
 }
 
-TEST_F(TlsTest, NoFilesMeanPlaintext) { EXPECT_OK(MakeServerCredentials({})); }
+// Each way to be half done: the old pair serves until both are there.
+TEST_F(TlsTest, TheOldPairServesUntilAWholeOneIsThere) {
+  const TlsFiles files = {.certificate = Write("live.pem", Read(Path("server", ".pem"))),
+                          .key = Write("live.key", Read(Path("server", ".key"))),
+                          .reload = absl::ZeroDuration()};
+  Start(files);
+  const auto serves_old = [&](const std::string& warning) {
+    EXPECT_TRUE(Connects("server", "")) << warning;
+    EXPECT_FALSE(Connects("other", "")) << warning;
+    EXPECT_THAT(Logged(), HasSubstr(warning));
+    EXPECT_THAT(Logged(), HasSubstr("the files read before are used"));
+  };
+  const auto restore = [&] {
+    Replace("server", ".pem");
+    Replace("server", ".key");
+    ASSERT_TRUE(Connects("server", ""));
+    MutexLock lock(&mutex_);
+    log_.clear();
+  };
+  Replace("other", ".pem");
+  serves_old(files.key + " is not the key of the certificate in " + files.certificate);
+  restore();
+  Replace("other", ".key");
+  serves_old(files.key + " is not the key");
+  restore();
+  const std::string whole = Read(Path("other", ".pem"));
+  Write("live.pem", whole.substr(0, whole.size() / 2));
+  serves_old(files.certificate + " holds no PEM certificate");
+  Write("live.pem", Read(Path("server", ".pem")) + whole.substr(0, whole.size() / 2));
+  serves_old(files.certificate + " holds a certificate that cannot be read");
+  Write("live.pem", "");
+  serves_old(files.certificate);
+  std::filesystem::remove(files.certificate);
+  serves_old("cannot read " + files.certificate);
+  restore();
+  std::filesystem::remove(files.key);
+  serves_old("cannot read " + files.key);
+  Replace("other", ".key");
+  Replace("other", ".pem");
+  EXPECT_TRUE(Connects("other", ""));
+  EXPECT_FALSE(Connects("server", ""));
+}
+
+TEST_F(TlsTest, TornAuthoritiesOfClientsAreNotTaken) {
+  const TlsFiles files = {.certificate = Path("server", ".pem"),
+                          .key = Path("server", ".key"),
+                          .client_ca = Write("live.ca", Read(Path("client", ".pem"))),
+                          .reload = absl::ZeroDuration()};
+  Start(files);
+  Write("live.ca", "");
+  EXPECT_TRUE(Connects("server", "client"));
+  EXPECT_FALSE(Connects("server", "stranger"));
+  EXPECT_THAT(Logged(), HasSubstr("--tls_ca: " + files.client_ca));
+  Write("live.ca", Read(Path("stranger", ".pem")));
+  EXPECT_TRUE(Connects("server", "stranger"));
+  EXPECT_FALSE(Connects("server", "client"));
+}
+
+TEST_F(TlsTest, TheEndOfTheCertificateIsKnown) {
+  Start({.certificate = Path("server", ".pem"), .key = Path("server", ".key")});
+  const absl::Duration left = server_->certificate_end().value() - absl::Now();
+  EXPECT_GT(left, absl::Hours(47));
+  EXPECT_LT(left, absl::Hours(49));
+}
+
+TEST_F(TlsTest, WarnsOfAnExpiredCertificateAndOfAKeyThatAllMayRead) {
+  const std::string expired = folder_ / "expired.pem";
+  const std::string command =
+      absl::StrCat("openssl x509 -in ", Path("server", ".pem"), " -signkey ",
+                   Path("server", ".key"), " -days -1 -out ", expired, " > /dev/null 2>&1");
+  ASSERT_EQ(std::system(command.c_str()), 0) << command;
+  const std::string key = Write("open.key", Read(Path("server", ".key")));
+  std::filesystem::permissions(key, std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_OK(Load({.certificate = expired, .key = key}));
+  EXPECT_THAT(Logged(), HasSubstr(expired + " is valid from "));
+  EXPECT_THAT(Logged(), HasSubstr(key + ", the private key, may be read by everybody"));
+}
+
+TEST_F(TlsTest, NoFilesMeanPlaintext) { EXPECT_OK(Load({})); }
 
 TEST_F(TlsTest, MissingFileIsNamedWithItsFlag) {
   EXPECT_THAT(
-      MakeServerCredentials({.certificate = Path("server", ".pem"), .key = "/nowhere/key"}),
+      Load({.certificate = Path("server", ".pem"), .key = "/nowhere/key"}),
       StatusIs(absl::StatusCode::kNotFound, HasSubstr("--tls_key: cannot read /nowhere/key")));
 }
 
 TEST_F(TlsTest, CertificateAndKeyGoTogether) {
-  EXPECT_THAT(MakeServerCredentials({.certificate = Path("server", ".pem")}),
+  EXPECT_THAT(Load({.certificate = Path("server", ".pem")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_key is empty")));
-  EXPECT_THAT(MakeServerCredentials({.client_ca = Path("client", ".pem")}),
+  EXPECT_THAT(Load({.client_ca = Path("client", ".pem")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_cert is empty")));
 }
 
 TEST_F(TlsTest, KeyOfAnotherCertificateIsRefused) {
-  EXPECT_THAT(
-      MakeServerCredentials({.certificate = Path("server", ".pem"), .key = Path("other", ".key")}),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not the key of")));
+  EXPECT_THAT(Load({.certificate = Path("server", ".pem"), .key = Path("other", ".key")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not the key of")));
 }
 
 TEST_F(TlsTest, FilesThatAreNoPemAreRefused) {
   const std::string junk = Write("junk", "not a certificate\n");
-  EXPECT_THAT(MakeServerCredentials({.certificate = junk, .key = Path("server", ".key")}),
+  EXPECT_THAT(Load({.certificate = junk, .key = Path("server", ".key")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no PEM certificate")));
-  EXPECT_THAT(MakeServerCredentials({.certificate = Path("server", ".pem"), .key = junk}),
+  EXPECT_THAT(Load({.certificate = Path("server", ".pem"), .key = junk}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no PEM private key")));
-  EXPECT_THAT(MakeServerCredentials({.certificate = Path("server", ".pem"),
-                                     .key = Path("server", ".key"),
-                                     .client_ca = junk}),
+  EXPECT_THAT(Load({.certificate = Path("server", ".pem"),
+                    .key = Path("server", ".key"),
+                    .client_ca = junk}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_ca")));
 }
 

@@ -57,12 +57,12 @@ std::map<std::string, Row> ReadmeTable() {
   std::ifstream file(std::filesystem::path(DYAD_SOURCE_DIR) / "server/metrics/README.md");
   std::map<std::string, Row> table;
   for (std::string line; std::getline(file, line);) {
-    if (!absl::StartsWith(line, "| `dyad_")) continue;
+    if (!absl::StartsWith(line, "| `dyad_") && !absl::StartsWith(line, "| `process_")) continue;
     std::vector<std::string> cells = absl::StrSplit(line, '|');
     for (std::string& cell : cells) absl::StripAsciiWhitespace(&cell);
     const std::string name = cells.at(1).substr(1, cells[1].size() - 2);
     EXPECT_FALSE(cells.at(3).empty()) << name << " has no unit";
-    table[name] = {cells.at(2), absl::StrSplit(cells.at(4), ", "), cells.at(5)};
+    table[name] = {cells.at(2), absl::StrSplit(cells.at(4), ", ", absl::SkipEmpty()), cells.at(5)};
   }
   return table;
 }
@@ -95,6 +95,12 @@ TEST(MetricsTest, ReadmeTableIsTheExposition) {
   Metrics metrics;
   metrics.AddModel("m", absl::Seconds(1));
   metrics.OnRpc("ScoringService/Score", "OK", absl::Milliseconds(1));
+  metrics.SetBuildInfo({{"version", "1"}, {"commit", "c"}, {"isa", "avx2"}, {"device", "cpu"}});
+  metrics.AddModelInfo({{"model", "m"},
+                        {"digest", "d"},
+                        {"architecture", "opt"},
+                        {"weight_dtype", "float32"},
+                        {"kv_dtype", "float32"}});
   const std::map<std::string, Row> readme = ReadmeTable();
   const std::map<std::string, Row> exposed = ExposedTable(metrics);
   EXPECT_GE(readme.size(), 30u);
@@ -123,12 +129,12 @@ TEST(MetricsTest, AcceptedIsFinishedAndInFlight) {
   model.OnAccepted(7);
   model.OnRejected(2);
   int32_t finished = 0;
-  for (int reason = 0; reason < 8; ++reason) {
+  for (int reason = 0; reason < 9; ++reason) {
     model.OnFinished(Finished(static_cast<EndReason>(reason), reason, 1));
     ++finished;
     double sum = 0;
-    for (const char* label :
-         {"length", "eos", "stop", "scored", "cancelled", "deadline", "error", "unavailable"}) {
+    for (const char* label : {"length", "eos", "stop", "scored", "cancelled", "deadline", "error",
+                              "unavailable", "overload"}) {
       sum += Value(metrics, absl::StrCat("dyad_sequences_finished_total{model=\"m\",reason=\"",
                                          label, "\"}"));
     }
@@ -213,8 +219,6 @@ TEST(MetricsTest, StepSetsGaugesAndAddsWork) {
   stats.sequences = 3;
   stats.waiting = 7;
   stats.running = 2;
-  stats.oldest_waiting = absl::Seconds(4);
-  stats.oldest_running = absl::Seconds(9);
   stats.pages_used = 10;
   stats.pages_total = 40;
   stats.structured_flops = 1e9;
@@ -231,8 +235,6 @@ TEST(MetricsTest, StepSetsGaugesAndAddsWork) {
   };
   EXPECT_EQ(value("dyad_sequences_waiting"), 7);
   EXPECT_EQ(value("dyad_sequences_running"), 2);
-  EXPECT_EQ(value("dyad_oldest_waiting_seconds"), 4);
-  EXPECT_EQ(value("dyad_oldest_running_seconds"), 9);
   EXPECT_EQ(value("dyad_kv_pages_used"), 10);
   EXPECT_EQ(value("dyad_kv_pages"), 40);
   EXPECT_EQ(value("dyad_kv_cache_usage_ratio"), 0.25);
@@ -245,6 +247,42 @@ TEST(MetricsTest, StepSetsGaugesAndAddsWork) {
   EXPECT_EQ(value("dyad_weight_streamed_bytes_total"), 2e6);
   EXPECT_EQ(value("dyad_model_load_seconds"), 2.5);
   EXPECT_GT(value("dyad_last_step_timestamp_seconds"), 1.6e9);
+}
+
+TEST(MetricsTest, WhatTheServerSaysIsAskedForAtEachScrape) {
+  Metrics metrics;
+  metrics.AddModel("m", absl::Seconds(1));
+  ServerStats stats;
+  metrics.SetLook([&] { return stats; });
+  EXPECT_EQ(Value(metrics, "dyad_ready"), 0);
+  EXPECT_EQ(Value(metrics, "dyad_tls_certificate_end_timestamp_seconds"), 0);
+  stats.ready = true;
+  stats.connections = 3;
+  stats.connection_pauses = 4;
+  stats.dropped_log_lines = 5;
+  stats.certificate_end = absl::FromUnixSeconds(6);
+  stats.queues = {{"m", absl::Seconds(7), absl::Seconds(8)}, {"unknown", {}, {}}};
+  EXPECT_EQ(Value(metrics, "dyad_ready"), 1);
+  EXPECT_EQ(Value(metrics, "dyad_connections"), 3);
+  EXPECT_EQ(Value(metrics, "dyad_connection_pauses_total"), 4);
+  EXPECT_EQ(Value(metrics, "dyad_log_lines_dropped_total"), 5);
+  EXPECT_EQ(Value(metrics, "dyad_tls_certificate_end_timestamp_seconds"), 6);
+  EXPECT_EQ(Value(metrics, "dyad_oldest_waiting_seconds{model=\"m\"}"), 7);
+  EXPECT_EQ(Value(metrics, "dyad_oldest_running_seconds{model=\"m\"}"), 8);
+  stats.dropped_log_lines = 9;
+  EXPECT_EQ(Value(metrics, "dyad_log_lines_dropped_total"), 9);
+  metrics.SetLook(nullptr);
+  stats.connections = 100;
+  EXPECT_EQ(Value(metrics, "dyad_connections"), 3);
+}
+
+TEST(MetricsTest, TheProcessShowsWhatItUses) {
+  const Metrics metrics;
+  EXPECT_GT(Value(metrics, "process_resident_memory_bytes"), 1e6);
+  EXPECT_GT(Value(metrics, "process_virtual_memory_bytes"),
+            Value(metrics, "process_resident_memory_bytes"));
+  EXPECT_GT(Value(metrics, "process_cpu_seconds_total"), 0);
+  EXPECT_GT(Value(metrics, "process_start_time_seconds"), 1.6e9);
 }
 
 TEST(MetricsTest, CountsPreemptionsAndCacheTokensPerModel) {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/thread_pool.h"
+#include "kernels/cpu/thread_pool.h"
 #include "server/engine/model.h"
 #include "server/model/load_model.h"
 #include "tests/support/paths.h"

@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/model/catch_exceptions.h"
+#include "server/base/catch_exceptions.h"
 #include "tests/server/model/small_model.h"
 #include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"

@@ -31,6 +31,23 @@ TEST(RotaryTest, RoundsTheAngleToFloat32) {
   EXPECT_EQ(angles.cos[1999 * 32 + 1], static_cast<float>(std::cos(double{angle})));
 }
 
+// No C library is asked, and none would give other numbers.
+TEST(RotaryTest, EqualsTheCorrectlyRoundedNumbers) {
+  const RotaryAngles angles = MakeRotaryAngles(2048, 64, 10000);
+  int64_t different = 0;
+  for (int64_t i = 0; i < 32; ++i) {
+    const auto power = static_cast<float>(std::pow(10000.0L, 2.0L * i / 64.0L));
+    for (int64_t p = 0; p < 2048; ++p) {
+      const float angle = static_cast<float>(p) * (1.0f / power);
+      const auto cos = static_cast<float>(std::cos(static_cast<long double>(angle)));
+      const auto sin = static_cast<float>(std::sin(static_cast<long double>(angle)));
+      different += angles.cos[p * 32 + i] != cos;
+      different += angles.sin[p * 32 + i] != sin;
+    }
+  }
+  EXPECT_EQ(different, 0);
+}
+
 TEST(RotaryTest, NothingRotatesAtSizeZero) {
   EXPECT_TRUE(MakeRotaryAngles(100, 0, 10000).cos.empty());
   EXPECT_TRUE(MakeRotaryAngles(100, 0, 10000).sin.empty());

@@ -41,6 +41,13 @@ TEST(TokenizerLoadTest, AFolderWithoutTokenizerFilesHasNone) {
   EXPECT_EQ(*tokenizer, nullptr);
 }
 
+TEST(TokenizerLoadTest, NamesTheFilesThatATokenizerIsMadeOf) {
+  const auto files = TokenizerFiles(testing::DemoModelDir().string());
+  ASSERT_OK(files);
+  EXPECT_THAT(*files, ::testing::ElementsAre("special_tokens_map.json", "tokenizer.json",
+                                             "tokenizer_config.json"));
+}
+
 TEST(TokenizerLoadTest, BothFormsGiveTheSameTokenizer) {
   const TemporaryFolder one_file;
   one_file.Write("tokenizer.json", testing::TinyTokenizerJson());

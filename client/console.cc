@@ -1,0 +1,16 @@
+// A stream remembers that a write failed; the reason is known at that moment only.
+#include "client/console.h"
+
+#include <cerrno>
+
+namespace dyad::client {
+
+absl::Status Flush(const Console& console) {
+  errno = 0;
+  console.out.flush();
+  if (console.out.good()) return absl::OkStatus();
+  const char* const fault = "cannot write to standard output";
+  return errno == 0 ? absl::DataLossError(fault) : absl::ErrnoToStatus(errno, fault);
+}
+
+}  // namespace dyad::client

@@ -1,0 +1,39 @@
+// The end of a step: rows of hidden states through the head, to scores of targets and drawn ids.
+//
+// One pass over the head serves all rows, tile by tile; a [rows, vocabulary] tensor exists only for
+// rows whose draw is not greedy.
+//
+// Bits: log-sum-exp goes over fixed tiles of the vocabulary in order; a row's result does not
+// depend on the other rows, on what else is asked of it, or on threads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/step.h"
+
+namespace dyad::kernels {
+
+// Where the answers to a StepInput go; `first_top` of each is set.
+struct Answers {
+  std::span<ScoreResult> scores;  // [input.scores]
+  std::span<DrawResult> draws;    // [input.draws]
+  // [TopEntries(input, vocabulary)]: descending, ties by lower id. Where a row has too few logits
+  // that are numbers, ids are -1.
+  std::span<TopEntry> top;
+};
+
+int64_t TopEntries(const StepInput& input, int64_t vocabulary);
+
+// Rows of logits that Finish needs room for.
+int64_t SampledRows(std::span<const DrawRow> draws);
+
+// Answers the scores and draws of `input`. Shapes: head is a DenseSpec [vocabulary, hidden],
+// vocabulary at most 2^24; hidden [rows, head.in_features()]; logits [SampledRows(draws),
+// vocabulary], undefined afterwards.
+void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
+            std::span<float> logits, const Answers& answers, Workspace& workspace);
+
+}  // namespace dyad::kernels

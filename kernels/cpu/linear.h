@@ -1,0 +1,87 @@
+// Linear layers: a plan (kernels/plan.h) packed for the processor, and run over rows.
+//
+// Bits are the plan's, followed by the activation and + residual. They are the same for every
+// number of rows, every thread count and every instruction set.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/epilogue.h"
+#include "kernels/isa.h"
+#include "kernels/plan.h"
+
+namespace dyad::kernels {
+
+// Weights packed for the micro-kernels; owns its memory, keeps nothing of the plan. Immutable.
+class PackedLinear {
+ public:
+  // Packs on `pool`, or on the calling thread. Cost: one pass over the weights.
+  // REQUIRES: Check(plan) finds no fault; weights have data.
+  explicit PackedLinear(const Plan& plan, ThreadPool* pool = nullptr);
+
+  // y[t, :] = activation(x[t, :] Wᵀ + bias) + residual[t, :]
+  // Shapes: x [tokens, in_features], y [tokens, out_features]; they do not overlap (the residual
+  // may be y). Allocates nothing in steady state.
+  void Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+             Workspace& workspace) const;
+
+  int64_t in_features() const { return in_features_; }
+  int64_t out_features() const { return out_features_; }
+  int64_t weight_bytes() const { return weight_bytes_; }    // packed, padding and scales included
+  int64_t multiply_adds() const { return multiply_adds_; }  // per token
+
+  // Whether the plan is one step that writes all of y at once. Of such a layer: its contraction,
+  // its bias in panel order (null: none), and its job for rows that are packed later.
+  bool one_step() const { return steps_.size() == 1 && fused_; }
+  const PackedContraction& contraction() const { return steps_.front().contraction; }
+  const float* panel_bias() const { return panel_bias_.empty() ? nullptr : panel_bias_.data(); }
+  ContractionJob OneStepJob(int64_t tokens, Rows y, const Epilogue& epilogue) const;
+
+ private:
+  struct PackedStep {
+    PackedContraction contraction;
+    size_t source = 0;  // buffers of the plan
+    size_t destination = 0;
+  };
+  // A buffer that the device keeps in scratch: all but x, and y where the last step is not fused.
+  struct Buffer {
+    int64_t width = 0;    // 0: not in scratch
+    bool zeroed = false;  // before the first step, because not every feature is assigned
+  };
+
+  void PlanBuffers(const Plan& plan);
+  void RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                Workspace& workspace) const;
+
+  int64_t in_features_ = 0;
+  int64_t out_features_ = 0;
+  int64_t weight_bytes_ = 0;
+  int64_t multiply_adds_ = 0;
+  std::vector<PackedStep> steps_;
+  std::vector<Buffer> buffers_;
+  int64_t scratch_floats_ = 0;  // for a token
+  int64_t chunk_tokens_ = 0;    // that run at once
+  // The last step alone writes y, and all of it: the epilogue follows while a tile is in the cache.
+  bool fused_ = false;
+  std::vector<float> panel_bias_;  // the last step's with the plan's, if fused
+  std::vector<float> bias_;        // the plan's, if not, by feature
+};
+
+// One of several layers that read the same rows.
+struct LinearOutput {
+  const PackedLinear* layer = nullptr;
+  Rows y;
+};
+
+// y_i[t, :] = x[t, :] W_iᵀ + bias_i for 1 to kMostTogether layers of equal in_features. Same bits
+// as one layer after the other; rows are packed once and threads woken once, where every plan is
+// one step that writes all of y, and their steps read x alike.
+void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
+                   Workspace& workspace);
+
+}  // namespace dyad::kernels

@@ -1,0 +1,322 @@
+// Paged attention on every instruction set of this machine, against the definition in double.
+//
+// Head sizes: 1; around 16, the lanes of AVX-512; 64 and 80, those of OPT and Pythia. Lengths:
+// around 16, a page, and 64, the keys between two rescalings.
+#include "kernels/cpu/paged_attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/reference/attention.h"
+#include "kernels/step_arrays.h"
+#include "tests/kernels/sample_layers.h"
+
+namespace dyad::kernels {
+namespace {
+
+enum class Packing { kApart, kInterleaved };
+
+// A sequence with random q, k, v. Interleaved as NeoX packs them (q, k, v of a head side by side),
+// or apart.
+struct Sequence {
+  Sequence(const AttentionShape& shape, int64_t tokens, Packing packing, uint32_t seed = 1)
+      : shape(shape),
+        tokens(tokens),
+        values(RandomFloats(tokens * Width(), seed)),
+        head_stride(packing == Packing::kInterleaved ? 3 * shape.head_size : shape.head_size) {
+    const int64_t step =
+        packing == Packing::kInterleaved ? shape.head_size : shape.heads * shape.head_size;
+    const int64_t half = shape.rotary_size / 2;
+    for (int64_t i = 0; i < tokens * half; ++i) {
+      const double angle = static_cast<double>(i / half) *
+                           std::pow(100.0, -2.0 * static_cast<double>(i % half) /
+                                               static_cast<double>(shape.rotary_size));
+      cos.push_back(static_cast<float>(std::cos(angle)));
+      sin.push_back(static_cast<float>(std::sin(angle)));
+    }
+    qkv = {{values.data(), Width()},
+           {values.data() + step, Width()},
+           {values.data() + 2 * step, Width()},
+           head_stride};
+  }
+  Sequence(const Sequence&) = delete;
+
+  int64_t Width() const { return 3 * shape.heads * shape.head_size; }
+  int64_t OutWidth() const { return shape.heads * shape.head_size; }
+  RotaryTable rotary() const { return {cos, sin}; }
+  QkvRows RowsFrom(int64_t first) const {
+    QkvRows rows = qkv;
+    rows.q.data += first * Width();
+    rows.k.data += first * Width();
+    rows.v.data += first * Width();
+    return rows;
+  }
+
+  AttentionShape shape;
+  int64_t tokens;
+  std::vector<float> values;
+  int64_t head_stride;
+  std::vector<float> cos, sin;
+  QkvRows qkv;
+};
+
+// KV memory full of NaN of either type: whatever is read before it was written shows.
+struct Pages {
+  Pages(const AttentionShape& shape, int64_t count, KvType type = KvType::kFloat32)
+      : memory(static_cast<size_t>(count * KvPageBytes(shape, type) + 64), std::byte{0xff}) {
+    void* start = memory.data();
+    size_t space = memory.size();
+    layer = {static_cast<std::byte*>(std::align(64, 64, start, space)), type};
+  }
+  std::vector<std::byte> memory;
+  KvLayer layer;
+};
+
+// Attention of a whole sequence, fed in chunks of the given sizes through pages in falling order.
+std::vector<float> InChunks(const Sequence& sequence, const std::vector<int64_t>& sizes,
+                            int threads = 1, KvType type = KvType::kFloat32) {
+  const int64_t count = (sequence.tokens + kPageTokens - 1) / kPageTokens;
+  std::vector<int32_t> table(static_cast<size_t>(count));
+  std::iota(table.rbegin(), table.rend(), 0);
+  Pages pages(sequence.shape, count, type);
+  ThreadPool pool(threads);
+  Workspace workspace(pool);
+  std::vector<float> out(static_cast<size_t>(sequence.tokens * sequence.OutWidth()), NAN);
+  int64_t first = 0;
+  for (const int64_t size : sizes) {
+    StepArrays step;
+    step.AddChunk({0, static_cast<int32_t>(size), static_cast<int32_t>(first), table});
+    PagedAttention(sequence.shape, sequence.rotary(), step.view(), sequence.RowsFrom(first),
+                   pages.layer, {out.data() + first * sequence.OutWidth(), sequence.OutWidth()},
+                   workspace);
+    first += size;
+  }
+  return out;
+}
+
+// Relative to Σ weight · |value|: each product rounds, each rescaling rounds twice more; a weight
+// e^s is off by the error of s, one rounding per dimension and rotation of Σ |q k|, and 2 ulp of
+// exp itself.
+double AttentionBound(const AttentionShape& shape, const reference::AttentionResult& expected,
+                      size_t at, int64_t position) {
+  constexpr double kUnit = 0x1p-24;
+  const auto head = static_cast<int64_t>(at) % (shape.heads * shape.head_size) / shape.head_size;
+  const double score = expected.score[static_cast<size_t>(position * shape.heads + head)];
+  const double of_score = static_cast<double>(shape.head_size + 8) * kUnit * (score + 1);
+  const double of_sum = static_cast<double>(2 * position + 16) * kUnit;
+  return (of_sum + 4 * of_score) * expected.magnitude[at] + 1e-37;
+}
+
+int64_t FirstWrongOutput(const Sequence& sequence, const std::vector<float>& out,
+                         KvType type = KvType::kFloat32) {
+  const auto expected =
+      reference::Attention(sequence.shape, sequence.rotary(), sequence.tokens, sequence.qkv, type);
+  for (size_t at = 0; at < out.size(); ++at) {
+    const int64_t position = static_cast<int64_t>(at) / sequence.OutWidth();
+    const double error = std::abs(out[at] - expected.out[at]);
+    if (!(error <= AttentionBound(sequence.shape, expected, at, position))) {
+      return static_cast<int64_t>(at);
+    }
+  }
+  return -1;
+}
+
+AttentionShape Shape(int64_t heads, int64_t head_size, int64_t rotary_size) {
+  return {heads, head_size, 1 / std::sqrt(static_cast<float>(head_size)), rotary_size};
+}
+
+const AttentionShape kShapes[] = {Shape(1, 1, 0),   Shape(3, 7, 2),   Shape(2, 15, 0),
+                                  Shape(2, 16, 16), Shape(5, 17, 4),  Shape(2, 33, 10),
+                                  Shape(2, 64, 0),  Shape(2, 64, 16), Shape(1, 80, 20)};
+
+constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16};
+
+class AttentionTest : public testing::TestWithParam<std::string_view> {
+ protected:
+  WithIsa isa_{GetParam()};
+};
+
+TEST_P(AttentionTest, StaysWithinTheBoundAtAwkwardSizes) {
+  for (const AttentionShape& shape : kShapes) {
+    for (const int64_t tokens : {1, 2, 15, 16, 17, 63, 64, 65, 131}) {
+      for (const Packing packing : {Packing::kApart, Packing::kInterleaved}) {
+        const Sequence sequence(shape, tokens, packing);
+        for (const KvType type : kTypes) {
+          EXPECT_EQ(FirstWrongOutput(sequence, InChunks(sequence, {tokens}, 1, type), type), -1)
+              << shape.head_size << " rotary " << shape.rotary_size << " tokens " << tokens;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, ChunksAndThreadsDoNotShow) {
+  for (const AttentionShape& shape : kShapes) {
+    const Sequence sequence(shape, 131, Packing::kInterleaved);
+    for (const KvType type : kTypes) {
+      const std::vector<float> whole = InChunks(sequence, {131}, 1, type);
+      EXPECT_EQ(InChunks(sequence, std::vector<int64_t>(131, 1), 1, type), whole);
+      EXPECT_EQ(InChunks(sequence, {1, 5, 58, 1, 2, 64}, 2, type), whole);
+      EXPECT_EQ(InChunks(sequence, {63, 67, 1}, 3, type), whole);
+    }
+  }
+}
+
+TEST_P(AttentionTest, HasTheBitsOfEveryOtherInstructionSet) {
+  for (const AttentionShape& shape : kShapes) {
+    const Sequence sequence(shape, 131, Packing::kApart);
+    for (const KvType type : kTypes) {
+      const std::vector<float> here = InChunks(sequence, {100, 31}, 1, type);
+      const WithIsa scalar("scalar");
+      EXPECT_EQ(InChunks(sequence, {100, 31}, 1, type), here) << shape.head_size;
+    }
+  }
+}
+
+TEST_P(AttentionTest, NeighboursDoNotShow) {
+  const AttentionShape shape = Shape(2, 17, 4);
+  const Sequence left(shape, 37, Packing::kInterleaved, 1),
+      right(shape, 37, Packing::kInterleaved, 2);
+  Pages pages(shape, 6);
+  std::vector<float> both = left.values;
+  both.insert(both.end(), right.values.begin(), right.values.end());
+  const std::vector<int32_t> table[] = {{4, 0, 2}, {1, 5, 3}};
+  StepArrays step;
+  step.AddChunk({0, 37, 0, table[0]});
+  step.AddChunk({37, 37, 0, table[1]});
+  const int64_t width = left.Width(), size = shape.head_size;
+  const QkvRows rows = {{both.data(), width},
+                        {both.data() + size, width},
+                        {both.data() + 2 * size, width},
+                        left.head_stride};
+  std::vector<float> out(static_cast<size_t>(74 * left.OutWidth()));
+  ThreadPool pool(2);
+  Workspace workspace(pool);
+  PagedAttention(shape, left.rotary(), step.view(), rows, pages.layer,
+                 {out.data(), left.OutWidth()}, workspace);
+  std::vector<float> expected = InChunks(left, {37});
+  const std::vector<float> after = InChunks(right, {37});
+  expected.insert(expected.end(), after.begin(), after.end());
+  EXPECT_EQ(out, expected);
+}
+
+// Two sequences that begin with the same 21 rows, which only the first one brings: they are stored
+// for the second one, too, in two pieces.
+TEST_P(AttentionTest, RowsStoredForAnotherSequenceGiveItTheBitsOfItsOwn) {
+  for (const AttentionShape& shape : kShapes) {
+    constexpr int32_t kLeft = 37, kShared = 21, kRight = 70;
+    const Sequence left(shape, kLeft, Packing::kInterleaved, 1);
+    Sequence right(shape, kRight, Packing::kInterleaved, 2);
+    const int64_t width = left.Width();
+    std::copy_n(left.values.begin(), kShared * width, right.values.begin());
+    std::vector<float> batch = left.values;
+    batch.insert(batch.end(), right.values.begin() + kShared * width, right.values.end());
+    const QkvRows rows = {{batch.data(), width},
+                          {batch.data() + shape.head_size, width},
+                          {batch.data() + 2 * shape.head_size, width},
+                          left.head_stride};
+    Pages pages(shape, 8);
+    const std::vector<int32_t> table[] = {{4, 0, 2}, {1, 5, 3, 7, 6}};
+    StepArrays step;
+    step.AddChunk({0, kLeft, 0, table[0]});
+    step.AddChunk({kLeft, kRight - kShared, kShared, table[1]});
+    step.AddStore({5, kShared - 5, 5, table[1]});
+    step.AddStore({0, 5, 0, table[1]});
+    const int64_t out_width = left.OutWidth();
+    std::vector<float> out(static_cast<size_t>((kLeft + kRight - kShared) * out_width));
+    ThreadPool pool(2);
+    Workspace workspace(pool);
+    PagedAttention(shape, right.rotary(), step.view(), rows, pages.layer, {out.data(), out_width},
+                   workspace);
+    std::vector<float> expected = InChunks(left, {kLeft});
+    const std::vector<float> alone = InChunks(right, {kRight});
+    expected.insert(expected.end(), alone.begin() + kShared * out_width, alone.end());
+    EXPECT_EQ(out, expected) << shape.head_size;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::ValuesIn(SupportedIsas()),
+                         [](const auto& isa) { return std::string(isa.param); });
+
+// Scores far apart: the later maximum must take over, and the earlier one must not overflow it.
+TEST(PagedAttentionTest, FollowsAMaximumThatMovesByHundreds) {
+  const AttentionShape shape = {1, 1, 1.0f, 0};
+  Sequence sequence(shape, 130, Packing::kApart);
+  for (int64_t t = 0; t < 130; ++t) {
+    float* row = &sequence.values[static_cast<size_t>(3 * t)];
+    row[0] = 1;                                         // q
+    row[1] = t == 70 ? 500.0f : static_cast<float>(t);  // k
+    row[2] = static_cast<float>(t);                     // v
+  }
+  const std::vector<float> out = InChunks(sequence, {130});
+  EXPECT_EQ(out[0], 0);
+  EXPECT_EQ(out[70], 70);
+  EXPECT_EQ(out[129], 70);
+}
+
+// Two keys with scores 0 and ln 3 weigh 1/4 and 3/4; the rotation by 90° swaps the pair.
+TEST(PagedAttentionTest, TwoTokensByHand) {
+  const AttentionShape shape = {1, 2, 1.0f, 2};
+  const std::vector<float> cos = {1, 0}, sin = {0, 1};
+  //                               q             k          v
+  const std::vector<float> rows = {1, 0,      /**/ 0,
+                                   0, /**/ 8, 4,  //
+                                   1, 0,      /**/ std::log(3.0f),
+                                   5, /**/ 4, 0};
+  Pages pages(shape, 1);
+  const std::vector<int32_t> table = {0};
+  StepArrays step;
+  step.AddChunk({0, 2, 0, table});
+  std::vector<float> out(4);
+  ThreadPool pool(1);
+  Workspace workspace(pool);
+  PagedAttention(shape, {cos, sin}, step.view(),
+                 {{rows.data(), 6}, {rows.data() + 2, 6}, {rows.data() + 4, 6}, 2}, pages.layer,
+                 {out.data(), 2}, workspace);
+  EXPECT_EQ(out[0], 8);
+  EXPECT_EQ(out[1], 4);
+  EXPECT_NEAR(out[2], 8 * 0.25 + 4 * 0.75, 1e-5);
+  EXPECT_NEAR(out[3], 4 * 0.25, 1e-5);
+}
+
+TEST(PagedAttentionTest, APageHoldsAWholeNumberOfCacheLines) {
+  for (const AttentionShape& shape : kShapes) {
+    for (const KvType type : kTypes) EXPECT_EQ(KvPageBytes(shape, type) % 64, 0);
+  }
+  EXPECT_EQ(KvPageBytes(Shape(12, 64, 0), KvType::kFloat32), 2 * 12 * 16 * 64 * 4);
+  EXPECT_EQ(KvPageBytes(Shape(12, 64, 0), KvType::kBfloat16), 2 * 12 * 16 * 64 * 2);
+  EXPECT_EQ(KvPageBytes(Shape(1, 1, 0), KvType::kBfloat16), 576);  // 544 rounded up
+}
+
+// 1 + 2^-8 lies between two numbers of bfloat16, and the even one is 1.
+TEST(PagedAttentionTest, Bfloat16RoundsValuesWhereTheyAreStored) {
+  const AttentionShape shape = {1, 1, 1.0f, 0};
+  Sequence sequence(shape, 1, Packing::kApart);
+  sequence.values = {1.0f, 1.0f, 1.00390625f};
+  EXPECT_EQ(InChunks(sequence, {1}, 1, KvType::kBfloat16), std::vector<float>{1.0f});
+  sequence.values = {1.0f, 1.0f, 1.01171875f};
+  EXPECT_EQ(InChunks(sequence, {1}, 1, KvType::kBfloat16), std::vector<float>{1.015625f});
+}
+
+// The comparison that the tests above rest on must be able to fail.
+TEST(AttentionBoundTest, NoticesOneWrongValue) {
+  Sequence sequence(Shape(2, 16, 0), 40, Packing::kApart);
+  std::vector<float> out = InChunks(sequence, {40});
+  ASSERT_EQ(FirstWrongOutput(sequence, out), -1);
+  sequence.values[static_cast<size_t>(39 * sequence.Width() + 64)] += 1e-2f;  // v of the last token
+  EXPECT_EQ(FirstWrongOutput(sequence, out), 39 * sequence.OutWidth());
+  out[5] = NAN;
+  EXPECT_EQ(FirstWrongOutput(sequence, out), 5);
+}
+
+// Nor may keys or values that were not rounded pass for rounded ones.
+TEST(AttentionBoundTest, TellsFloat32FromBfloat16) {
+  const Sequence sequence(Shape(2, 16, 4), 40, Packing::kApart);
+  EXPECT_NE(FirstWrongOutput(sequence, InChunks(sequence, {40}), KvType::kBfloat16), -1);
+  EXPECT_NE(FirstWrongOutput(sequence, InChunks(sequence, {40}, 1, KvType::kBfloat16)), -1);
+}
+
+}  // namespace
+}  // namespace dyad::kernels

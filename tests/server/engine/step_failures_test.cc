@@ -1,0 +1,88 @@
+// Steps and answers for which there is no memory, and steps that fail one after the other.
+#include <new>
+#include <optional>
+#include <span>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/engine/step_runner.h"
+#include "tests/server/engine/recording_sink.h"
+#include "tests/server/engine/step_bench.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::engine {
+namespace {
+
+using Bench = ::dyad::testing::StepBench;
+using ::dyad::testing::FakeModelOptions;
+using ::dyad::testing::Generate;
+using ::dyad::testing::RecordingSink;
+using ::dyad::testing::Score;
+using ::dyad::testing::StatusIs;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+TEST(StepFailuresTest, AStepWithoutMemoryEndsItsSequencesOnly) {
+  FakeModelOptions model_options;
+  model_options.before_step = [](int64_t step) -> absl::Status {
+    if (step == 1) throw std::bad_alloc();
+    return absl::OkStatus();
+  };
+  Bench bench(model_options);
+  RecordingSink hit;
+  RecordingSink later;
+  bench.Add(Generate({1}, 5), hit);
+  bench.Step();
+  bench.Step();
+  bench.Add(Generate({2}, 5), later);
+  bench.RunAll();
+  EXPECT_THAT(hit.outcome->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")));
+  EXPECT_OK(later.outcome->status);
+  EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
+// Has no room for a token or a score.
+class SinkWithoutMemory final : public TokenSink {
+ public:
+  void OnScores(std::span<const TokenScore>) override { throw std::bad_alloc(); }
+  Verdict OnToken(const GeneratedToken&) override { throw std::bad_alloc(); }
+  void OnEnd(const Outcome& given) override { outcome = given; }
+
+  std::optional<Outcome> outcome;
+};
+
+TEST(StepFailuresTest, AnAnswerWithoutMemoryEndsItsSequenceOnly) {
+  Bench bench;
+  SinkWithoutMemory generates;
+  SinkWithoutMemory scores;
+  RecordingSink other;
+  bench.Add(Generate({1}, 5), generates);
+  bench.Add(Score({1, 2, 3}, 1), scores);
+  bench.Add(Generate({2}, 5), other);
+  bench.RunAll();
+  EXPECT_THAT(generates.outcome->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")));
+  EXPECT_THAT(scores.outcome->status,
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("memory")));
+  EXPECT_OK(other.outcome->status);
+  EXPECT_THAT(other.tokens, SizeIs(5));
+  EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
+TEST(StepFailuresTest, CountsStepsThatFailOneAfterTheOther) {
+  FakeModelOptions model_options;
+  model_options.before_step = [](int64_t step) {
+    return step < 3 ? absl::InternalError("device lost") : absl::OkStatus();
+  };
+  Bench bench(model_options);
+  RecordingSink sinks[4];
+  for (int step = 0; step < 4; ++step) {
+    bench.Add(Generate({1}, 1), sinks[step]);
+    bench.Step();
+    EXPECT_EQ(bench.runner.Status().failed_steps, step < 3 ? step + 1 : 0);
+  }
+}
+
+}  // namespace
+}  // namespace dyad::engine

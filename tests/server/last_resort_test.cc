@@ -1,0 +1,47 @@
+// Exceptions that nobody catches, on main's thread and on another one, and an abort.
+#include "server/last_resort.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "server/server_log.h"
+
+namespace dyad {
+namespace {
+
+template <typename Exception>
+void ThrowInThread(const Exception& exception) {
+  PrepareLastResort();
+  std::thread([&] { throw exception; }).join();
+}
+
+TEST(LastResortTest, AnExceptionOfAnyThreadEndsTheProcessWithALine) {
+  EXPECT_EXIT(ThrowInThread(std::runtime_error("what happened")), ::testing::ExitedWithCode(1),
+              "dyad-server: what happened\n$");
+  EXPECT_EXIT(ThrowInThread(std::bad_alloc()), ::testing::ExitedWithCode(1),
+              "dyad-server: not enough memory\n$");
+  EXPECT_EXIT(ThrowInThread(std::system_error(EAGAIN, std::generic_category())),
+              ::testing::ExitedWithCode(1),
+              "refuses a thread.*Resource temporarily unavailable\n$");
+  EXPECT_EXIT(ThrowInThread(7), ::testing::ExitedWithCode(1), "an unknown exception\n$");
+}
+
+TEST(LastResortTest, WhatWasLoggedBeforeAnAbortIsWritten) {
+  EXPECT_EXIT(
+      {
+        PrepareLastResort();
+        ServerLog log(LogFormat::kText, LogLevel::kInfo);
+        log.Write(LogLevel::kError, "assertion failed", {});
+        std::abort();
+      },
+      ::testing::KilledBySignal(SIGABRT), " error assertion failed\n$");
+}
+
+}  // namespace
+}  // namespace dyad
