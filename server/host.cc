@@ -166,7 +166,7 @@ int64_t KvCacheBytes(const KvCacheShare& share) {
   constexpr int64_t kLeast = int64_t{16} << 20;
   constexpr int64_t kMost = int64_t{4} << 30;
   const auto rest =
-      static_cast<double>(std::max<int64_t>(0, share.available_bytes - share.weight_bytes));
+      static_cast<double>(std::max<int64_t>(0, share.available_bytes - share.model_bytes));
   const double bytes = std::min(rest * share.fraction / share.models, static_cast<double>(kMost));
   return std::clamp(static_cast<int64_t>(bytes), kLeast, kMost);
 }
@@ -174,7 +174,7 @@ int64_t KvCacheBytes(const KvCacheShare& share) {
 double MemoryTaken(const KvCacheShare& share, int64_t kv_cache_bytes) {
   if (share.available_bytes == 0) return 0;
   const double caches = static_cast<double>(kv_cache_bytes) * share.models;
-  return (caches + static_cast<double>(share.weight_bytes)) /
+  return (caches + static_cast<double>(share.model_bytes)) /
          static_cast<double>(share.available_bytes);
 }
 

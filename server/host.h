@@ -25,8 +25,8 @@ Host ReadHost(const std::string& root = "/");
 // Sizes that KV caches depend on.
 struct KvCacheShare {
   int64_t available_bytes = 0;
-  int64_t weight_bytes = 0;  // that will be taken from `available_bytes` first
-  double fraction = 0;       // of the rest
+  int64_t model_bytes = 0;  // that will be taken from `available_bytes` first
+  double fraction = 0;      // of the rest
   int32_t models = 1;
 };
 
@@ -34,7 +34,7 @@ struct KvCacheShare {
 // prefix cache that never fills cost memory too.
 int64_t KvCacheBytes(const KvCacheShare& share);
 
-// Of available_bytes, what weights and all KV caches of `kv_cache_bytes` each take; 0 if nothing is
+// Of available_bytes, what models and all KV caches of `kv_cache_bytes` each take; 0 if nothing is
 // known of them. Above 1 the process would be killed when the caches fill.
 double MemoryTaken(const KvCacheShare& share, int64_t kv_cache_bytes);
 

@@ -98,36 +98,37 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, ServerLog& 
     log.Write(LogLevel::kWarning, "a limit of this process cannot be read", {{"file", file}});
   }
   KvCacheShare share = {.available_bytes = host.memory_bytes,
-                        .weight_bytes = 0,
+                        .model_bytes = 0,
                         .fraction = options.kv_cache_fraction,
                         .models = static_cast<int32_t>(options.models.size())};
-  for (const ModelSource& source : options.models) {
-    const absl::StatusOr<int64_t> bytes = WeightBytes(source.folder, options.weight_dtype);
-    if (!bytes.ok()) return OfModel(source, options, bytes.status());
-    share.weight_bytes += *bytes;
-  }
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
+  for (const ModelSource& source : options.models) {
+    const absl::StatusOr<int64_t> bytes = ModelBytes(source.folder, model);
+    if (!bytes.ok()) return OfModel(source, options, bytes.status());
+    share.model_bytes += *bytes;
+  }
   if (model.kv_cache_bytes == 0) {
-    share.weight_bytes *= 2;  // what loading may take at its peak
+    share.model_bytes *= 2;  // what loading may take at its peak
     model.kv_cache_bytes = KvCacheBytes(share);
     return model;
   }
   const double taken = MemoryTaken(share, model.kv_cache_bytes);
   if (taken > 1) {
     return absl::ResourceExhaustedError(absl::StrCat(
-        "--kv_cache_bytes is ", model.kv_cache_bytes, " for each of ", share.models,
-        " models, beside about ", share.weight_bytes, " bytes of weights; this process may take ",
-        share.available_bytes, ", by the host's memory and its control groups"));
+        "--kv_cache_bytes is ", model.kv_cache_bytes, share.models > 1 ? " for each model" : "",
+        "; beside about ", share.model_bytes,
+        " bytes of weights and activations this is more than the ", share.available_bytes,
+        " that the host's memory and the control groups leave"));
   }
   if (taken > kMuchMemory) {
-    log.Write(LogLevel::kWarning, "kv cache and weights leave little memory",
+    log.Write(LogLevel::kWarning, "kv cache and models leave little memory",
               {{"kv_cache_bytes", model.kv_cache_bytes},
-               {"weight_bytes", share.weight_bytes},
+               {"model_bytes", share.model_bytes},
                {"available_bytes", share.available_bytes}});
   }
   return model;

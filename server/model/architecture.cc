@@ -19,7 +19,10 @@ Architecture Row(Architecture row) {
   using Config = decltype(Read(std::declval<JsonFields&>()));
   row.read = [](JsonFields& fields) {
     Config config = Read(fields);
-    return NetworkConfig{.vocab_size = config.vocab_size, .own = std::move(config)};
+    return NetworkConfig{.vocab_size = config.vocab_size,
+                         .activation_columns = config.activation_columns(),
+                         .tied_head = config.tied_head,
+                         .own = std::move(config)};
   };
   row.load = [](const NetworkConfig& config, LoadContext& context) {
     return Load(std::any_cast<const Config&>(config.own), context);

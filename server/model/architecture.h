@@ -19,6 +19,8 @@ namespace dyad {
 // What config.json says of a network.
 struct NetworkConfig {
   int64_t vocab_size = 0;
+  int64_t activation_columns = 0;  // floats for each row of a step
+  bool tied_head = false;          // the token embedding is in memory twice
   // The network's own struct, which only its reader and its loader know: OptConfig, …
   std::any own;
 };

@@ -26,6 +26,8 @@ struct GptNeoxConfig {
   bool attention_bias = true;
   bool tied_head = false;
 
+  // Of each row of a step: what the network's Prepare allocates.
+  int64_t activation_columns() const { return 6 * hidden_size + ffn_size; }
   bool operator==(const GptNeoxConfig&) const = default;
 };
 

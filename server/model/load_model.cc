@@ -180,13 +180,18 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
   });
 }
 
-absl::StatusOr<int64_t> WeightBytes(const std::string& folder, WeightDtype dtype) {
+absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options) {
   return CatchExceptions(folder, [&]() -> absl::StatusOr<int64_t> {
+    ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
     ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
-    int64_t bytes = 0;
+    int64_t bytes = 4 * (options.max_batch_tokens * config.network.activation_columns +
+                         options.max_draws * config.network.vocab_size);
     for (const auto& [name, tensor] : checkpoint->tensors()) {
-      const int64_t elements = ElementCount(tensor.shape).value_or(0);
-      bytes += elements * BytesOfWeight(dtype, tensor.type);
+      const bool is_table =
+          !tensor.shape.empty() && tensor.shape.front() == config.network.vocab_size;
+      const int64_t copies = is_table && config.network.tied_head ? 2 : 1;
+      bytes += copies * ElementCount(tensor.shape).value_or(0) *
+               BytesOfWeight(options.weight_dtype, tensor.type);
     }
     return bytes;
   });

@@ -26,8 +26,8 @@ struct LoadedModel {
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
                                       std::unique_ptr<kernels::Device> device);
 
-// About the bytes that the weights of the checkpoint in `folder` will take in memory, from its
-// files' tables of tensors. Errors: as LoadModel's.
-absl::StatusOr<int64_t> WeightBytes(const std::string& folder, WeightDtype dtype);
+// About the bytes that LoadModel will take besides the KV cache, for weights, activations and
+// logits. Reads config.json and the tables of tensors only. Errors: as LoadModel's.
+absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options);
 
 }  // namespace dyad

@@ -26,6 +26,8 @@ struct OptConfig {
   bool final_norm = true;   // of the decoder; only ever with kBefore
   bool tied_head = true;    // tie_word_embeddings
 
+  // Of each row of a step: what the network's Prepare allocates.
+  int64_t activation_columns() const { return embed_size + 5 * hidden_size + ffn_size; }
   bool operator==(const OptConfig&) const = default;
 };
 

@@ -145,7 +145,7 @@ TEST(KvCacheBytesTest, StaysWithinItsBounds) {
 
 TEST(MemoryTakenTest, CountsWeightsAndTheCachesOfAllModels) {
   const KvCacheShare share = {
-      .available_bytes = 10 * kGiB, .weight_bytes = 1 * kGiB, .fraction = 0, .models = 2};
+      .available_bytes = 10 * kGiB, .model_bytes = 1 * kGiB, .fraction = 0, .models = 2};
   EXPECT_EQ(MemoryTaken(share, 2 * kGiB), 0.5);
   EXPECT_GT(MemoryTaken(share, int64_t{1} << 62), 1e8);
   EXPECT_EQ(MemoryTaken({}, kGiB), 0) << "nothing is known";

@@ -172,7 +172,7 @@ TEST_F(DyadServerTest, AKvCacheThatTakesMostOfTheMemoryIsWarnedOf) {
     const int64_t bytes = ReadHost().memory_bytes / 100 * 94;
     ServerProcess process(Serve({"--check", absl::StrCat("--kv_cache_bytes=", bytes)}));
     return process.Wait() == 0 &&
-           process.Stderr().find("kv cache and weights leave little memory") != std::string::npos;
+           process.Stderr().find("kv cache and models leave little memory") != std::string::npos;
   }));
 }
 
@@ -218,14 +218,14 @@ TEST_F(DyadServerTest, LastLineSaysWhatToDoAboutAModel) {
   EXPECT_THAT(refusal(weights), HasSubstr("is a file; expected the folder of it"));
   EXPECT_THAT(refusal(folder + "/my model"), HasSubstr("--model=NAME=" + folder + "/my model"));
   EXPECT_THAT(refusal("m=" + folder + "/my model,v1"), HasSubstr("NAME=FOLDER"));
-  std::ofstream(model.path() / "config.json") << "{\"model_type\": \"opt\",\n}";
-  EXPECT_THAT(refusal("m=" + folder), HasSubstr("config.json: is not JSON at line 2, column 1"));
   std::ofstream(weights) << "version https://git-lfs.github.com/spec/v1\nsize 1\n";
   EXPECT_THAT(refusal("m=" + folder),
               AllOf(StartsWith("dyad-server: model m: 'model.safetensors': is a Git LFS pointer"),
                     HasSubstr("git lfs pull")));
   std::ofstream(weights) << "<!DOCTYPE html>\n";
   EXPECT_THAT(refusal("m=" + folder), HasSubstr("'model.safetensors': is a web page"));
+  std::ofstream(model.path() / "config.json") << "{\"model_type\": \"opt\",\n}";
+  EXPECT_THAT(refusal("m=" + folder), HasSubstr("config.json: is not JSON at line 2, column 1"));
 }
 
 TEST_F(DyadServerTest, LastLineSaysAllThatIsWrongWithTheFlags) {

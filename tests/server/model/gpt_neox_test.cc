@@ -8,6 +8,7 @@
 #include "gtest/gtest.h"
 #include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
+#include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -34,6 +35,25 @@ std::vector<float> Hidden(const GptNeoxConfig& config, const FakeCheckpoint& che
   EXPECT_OK(network);
   EXPECT_OK(loading.tensors.RefuseTheRest());
   return network.ok() ? HiddenStates(**network, kIds, *loading.device) : std::vector<float>();
+}
+
+// What is said to be needed before anything is loaded.
+TEST(GptNeoxTest, PreparesWhatTheConfigSays) {
+  struct Counting : kernels::ForwardingDevice {
+    using ForwardingDevice::ForwardingDevice;
+    kernels::Matrix Allocate(int64_t rows, int64_t columns) override {
+      floats += rows * columns;
+      return ForwardingDevice::Allocate(rows, columns);
+    }
+    int64_t floats = 0;
+  } device(kernels::MakeCpuDevice({.threads = 1}));
+  FakeCheckpoint checkpoint;
+  NetworkFiller{.checkpoint = checkpoint}.GptNeox(SmallGptNeox());
+  Loading loading(checkpoint, device);
+  const auto network = LoadGptNeox(SmallGptNeox(), loading.context);
+  ASSERT_OK(network);
+  (*network)->Prepare(device, 7);
+  EXPECT_EQ(device.floats, 7 * SmallGptNeox().activation_columns());
 }
 
 TEST(GptNeoxTest, CountsTheParametersOfPythia) {

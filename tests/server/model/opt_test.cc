@@ -9,6 +9,7 @@
 #include "server/model/norm.h"
 #include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
+#include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -36,6 +37,25 @@ int64_t Parameters(const OptConfig& config, int64_t blocks) {
   EXPECT_OK(LoadOpt(config, same.context));
   EXPECT_EQ(loading.context.tally.dense_equivalent_parameters, same.context.tally.parameters);
   return loading.context.tally.parameters;
+}
+
+// What is said to be needed before anything is loaded.
+TEST(OptTest, PreparesWhatTheConfigSays) {
+  struct Counting : kernels::ForwardingDevice {
+    using ForwardingDevice::ForwardingDevice;
+    kernels::Matrix Allocate(int64_t rows, int64_t columns) override {
+      floats += rows * columns;
+      return ForwardingDevice::Allocate(rows, columns);
+    }
+    int64_t floats = 0;
+  } device(kernels::MakeCpuDevice({.threads = 1}));
+  FakeCheckpoint checkpoint;
+  NetworkFiller{.checkpoint = checkpoint}.Opt(SmallOpt());
+  Loading loading(checkpoint, device);
+  const auto network = LoadOpt(SmallOpt(), loading.context);
+  ASSERT_OK(network);
+  (*network)->Prepare(device, 7);
+  EXPECT_EQ(device.floats, 7 * SmallOpt().activation_columns());
 }
 
 TEST(OptTest, CountsTheParametersOfThePublishedModels) {
