@@ -2,11 +2,13 @@
 #include "server/model/load_model.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
 #include <limits>
 #include <utility>
 
 #include "server/base/catch_exceptions.h"
+#include "server/base/file.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/checkpoint.h"
@@ -94,6 +96,9 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();
   files.push_back("config.json");
+  ASSIGN_OR_RETURN(const bool has_generation_config,
+                   HasEntry(std::filesystem::path(folder) / "generation_config.json"));
+  if (has_generation_config) files.push_back("generation_config.json");
   auto digest = std::async(std::launch::async, [&] { return FilesDigest(folder, files); });
   ReadModel model;
   ASSIGN_OR_RETURN(model.loaded,

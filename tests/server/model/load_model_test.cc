@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -222,6 +223,16 @@ TEST_P(FixtureTest, SixteenBitWeightsActAsTheRoundedOnesInFloat32) {
     EXPECT_LE(Distance(logprobs, golden.LogSoftmax("case3.logits")), rounding.from_float32)
         << rounding.name;
   }
+}
+
+// Its EOS ids change answers.
+TEST(LoadModelTest, TheDigestCoversTheGenerationConfig) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "generation";
+  std::filesystem::copy(FixtureFolder("opt-dyad-ot4"), folder);
+  const std::string before = Load(folder.string(), SmallOptions()).info.digest;
+  std::ofstream(folder / "generation_config.json") << R"({"eos_token_id": 2})";
+  EXPECT_NE(Load(folder.string(), SmallOptions()).info.digest, before);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(LoadModelTest, DescribesWhatItFound) {
