@@ -6,6 +6,7 @@
 #include <iterator>
 #include <span>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,12 +20,6 @@
 #include "server/engine/step_runner.h"
 
 namespace dyad::engine {
-namespace {
-
-// What is let in may yet be slowed by what comes after it.
-constexpr double kMarginAtAdmission = 1.25;
-
-}  // namespace
 
 // What submitters and the engine's thread share is under mutex_. runner_ belongs to the thread
 // alone.
@@ -75,6 +70,8 @@ class Engine::Impl {
   std::vector<std::unique_ptr<Sequence>> incoming_ ABSL_GUARDED_BY(mutex_);
   EngineStatus status_ ABSL_GUARDED_BY(mutex_);  // as of the last step; `waiting` without incoming_
   Forecast forecast_ ABSL_GUARDED_BY(mutex_);    // as of the last step
+  // Of each client, incoming_ included. Publish rebuilds it.
+  std::unordered_map<uint64_t, QueuedWork> queued_ ABSL_GUARDED_BY(mutex_);
   int64_t incoming_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t waiting_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // as of the last step, as status_
   int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;            // accepted, and OnEnd has not returned
@@ -114,6 +111,9 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
   if (live_ == 0) progress_ = now;
   live_ += count;
   incoming_tokens_ += tokens;
+  for (const auto& sequence : sequences) {
+    queued_[sequence->request.client].Add(sequence->queued());
+  }
   std::move(sequences.begin(), sequences.end(), std::back_inserter(incoming_));
   work_.Signal();
   return absl::OkStatus();
@@ -145,22 +145,29 @@ absl::Status Engine::Impl::CheckQueue(int64_t sequences, int64_t tokens) const {
   return absl::OkStatus();
 }
 
-// Whether each could end before its deadline if all that is here ran beside it. What waits longer
-// than that is sent away by the step runner.
+// Whether each could end before its deadline, after its turn in the queue and beside all that is
+// here then. What turns out to take longer is sent away by the step runner.
 absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
                                           absl::Time now) const {
   if (live_ == 0) return absl::OkStatus();  // there is nothing that a later try would find gone
-  const int64_t beside = status_.running + status_.waiting + std::ssize(incoming_);
-  const auto running = static_cast<int32_t>(
-      std::min<int64_t>(options_.max_running_sequences, beside + std::ssize(sequences)));
+  QueuedWork all;
+  for (const auto& [client, queued] : queued_) all.Add(queued);
   for (const std::unique_ptr<Sequence>& sequence : sequences) {
     const Request& request = sequence->request;
     if (request.deadline == absl::InfiniteFuture()) continue;
-    const absl::Duration needed = forecast_.TimeToRun(
-        WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
-        running);
+    const auto own = queued_.find(request.client);
+    const auto clients = static_cast<int32_t>(queued_.size());
+    const QueuedWork ahead =
+        own == queued_.end() ? QueuedWork() : WorkAhead(own->second, all, clients);
+    const auto beside = static_cast<int32_t>(std::min<int64_t>(
+        options_.max_running_sequences, status_.running + ahead.sequences + std::ssize(sequences)));
+    const absl::Duration needed =
+        forecast_.TimeInQueue(ahead) +
+        forecast_.TimeToRun(
+            WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
+            beside);
     const absl::Duration left = request.deadline - now;
-    if (kMarginAtAdmission * needed > left) return CannotEndInTime(needed, left);
+    if (TooLong(needed, left)) return CannotEndInTime(needed, left);
   }
   return absl::OkStatus();
 }
@@ -205,6 +212,13 @@ void Engine::Impl::Publish() {
     MutexLock lock(&mutex_);
     status_ = status;
     forecast_ = runner_.forecast();
+    queued_.clear();
+    for (const auto& [client, load] : runner_.clients()) {
+      if (load.waiting.sequences > 0) queued_[client] = load.waiting;
+    }
+    for (const auto& sequence : incoming_) {
+      queued_[sequence->request.client].Add(sequence->queued());
+    }
     waiting_tokens_ = runner_.waiting_tokens();
     progress_ = now;
   }

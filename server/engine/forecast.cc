@@ -9,7 +9,7 @@
 
 namespace dyad::engine {
 
-constexpr double kTimeConstantSeconds = 5;
+constexpr double kTimeConstantSeconds = 2;
 constexpr double kFadeOfSequence = 0.999;
 constexpr double kLeastSeconds = 0.05;
 constexpr double kMostSeconds = 60;
@@ -27,7 +27,7 @@ void Forecast::OnStep(const StepLoad& load, absl::Duration duration) {
   const double seconds = std::max(0.0, absl::ToDoubleSeconds(duration));
   const double fade = std::exp(-seconds / kTimeConstantSeconds);
   if (load.waiting > 0) {
-    admitted_ = admitted_ * fade + static_cast<double>(load.admitted_tokens);
+    rows_ = rows_ * fade + static_cast<double>(load.rows);
     saturated_seconds_ = saturated_seconds_ * fade + seconds;
   }
   if (load.running == 0) return;
@@ -45,15 +45,16 @@ void Forecast::OnGenerated(int32_t generated, int32_t allowed) {
   allowed_ = allowed_ * kFadeOfSequence + allowed;
 }
 
-absl::Duration Forecast::TimeInQueue(int64_t tokens) const {
-  if (saturated_seconds_ <= 0 || tokens == 0) return absl::ZeroDuration();
-  return absl::Seconds(static_cast<double>(tokens) * saturated_seconds_ / admitted_);
+absl::Duration Forecast::TimeInQueue(const QueuedWork& work) const {
+  const double rows =
+      static_cast<double>(work.tokens) + GeneratedShare() * static_cast<double>(work.new_tokens);
+  if (saturated_seconds_ <= 0 || rows == 0) return absl::ZeroDuration();
+  return absl::Seconds(rows * saturated_seconds_ / rows_);
 }
 
-absl::Duration Forecast::RetryAfter(int64_t waiting_tokens) const {
+absl::Duration Forecast::RetryAfter(const QueuedWork& work) const {
   if (saturated_seconds_ <= 0) return absl::Seconds(1);
-  return std::clamp(TimeInQueue(waiting_tokens), absl::Seconds(kLeastSeconds),
-                    absl::Seconds(kMostSeconds));
+  return std::clamp(TimeInQueue(work), absl::Seconds(kLeastSeconds), absl::Seconds(kMostSeconds));
 }
 
 // The least squares' line where it rises and its foot is not below zero. Else by the root of the
@@ -72,8 +73,7 @@ double Forecast::StepSeconds(double running) const {
 }
 
 absl::Duration Forecast::TimeToRun(const SequenceWork& work, int32_t running) const {
-  const double share = allowed_ > 0 ? generated_ / allowed_ : 1;
-  const double steps = static_cast<double>(work.prefill_steps) + share * work.new_tokens;
+  const double steps = static_cast<double>(work.prefill_steps) + GeneratedShare() * work.new_tokens;
   return absl::Seconds(steps * StepSeconds(running));
 }
 

@@ -54,7 +54,7 @@ Scheduler::Scheduler(const SchedulerLimits& limits, PagePool& pool, PrefixTree& 
 void Scheduler::Add(std::unique_ptr<Sequence> sequence) {
   sequence->order = next_order_++;
   sequence->client = &clients_[sequence->request.client];
-  ++sequence->client->waiting;
+  sequence->client->waiting.Add(sequence->queued());
   waiting_tokens_ += sequence->length();
   waiting_.push_back(std::move(sequence));
 }
@@ -151,7 +151,7 @@ void Scheduler::Preempt(size_t index) {
   ReleasePages(*sequence);
   sequence->running = false;
   --sequence->client->running;
-  ++sequence->client->waiting;
+  sequence->client->waiting.Add(sequence->queued());
   if (sequence->generates()) --running_generating_;
   waiting_tokens_ += sequence->length();
   plan_.preempted.push_back(sequence.get());
@@ -174,7 +174,7 @@ void Scheduler::Admit() {
     }
     for (int32_t i = 0; i < missing; ++i) sequence.pages.push_back(tree_.Take());
     sequence.running = true;
-    --sequence.client->waiting;
+    sequence.client->waiting.Add(-sequence.queued());
     ++sequence.client->running;
     if (sequence.generates()) ++running_generating_;
     waiting_tokens_ -= sequence.length();
@@ -319,8 +319,12 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::TakeEnded() {
   for (const auto& sequence : ended) {
     ReleasePages(*sequence);
     ClientLoad& client = *sequence->client;
-    --(sequence->running ? client.running : client.waiting);
-    if (client.running + client.waiting == 0) clients_.erase(sequence->request.client);
+    if (sequence->running) {
+      --client.running;
+    } else {
+      client.waiting.Add(-sequence->queued());
+    }
+    if (client.running + client.waiting.sequences == 0) clients_.erase(sequence->request.client);
     if (!sequence->running) {
       waiting_tokens_ -= sequence->length();
     } else if (sequence->generates()) {

@@ -97,26 +97,25 @@ class Scheduler {
   int64_t waiting_tokens() const { return waiting_tokens_; }  // ids of those waiting
   int32_t max_running() const { return limits_.max_running_sequences; }
 
-  // Calls look(sequence, place) for each waiting sequence, oldest first. Clients take turns: before
-  // a client's nth sequence as many of each other client that waits.
+  // Calls look(sequence, ahead) for each waiting sequence, oldest first, with what leaves the queue
+  // before it.
   template <typename Look>
   void ForEachWaiting(const Look& look) {
     int32_t clients = 0;
     for (auto& [id, client] : clients_) {
-      client.next = {};
-      clients += client.waiting > 0 ? 1 : 0;
+      client.looked_at = {};
+      clients += client.waiting.sequences > 0 ? 1 : 0;
     }
-    QueuePlace all;
+    QueuedWork all;
     for (const auto& sequence : waiting_) {
-      QueuePlace& own = sequence->client->next;
-      look(*sequence, QueuePlace{std::min(all.sequences, own.sequences * clients),
-                                 std::min(all.tokens, own.tokens * clients)});
-      for (QueuePlace* place : {&own, &all}) {
-        ++place->sequences;
-        place->tokens += sequence->length();
-      }
+      QueuedWork& own = sequence->client->looked_at;
+      look(*sequence, WorkAhead(own, all, clients));
+      own.Add(sequence->queued());
+      all.Add(sequence->queued());
     }
   }
+
+  const std::unordered_map<uint64_t, ClientLoad>& clients() const { return clients_; }
 
  private:
   // Tokens of a sequence that others compute, in front of those it computes itself.

@@ -10,6 +10,7 @@
 
 #include "absl/time/time.h"
 #include "server/engine/adjustments.h"
+#include "server/engine/forecast.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/request.h"
 
@@ -26,17 +27,11 @@ inline int32_t StoredTokens(const Request& request) {
   return prompt + request.max_new_tokens - 1;
 }
 
-// What leaves the queue before a sequence does.
-struct QueuePlace {
-  int32_t sequences = 0;
-  int64_t tokens = 0;
-};
-
 // The sequences of one client.
 struct ClientLoad {
-  int32_t waiting = 0;
+  QueuedWork waiting;
   int32_t running = 0;
-  QueuePlace next;  // of its next sequence; see Scheduler::ForEachWaiting
+  QueuedWork looked_at;  // by Scheduler::ForEachWaiting
 };
 
 struct Sequence {
@@ -80,6 +75,8 @@ struct Sequence {
   bool generates() const { return request.max_new_tokens > 0; }
   int32_t length() const { return static_cast<int32_t>(ids.size()); }
   int32_t generated() const { return length() - prompt_tokens; }
+  // What it is in a queue.
+  QueuedWork queued() const { return {1, length(), request.max_new_tokens - generated()}; }
   // The first id whose score is wanted and not known; prompt_tokens if there is none.
   int32_t next_score() const { return score_begin + static_cast<int32_t>(scores.size()); }
   bool scores_missing() const { return next_score() < prompt_tokens; }

@@ -12,8 +12,6 @@ namespace dyad::engine {
 namespace {
 
 constexpr absl::Time kNever = absl::InfiniteFuture();
-// Less than that of admission, so that what was just let in is not sent away.
-constexpr double kMarginInQueue = 1.1;
 
 SchedulerLimits LimitsFor(const ModelLimits& model, const EngineOptions& options) {
   return {std::clamp(options.max_batch_tokens, 1, std::max(1, model.max_batch_tokens)),
@@ -128,19 +126,19 @@ void StepRunner::EndUnwanted(absl::Time now) {
 // idle engine refuses nobody, as waiting would not help.
 void StepRunner::EndHopeless(absl::Time now) {
   const auto running = static_cast<int32_t>(scheduler_.running().size());
-  scheduler_.ForEachWaiting([&](Sequence& sequence, QueuePlace place) {
-    const bool alone = running + place.sequences == 0;
+  scheduler_.ForEachWaiting([&](Sequence& sequence, const QueuedWork& ahead) {
+    const bool alone = running + ahead.sequences == 0;
     const bool begun = sequence.scheduled != kNever;
     if (sequence.request.deadline == kNever || alone || begun) return;
-    const int32_t beside = std::min(scheduler_.max_running(), running + place.sequences + 1);
+    const int32_t beside = std::min(scheduler_.max_running(), running + ahead.sequences + 1);
     const absl::Duration needed =
-        forecast_.TimeInQueue(place.tokens) +
+        forecast_.TimeInQueue(ahead) +
         forecast_.TimeToRun(
             WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
     const absl::Duration left = sequence.request.deadline - now;
-    if (kMarginInQueue * needed <= left) return;
+    if (!TooLong(needed, left)) return;
     scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
-                   forecast_.RetryAfter(scheduler_.waiting_tokens()));
+                   forecast_.RetryAfter(Queued()));
   });
 }
 
@@ -298,9 +296,13 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   // Without rows it was no step; the numbers are told if they changed.
   if (plan.tokens > 0 || numbers_changed_) metrics_.OnStep(stats);
   numbers_changed_ = false;
-  int64_t admitted_tokens = 0;
-  for (const Sequence* sequence : plan.admitted) admitted_tokens += sequence->prompt_tokens;
-  forecast_.OnStep({admitted_tokens, stats.sequences, stats.waiting}, stats.duration);
+  forecast_.OnStep({stats.tokens, stats.sequences, stats.waiting}, stats.duration);
+}
+
+QueuedWork StepRunner::Queued() const {
+  QueuedWork all;
+  for (const auto& [id, client] : scheduler_.clients()) all.Add(client.waiting);
+  return all;
 }
 
 EngineStatus StepRunner::Status() const {
@@ -313,7 +315,7 @@ EngineStatus StepRunner::Status() const {
   const auto& running = scheduler_.running();
   if (!waiting.empty()) status.waiting_since = waiting.front()->submitted;
   if (!running.empty()) status.running_since = running.front()->submitted;
-  status.retry_after = forecast_.RetryAfter(scheduler_.waiting_tokens());
+  status.retry_after = forecast_.RetryAfter(Queued());
   return status;
 }
 

@@ -53,10 +53,12 @@ class StepRunner {
   EngineStatus Status() const;
   int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
   const Forecast& forecast() const { return forecast_; }
+  const std::unordered_map<uint64_t, ClientLoad>& clients() const { return scheduler_.clients(); }
 
  private:
   void EndUnwanted(absl::Time now);
   void EndHopeless(absl::Time now);
+  QueuedWork Queued() const;
   void NoteAdmissions(const Plan& plan, absl::Time now);
   // Internal if a number is not finite.
   absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
