@@ -190,7 +190,7 @@ class RandomLoadTest : public ::testing::TestWithParam<int> {
   static inline int64_t preempted_ = 0;
   static inline int64_t hit_tokens_ = 0;
   static inline int64_t stored_again_ = 0;
-  static inline std::array<int64_t, 8> ended_ = {};
+  static inline std::array<int64_t, 9> ended_ = {};
 };
 
 TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {

@@ -61,6 +61,7 @@ TEST(GenerateStreamTest, PiecesJoinedAreTheUnaryAnswer) {
   v1::GenerateResponse unary;
   grpc::ClientContext context;
   ASSERT_TRUE(stack.generation->Generate(&context, request, &unary).ok());
+  stack.observer.Await(0);
   const Streamed streamed = Stream(stack, request);
   ASSERT_TRUE(streamed.status.ok()) << streamed.status.error_message();
   ASSERT_EQ(streamed.choices.size(), 5u);
@@ -149,6 +150,7 @@ TEST(GenerateStreamTest, RefusalsComeAsStatusBeforeAnyMessage) {
   EXPECT_EQ(bad.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(BadField(bad.status), "n");
   EXPECT_TRUE(bad.messages.empty());
+  stack.observer.Await(0);
   stack.state.draining = true;
   const Streamed late = Stream(stack, Request(1, 4));
   EXPECT_EQ(late.status.error_code(), grpc::StatusCode::UNAVAILABLE);

@@ -56,6 +56,7 @@ TEST(GenerationServiceTest, BothFormsRefuseAlike) {
   v1::GenerateResponse response;
   grpc::ClientContext unary_context;
   const grpc::Status unary = stack.generation->Generate(&unary_context, request, &response);
+  EXPECT_EQ(stack.observer.Await(0).method, "GenerationService/Generate");
   grpc::ClientContext stream_context;
   auto reader = stack.generation->GenerateStream(&stream_context, request);
   v1::GenerateStreamResponse message;
@@ -65,7 +66,6 @@ TEST(GenerationServiceTest, BothFormsRefuseAlike) {
   EXPECT_EQ(streamed.error_code(), unary.error_code());
   EXPECT_EQ(streamed.error_message(), unary.error_message());
   EXPECT_EQ(BadField(streamed), "top_k");
-  EXPECT_EQ(stack.observer.Await(0).method, "GenerationService/Generate");
   EXPECT_EQ(stack.observer.Await(1).method, "GenerationService/GenerateStream");
   EXPECT_EQ(stack.observer.Await(1).prompt, "x");
 }
