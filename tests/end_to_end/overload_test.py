@@ -6,7 +6,7 @@ First the capacity is measured: requests that end in a second, with --in_flight 
 without pause at multiples of it, each with a deadline. All figures are ratios of one run. The bounds are wide,
 as generator and server share the machine; docs/measurements.md has the figures of an idle one.
 
-Options: --multiples=2,6, --seconds S of each (default 6), --deadline S (default 3), --new_tokens N (default 96),
+Options: --multiples=2,6, --seconds S of each (default 8), --deadline S (default 6), --new_tokens N (default 192),
 --in_flight N (default 32), --model FOLDER, --measure: print only.
 """
 import argparse
@@ -114,9 +114,9 @@ def short_calls(client, stop, seconds):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--multiples", default="2,6")
-    parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--deadline", type=float, default=3)
-    parser.add_argument("--new_tokens", type=int, default=96)
+    parser.add_argument("--seconds", type=float, default=8)
+    parser.add_argument("--deadline", type=float, default=6)
+    parser.add_argument("--new_tokens", type=int, default=192)
     parser.add_argument("--in_flight", type=int, default=32)
     parser.add_argument("--model", default=DEMO)
     parser.add_argument("--measure", action="store_true")
