@@ -161,11 +161,9 @@ absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequen
         own == queued_.end() ? QueuedWork() : WorkAhead(own->second, all, clients);
     const auto beside = static_cast<int32_t>(std::min<int64_t>(
         options_.max_running_sequences, status_.running + ahead.sequences + std::ssize(sequences)));
-    const absl::Duration needed =
-        forecast_.TimeInQueue(ahead) +
-        forecast_.TimeToRun(
-            WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
-            beside);
+    const absl::Duration needed = forecast_.TimeToEnd(
+        ahead, WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
+        beside);
     const absl::Duration left = request.deadline - now;
     if (TooLong(needed, left)) return CannotEndInTime(needed, left);
   }

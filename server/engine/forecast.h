@@ -74,6 +74,11 @@ class Forecast {
   // From its admission to its end, where `running` sequences run in all. 0 before anything was
   // measured.
   absl::Duration TimeToRun(const SequenceWork& work, int32_t running) const;
+  // Both: of a sequence that has `ahead` before it in the queue.
+  absl::Duration TimeToEnd(const QueuedWork& ahead, const SequenceWork& work,
+                           int32_t running) const {
+    return TimeInQueue(ahead) + TimeToRun(work, running);
+  }
 
  private:
   double StepSeconds(double running) const;

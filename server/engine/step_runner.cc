@@ -131,10 +131,9 @@ void StepRunner::EndHopeless(absl::Time now) {
     const bool begun = sequence.scheduled != kNever;
     if (sequence.request.deadline == kNever || alone || begun) return;
     const int32_t beside = std::min(scheduler_.max_running(), running + ahead.sequences + 1);
-    const absl::Duration needed =
-        forecast_.TimeInQueue(ahead) +
-        forecast_.TimeToRun(
-            WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_), beside);
+    const absl::Duration needed = forecast_.TimeToEnd(
+        ahead, WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_),
+        beside);
     const absl::Duration left = sequence.request.deadline - now;
     if (!TooLong(needed, left)) return;
     scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
