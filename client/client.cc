@@ -30,9 +30,10 @@ void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
 
 }  // namespace
 
-Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout)
+Client::Client(std::shared_ptr<grpc::Channel> channel, absl::Duration timeout, Retries retries)
     : channel_(std::move(channel)),
       timeout_(timeout),
+      retries_(retries),
       generation_(v1::GenerationService::NewStub(channel_)),
       scoring_(v1::ScoringService::NewStub(channel_)),
       tokenizer_(v1::TokenizerService::NewStub(channel_)),
@@ -54,6 +55,7 @@ absl::Status Client::Try(int attempts, const Attempt& attempt) const {
     if (absl::IsDeadlineExceeded(status) && channel_->GetState(false) != GRPC_CHANNEL_READY) {
       return absl::UnavailableError("no connection to a server that is ready, until the timeout");
     }
+    if (retries_ == Retries::kNone) return status;
     absl::Duration wait = backoff;
     if (OwnerOf(status) == ErrorOwner::kFullQueue) {
       wait = Pushback(status);

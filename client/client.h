@@ -31,6 +31,9 @@ namespace dyad::client {
 // What the caller wants after a piece; kStop cancels the request.
 enum class Reader { kGoOn, kStop };
 
+// Whether a call whose error may pass is made again; kNone is for who measures the server.
+enum class Retries { kWhatMayPass, kNone };
+
 // Every call waits for its answer on the calling thread and returns the server's status: code,
 // message, details as payloads. UNAVAILABLE is tried up to 5 times, 0.1 s to 5 s apart; a full
 // queue is waited for as the server's pushback says, however often; neither once an answer has
@@ -40,7 +43,8 @@ class Client {
   // `timeout` bounds each call, retries included. A call that it ends is DeadlineExceeded only if a
   // server had all that time: else the error before, or Unavailable if there is no connection.
   explicit Client(std::shared_ptr<grpc::Channel> channel,
-                  absl::Duration timeout = absl::InfiniteDuration());
+                  absl::Duration timeout = absl::InfiniteDuration(),
+                  Retries retries = Retries::kWhatMayPass);
 
   absl::StatusOr<v1::GenerateResponse> Generate(const v1::GenerateRequest& request) const;
 
@@ -74,6 +78,7 @@ class Client {
 
   std::shared_ptr<grpc::Channel> channel_;
   absl::Duration timeout_;
+  Retries retries_;
   std::unique_ptr<v1::GenerationService::Stub> generation_;
   std::unique_ptr<v1::ScoringService::Stub> scoring_;
   std::unique_ptr<v1::TokenizerService::Stub> tokenizer_;

@@ -11,6 +11,7 @@ namespace dyad::bench {
 namespace {
 
 using client::Client;
+using client::Retries;
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
@@ -31,7 +32,7 @@ void Fill(const Ids& ids, v1::TokenIds& message) {
 class ServerTarget final : public Target {
  public:
   ServerTarget(std::shared_ptr<grpc::Channel> channel, const ServerTargetOptions& options)
-      : client_(std::move(channel), options.timeout),
+      : client_(std::move(channel), options.timeout, Retries::kNone),
         model_(options.model),
         sampling_(options.sampling) {}
 

@@ -68,7 +68,8 @@ TEST_F(ServerTargetTest, ScoringCountsWhatTheServerScored) {
 }
 
 TEST_F(ServerTargetTest, ErrorsAreCountedByCodeAndNotTriedAgain) {
-  server_.traffic.SetFaults({.fail_first = 4, .code = grpc::StatusCode::RESOURCE_EXHAUSTED});
+  server_.traffic.SetFaults(
+      {.fail_first = 4, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = "QUEUE_FULL"});
   const LoadResult result = RunLoad(Options(Task::kGenerate));
   EXPECT_EQ(result.sent, 12);
   EXPECT_EQ(result.succeeded, 8);

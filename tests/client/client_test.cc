@@ -118,6 +118,16 @@ TEST_F(ClientTest, OtherErrorsAreNotTriedAgain) {
   EXPECT_EQ(server_.traffic.calls(), ++calls);
 }
 
+TEST_F(ClientTest, WhoMeasuresTriesNothingAgain) {
+  const Client once(*Connect({.server = server_.address()}), absl::Minutes(1), Retries::kNone);
+  server_.traffic.SetFaults({.fail_first = 1});
+  EXPECT_THAT(once.Tokenize({}), StatusIs(absl::StatusCode::kUnavailable, _));
+  server_.traffic.SetFaults(
+      {.fail_first = 1, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = "QUEUE_FULL"});
+  EXPECT_THAT(once.Tokenize({}), StatusIs(absl::StatusCode::kResourceExhausted, _));
+  EXPECT_EQ(server_.traffic.calls(), 2);
+}
+
 TEST_F(ClientTest, AnAnswerThatHasBegunIsNotAskedForAgain) {
   server_.traffic.SetFaults({.break_stream_after = 2});
   v1::GenerateRequest request;
