@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "client/json_message.h"
+
 namespace dyad::client {
 namespace {
 
@@ -29,7 +31,7 @@ Json TopJson(const google::protobuf::RepeatedPtrField<v1::TopToken>& top) {
 Json ChoiceJson(const v1::Choice& choice) {
   Json json = {{"ids", choice.ids()},
                {"text", choice.text()},
-               {"finish_reason", v1::FinishReason_Name(choice.finish_reason())}};
+               {"finish_reason", EnumWord(choice.finish_reason())}};
   if (choice.has_stop_string()) json["stop_reason"] = choice.stop_string();
   if (choice.has_stop_id()) json["stop_reason"] = choice.stop_id();
   if (choice.logprobs_size() == 0) return json;
@@ -86,7 +88,7 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
       {"sum", SumJson(score.sum(), score.scored_tokens())},
       {"mean", SumJson(score.mean(), score.scored_tokens())},
       {"scored_tokens", score.scored_tokens()},
-      {"convention", v1::Convention_Name(convention)}};
+      {"convention", EnumWord(convention)}};
   if (score.top_size() > 0) {
     json["top"] = WhereScored(score, [&](int i) {
       return i < score.top_size() ? TopJson(score.top(i).tokens()) : Json();
@@ -124,7 +126,7 @@ Json ModelAnswer(const v1::Model& model) {
   Json json = {
       {"name", model.name()},
       {"architecture", model.architecture()},
-      {"state", v1::ModelState_Name(model.state())},
+      {"state", EnumWord(model.state())},
       {"digest", model.digest()},
       {"parameters", model.parameters()},
       {"dense_equivalent_parameters", model.dense_equivalent_parameters()},

@@ -10,8 +10,8 @@ namespace dyad::client {
 
 enum class Details { kNo, kYes };
 
-// {"ids", "text", "finish_reason", "stop_reason" (the stop string or id that was met), "logprobs" if
-// asked for, "seed"}; tokens of lists have "text" and "bytes". Several choices: {"choices":
+// {"ids", "text", "finish_reason", "stop_reason" (the stop string or id that was met), "logprobs"
+// if asked for, "seed"}; tokens of lists have "text" and "bytes". Several choices: {"choices":
 // [{"index", ...}], "seed"}.
 Json GenerateAnswer(const v1::GenerateResponse& response);
 

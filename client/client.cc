@@ -88,9 +88,11 @@ absl::StatusOr<v1::GenerateResponse> Client::GenerateStream(
     const std::function<Reader(const v1::Choice& piece)>& on_piece) const {
   v1::GenerateResponse last;
   bool ended = false;
+  v1::GenerateStreamRequest streamed;
+  *streamed.mutable_request() = request;
   absl::Status cut_off;  // once a piece has come, the call cannot be made again
   RETURN_IF_ERROR(Try(kAttempts, [&](grpc::ClientContext& context) {
-    const auto stream = generation_->GenerateStream(&context, request);
+    const auto stream = generation_->GenerateStream(&context, streamed);
     v1::GenerateStreamResponse message;
     bool begun = false;
     while (stream->Read(&message)) {
@@ -146,8 +148,10 @@ absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() const {
 absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) const {
   v1::GetModelRequest request;
   request.set_model(name);
-  return Unary<v1::Model>(
-      [&](auto* context, auto* answer) { return model_->GetModel(context, request, answer); });
+  ASSIGN_OR_RETURN(auto response, Unary<v1::GetModelResponse>([&](auto* context, auto* answer) {
+                     return model_->GetModel(context, request, answer);
+                   }));
+  return std::move(*response.mutable_model());
 }
 
 absl::StatusOr<std::string> Client::Health(const std::string& service) const {

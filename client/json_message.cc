@@ -51,7 +51,7 @@ absl::StatusOr<Integer> ToInteger(const std::string& name, const Json& value) {
   return ToInteger<Integer>(name, Json(static_cast<int64_t>(number)));
 }
 
-// "LITERAL"; and "LM_EVAL" for a value that the proto calls CONVENTION_LM_EVAL.
+// Without its enum's name in front.
 std::string Word(const EnumValueDescriptor& value) {
   std::string prefix;
   for (const char c : value.type()->name()) {
@@ -59,7 +59,7 @@ std::string Word(const EnumValueDescriptor& value) {
     prefix += absl::ascii_toupper(static_cast<unsigned char>(c));
   }
   prefix += '_';
-  return value.name().starts_with(prefix) ? value.name().substr(prefix.size()) : value.name();
+  return value.name().substr(prefix.size());
 }
 
 absl::StatusOr<int> ToEnum(const std::string& name, const Json& value,
@@ -165,6 +165,11 @@ absl::Status SetFields(const Json& fields, Message& message) {
     RETURN_IF_ERROR(SetField(name, value, *field, message));
   }
   return absl::OkStatus();
+}
+
+std::string EnumWord(const EnumDescriptor& type, int value) {
+  const EnumValueDescriptor* named = type.FindValueByNumber(value);
+  return named == nullptr ? absl::StrCat(value) : Word(*named);
 }
 
 }  // namespace dyad::client

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/json_line.h"
+#include "google/protobuf/generated_enum_reflection.h"
 #include "google/protobuf/message.h"
 
 namespace dyad::client {
@@ -31,6 +32,15 @@ std::vector<std::string> FieldNames() {
   const google::protobuf::Descriptor& descriptor = *Message::descriptor();
   for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
   return names;
+}
+
+// A value of an enum as people write it: "LM_EVAL" for CONVENTION_LM_EVAL. A number that names no
+// value stays a number.
+std::string EnumWord(const google::protobuf::EnumDescriptor& type, int value);
+
+template <typename Enum>
+std::string EnumWord(Enum value) {
+  return EnumWord(*google::protobuf::GetEnumDescriptor<Enum>(), value);
 }
 
 }  // namespace dyad::client

@@ -4,6 +4,7 @@
 #include "client/answer_json.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/json_message.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -15,7 +16,7 @@ void PrintModel(const v1::Model& model, const Console& console) {
   };
   console.out << model.name() << '\n';
   row("architecture", absl::StrCat(model.architecture(), ", ", model.weight_dtype(), " on ",
-                                   model.device(), ", ", v1::ModelState_Name(model.state())));
+                                   model.device(), ", ", EnumWord(model.state())));
   row("parameters", absl::StrCat(model.parameters(), " (", model.dense_equivalent_parameters(),
                                  " with dense layers)"));
   row("memory", absl::StrFormat("%.1f MiB weights, %.1f MiB KV cache",

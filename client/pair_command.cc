@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "client/blimp_corpus.h"
 #include "client/commands.h"
+#include "client/json_message.h"
 #include "client/progress.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
@@ -72,8 +73,8 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   options.special_tokens = request.special_tokens();
   // The defaults by their names.
   const Json given = {
-      {"convention", v1::Convention_Name(std::max(options.convention, v1::LM_EVAL))},
-      {"special_tokens", v1::SpecialTokens_Name(std::max(options.special_tokens, v1::PARSE))}};
+      {"convention", EnumWord(std::max(options.convention, v1::CONVENTION_LM_EVAL))},
+      {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))}};
   options.describe = [this, given] { return DescribeRun(given); };
   return options;
 }
@@ -124,13 +125,13 @@ std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result) {
   std::string text = accuracy.Table();
   if (result.model.empty()) return text;
   if (result.scored == 0) {
-    absl::StrAppend(&text, result.model, ", ", v1::Convention_Name(result.convention),
+    absl::StrAppend(&text, result.model, ", ", EnumWord(result.convention),
                     ": every pair was scored by an earlier run\n");
     return text;
   }
   absl::StrAppend(&text,
                   absl::StrFormat("%s, %s: %d pairs in %s, %.1f pairs/s\n", result.model,
-                                  v1::Convention_Name(result.convention), result.scored,
+                                  EnumWord(result.convention), result.scored,
                                   MinutesAndSeconds(result.batch.elapsed), PairsPerSecond(result)));
   return text;
 }
@@ -138,7 +139,7 @@ std::string SummaryText(const Accuracy& accuracy, const PairRunResult& result) {
 Json SummaryJson(const Accuracy& accuracy, const PairRunResult& result) {
   Json json = {{"model", result.model},
                {"model_digest", result.model_digest},
-               {"convention", v1::Convention_Name(result.convention)},
+               {"convention", EnumWord(result.convention)},
                {"seconds", absl::ToDoubleSeconds(result.batch.elapsed)},
                {"pairs_per_second", result.scored == 0 ? Json() : Json(PairsPerSecond(result))}};
   json.update(accuracy.ToJson());

@@ -291,7 +291,7 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
   if (!run.empty()) {
     result.model = run.value("model", "");
     result.model_digest = run.value("model_digest", "");
-    v1::Convention_Parse(run.value("convention", ""), &result.convention);
+    v1::Convention_Parse("CONVENTION_" + run.value("convention", ""), &result.convention);
   }
   std::vector<PairRunResult> parts(channels.size(), result);
   RunThreads(

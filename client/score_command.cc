@@ -8,6 +8,7 @@
 #include "client/answer_json.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/json_message.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
 
@@ -48,7 +49,7 @@ void PrintTable(const Scored& scored, const Console& console) {
                                 ? absl::StrFormat("sum %.5f  mean %.5f", score.sum(), score.mean())
                                 : "nothing scored";
   console.out << absl::StrFormat("%s  over %d of %d tokens, %s\n", total, score.scored_tokens(),
-                                 score.ids_size(), v1::Convention_Name(scored.convention));
+                                 score.ids_size(), EnumWord(scored.convention));
 }
 
 class Score final : public BatchCommand {

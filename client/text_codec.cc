@@ -21,10 +21,11 @@ absl::Status CheckModel(const std::string& model) {
 absl::StatusOr<v1::TokenizeResponse> Encode(const Tokenizer& tokenizer,
                                             const v1::TokenizeRequest& request) {
   const bool framed = !request.has_add_special_tokens() || request.add_special_tokens();
-  const EncodeOptions options = {.frame = framed ? Frame::kDefault : Frame::kNone,
-                                 .special_tokens = request.special_tokens() == v1::LITERAL
-                                                       ? SpecialTokens::kLiteral
-                                                       : SpecialTokens::kParse};
+  const EncodeOptions options = {
+      .frame = framed ? Frame::kDefault : Frame::kNone,
+      .special_tokens = request.special_tokens() == v1::SPECIAL_TOKENS_LITERAL
+                            ? SpecialTokens::kLiteral
+                            : SpecialTokens::kParse};
   ASSIGN_OR_RETURN(const Encoding encoding, tokenizer.Encode(request.text(), options));
   v1::TokenizeResponse response;
   response.mutable_ids()->Assign(encoding.ids.begin(), encoding.ids.end());

@@ -23,7 +23,7 @@ def main():
     with grpc.insecure_channel(arguments.server) as channel:
         service = generation_pb2_grpc.GenerationServiceStub(channel)
         print(arguments.text, end="", flush=True)
-        for message in service.GenerateStream(request, timeout=60):
+        for message in service.GenerateStream(generation_pb2.GenerateStreamRequest(request=request), timeout=60):
             if message.HasField("final"):
                 usage = message.final.usage
                 print(f"\n[{usage.generated_tokens} tokens, seed {message.final.seed}]")

@@ -68,7 +68,8 @@ def main():
     parser.add_argument("--pairs")
     parser.add_argument("--server", default="127.0.0.1:50051")
     parser.add_argument("--model", default="", help="empty: the server's only model")
-    parser.add_argument("--convention", default="LM_EVAL", type=scoring_pb2.Convention.Value)
+    parser.add_argument("--convention", default="LM_EVAL",
+                        type=lambda word: scoring_pb2.Convention.Value("CONVENTION_" + word))
     arguments = parser.parse_args()
     if bool(arguments.texts) == bool(arguments.pairs):
         parser.error("give texts, or --pairs")

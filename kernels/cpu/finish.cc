@@ -347,8 +347,8 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
     return;
   }
   const DrawRow& draw = work_.draws[i];
-  const int32_t id = DrawFrom({slot.logits, static_cast<size_t>(head_.out_features())}, best.adjusted,
-                              draw, scratch);
+  const int32_t id = DrawFrom({slot.logits, static_cast<size_t>(head_.out_features())},
+                              best.adjusted, draw, scratch);
   const std::span<const Adjustment> all = AdjustmentsOf(draw);
   const auto by = std::ranges::lower_bound(all, id, {}, &Adjustment::id);
   const bool is_adjusted = by != all.end() && by->id == id;

@@ -1,4 +1,5 @@
-// The definition of scoring a target: the scores of kernels/step.h from given logits, in double. Never tuned.
+// The definition of scoring a target: the scores of kernels/step.h from given logits, in double.
+// Never tuned.
 #pragma once
 
 #include <cstdint>

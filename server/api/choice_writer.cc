@@ -11,11 +11,11 @@ namespace {
 v1::FinishReason ToProto(engine::FinishReason reason) {
   switch (reason) {
     case engine::FinishReason::kLength:
-      return v1::LENGTH;
+      return v1::FINISH_REASON_LENGTH;
     case engine::FinishReason::kEos:
-      return v1::EOS;
+      return v1::FINISH_REASON_EOS;
     case engine::FinishReason::kStop:
-      return v1::STOP;
+      return v1::FINISH_REASON_STOP;
     case engine::FinishReason::kNone:
       return v1::FINISH_REASON_UNSPECIFIED;
   }

@@ -14,11 +14,11 @@ namespace {
 
 // One row for every name; the default first.
 constexpr ConventionRow kTable[] = {
-    {v1::LM_EVAL, LeadingSpace::kYes, InFront::kPrefixId, 1, Reduction::kSum},
-    {v1::BABYLM, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kSum},
-    {v1::MINICONS_MEAN, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kMean},
-    {v1::MINICONS_SUM, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kSum},
-    {v1::CONDITIONAL, LeadingSpace::kNo, InFront::kPrefixId, 1, Reduction::kSum},
+    {v1::CONVENTION_LM_EVAL, LeadingSpace::kYes, InFront::kPrefixId, 1, Reduction::kSum},
+    {v1::CONVENTION_BABYLM, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kSum},
+    {v1::CONVENTION_MINICONS_MEAN, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kMean},
+    {v1::CONVENTION_MINICONS_SUM, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kSum},
+    {v1::CONVENTION_CONDITIONAL, LeadingSpace::kNo, InFront::kPrefixId, 1, Reduction::kSum},
 };
 static_assert(std::size(kTable) == v1::Convention_MAX);
 

@@ -43,10 +43,10 @@ void AddLayers(const ServedModel& model, v1::Model& proto) {
 }
 
 v1::ModelState StateOf(const ServedModel& model, const ServerState& state) {
-  if (state.draining) return v1::DRAINING;
+  if (state.draining) return v1::MODEL_STATE_DRAINING;
   const bool stalls = model.engine != nullptr &&
                       !engine::StallReason(model.engine->Status(), state.stall_timeout).empty();
-  return stalls ? v1::STALLED : v1::READY;
+  return stalls ? v1::MODEL_STATE_STALLED : v1::MODEL_STATE_READY;
 }
 
 }  // namespace
@@ -59,11 +59,12 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, 
   return response;
 }
 
-absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request, Call& call) {
+absl::StatusOr<v1::GetModelResponse> GetModel(const v1::GetModelRequest& request, Call& call) {
   ASSIGN_OR_RETURN(const ServedModel* model, call.state().models.Find(request.model()));
   call.SetModel(*model);
-  v1::Model response = WithoutLayers(*model, StateOf(*model, call.state()));
-  AddLayers(*model, response);
+  v1::GetModelResponse response;
+  *response.mutable_model() = WithoutLayers(*model, StateOf(*model, call.state()));
+  AddLayers(*model, *response.mutable_model());
   return response;
 }
 

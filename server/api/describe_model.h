@@ -11,6 +11,6 @@ namespace dyad {
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, Call& call);
 
 // Errors: NotFound.
-absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request, Call& call);
+absl::StatusOr<v1::GetModelResponse> GetModel(const v1::GetModelRequest& request, Call& call);
 
 }  // namespace dyad

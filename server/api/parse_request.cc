@@ -35,9 +35,9 @@ absl::StatusOr<Encoding> EncodeField(const ServedModel& model, const TextField& 
 absl::StatusOr<SpecialTokens> ParseSpecialTokens(v1::SpecialTokens value) {
   switch (value) {
     case v1::SPECIAL_TOKENS_UNSPECIFIED:
-    case v1::PARSE:
+    case v1::SPECIAL_TOKENS_PARSE:
       return SpecialTokens::kParse;
-    case v1::LITERAL:
+    case v1::SPECIAL_TOKENS_LITERAL:
       return SpecialTokens::kLiteral;
     default:
       return InvalidField(

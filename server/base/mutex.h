@@ -1,5 +1,6 @@
 // std::mutex with Abseil's thread annotations, so that clang checks who holds what and the thread
-// sanitizer sees the locks (Debian's Abseil is not instrumented, absl::Mutex would show false races).
+// sanitizer sees the locks (Debian's Abseil is not instrumented, absl::Mutex would show false
+// races).
 #pragma once
 
 #include <chrono>
@@ -33,7 +34,8 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
   Mutex* const mutex_;
 };
 
-// Waits return at a signal, at the time limit, or for no reason: callers test their condition in a loop.
+// Waits return at a signal, at the time limit, or for no reason: callers test their condition in a
+// loop.
 class CondVar {
  public:
   void Wait(Mutex* mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {

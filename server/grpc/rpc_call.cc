@@ -49,6 +49,9 @@ grpc::Status RpcCall::End(const absl::Status& status) {
   context_->AddTrailingMetadata(kRequestIdKey, record().request_id);
   if (const auto delay = RetryAfter(status); delay.has_value()) {
     context_->AddTrailingMetadata(kPushbackKey, absl::StrCat(absl::ToInt64Milliseconds(*delay)));
+  } else if (absl::IsResourceExhausted(status)) {
+    // What is too large stays so; clients whose retry policy goes by the code alone must know.
+    context_->AddTrailingMetadata(kPushbackKey, "-1");
   }
   return ToGrpcStatus(status);
 }

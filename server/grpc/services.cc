@@ -72,6 +72,11 @@ UnaryReactor* AnswerLater(RpcCall call, Handler<Request, Plan> handler, const By
 using RawGeneration = v1::GenerationService::WithRawCallbackMethod_Generate<
     v1::GenerationService::WithRawCallbackMethod_GenerateStream<v1::GenerationService::Service>>;
 
+absl::StatusOr<GenerationPlan> PlanGenerateStream(const v1::GenerateStreamRequest& request,
+                                                  Call& call) {
+  return PlanGenerate(request.request(), call);
+}
+
 class GenerationService final : public RawGeneration {
  public:
   explicit GenerationService(const ServerState& state) : state_(state) {}
@@ -85,7 +90,7 @@ class GenerationService final : public RawGeneration {
   grpc::ServerWriteReactor<ByteBuffer>* GenerateStream(CallbackServerContext* context,
                                                        const ByteBuffer* in) override {
     RpcCall call(state_, context, "GenerationService/GenerateStream");
-    absl::StatusOr<GenerationPlan> plan = Handle(PlanGenerate, *in, call);
+    absl::StatusOr<GenerationPlan> plan = Handle(PlanGenerateStream, *in, call);
     if (!plan.ok()) {
       return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plan.status());
     }

@@ -1,5 +1,5 @@
-// The table of all metrics, and the prometheus-cpp series behind it. docs/metrics.md repeats the table
-// for readers; a test compares the two.
+// The table of all metrics, and the prometheus-cpp series behind it. docs/metrics.md repeats the
+// table for readers; a test compares the two.
 #include "server/metrics/metrics.h"
 
 #include <array>

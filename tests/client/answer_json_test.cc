@@ -28,7 +28,7 @@ v1::TextScore TwoTokens() {
 }
 
 TEST(AnswerJsonTest, ScoresHaveNullWhereNothingWasScored) {
-  EXPECT_EQ(FormatLine(ScoreAnswer(TwoTokens(), v1::LM_EVAL, Details::kNo)),
+  EXPECT_EQ(FormatLine(ScoreAnswer(TwoTokens(), v1::CONVENTION_LM_EVAL, Details::kNo)),
             R"({"ids":[2,7],"logprobs":[null,-0.1],"greedy":[null,true],"sum":-0.1,"mean":-0.1,)"
             R"("scored_tokens":1,"convention":"LM_EVAL"})");
 }
@@ -39,13 +39,13 @@ TEST(AnswerJsonTest, TheSumOfNothingIsNull) {
   score.add_scored(false);
   score.add_logprobs(0);
   score.add_greedy(false);
-  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::MINICONS_SUM, Details::kNo)),
+  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::CONVENTION_MINICONS_SUM, Details::kNo)),
             R"({"ids":[7],"logprobs":[null],"greedy":[null],"sum":null,"mean":null,)"
             R"("scored_tokens":0,"convention":"MINICONS_SUM"})");
 }
 
 TEST(AnswerJsonTest, DetailsAddRanksTextsAndOffsets) {
-  const Json json = ScoreAnswer(TwoTokens(), v1::LM_EVAL, Details::kYes);
+  const Json json = ScoreAnswer(TwoTokens(), v1::CONVENTION_LM_EVAL, Details::kYes);
   EXPECT_EQ(FormatLine(json["ranks"]), "[null,1]");
   EXPECT_EQ(FormatLine(json["texts"]), R"(["</s>","a"])");
   EXPECT_EQ(FormatLine(json["byte_offsets"]), "[0,0]");
@@ -58,7 +58,7 @@ TEST(AnswerJsonTest, TopListsComeWhenAskedFor) {
   token->set_id(9);
   token->set_logprob(-0.25f);
   token->set_bytes("\xF0\x9F");
-  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::LM_EVAL, Details::kNo)["top"]),
+  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::CONVENTION_LM_EVAL, Details::kNo)["top"]),
             R"([null,[{"id":9,"text":"","bytes":[240,159],"logprob":-0.25}]])");
 }
 
@@ -67,7 +67,7 @@ TEST(AnswerJsonTest, OneChoiceIsTheAnswerItself) {
   v1::Choice* choice = response.add_choices();
   choice->add_ids(5);
   choice->set_text("x");
-  choice->set_finish_reason(v1::STOP);
+  choice->set_finish_reason(v1::FINISH_REASON_STOP);
   response.set_seed(3);
   EXPECT_EQ(FormatLine(GenerateAnswer(response)),
             R"({"ids":[5],"text":"x","finish_reason":"STOP","seed":3})");
@@ -89,7 +89,7 @@ TEST(AnswerJsonTest, SeveralChoicesAreAList) {
   const Json json = GenerateAnswer(response);
   ASSERT_EQ(json["choices"].size(), 2u);
   EXPECT_EQ(json["choices"][1]["index"], 1);
-  EXPECT_EQ(json["choices"][1]["finish_reason"], "FINISH_REASON_UNSPECIFIED");
+  EXPECT_EQ(json["choices"][1]["finish_reason"], "UNSPECIFIED");
 }
 
 TEST(AnswerJsonTest, PairsHaveSumsMarginAndVerdict) {

@@ -30,7 +30,7 @@ TEST(JsonMessageTest, ReadsEveryTypeOfField) {
   EXPECT_TRUE(request->ignore_eos());
   EXPECT_THAT(request->stop(), ElementsAre("x", "y"));
   EXPECT_THAT(request->stop_ids(), ElementsAre(1, 2));
-  EXPECT_EQ(request->special_tokens(), v1::LITERAL);
+  EXPECT_EQ(request->special_tokens(), v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_EQ(request->logit_bias().at(17), -100.0f);
   EXPECT_EQ(request->logit_bias().at(3), 0.25f);
   EXPECT_FALSE(request->has_top_k());

@@ -28,8 +28,8 @@ TEST(PairCommandTest, OptionsComeFromFlags) {
   ASSERT_OK(options);
   EXPECT_EQ(options->connection.server, "h:1");
   EXPECT_EQ(options->model, "m");
-  EXPECT_EQ(options->convention, v1::BABYLM);
-  EXPECT_EQ(options->special_tokens, v1::LITERAL);
+  EXPECT_EQ(options->convention, v1::CONVENTION_BABYLM);
+  EXPECT_EQ(options->special_tokens, v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_EQ(options->window, 9);
   EXPECT_EQ(options->streams, 8);
   EXPECT_EQ(options->output, "o");
@@ -52,7 +52,7 @@ TEST(PairCommandTest, RefusesWhatIsOutOfRange) {
 
 PairRunResult SomeResult() {
   PairRunResult result;
-  result.convention = v1::LM_EVAL;
+  result.convention = v1::CONVENTION_LM_EVAL;
   result.model = "m";
   result.model_digest = "d1";
   result.scored = 30;

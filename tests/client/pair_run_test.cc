@@ -68,11 +68,11 @@ class PairRunTest : public ::testing::Test {
 };
 
 TEST_F(PairRunTest, EveryPairGetsItsResult) {
-  const auto result = Score(1000, {.convention = v1::BABYLM});
+  const auto result = Score(1000, {.convention = v1::CONVENTION_BABYLM});
   ASSERT_OK(result);
   EXPECT_EQ(result->model, "fake");
   EXPECT_EQ(result->model_digest, "d1");
-  EXPECT_EQ(result->convention, v1::BABYLM);
+  EXPECT_EQ(result->convention, v1::CONVENTION_BABYLM);
 }
 
 TEST_F(PairRunTest, ResultsMayComeInAnyOrder) {

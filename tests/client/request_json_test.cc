@@ -28,7 +28,7 @@ TEST(RequestJsonTest, GenerateTakesEveryOptionOfTheProto) {
   EXPECT_THAT(request->stop(), ElementsAre("a", "b"));
   EXPECT_THAT(request->stop_ids(), ElementsAre(5));
   EXPECT_EQ(request->seed(), 18446744073709551615u);
-  EXPECT_EQ(request->special_tokens(), v1::LITERAL);
+  EXPECT_EQ(request->special_tokens(), v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_TRUE(request->ignore_eos());
   EXPECT_EQ(request->logprobs(), 4);
 }
@@ -74,7 +74,7 @@ TEST(RequestJsonTest, ScoreTakesTextOrIdsWithTheirContexts) {
   ASSERT_OK(text);
   EXPECT_EQ(text->items(0).text(), "b");
   EXPECT_EQ(text->items(0).context_text(), "a");
-  EXPECT_EQ(text->convention(), v1::BABYLM);
+  EXPECT_EQ(text->convention(), v1::CONVENTION_BABYLM);
   EXPECT_EQ(text->top_n(), 3);
   const auto ids = ScoreRequestFromJson(Line(R"({"ids": [3], "context_ids": [1, 2]})"));
   ASSERT_OK(ids);

@@ -47,7 +47,7 @@ TEST_F(OfflineCodecTest, TextsJoinToTheText) {
 TEST_F(OfflineCodecTest, LiteralTurnsSpecialTokensIntoText) {
   request_.set_add_special_tokens(false);
   EXPECT_EQ(Tokenize("</s>").ids_size(), 1);
-  request_.set_special_tokens(v1::LITERAL);
+  request_.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_GT(Tokenize("</s>").ids_size(), 1);
 }
 

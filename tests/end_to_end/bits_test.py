@@ -55,7 +55,8 @@ class Client:
         answers = [None] * len(requests)
         for first in range(0, len(requests), IN_FLIGHT):
             window = range(first, min(first + IN_FLIGHT, len(requests)))
-            calls = {i: self.generation.GenerateStream(requests[i]) if i % 2
+            calls = {i: self.generation.GenerateStream(
+                generation_pb2.GenerateStreamRequest(request=requests[i])) if i % 2
                      else self.generation.Generate.future(requests[i]) for i in window}
             for i, call in calls.items():
                 answers[i] = joined(call) if i % 2 else call.result().choices
@@ -63,7 +64,8 @@ class Client:
 
     def pairs(self, convention, pairs):
         """The results of (good, bad) pairs, in order."""
-        head = scoring_pb2.ScoreMinimalPairsRequest(model="demo", convention=convention, return_tokens=True)
+        head = scoring_pb2.ScoreMinimalPairsRequest(model="demo", convention="CONVENTION_" + convention,
+                                                     return_tokens=True)
         rows = [scoring_pb2.MinimalPair(index=i, good=good, bad=bad) for i, (good, bad) in enumerate(pairs)]
         messages = [head] + [scoring_pb2.ScoreMinimalPairsRequest(pairs=rows[i:i + 64])
                              for i in range(0, len(rows), 64)]
@@ -123,7 +125,8 @@ def sampled(client, _):
 def pairs(client, _):
     lines = [json.loads(line) for line in (SOURCE / "deploy" / "minimal_pairs.jsonl").open()]
     texts = [(line["sentence_good"], line["sentence_bad"]) for line in lines]
-    for convention in scoring_pb2.Convention.keys()[1:]:
+    for value in scoring_pb2.Convention.keys()[1:]:
+        convention = value.removeprefix("CONVENTION_")
         yield convention, digest_of(bits.add_pair, *client.pairs(convention, texts))
 
 

@@ -90,20 +90,21 @@ class Bare:
         return subprocess.run([BUILD / "bin" / "dyadctl", "health", "--server", self.address, *self.ca],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
-    def end(self):
-        """Seconds that the end by SIGTERM took; its status must be 0."""
+    def end(self, after, limit=10):
+        """Ends by SIGTERM with status 0 within `limit` seconds; prints how long it took."""
         begin = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=60)
-        assert status == 0, f"status {status}"
-        return time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        assert status == 0 and seconds < limit, f"status {status} after {seconds} s"
+        print(f"end after {after}: {seconds:.2f} s", flush=True)
 
 
 def get_model(server, times=1):
     with grpc.insecure_channel(server.address) as channel:
         stub = model_pb2_grpc.ModelServiceStub(channel)
         for _ in range(times):
-            assert stub.GetModel(model_pb2.GetModelRequest(), timeout=20).name == "demo"
+            assert stub.GetModel(model_pb2.GetModelRequest(), timeout=20).model.name == "demo"
 
 
 def test_clock_jumps(folder):
@@ -124,7 +125,7 @@ def test_clock_jumps(folder):
         for name, value in server.metrics().items():
             if "_seconds_sum" in name:
                 assert 0 <= value < 1000, f"{name} is {value}"
-        assert server.end() < 10
+        server.end("jumps of the wall clock")
 
 
 def test_log_readers():
@@ -132,7 +133,7 @@ def test_log_readers():
     with Bare(stderr=write) as server:
         os.close(write)
         get_model(server, 2000)  # the pipe fills up, and nobody reads
-        assert server.end() < 10
+        server.end("a log that nobody reads")
     os.close(read)
     read, write = os.pipe()
     with Bare(stderr=write) as server:
@@ -143,13 +144,13 @@ def test_log_readers():
         while server.metrics()["dyad_log_lines_dropped_total"] < 5:
             assert time.monotonic() < limit, "dropped lines are not counted"
             time.sleep(0.05)
-        assert server.end() < 10
+        server.end("a log whose reader is gone")
     # Closed at start: no socket of the server may get the number.
     with Bare(preexec_fn=lambda: [os.close(descriptor) for descriptor in (0, 1, 2)]) as server:
         get_model(server, 5)
         names = [os.readlink(f"/proc/{server.process.pid}/fd/{descriptor}") for descriptor in (0, 1, 2)]
         assert names == ["/dev/null"] * 3, names
-        assert server.end() < 10
+        server.end("closed standard streams")
 
 
 def limit_files():
@@ -175,7 +176,7 @@ def test_open_files_run_out():
     with tempfile.TemporaryFile("w+") as log:
         with Bare(stderr=log, preexec_fn=limit_files) as server:
             use_up_files(server)
-            assert server.end() < 10
+            server.end("160 connections where 96 files are allowed")
         log.seek(0)
         warnings = log.read().count(" warning new connections wait ")
         assert 1 <= warnings < 30, f"{warnings} warnings"
@@ -197,7 +198,7 @@ def test_tls_and_json(folder):
             use_up_files(server)
             end = server.metrics()["dyad_tls_certificate_end_timestamp_seconds"]
             assert 1 < (end - time.time()) / 86400 < 3
-            assert server.end() < 10
+            server.end("the same with TLS")
         log.seek(0)
         events = [json.loads(line)["event"] for line in log.read().splitlines()]
     assert "grpc" in events, events  # what the library has to say of the handshake
@@ -217,8 +218,7 @@ def test_end_with_idle_streams():
         names = reflection(iter(queue.Queue().get, None))
         codes = []
         threading.Thread(target=lambda: codes.append(stream.exception()), daemon=True).start()
-        seconds = server.end()
-        assert seconds < 5, f"the end took {seconds} s"
+        server.end("idle streams", limit=5)
         limit = time.monotonic() + 10
         while not codes:
             assert time.monotonic() < limit
@@ -229,11 +229,26 @@ def test_end_with_idle_streams():
         pairs.put(None)
 
 
+def test_reflection_describes_every_service():
+    """In raw bytes of ServerReflectionRequest: field 7 lists the services, field 4 names a symbol."""
+    services = [b"dyad.v1.GenerationService", b"dyad.v1.ScoringService", b"dyad.v1.TokenizerService",
+                b"dyad.v1.ModelService", b"dyad.v1.ServerService", b"grpc.health.v1.Health"]
+    with Bare(stderr=subprocess.DEVNULL) as server, grpc.insecure_channel(server.address) as channel:
+        reflection = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        requests = [b"\x3a\0"] + [b"\x22" + bytes([len(name)]) + name for name in services]
+        listed, *described = reflection(iter(requests))
+        for service, answer in zip(services, described, strict=True):
+            assert service in listed, listed
+            assert service.rpartition(b".")[2] in answer.split(service, 1)[1], f"{service} has no description"
+        server.end("reflection", limit=5)
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for test in (lambda: test_clock_jumps(folder), test_log_readers, test_open_files_run_out,
-                     lambda: test_tls_and_json(folder), test_end_with_idle_streams):
+                     lambda: test_tls_and_json(folder), test_end_with_idle_streams,
+                     test_reflection_describes_every_service):
             test()
     print("operations: all well")
 

@@ -109,11 +109,11 @@ def check(server, model):
     for options in ({}, {"temperature": 0.9, "top_p": 0.9}, {"n": 3}, {"echo": True, "logprobs": 2}):
         request = generation_pb2.GenerateRequest(model=model, ids={"ids": bad}, max_new_tokens=4, **options)
         expect_internal(lambda: generation.Generate(request))
-        expect_internal(lambda: list(generation.GenerateStream(request)))
+        expect_internal(lambda: list(generation.GenerateStream(generation_pb2.GenerateStreamRequest(request=request))))
 
     # In text the token is whatever stands for it.
     text = json.loads(server.ctl("detokenize", str(BAD), "--model", model, "--json").stdout)["text"]
-    pairs = scoring_pb2.ScoreMinimalPairsRequest(model=model, convention=scoring_pb2.MINICONS_SUM, special_tokens=2)
+    pairs = scoring_pb2.ScoreMinimalPairsRequest(model=model, convention=scoring_pb2.CONVENTION_MINICONS_SUM, special_tokens=2)
     pairs.pairs.add(index=1, good="x" + text + "x", bad="x y")
     pairs.pairs.add(index=2, good="x y z", bad="x y")
     results = {result.index: result for message in scoring.ScoreMinimalPairs(iter([pairs])) for result in message.results}

@@ -22,6 +22,7 @@
 #include "tests/server/server_process.h"
 #include "tests/support/connected_channel.h"
 #include "tests/support/eventually.h"
+#include "tests/support/for_stream.h"
 #include "tests/support/paths.h"
 #include "tests/support/resident.h"
 
@@ -121,9 +122,10 @@ TEST_F(DyadServerTest, ATokenizerWithIdsBeyondTheModelIsWarnedOf) {
   const std::string address = server.Address();
   ASSERT_NE(address, "") << server.Stderr();
   grpc::ClientContext context;
-  v1::Model answer;
+  v1::GetModelResponse response;
   const auto stub = v1::ModelService::NewStub(testing::ConnectedChannel(address));
-  ASSERT_TRUE(stub->GetModel(&context, v1::GetModelRequest(), &answer).ok());
+  ASSERT_TRUE(stub->GetModel(&context, v1::GetModelRequest(), &response).ok());
+  const v1::Model& answer = response.model();
   EXPECT_TRUE(answer.has_tokenizer());
   EXPECT_EQ(answer.eos_ids_size(), 0);
   EXPECT_FALSE(answer.has_prefix_id());
@@ -193,7 +195,8 @@ TEST_F(DyadServerTest, FilesThatAreNotLoadedTakeNothingFromTheKvCache) {
 TEST_F(DyadServerTest, LastLineSaysWhatIsWrongWithAModel) {
   const std::string folder = testing::FixturesDir() / "bad" / "wrong-shape";
   for (const bool check : {true, false}) {
-    ServerProcess process({check ? "--check" : "--metrics=off", "--model=m=" + folder});
+    ServerProcess process(
+        {check ? "--check" : "--metrics=off", "--listen=127.0.0.1:0", "--model=m=" + folder});
     EXPECT_EQ(process.Wait(), 1);
     EXPECT_THAT(process.LastLine(),
                 AllOf(StartsWith("dyad-server: "), HasSubstr("model.safetensors"),
@@ -297,7 +300,7 @@ TEST_F(DyadServerTest, RunningWorkEndsAfterSigtermAndNewWorkIsRefused) {
   }
   const auto stub = v1::GenerationService::NewStub(channel);
   grpc::ClientContext context;
-  const auto stream = stub->GenerateStream(&context, LongRequest());
+  const auto stream = stub->GenerateStream(&context, testing::ForStream(LongRequest()));
   v1::GenerateStreamResponse piece;
   ASSERT_TRUE(stream->Read(&piece));
   int tokens = piece.choice().ids_size();
@@ -330,7 +333,7 @@ TEST_F(DyadServerTest, WorkThatOutlastsTheDrainEndsUnavailable) {
   ASSERT_NE(address, "") << process.Stderr();
   const auto stub = v1::GenerationService::NewStub(testing::ConnectedChannel(address));
   grpc::ClientContext context;
-  const auto stream = stub->GenerateStream(&context, LongRequest());
+  const auto stream = stub->GenerateStream(&context, testing::ForStream(LongRequest()));
   v1::GenerateStreamResponse piece;
   ASSERT_TRUE(stream->Read(&piece));
   process.Terminate();

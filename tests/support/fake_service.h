@@ -49,19 +49,22 @@ class FakeGeneration final : public v1::GenerationService::Service {
         choice->add_logprobs()->set_id(static_cast<unsigned char>(c));
         choice->mutable_logprobs()->rbegin()->set_logprob(-0.1f);
       }
-      choice->set_finish_reason(request->ignore_eos() ? v1::LENGTH : v1::EOS);
+      choice->set_finish_reason(request->ignore_eos() ? v1::FINISH_REASON_LENGTH
+                                                      : v1::FINISH_REASON_EOS);
     }
     SetEnd(*request, *response);
     return grpc::Status::OK;
   }
 
-  grpc::Status GenerateStream(grpc::ServerContext* context, const v1::GenerateRequest* request,
+  grpc::Status GenerateStream(grpc::ServerContext* context,
+                              const v1::GenerateStreamRequest* streamed,
                               grpc::ServerWriter<v1::GenerateStreamResponse>* writer) override {
+    const v1::GenerateRequest& request = streamed->request();
     const FakeCall call(traffic_);
-    traffic_.Saw(*request);
+    traffic_.Saw(request);
     if (!call.status().ok()) return call.status();
     int pieces = 0;
-    for (const char c : Continuation(*request)) {
+    for (const char c : Continuation(request)) {
       if (traffic_.BreaksNow(pieces++)) return {traffic_.faults().code, "broken on purpose"};
       v1::GenerateStreamResponse piece;
       piece.mutable_choice()->add_ids(static_cast<unsigned char>(c));
@@ -69,7 +72,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
       if (context->IsCancelled() || !writer->Write(piece)) return grpc::Status::CANCELLED;
     }
     v1::GenerateStreamResponse last;
-    SetEnd(*request, *last.mutable_final());
+    SetEnd(request, *last.mutable_final());
     writer->Write(last);
     return grpc::Status::OK;
   }
@@ -107,8 +110,9 @@ class FakeScoring final : public v1::ScoringService::Service {
       }
       *response->add_scores() = ScoreOf(item);
     }
-    response->set_convention(
-        request->convention() == v1::CONVENTION_UNSPECIFIED ? v1::LM_EVAL : request->convention());
+    response->set_convention(request->convention() == v1::CONVENTION_UNSPECIFIED
+                                 ? v1::CONVENTION_LM_EVAL
+                                 : request->convention());
     return grpc::Status::OK;
   }
 
@@ -123,7 +127,7 @@ class FakeScoring final : public v1::ScoringService::Service {
     bool first = true;
     int results = 0;
     std::string model;
-    v1::Convention convention = v1::LM_EVAL;
+    v1::Convention convention = v1::CONVENTION_LM_EVAL;
     while (stream->Read(&request)) {
       if (std::exchange(first, false)) {
         traffic_.Saw(request);
@@ -243,10 +247,10 @@ class FakeModels final : public v1::ModelService::Service {
     return grpc::Status::OK;
   }
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
-                        v1::Model* response) override {
+                        v1::GetModelResponse* response) override {
     if (grpc::Status found = CheckModel(request->model()); !found.ok()) return found;
-    *response = model;
-    v1::LinearLayer* layer = response->add_layers();
+    *response->mutable_model() = model;
+    v1::LinearLayer* layer = response->mutable_model()->add_layers();
     layer->set_name("decoder.layers.0.fc1");
     layer->set_structure("monarch 4 blocks");
     return grpc::Status::OK;
@@ -255,7 +259,7 @@ class FakeModels final : public v1::ModelService::Service {
   FakeModels() {
     model.set_name("fake");
     model.set_architecture("opt");
-    model.set_state(v1::READY);
+    model.set_state(v1::MODEL_STATE_READY);
     model.set_digest("d1");
     model.set_tokenizer_digest("t1");
     model.set_weight_dtype("float32");

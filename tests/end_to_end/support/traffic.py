@@ -49,7 +49,7 @@ class Streams:
                 max_new_tokens=rng.randint(1, self.max_tokens), temperature=rng.choice([0, 0.8]),
                 seed=rng.getrandbits(40), n=rng.choice([1, 1, 1, 3]), ignore_eos=rng.random() < 0.5)
             cancel_after = rng.randint(0, 20) if rng.random() < self.cancel_share else None
-            call = stub.GenerateStream(request)
+            call = stub.GenerateStream(generation_pb2.GenerateStreamRequest(request=request))
             try:
                 tokens, final = 0, False
                 for count, piece in enumerate(call):

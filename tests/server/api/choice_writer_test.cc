@@ -35,7 +35,7 @@ TEST_F(ChoiceWriterTest, HalfACharacterWaitsForTheRest) {
   writer.AddEnd(FinishReason::kLength, second);
   EXPECT_EQ(second.text(), "é");
   EXPECT_THAT(second.ids(), ElementsAre(0xA9));
-  EXPECT_EQ(second.finish_reason(), v1::LENGTH);
+  EXPECT_EQ(second.finish_reason(), v1::FINISH_REASON_LENGTH);
   EXPECT_THAT(second.logprobs(), IsEmpty());
 }
 
@@ -76,7 +76,7 @@ TEST_F(ChoiceWriterTest, SpecialTokensHaveIdsButNoText) {
   writer.AddEnd(FinishReason::kEos, choice);
   EXPECT_EQ(choice.text(), "a");
   EXPECT_EQ(choice.ids_size(), 2);
-  EXPECT_EQ(choice.finish_reason(), v1::EOS);
+  EXPECT_EQ(choice.finish_reason(), v1::FINISH_REASON_EOS);
   EXPECT_EQ(choice.stop_reason_case(), v1::Choice::STOP_REASON_NOT_SET);
 }
 

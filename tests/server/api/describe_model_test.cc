@@ -25,9 +25,10 @@ class DescribeModelTest : public ::testing::Test {
     Call call(state, {.method = "S/M"});
     v1::GetModelRequest request;
     request.set_model(name);
-    absl::StatusOr<v1::Model> model = GetModel(request, call);
-    EXPECT_EQ(call.record().model, model.ok() ? "m" : "");
-    return model;
+    const absl::StatusOr<v1::GetModelResponse> response = GetModel(request, call);
+    EXPECT_EQ(call.record().model, response.ok() ? "m" : "");
+    if (!response.ok()) return response.status();
+    return response->model();
   }
 
   ServedModel served_;
@@ -37,7 +38,7 @@ class DescribeModelTest : public ::testing::Test {
 TEST_F(DescribeModelTest, AModelHasItsLayers) {
   const auto model = Get("m");
   ASSERT_OK(model);
-  EXPECT_EQ(model->state(), v1::READY);
+  EXPECT_EQ(model->state(), v1::MODEL_STATE_READY);
   ASSERT_EQ(model->layers_size(), 1);
   EXPECT_EQ(model->layers(0).structure(), "dyad it 4 blocks");
   EXPECT_TRUE(model->has_eos_id()) << "id 0 is an id";
@@ -47,7 +48,7 @@ TEST_F(DescribeModelTest, AModelHasItsLayers) {
 
 TEST_F(DescribeModelTest, DrainingShows) {
   draining_ = true;
-  EXPECT_EQ(Get("m")->state(), v1::DRAINING);
+  EXPECT_EQ(Get("m")->state(), v1::MODEL_STATE_DRAINING);
 }
 
 TEST(DescribeModelStateTest, AModelWithoutProgressIsStalled) {
@@ -63,7 +64,7 @@ TEST(DescribeModelStateTest, AModelWithoutProgressIsStalled) {
     Call call(stack.state, {.method = "S/M"});
     return ListModels({}, call)->models(0).state();
   };
-  EXPECT_EQ(state(), v1::READY);
+  EXPECT_EQ(state(), v1::MODEL_STATE_READY);
   RecordingSink sink;
   engine::Request request;
   request.ids = {1};
@@ -71,11 +72,11 @@ TEST(DescribeModelStateTest, AModelWithoutProgressIsStalled) {
   ASSERT_OK(stack.engine->Submit({{request, &sink}}));
   gate.AwaitArrivals(1);
   std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  EXPECT_EQ(state(), v1::STALLED);
+  EXPECT_EQ(state(), v1::MODEL_STATE_STALLED);
   gate.Open();
   sink.AwaitEnd();
   EXPECT_TRUE(stack.ComesToRest());
-  EXPECT_EQ(state(), v1::READY);
+  EXPECT_EQ(state(), v1::MODEL_STATE_READY);
 }
 
 TEST_F(DescribeModelTest, AnUnknownModelIsNotFound) {

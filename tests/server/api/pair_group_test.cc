@@ -15,7 +15,7 @@ class PairGroupTest : public ::testing::Test {
  protected:
   PairGroupTest() {
     options_.model = &models_.models()[0];
-    options_.row = *FindConvention(v1::LM_EVAL);
+    options_.row = *FindConvention(v1::CONVENTION_LM_EVAL);
   }
   // A group of pairs 5, 6 … that the engine is to run.
   std::vector<engine::Submission> Submit(std::vector<std::pair<std::string, std::string>> pairs) {
@@ -124,7 +124,7 @@ TEST_F(PairGroupTest, TheEngineIsToldThatNobodyWaits) {
 
 TEST_F(PairGroupTest, TokensComeIfAskedFor) {
   options_.return_tokens = ReturnTokens::kYes;
-  options_.row = *FindConvention(v1::CONDITIONAL);
+  options_.row = *FindConvention(v1::CONVENTION_CONDITIONAL);
   const auto submissions = Submit({{"a", "b"}});
   for (const auto& submission : submissions) {
     submission.sink->OnScores(std::vector<engine::TokenScore>{{-1, 1, {}}});

@@ -95,12 +95,12 @@ TEST_F(PairQueueTest, TheFirstMessageSetsTheOptions) {
   EXPECT_THAT(queue.Add(message), StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
   EXPECT_FALSE(queue.has_options());
   message.set_model("bytes");
-  message.set_convention(v1::BABYLM);
+  message.set_convention(v1::CONVENTION_BABYLM);
   message.set_return_tokens(true);
   EXPECT_THAT(*queue.Add(message), IsEmpty());
   ASSERT_TRUE(queue.has_options());
   ASSERT_OK(queue.Add(Message(0, 1)));
-  EXPECT_EQ(queue.options().row->convention, v1::BABYLM);
+  EXPECT_EQ(queue.options().row->convention, v1::CONVENTION_BABYLM);
   EXPECT_EQ(queue.options().return_tokens, ReturnTokens::kYes);
   message.set_model("ids");
   EXPECT_THAT(queue.Add(message),

@@ -199,7 +199,7 @@ TEST_F(ParseGenerateTest, EveryFieldAloneChangesWhatIsAsked) {
   const std::map<std::string, std::function<void(R&)>> changes = {
       {"text", [](R& r) { r.set_text("the"); }},
       {"ids", [](R& r) { r.mutable_ids()->add_ids(7); }},
-      {"special_tokens", [](R& r) { r.set_special_tokens(v1::LITERAL); }},
+      {"special_tokens", [](R& r) { r.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL); }},
       {"max_new_tokens", [](R& r) { r.set_max_new_tokens(3); }},
       {"temperature", [](R& r) { r.set_temperature(0.5f); }},
       {"top_k", [](R& r) { r.set_top_k(5); }},
@@ -238,7 +238,7 @@ TEST_F(ParseGenerateTest, IgnoreEosLeavesNoEos) {
 TEST_F(ParseGenerateTest, SpecialTokensInTextFollowTheRequest) {
   request_.set_text("</s>");
   EXPECT_THAT(Parse()->request.ids, ElementsAre(kEnd, kEnd));
-  request_.set_special_tokens(v1::LITERAL);
+  request_.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_THAT(Parse()->request.ids, ElementsAre(kEnd, '<', '/', 's', '>'));
 }
 

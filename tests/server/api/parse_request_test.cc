@@ -60,8 +60,8 @@ TEST_F(ParseRequestTest, IdsAndLengthsAreChecked) {
 
 TEST(ParseSpecialTokensTest, ParseIsTheDefault) {
   EXPECT_EQ(*ParseSpecialTokens(v1::SPECIAL_TOKENS_UNSPECIFIED), SpecialTokens::kParse);
-  EXPECT_EQ(*ParseSpecialTokens(v1::PARSE), SpecialTokens::kParse);
-  EXPECT_EQ(*ParseSpecialTokens(v1::LITERAL), SpecialTokens::kLiteral);
+  EXPECT_EQ(*ParseSpecialTokens(v1::SPECIAL_TOKENS_PARSE), SpecialTokens::kParse);
+  EXPECT_EQ(*ParseSpecialTokens(v1::SPECIAL_TOKENS_LITERAL), SpecialTokens::kLiteral);
   EXPECT_THAT(ParseSpecialTokens(static_cast<v1::SpecialTokens>(9)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("special_tokens is 9")));
 }

@@ -35,7 +35,7 @@ TEST_F(ParseScoreTest, EachKindOfItemGetsItsLayout) {
   ids.mutable_ids()->add_ids(2);
   const auto plan = Parse();
   ASSERT_OK(plan);
-  EXPECT_EQ(plan->row->convention, v1::LM_EVAL);
+  EXPECT_EQ(plan->row->convention, v1::CONVENTION_LM_EVAL);
   EXPECT_THAT(plan->inputs[0].ids, ElementsAre(kEnd, ' ', 'x'));
   EXPECT_THAT(plan->inputs[1].ids, ElementsAre('a', kSpaceThe));
   EXPECT_THAT(plan->inputs[2].ids, ElementsAre(1, 2));
@@ -99,7 +99,8 @@ TEST_F(ParseScoreTest, TextAndContextAreBoundedEachForItselfAsTheyWereSent) {
     const char* text;
     const char* refused;
   };
-  for (const v1::Convention convention : {v1::LM_EVAL, v1::BABYLM, v1::CONDITIONAL}) {
+  for (const v1::Convention convention :
+       {v1::CONVENTION_LM_EVAL, v1::CONVENTION_BABYLM, v1::CONVENTION_CONDITIONAL}) {
     for (const Case& sent :
          {Case{nullptr, "1234", ""}, Case{nullptr, "12345", ""},
           Case{nullptr, "123456", "items[0].text is 6 bytes"}, Case{"12345", "12345", ""},
@@ -126,7 +127,7 @@ class ParsePairTest : public ParseScoreTest {
  protected:
   ParsePairTest() {
     options_.model = &models_.models()[0];
-    options_.row = *FindConvention(v1::LM_EVAL);
+    options_.row = *FindConvention(v1::CONVENTION_LM_EVAL);
     pair_.set_good("the");
     pair_.set_bad("thy");
   }
@@ -146,7 +147,8 @@ TEST_F(ParsePairTest, BothSentencesStandAfterTheContext) {
 }
 
 TEST_F(ParsePairTest, EachSentenceMustHaveATokenToScore) {
-  for (const v1::Convention convention : {v1::MINICONS_SUM, v1::MINICONS_MEAN}) {
+  for (const v1::Convention convention :
+       {v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
     options_.row = *FindConvention(convention);
     EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
                                   HasSubstr("good is left without a token to score")));
@@ -156,7 +158,7 @@ TEST_F(ParsePairTest, EachSentenceMustHaveATokenToScore) {
   pair_.set_context("a t");
   pair_.set_bad("he");
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bad is left")));
-  options_.row = *FindConvention(v1::CONDITIONAL);
+  options_.row = *FindConvention(v1::CONVENTION_CONDITIONAL);
   pair_.clear_context();
   pair_.set_good("");
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("good is left")));
@@ -174,8 +176,8 @@ TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
   v1::ScoreMinimalPairsRequest later;
   EXPECT_OK(CheckSameOptions(later, options_));
   later.set_model("bytes");
-  later.set_convention(v1::LM_EVAL);
-  later.set_special_tokens(v1::LITERAL);
+  later.set_convention(v1::CONVENTION_LM_EVAL);
+  later.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL);
   EXPECT_OK(CheckSameOptions(later, options_));
   const auto refused = [&](const auto& change, const char* field) {
     v1::ScoreMinimalPairsRequest other = later;
@@ -184,8 +186,9 @@ TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
   };
   refused([](auto& other) { other.set_model("ids"); }, "model is ids; must be unset or as in");
-  refused([](auto& other) { other.set_convention(v1::BABYLM); }, "convention is 2");
-  refused([](auto& other) { other.set_special_tokens(v1::PARSE); }, "special_tokens is 1");
+  refused([](auto& other) { other.set_convention(v1::CONVENTION_BABYLM); }, "convention is 2");
+  refused([](auto& other) { other.set_special_tokens(v1::SPECIAL_TOKENS_PARSE); },
+          "special_tokens is 1");
   refused([](auto& other) { other.set_return_tokens(true); }, "return_tokens is true");
 }
 

@@ -55,7 +55,7 @@ class PairTest : public ::testing::Test {
 };
 
 TEST_F(PairTest, TheConventionDecidesBySumOrMean) {
-  const v1::PairScore by_sum = Result(v1::LM_EVAL);
+  const v1::PairScore by_sum = Result(v1::CONVENTION_LM_EVAL);
   EXPECT_EQ(by_sum.good_sum(), -6);
   EXPECT_EQ(by_sum.bad_sum(), -6.5);
   EXPECT_EQ(by_sum.margin(), 0.5);
@@ -64,20 +64,20 @@ TEST_F(PairTest, TheConventionDecidesBySumOrMean) {
   EXPECT_EQ(by_sum.first_difference(), 2);
   EXPECT_EQ(by_sum.good_scored_tokens(), 2);
   EXPECT_EQ(by_sum.bad_scored_tokens(), 3);
-  const v1::PairScore by_mean = Result(v1::MINICONS_MEAN);
+  const v1::PairScore by_mean = Result(v1::CONVENTION_MINICONS_MEAN);
   EXPECT_EQ(by_mean.margin(), -3.0 - -6.5 / 3);
   EXPECT_FALSE(by_mean.correct());
 }
 
 TEST_F(PairTest, ABeginningDiffersWhereItEnds) {
   bad_.ids = {9, 1};
-  EXPECT_EQ(Result(v1::LM_EVAL).first_difference(), 2);
+  EXPECT_EQ(Result(v1::CONVENTION_LM_EVAL).first_difference(), 2);
 }
 
 TEST_F(PairTest, ATieCountsForGood) {
   bad_ = good_;
   bad_scores_ = good_scores_;
-  const v1::PairScore result = Result(v1::LM_EVAL);
+  const v1::PairScore result = Result(v1::CONVENTION_LM_EVAL);
   EXPECT_TRUE(result.tie());
   EXPECT_TRUE(result.correct());
   EXPECT_EQ(result.margin(), 0);

@@ -48,7 +48,7 @@ TEST(GenerateCallTest, GoesOnUntilTheEnd) {
   const v1::Choice& choice = answer.response.choices(0);
   EXPECT_EQ(choice.text(), " the end");
   EXPECT_THAT(choice.ids(), ElementsAre(kSpaceThe, ' ', 'e', 'n', 'd', kEnd));
-  EXPECT_EQ(choice.finish_reason(), v1::EOS);
+  EXPECT_EQ(choice.finish_reason(), v1::FINISH_REASON_EOS);
   EXPECT_THAT(choice.logprobs(), IsEmpty());
   EXPECT_EQ(answer.response.model_digest(), "d1");
   EXPECT_EQ(answer.response.usage().prompt_tokens(), 2);
@@ -69,7 +69,7 @@ TEST(GenerateCallTest, SixteenTokensByDefault) {
   ASSERT_TRUE(answer.status.ok());
   EXPECT_EQ(ToVector(answer.response.choices(0).ids()),
             stack.model.ExpectedGreedy({kEnd, 'q'}, 16));
-  EXPECT_EQ(answer.response.choices(0).finish_reason(), v1::LENGTH);
+  EXPECT_EQ(answer.response.choices(0).finish_reason(), v1::FINISH_REASON_LENGTH);
 }
 
 TEST(GenerateCallTest, AStopStringMayCrossTokens) {
@@ -81,7 +81,7 @@ TEST(GenerateCallTest, AStopStringMayCrossTokens) {
   ASSERT_TRUE(answer.status.ok());
   const v1::Choice& choice = answer.response.choices(0);
   EXPECT_EQ(choice.text(), "on");
-  EXPECT_EQ(choice.finish_reason(), v1::STOP);
+  EXPECT_EQ(choice.finish_reason(), v1::FINISH_REASON_STOP);
   EXPECT_THAT(choice.ids(), ElementsAre('o', 'n', 'e', kSpaceThe));  // up to the one that showed it
 }
 
@@ -98,7 +98,7 @@ TEST(GenerateCallTest, AStopIdEndsAndIsKept) {
   request.add_stop_ids('n');
   const Answer answer = Generate(stack, request);
   EXPECT_THAT(answer.response.choices(0).ids(), ElementsAre('o', 'n'));
-  EXPECT_EQ(answer.response.choices(0).finish_reason(), v1::STOP);
+  EXPECT_EQ(answer.response.choices(0).finish_reason(), v1::FINISH_REASON_STOP);
 }
 
 TEST(GenerateCallTest, ASeedIsDrawnAndReturnedAndRepeats) {

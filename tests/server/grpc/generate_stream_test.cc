@@ -6,6 +6,7 @@
 
 #include "server/text/utf8.h"
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/for_stream.h"
 
 namespace dyad {
 namespace {
@@ -22,7 +23,7 @@ struct Streamed {
 Streamed Stream(Stack& stack, const v1::GenerateRequest& request) {
   Streamed result;
   grpc::ClientContext context;
-  auto reader = stack.generation->GenerateStream(&context, request);
+  auto reader = stack.generation->GenerateStream(&context, ForStream(request));
   v1::GenerateStreamResponse message;
   while (reader->Read(&message)) {
     result.messages.push_back(message);
@@ -100,7 +101,8 @@ TEST(GenerateStreamTest, PiecesNeverSplitACharacterAndEndOnce) {
     if (message.choice().finish_reason() != v1::FINISH_REASON_UNSPECIFIED) ++ends;
   }
   EXPECT_EQ(ends, 1);
-  EXPECT_EQ(streamed.messages[streamed.messages.size() - 2].choice().finish_reason(), v1::EOS);
+  EXPECT_EQ(streamed.messages[streamed.messages.size() - 2].choice().finish_reason(),
+            v1::FINISH_REASON_EOS);
   EXPECT_GT(streamed.messages.size(), 4u);
 }
 
@@ -110,7 +112,7 @@ TEST(GenerateStreamTest, ASlowReaderGetsFewerLargerMessages) {
   request.set_logprobs(20);
   const auto stub = v1::GenerationService::NewStub(stack.NarrowChannel());
   grpc::ClientContext context;
-  auto reader = stub->GenerateStream(&context, request);
+  auto reader = stub->GenerateStream(&context, ForStream(request));
   while (stack.metrics.finished < 16) std::this_thread::yield();  // nobody reads meanwhile
   v1::GenerateStreamResponse message;
   int messages = 0;
@@ -130,7 +132,7 @@ TEST(GenerateStreamTest, AReaderThatLeavesFreesItsPages) {
   Stack stack(options);
   {
     grpc::ClientContext context;
-    auto reader = stack.generation->GenerateStream(&context, Request(3, 250));
+    auto reader = stack.generation->GenerateStream(&context, ForStream(Request(3, 250)));
     v1::GenerateStreamResponse message;
     ASSERT_TRUE(reader->Read(&message));
     context.TryCancel();

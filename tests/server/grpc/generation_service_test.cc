@@ -4,6 +4,7 @@
 #include <google/protobuf/util/json_util.h>
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/for_stream.h"
 
 namespace dyad {
 namespace {
@@ -58,7 +59,7 @@ TEST(GenerationServiceTest, BothFormsRefuseAlike) {
   const grpc::Status unary = stack.generation->Generate(&unary_context, request, &response);
   EXPECT_EQ(stack.observer.Await(0).method, "GenerationService/Generate");
   grpc::ClientContext stream_context;
-  auto reader = stack.generation->GenerateStream(&stream_context, request);
+  auto reader = stack.generation->GenerateStream(&stream_context, ForStream(request));
   v1::GenerateStreamResponse message;
   EXPECT_FALSE(reader->Read(&message));
   const grpc::Status streamed = reader->Finish();

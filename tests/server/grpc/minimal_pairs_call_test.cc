@@ -107,7 +107,7 @@ TEST(MinimalPairsCallTest, AResultSaysEverything) {
   EXPECT_EQ(pair.first_difference(), 6);  // </s>, " the", " ", "c", "a", "t", then "s" or nothing
   EXPECT_EQ(pair.good().sum(), pair.good_sum());
   EXPECT_EQ(pair.bad().ids_size(), 6);
-  EXPECT_EQ(streamed.messages[0].convention(), v1::LM_EVAL);
+  EXPECT_EQ(streamed.messages[0].convention(), v1::CONVENTION_LM_EVAL);
   EXPECT_EQ(streamed.messages[0].model(), "bytes");
   EXPECT_EQ(streamed.messages[0].model_digest(), "d1");
   EXPECT_FALSE(streamed.messages[0].request_id().empty());
@@ -240,7 +240,8 @@ TEST(MinimalPairsCallTest, ABadPairDoesNotEndTheStream) {
 
 TEST(MinimalPairsCallTest, NothingToScoreIsThePairsError) {
   Stack stack;
-  for (const v1::Convention convention : {v1::MINICONS_SUM, v1::MINICONS_MEAN}) {
+  for (const v1::Convention convention :
+       {v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
     v1::ScoreMinimalPairsRequest request = Options();
     request.set_convention(convention);
     AddPair(request, 8, "xy", "the");
@@ -291,7 +292,7 @@ TEST(MinimalPairsCallTest, OptionsAloneAreAnsweredWithTheHeader) {
   const Streamed streamed = Stream(stack, {Options()});
   ASSERT_TRUE(streamed.status.ok());
   ASSERT_EQ(streamed.messages.size(), 1u);
-  EXPECT_EQ(streamed.messages[0].convention(), v1::LM_EVAL);
+  EXPECT_EQ(streamed.messages[0].convention(), v1::CONVENTION_LM_EVAL);
   const Streamed empty = Stream(stack, {});
   EXPECT_TRUE(empty.status.ok());
   EXPECT_TRUE(empty.messages.empty());

@@ -14,10 +14,10 @@ v1::Model GetModel(const ServedModel& served) {
   services.Register(builder);
   const auto server = builder.BuildAndStart();
   const auto stub = v1::ModelService::NewStub(server->InProcessChannel({}));
-  v1::Model model;
+  v1::GetModelResponse response;
   grpc::ClientContext context;
-  EXPECT_TRUE(stub->GetModel(&context, {}, &model).ok());
-  return model;
+  EXPECT_TRUE(stub->GetModel(&context, {}, &response).ok());
+  return response.model();
 }
 
 ServedModel Model() {
@@ -45,7 +45,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   const v1::Model model = GetModel(Model());
   EXPECT_EQ(model.name(), "m");
   EXPECT_EQ(model.architecture(), "gpt_neox");
-  EXPECT_EQ(model.state(), v1::READY);
+  EXPECT_EQ(model.state(), v1::MODEL_STATE_READY);
   EXPECT_EQ(model.digest(), "abc");
   EXPECT_EQ(model.tokenizer_digest(), "def");
   EXPECT_EQ(model.parameters(), 10);
@@ -85,9 +85,9 @@ TEST(ModelServiceTest, ListModelsLeavesTheLayersOut) {
 
 TEST(ModelServiceTest, SeveralModelsNeedAName) {
   Stack stack;
-  v1::Model model;
+  v1::GetModelResponse response;
   grpc::ClientContext context;
-  const grpc::Status status = stack.model_stub->GetModel(&context, {}, &model);
+  const grpc::Status status = stack.model_stub->GetModel(&context, {}, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(Reason(status), "dyad.v1 MODEL_NOT_FOUND");
 }

@@ -42,8 +42,8 @@ TEST(RpcCallTest, ErrorsAreRecordedToo) {
   grpc::ClientContext context;
   v1::GetModelRequest request;
   request.set_model("none");
-  v1::Model model;
-  const grpc::Status status = stack.model_stub->GetModel(&context, request, &model);
+  v1::GetModelResponse response;
+  const grpc::Status status = stack.model_stub->GetModel(&context, request, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   const RpcRecord record = stack.observer.Await(0);
   EXPECT_EQ(record.method, "ModelService/GetModel");

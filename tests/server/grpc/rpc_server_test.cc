@@ -40,8 +40,8 @@ class PuppetService final : public v1::ModelService::CallbackService {
   }
   grpc::ServerUnaryReactor* GetModel(grpc::CallbackServerContext* context,
                                      const v1::GetModelRequest* request,
-                                     v1::Model* model) override {
-    model->set_digest(std::string(request->model().size(), 'x'));
+                                     v1::GetModelResponse* response) override {
+    response->mutable_model()->set_digest(std::string(request->model().size(), 'x'));
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
@@ -94,8 +94,8 @@ class RpcServerTest : public ::testing::Test {
     context.set_compression_algorithm(packed);
     v1::GetModelRequest request;
     request.set_model(std::string(name_bytes, 'm'));
-    v1::Model model;
-    return v1::ModelService::NewStub(channel_)->GetModel(&context, request, &model);
+    v1::GetModelResponse response;
+    return v1::ModelService::NewStub(channel_)->GetModel(&context, request, &response);
   }
 
   grpc::StatusCode ListModels() {
@@ -241,8 +241,8 @@ TEST_F(RpcServerTest, AnAnswerThatNobodyReadsDoesNotHoldUpTheEnd) {
   SetDeadline(context);
   const grpc::internal::RpcMethod method("/dyad.v1.ModelService/GetModel",
                                          grpc::internal::RpcMethod::BIDI_STREAMING);
-  const std::unique_ptr<grpc::ClientReaderWriter<v1::GetModelRequest, v1::Model>> unread(
-      grpc::internal::ClientReaderWriterFactory<v1::GetModelRequest, v1::Model>::Create(
+  const std::unique_ptr<grpc::ClientReaderWriter<v1::GetModelRequest, v1::GetModelResponse>> unread(
+      grpc::internal::ClientReaderWriterFactory<v1::GetModelRequest, v1::GetModelResponse>::Create(
           channel.get(), method, &context));
   v1::GetModelRequest request;
   request.set_model(std::string(1 << 20, 'm'));

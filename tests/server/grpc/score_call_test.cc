@@ -44,7 +44,7 @@ TEST(ScoreCallTest, FillsEveryVector) {
   EXPECT_EQ(score.sum(), sum);
   EXPECT_EQ(score.mean(), sum / 3);
   EXPECT_EQ(score.scored_tokens(), 3);
-  EXPECT_EQ(response.convention(), v1::LM_EVAL);
+  EXPECT_EQ(response.convention(), v1::CONVENTION_LM_EVAL);
   EXPECT_EQ(response.model(), "bytes");
   EXPECT_EQ(response.model_digest(), "d1");
   EXPECT_EQ(response.usage().prompt_tokens(), 4);
@@ -94,7 +94,7 @@ TEST(ScoreCallTest, AnswersInOrderOfItemsWhateverTheirLength) {
 TEST(ScoreCallTest, TopTokensComeWithTheirText) {
   Stack stack;
   v1::ScoreRequest request = TextRequest({"xy"});
-  request.set_convention(v1::MINICONS_MEAN);
+  request.set_convention(v1::CONVENTION_MINICONS_MEAN);
   request.set_top_n(3);
   v1::ScoreResponse response;
   grpc::ClientContext context;
@@ -110,7 +110,7 @@ TEST(ScoreCallTest, TopTokensComeWithTheirText) {
     const int32_t id = top.id();
     EXPECT_EQ(top.text(), stack.tokenizer.Decode(std::span(&id, 1), DecodeSpecial::kKeep));
   }
-  EXPECT_EQ(response.convention(), v1::MINICONS_MEAN);
+  EXPECT_EQ(response.convention(), v1::CONVENTION_MINICONS_MEAN);
 }
 
 TEST(ScoreCallTest, OneIdScoresNothing) {

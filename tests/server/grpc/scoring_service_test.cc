@@ -22,7 +22,7 @@ TEST(ScoringServiceTest, ScoreRequestInJson) {
   Stack stack;
   const auto request = FromJson<v1::ScoreRequest>(R"json({
     "model": "bytes",
-    "convention": "BABYLM",
+    "convention": "CONVENTION_BABYLM",
     "items": [
       {"text": "The cats sleep."},
       {"context_text": "The cat ", "text": "sleeps."},
@@ -34,7 +34,7 @@ TEST(ScoringServiceTest, ScoreRequestInJson) {
   grpc::ClientContext context;
   const grpc::Status status = stack.scoring->Score(&context, request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  EXPECT_EQ(response.convention(), v1::BABYLM);
+  EXPECT_EQ(response.convention(), v1::CONVENTION_BABYLM);
   ASSERT_EQ(response.scores_size(), 3);
   EXPECT_EQ(response.scores(0).ids(0), kEnd);
   EXPECT_EQ(response.scores(1).scored_tokens(), 8);  // " sleeps."
@@ -46,7 +46,7 @@ TEST(ScoringServiceTest, MinimalPairsInJson) {
   Stack stack;
   const auto request = FromJson<v1::ScoreMinimalPairsRequest>(R"json({
     "model": "bytes",
-    "convention": "LM_EVAL",
+    "convention": "CONVENTION_LM_EVAL",
     "pairs": [{"index": "7", "good": "The cats sleep.", "bad": "The cats sleeps."}]
   })json");
   grpc::ClientContext context;

@@ -64,11 +64,19 @@ class Stack : public EngineStack {
   std::unique_ptr<v1::ServerService::Stub> server_stub;
 };
 
+// Value of a trailing metadata key; empty if there is none.
+inline std::string Trailer(const grpc::ClientContext& context, const std::string& key) {
+  const auto& metadata = context.GetServerTrailingMetadata();
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+}
+
 // What came of a call whose messages are sent as they are, whatever its method's kind.
 struct RawAnswer {
   grpc::Status status;
   std::vector<std::string> messages;
   std::string request_id;
+  std::string pushback;  // "" if there is none
 };
 
 // `method` as in RpcRecord.
@@ -93,9 +101,8 @@ inline RawAnswer CallRaw(const Stack& stack, const std::string& method,
     answer.messages.emplace_back(reinterpret_cast<const char*>(slice.begin()), slice.size());
   }
   answer.status = stream->Finish();
-  const auto& trailers = context.GetServerTrailingMetadata();
-  const auto id = trailers.find("x-request-id");
-  if (id != trailers.end()) answer.request_id.assign(id->second.data(), id->second.size());
+  answer.request_id = Trailer(context, "x-request-id");
+  answer.pushback = Trailer(context, "grpc-retry-pushback-ms");
   return answer;
 }
 
@@ -124,13 +131,6 @@ inline std::string BadField(const grpc::Status& status) {
   const auto bad = FindDetail<google::rpc::BadRequest>(status);
   return bad.has_value() && bad->field_violations_size() == 1 ? bad->field_violations(0).field()
                                                               : "no field";
-}
-
-// Value of a trailing metadata key; empty if there is none.
-inline std::string Trailer(const grpc::ClientContext& context, const std::string& key) {
-  const auto& metadata = context.GetServerTrailingMetadata();
-  const auto found = metadata.find(key);
-  return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
 }
 
 }  // namespace dyad::testing

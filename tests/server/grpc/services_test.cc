@@ -4,6 +4,7 @@
 #include <random>
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/for_stream.h"
 
 namespace dyad {
 namespace {
@@ -16,14 +17,14 @@ TEST(ServicesTest, DrainingShowsInTheModelsState) {
   const auto state = [&] {
     v1::GetModelRequest request;
     request.set_model("ids");
-    v1::Model model;
+    v1::GetModelResponse response;
     grpc::ClientContext context;
-    EXPECT_TRUE(stack.model_stub->GetModel(&context, request, &model).ok());
-    return model.state();
+    EXPECT_TRUE(stack.model_stub->GetModel(&context, request, &response).ok());
+    return response.model().state();
   };
-  EXPECT_EQ(state(), v1::READY);
+  EXPECT_EQ(state(), v1::MODEL_STATE_READY);
   stack.state.draining = true;
-  EXPECT_EQ(state(), v1::DRAINING);
+  EXPECT_EQ(state(), v1::MODEL_STATE_DRAINING);
 }
 
 // Its client may keep a stream open for hours: the end must not wait for that.
@@ -41,7 +42,7 @@ TEST(ServicesTest, AnIdleStreamEndsWithTheServer) {
     if (opened_before) {
       v1::ScoreMinimalPairsRequest request;
       request.set_model("bytes");
-      request.set_convention(v1::MINICONS_SUM);
+      request.set_convention(v1::CONVENTION_MINICONS_SUM);
       v1::MinimalPair& pair = *request.add_pairs();
       pair.set_good("ab");
       pair.set_bad("cd");
@@ -102,7 +103,7 @@ TEST(ServicesTest, WhatIsNotANumberIsInternalInEveryCall) {
     grpc::ClientContext context, stream_context;
     v1::GenerateResponse response;
     is_internal(stack.generation->Generate(&context, request, &response));
-    auto reader = stack.generation->GenerateStream(&stream_context, request);
+    auto reader = stack.generation->GenerateStream(&stream_context, ForStream(request));
     v1::GenerateStreamResponse message;
     while (reader->Read(&message)) EXPECT_EQ(message.choice().logprobs_size(), 0);
     is_internal(reader->Finish());
@@ -161,14 +162,14 @@ TEST(ServicesTest, ARequestWithoutMemoryFailsAlone) {
   {
     grpc::ClientContext context;
     v1::GenerateStreamResponse response;
-    const auto stream = stack.generation->GenerateStream(&context, generate);
+    const auto stream = stack.generation->GenerateStream(&context, ForStream(generate));
     EXPECT_FALSE(stream->Read(&response));
     expect(stream->Finish());
   }
   grpc::ClientContext context;
   v1::ScoreMinimalPairsRequest pairs;
   pairs.set_model("bytes");
-  pairs.set_convention(v1::MINICONS_SUM);
+  pairs.set_convention(v1::CONVENTION_MINICONS_SUM);
   v1::MinimalPair& pair = *pairs.add_pairs();
   pair.set_good(text);
   pair.set_bad("a");
@@ -201,7 +202,7 @@ TEST(ServicesTest, MixedLoadWithCancelsComesToRest) {
         if (client % 2 == 0) {
           v1::ScoreRequest request;
           request.set_model("bytes");
-          request.set_convention(v1::MINICONS_SUM);
+          request.set_convention(v1::CONVENTION_MINICONS_SUM);
           request.add_items()->set_text(text + "z");
           v1::ScoreResponse response;
           ASSERT_TRUE(stack.scoring->Score(&context, request, &response).ok());
@@ -218,7 +219,7 @@ TEST(ServicesTest, MixedLoadWithCancelsComesToRest) {
         request.set_max_new_tokens(30);
         request.set_ignore_eos(true);
         request.set_n(2);
-        auto reader = stack.generation->GenerateStream(&context, request);
+        auto reader = stack.generation->GenerateStream(&context, ForStream(request));
         v1::GenerateStreamResponse message;
         std::vector<int32_t> ids;
         int messages = 0;

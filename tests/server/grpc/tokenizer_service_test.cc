@@ -42,7 +42,7 @@ TEST_F(TokenizerServiceTest, SpecialTokensAreParsedUnlessLiteral) {
   request_.set_add_special_tokens(false);
   ASSERT_TRUE(Tokenize().ok());
   EXPECT_THAT(response_.ids(), ElementsAre(kEnd));
-  request_.set_special_tokens(v1::LITERAL);
+  request_.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL);
   ASSERT_TRUE(Tokenize().ok());
   EXPECT_EQ(response_.ids_size(), 4);
 }

@@ -3,6 +3,7 @@
 #include "server/grpc/wire_message.h"
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/for_stream.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -49,7 +50,7 @@ std::vector<std::string> Requests() {
   v1::GetModelRequest get_model;
   get_model.set_model("bytes");
   return {generate.SerializeAsString(),
-          generate.SerializeAsString(),
+          ForStream(generate).SerializeAsString(),
           score.SerializeAsString(),
           pairs.SerializeAsString(),
           tokenize.SerializeAsString(),
@@ -129,6 +130,7 @@ TEST(WireMessageTest, EveryMethodRefusesAMessageThatIsTooLarge) {
     EXPECT_THAT(answer.status.error_message(),
                 HasSubstr("message 1 has 2003 bytes; the server's limit is 2000"));
     EXPECT_EQ(Reason(answer.status), "dyad.v1 MESSAGE_TOO_LARGE");
+    EXPECT_EQ(answer.pushback, "-1") << "trying again does not help";
     const RpcRecord record = stack.observer.Await(calls++);
     EXPECT_EQ(record.method, method);
     EXPECT_EQ(record.code, "RESOURCE_EXHAUSTED");
@@ -167,7 +169,7 @@ TEST(WireMessageTest, AStreamEndsWithTheMessageThatCannotBeSent) {
   request.set_text("the cats");
   request.set_max_new_tokens(3);
   const RawAnswer answer =
-      CallRaw(stack, "GenerationService/GenerateStream", {request.SerializeAsString()});
+      CallRaw(stack, "GenerationService/GenerateStream", {ForStream(request).SerializeAsString()});
   EXPECT_EQ(Reason(answer.status), "dyad.v1 ANSWER_TOO_LARGE");
   EXPECT_EQ(stack.observer.Await(0).code, "RESOURCE_EXHAUSTED");
   EXPECT_TRUE(stack.ComesToRest());
