@@ -22,6 +22,7 @@ Outlook::Outlook(const Forecast& forecast, const Room& room,
       room_(room),
       clients_(std::move(clients)),
       pages_at_end_(room.pages_used) {
+  steps_left_.reserve(running.size());
   for (const RunningWork& work : running) {
     const double new_tokens = forecast_.GeneratedShare() * static_cast<double>(work.new_tokens);
     steps_left_.push_back(static_cast<double>(work.tokens) / room_.max_batch_tokens + new_tokens);
