@@ -2,7 +2,6 @@
 #include "server/engine/outlook.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -78,8 +77,8 @@ double Outlook::StepsUntil(int64_t ends, const QueuedWork& ahead) const {
                        forecast_.GeneratedShare() * static_cast<double>(ahead.new_tokens);
   const double mean = steps / std::max(1, ahead.sequences);
   if (running() == 0) return mean * static_cast<double>(ends);
-  const auto [round, index] = std::div(ends - 1, running());
-  return steps_left_[index] + mean * static_cast<double>(round);
+  const auto index = static_cast<size_t>((ends - 1) % running());
+  return steps_left_[index] + mean * static_cast<double>((ends - 1) / running());
 }
 
 absl::Duration Outlook::TimeToEnd(uint64_t client, const QueuedWork& sequence) const {
