@@ -15,7 +15,7 @@ struct archive;
 namespace dyad::client {
 
 // What a file may be. kText: text, also compressed with gzip. kArchive: that, or a tar or zip
-// archive, compressed or not.
+// archive; either may be compressed with gzip, bzip2, xz or zstd. No other program is started.
 enum class Packing { kText, kArchive };
 
 // One thread.

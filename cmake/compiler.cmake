@@ -35,8 +35,12 @@ if(DYAD_SANITIZE STREQUAL "address")
 elseif(DYAD_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread)
   add_link_options(-fsanitize=thread)
+elseif(DYAD_SANITIZE STREQUAL "fuzz")
+  # fuzzer-no-link counts which branches ran; the programs of tests/fuzz bring the main that looks at it.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=address,undefined)
 elseif(NOT DYAD_SANITIZE STREQUAL "none")
-  message(FATAL_ERROR "DYAD_SANITIZE is ${DYAD_SANITIZE}; it must be none, address or thread")
+  message(FATAL_ERROR "DYAD_SANITIZE is ${DYAD_SANITIZE}; it must be none, address, thread or fuzz")
 endif()
 
 find_program(DYAD_LLD ld.lld)

@@ -12,6 +12,8 @@ packages=(
   # libraries
   libabsl-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
   libevent-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
+  # fuzzing: a compiler whose runtime has libFuzzer
+  clang libclang-rt-14-dev
   # LibTorch's dense products come from BLAS; this one is the fast one
   libopenblas0-pthread
   # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator

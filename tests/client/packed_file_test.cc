@@ -1,7 +1,11 @@
 // Files inside files; what is broken says so. More in line_input_test and blimp_corpus_test.
 #include "client/packed_file.h"
 
+#include <sys/stat.h>
+
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 
 #include "gtest/gtest.h"
 #include "tests/support/archives.h"
@@ -50,6 +54,28 @@ TEST(PackedFileTest, ReadsTextGzipTarAndZip) {
   testing::WriteZip(folder.Path("x.zip"), files);
   EXPECT_EQ(*Contents(folder.Path("x.tar.gz"), Packing::kArchive), "a:hello d/b:you ");
   EXPECT_EQ(*Contents(folder.Path("x.zip"), Packing::kArchive), "a:hello d/b:you ");
+}
+
+// libarchive knows some formats by a program that unpacks them. What is in a file decides nothing
+// of what is run.
+TEST(PackedFileTest, StartsNoProgram) {
+  const TemporaryFolder folder;
+  for (const char* program : {"lrzip", "lzop", "grzip"}) {
+    const std::string script = folder.Write(program, "#!/bin/sh\n: > \"$0.ran\"\n");
+    ASSERT_EQ(chmod(script.c_str(), 0755), 0);
+  }
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", (folder.Path("") + ":" + path).c_str(), 1);
+  for (const std::string& magic :
+       {std::string("LRZI\x00\x06", 6), std::string("\x89LZO\x00\r\n\x1a\n", 9),
+        std::string("GRZipII\x00\x02\x04:)", 12)}) {
+    const std::string file = folder.Write("x.jsonl", magic + std::string(100, 'x'));
+    EXPECT_THAT(*Contents(file, Packing::kArchive), HasSubstr(magic));
+  }
+  setenv("PATH", path.c_str(), 1);
+  for (const char* ran : {"lrzip.ran", "lzop.ran", "grzip.ran"}) {
+    EXPECT_FALSE(std::filesystem::exists(folder.Path(ran))) << ran;
+  }
 }
 
 TEST(PackedFileTest, NamesWhatIsBroken) {
