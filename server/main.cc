@@ -291,7 +291,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   SetLibraryLog(write);
   const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
-  RETURN_IF_ERROR(CheckKernels([&] { return std::move(MakeDevices(options, 1).front()); }));
+  RETURN_IF_ERROR(CheckKernels(MakeDevices(options, 2)));
   if (options.mode == Mode::kCheck) return Check(options, log);
 
   // What takes no time to find wrong comes before the models.

@@ -8,12 +8,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/isa.h"
+#include "kernels/reference/device_check.h"
 #include "server/base/status_macros.h"
 
 namespace dyad {
 
-absl::Status CheckKernels(const kernels::reference::MakeDevice& make) {
-  const kernels::Fault fault = kernels::reference::CheckDevice(make);
+absl::Status CheckKernels(const std::vector<std::unique_ptr<kernels::Device>>& devices) {
+  using kernels::reference::CheckDevice;
+  kernels::Fault fault = CheckDevice(*devices[0], kernels::KvType::kFloat32);
+  if (fault.empty()) fault = CheckDevice(*devices[1], kernels::KvType::kBfloat16);
   if (fault.empty()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("self-check failed with instruction set ",
                                           std::string(kernels::CurrentIsa()), ": ", fault,

@@ -1,15 +1,19 @@
 // Before anything is served: does the device compute what it should, and does a step run?
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "absl/status/status.h"
-#include "kernels/reference/device_check.h"
+#include "kernels/device.h"
 #include "server/engine/model.h"
 
 namespace dyad {
 
-// Each operator of the devices that `make` makes against its definition (kernels/reference). Cost:
-// some milliseconds. Errors: Internal naming operator, instruction set, found and expected.
-absl::Status CheckKernels(const kernels::reference::MakeDevice& make);
+// Each operator against its definition (kernels/reference), of two fresh devices: one with keys and
+// values in float32, one in bfloat16. Cost: some milliseconds. Errors: Internal naming operator,
+// instruction set, found and expected.
+absl::Status CheckKernels(const std::vector<std::unique_ptr<kernels::Device>>& devices);
 
 // One step over one token, so that the first caller does not pay for page faults and lazy set-up.
 // Errors: Internal (the step's own, or a log-probability that is not finite).

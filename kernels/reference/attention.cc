@@ -45,9 +45,11 @@ std::vector<double> StoredValue(std::span<const float> x, KvType type) {
   return value;
 }
 
-HeadResult AttendHead(const AttentionShape& shape, const std::vector<double>& query,
-                      std::span<const std::vector<double>> keys,
-                      std::span<const std::vector<double>> values) {
+namespace {
+
+HeadResult AttendOne(const AttentionShape& shape, const std::vector<double>& query,
+                     std::span<const std::vector<double>> keys,
+                     std::span<const std::vector<double>> values) {
   HeadResult result = {std::vector<double>(query.size()), std::vector<double>(query.size())};
   std::vector<double> weights;
   for (const std::vector<double>& key : keys) {
@@ -71,6 +73,22 @@ HeadResult AttendHead(const AttentionShape& shape, const std::vector<double>& qu
   return result;
 }
 
+}  // namespace
+
+std::vector<HeadResult> AttendHead(const AttentionShape& shape, const RotaryTable& rotary,
+                                   std::span<const std::span<const float>> queries,
+                                   std::span<const std::vector<double>> keys,
+                                   std::span<const std::vector<double>> values) {
+  std::vector<HeadResult> results;
+  size_t position = keys.size() - queries.size();
+  for (const std::span<const float> query : queries) {
+    const auto at = static_cast<int64_t>(position++);
+    results.push_back(AttendOne(shape, Rotated(shape, rotary, at, query), keys.first(position),
+                                values.first(position)));
+  }
+  return results;
+}
+
 AttentionResult Attention(const AttentionShape& shape, const RotaryTable& rotary, int64_t tokens,
                           const QkvRows& qkv, KvType type) {
   const int64_t width = shape.heads * shape.head_size;
@@ -82,12 +100,16 @@ AttentionResult Attention(const AttentionShape& shape, const RotaryTable& rotary
       return std::span(rows.data + t * rows.stride + head * qkv.head_stride,
                        static_cast<size_t>(shape.head_size));
     };
+    std::vector<std::span<const float>> queries;
     std::vector<std::vector<double>> keys, values;
     for (int64_t t = 0; t < tokens; ++t) {
+      queries.push_back(row_of(qkv.q, t));
       keys.push_back(StoredKey(shape, rotary, t, row_of(qkv.k, t), type));
       values.push_back(StoredValue(row_of(qkv.v, t), type));
-      const HeadResult one =
-          AttendHead(shape, Rotated(shape, rotary, t, row_of(qkv.q, t)), keys, values);
+    }
+    const std::vector<HeadResult> results = AttendHead(shape, rotary, queries, keys, values);
+    for (int64_t t = 0; t < tokens; ++t) {
+      const HeadResult& one = results[static_cast<size_t>(t)];
       const int64_t at = t * width + head * shape.head_size;
       std::copy(one.out.begin(), one.out.end(), result.out.begin() + at);
       std::copy(one.magnitude.begin(), one.magnitude.end(), result.magnitude.begin() + at);

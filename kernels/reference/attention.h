@@ -26,10 +26,12 @@ struct HeadResult {
   double score = 0;               // the largest Σ |scale · q_d · k_d| over the keys
 };
 
-// One query of one head over the keys and values up to its own.
-HeadResult AttendHead(const AttentionShape& shape, const std::vector<double>& query,
-                      std::span<const std::vector<double>> keys,
-                      std::span<const std::vector<double>> values);
+// Queries of one head at the last positions of a sequence, each over the keys and values up to its
+// own. keys, values: as they are kept, of positions 0, 1, …
+std::vector<HeadResult> AttendHead(const AttentionShape& shape, const RotaryTable& rotary,
+                                   std::span<const std::span<const float>> queries,
+                                   std::span<const std::vector<double>> keys,
+                                   std::span<const std::vector<double>> values);
 
 struct AttentionResult {
   std::vector<double> out;        // [tokens, heads · head_size]

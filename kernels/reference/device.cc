@@ -135,16 +135,17 @@ void ReferenceDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
         keys.push_back(stored.keys[{slot, head}]);
         values.push_back(stored.values[{slot, head}]);
       }
+      std::vector<std::span<const float>> queries;
       for (int64_t t = 0; t < chunk.tokens; ++t) {
-        const int64_t row = chunk.first_row + t, position = chunk.first_position + t;
-        const auto seen = static_cast<size_t>(position + 1);
-        const HeadResult result =
-            AttendHead(kv_.shape, Rotated(kv_.shape, rotary, position, head_of(qkv.q, row, head)),
-                       std::span(keys).first(seen), std::span(values).first(seen));
+        queries.push_back(head_of(qkv.q, chunk.first_row + t, head));
+      }
+      int64_t row = chunk.first_row;
+      for (const HeadResult& result : AttendHead(kv_.shape, rotary, queries, keys, values)) {
         for (int64_t d = 0; d < kv_.shape.head_size; ++d) {
           const auto at = static_cast<size_t>(d);
           Put(out, row, head * kv_.shape.head_size + d, result.out[at], result.magnitude[at]);
         }
+        ++row;
       }
     }
   }

@@ -334,13 +334,6 @@ Fault Check::Run(KvType type) {
 
 }  // namespace
 
-Fault CheckDevice(const MakeDevice& make) {
-  for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
-    const std::unique_ptr<Device> device = make();
-    Fault fault = Check(*device).Run(type);
-    if (!fault.empty()) return fault;
-  }
-  return {};
-}
+Fault CheckDevice(Device& device, KvType type) { return Check(device).Run(type); }
 
 }  // namespace dyad::kernels::reference

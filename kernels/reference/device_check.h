@@ -3,17 +3,12 @@
 // wrong shows here rather than in scores.
 #pragma once
 
-#include <functional>
-#include <memory>
-
 #include "kernels/device.h"
 
 namespace dyad::kernels::reference {
 
-using MakeDevice = std::function<std::unique_ptr<Device>()>;
-
-// Checks devices that `make` makes. Cost: some milliseconds. Empty: all agree within the rounding
-// of their sums. Else the operator, what was found and what was expected.
-Fault CheckDevice(const MakeDevice& make);
+// Checks a fresh device with keys and values of `type`. Cost: some milliseconds. Empty: all agree
+// within the rounding of their sums. Else the operator, what was found and what was expected.
+Fault CheckDevice(Device& device, KvType type);
 
 }  // namespace dyad::kernels::reference

@@ -6,7 +6,6 @@
 #include <iterator>
 #include <span>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -16,7 +15,7 @@
 #include "server/base/steady_clock.h"
 #include "server/base/thread.h"
 #include "server/engine/check_request.h"
-#include "server/engine/forecast.h"
+#include "server/engine/outlook.h"
 #include "server/engine/step_runner.h"
 
 namespace dyad::engine {
@@ -31,6 +30,7 @@ class Engine::Impl {
         metrics_(metrics),
         runner_(model, options, metrics, [] { return SteadyNow(); }) {
     status_ = runner_.Status();
+    outlook_ = runner_.MakeOutlook();
     thread_ = std::thread([this] { Run(); });
   }
 
@@ -54,8 +54,8 @@ class Engine::Impl {
   void Publish();
   absl::Status CheckQueue(int64_t sequences, int64_t tokens) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
-                              absl::Time now) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status QueueInTime(std::span<const std::unique_ptr<Sequence>> sequences, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ModelLimits limits_;
   const EngineOptions options_;
@@ -68,13 +68,9 @@ class Engine::Impl {
   CondVar work_;   // for the thread: something arrived, or drain or stop was asked for
   CondVar ended_;  // for Drain: live_ became 0
   std::vector<std::unique_ptr<Sequence>> incoming_ ABSL_GUARDED_BY(mutex_);
-  EngineStatus status_ ABSL_GUARDED_BY(mutex_);  // as of the last step; `waiting` without incoming_
-  Forecast forecast_ ABSL_GUARDED_BY(mutex_);    // as of the last step
-  // Of each client, incoming_ included. Publish rebuilds it.
-  std::unordered_map<uint64_t, QueuedWork> queued_ ABSL_GUARDED_BY(mutex_);
-  int64_t incoming_tokens_ ABSL_GUARDED_BY(mutex_) = 0;
-  int64_t waiting_tokens_ ABSL_GUARDED_BY(mutex_) = 0;  // as of the last step, as status_
-  int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;            // accepted, and OnEnd has not returned
+  EngineStatus status_ ABSL_GUARDED_BY(mutex_);  // as of the last step
+  Outlook outlook_ ABSL_GUARDED_BY(mutex_);      // as of the last step, and incoming_
+  int64_t live_ ABSL_GUARDED_BY(mutex_) = 0;     // accepted, and OnEnd has not returned
   absl::Time progress_ ABSL_GUARDED_BY(mutex_);  // of the thread, or when work came after a rest
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool abandon_ ABSL_GUARDED_BY(mutex_) = false;
@@ -101,7 +97,7 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
   MutexLock lock(&mutex_);
   if (draining_) return absl::UnavailableError("the engine is draining");
   absl::Status status = CheckQueue(count, tokens);
-  status.Update(CheckDeadlines(sequences, now));
+  if (status.ok()) status = QueueInTime(sequences, now);
   if (!status.ok()) {
     if (absl::IsResourceExhausted(status)) metrics_.OnRejected(static_cast<int32_t>(count));
     return status;
@@ -110,10 +106,6 @@ absl::Status Engine::Impl::Submit(std::vector<Submission> submissions) {
   metrics_.OnAccepted(static_cast<int32_t>(count));
   if (live_ == 0) progress_ = now;
   live_ += count;
-  incoming_tokens_ += tokens;
-  for (const auto& sequence : sequences) {
-    queued_[sequence->request.client].Add(sequence->queued());
-  }
   std::move(sequences.begin(), sequences.end(), std::back_inserter(incoming_));
   work_.Signal();
   return absl::OkStatus();
@@ -130,13 +122,12 @@ absl::Status Engine::Impl::CheckQueue(int64_t sequences, int64_t tokens) const {
                                                    " tokens; the queue holds at most ",
                                                    options_.max_queued_tokens));
   }
-  const int64_t waiting = status_.waiting + static_cast<int64_t>(incoming_.size());
+  const auto [waiting, queued_tokens, new_tokens] = outlook_.waiting();
   if (waiting + sequences > options_.max_queued_requests) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the queue holds ", waiting, " sequences, at most ",
                      options_.max_queued_requests, "; ", sequences, " more do not fit"));
   }
-  const int64_t queued_tokens = waiting_tokens_ + incoming_tokens_;
   if (queued_tokens + tokens > options_.max_queued_tokens) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the queue holds ", queued_tokens, " tokens, at most ",
@@ -145,29 +136,31 @@ absl::Status Engine::Impl::CheckQueue(int64_t sequences, int64_t tokens) const {
   return absl::OkStatus();
 }
 
-// Whether each could end before its deadline, after its turn in the queue and beside all that is
-// here then. What turns out to take longer is sent away by the step runner.
-absl::Status Engine::Impl::CheckDeadlines(std::span<const std::unique_ptr<Sequence>> sequences,
-                                          absl::Time now) const {
-  if (live_ == 0) return absl::OkStatus();  // there is nothing that a later try would find gone
-  QueuedWork all;
-  for (const auto& [client, queued] : queued_) all.Add(queued);
-  for (const std::unique_ptr<Sequence>& sequence : sequences) {
-    const Request& request = sequence->request;
-    if (request.deadline == absl::InfiniteFuture()) continue;
-    const auto own = queued_.find(request.client);
-    const auto clients = static_cast<int32_t>(queued_.size());
-    const QueuedWork ahead =
-        own == queued_.end() ? QueuedWork() : WorkAhead(own->second, all, clients);
-    const auto beside = static_cast<int32_t>(std::min<int64_t>(
-        options_.max_running_sequences, status_.running + ahead.sequences + std::ssize(sequences)));
-    const absl::Duration needed = forecast_.TimeToEnd(
-        ahead, WorkOf(sequence->prompt_tokens, request.max_new_tokens, options_.max_batch_tokens),
-        beside);
-    const absl::Duration left = request.deadline - now;
-    if (TooLong(needed, left)) return CannotEndInTime(needed, left);
+// Queues what could all end before its deadline, after its turn and beside all that is here then,
+// or nothing.
+absl::Status Engine::Impl::QueueInTime(std::span<const std::unique_ptr<Sequence>> sequences,
+                                       absl::Time now) {
+  absl::Status status;
+  size_t queued = 0;
+  for (; queued < sequences.size(); ++queued) {
+    const Request& request = sequences[queued]->request;
+    const QueuedWork work = sequences[queued]->queued();
+    // Where nothing is, there is nothing that a later try would find gone.
+    if (live_ > 0 && request.deadline != absl::InfiniteFuture()) {
+      const absl::Duration needed = outlook_.TimeToEnd(request.client, work);
+      const absl::Duration left = request.deadline - now;
+      if (TooLong(needed, left)) {
+        status = CannotEndInTime(needed, left);
+        break;
+      }
+    }
+    outlook_.Queue(request.client, work);
   }
-  return absl::OkStatus();
+  if (status.ok()) return status;
+  for (const auto& sequence : sequences.first(queued)) {
+    outlook_.Queue(sequence->request.client, -sequence->queued());
+  }
+  return status;
 }
 
 void Engine::Impl::Run() {
@@ -196,8 +189,6 @@ bool Engine::Impl::AwaitWork() {
     work_.Wait(&mutex_);
   }
   std::swap(arrived_, incoming_);
-  status_.waiting += static_cast<int32_t>(arrived_.size());
-  waiting_tokens_ += std::exchange(incoming_tokens_, 0);
   abandoned_ = abandon_;
   return true;
 }
@@ -205,19 +196,15 @@ bool Engine::Impl::AwaitWork() {
 // First the numbers, then the news: whoever hears of an end finds it in Status.
 void Engine::Impl::Publish() {
   const EngineStatus status = runner_.Status();
+  Outlook outlook = runner_.MakeOutlook();
   const absl::Time now = SteadyNow();
   {
     MutexLock lock(&mutex_);
     status_ = status;
-    forecast_ = runner_.forecast();
-    queued_.clear();
-    for (const auto& [client, load] : runner_.clients()) {
-      if (load.waiting.sequences > 0) queued_[client] = load.waiting;
-    }
     for (const auto& sequence : incoming_) {
-      queued_[sequence->request.client].Add(sequence->queued());
+      outlook.Queue(sequence->request.client, sequence->queued());
     }
-    waiting_tokens_ = runner_.waiting_tokens();
+    std::swap(outlook_, outlook);
     progress_ = now;
   }
   const int32_t ended = runner_.NotifyEnded();
@@ -247,7 +234,8 @@ EngineStatus Engine::Impl::Status() const {
   const absl::Time now = SteadyNow();
   MutexLock lock(&mutex_);
   EngineStatus status = status_;
-  status.waiting += static_cast<int32_t>(incoming_.size());
+  status.waiting = outlook_.waiting().sequences;
+  status.retry_after = outlook_.retry_after();
   if (!incoming_.empty()) {
     status.waiting_since = std::min(status.waiting_since, incoming_.front()->submitted);
   }

@@ -55,7 +55,6 @@ void Scheduler::Add(std::unique_ptr<Sequence> sequence) {
   sequence->order = next_order_++;
   sequence->client = &clients_[sequence->request.client];
   sequence->client->waiting.Add(sequence->queued());
-  waiting_tokens_ += sequence->length();
   waiting_.push_back(std::move(sequence));
 }
 
@@ -153,7 +152,6 @@ void Scheduler::Preempt(size_t index) {
   --sequence->client->running;
   sequence->client->waiting.Add(sequence->queued());
   if (sequence->generates()) --running_generating_;
-  waiting_tokens_ += sequence->length();
   plan_.preempted.push_back(sequence.get());
   InsertByAge(waiting_, std::move(sequence));
 }
@@ -177,7 +175,6 @@ void Scheduler::Admit() {
     sequence.client->waiting.Add(-sequence.queued());
     ++sequence.client->running;
     if (sequence.generates()) ++running_generating_;
-    waiting_tokens_ -= sequence.length();
     InsertByAge(running_, std::move(*next));
     waiting_.erase(next);
     plan_.admitted.push_back(&sequence);
@@ -325,13 +322,15 @@ std::vector<std::unique_ptr<Sequence>> Scheduler::TakeEnded() {
       client.waiting.Add(-sequence->queued());
     }
     if (client.running + client.waiting.sequences == 0) clients_.erase(sequence->request.client);
-    if (!sequence->running) {
-      waiting_tokens_ -= sequence->length();
-    } else if (sequence->generates()) {
-      --running_generating_;
-    }
+    if (sequence->running && sequence->generates()) --running_generating_;
   }
   return ended;
+}
+
+QueuedWork Scheduler::Queued() const {
+  QueuedWork all;
+  for (const auto& [id, client] : clients_) all.Add(client.waiting);
+  return all;
 }
 
 // Last page first: pages without holders are reclaimed in the order of their release, and a prefix

@@ -26,7 +26,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -93,29 +92,10 @@ class Scheduler {
   const std::deque<std::unique_ptr<Sequence>>& waiting() const { return waiting_; }  // oldest first
   const std::vector<std::unique_ptr<Sequence>>& running() const {
     return running_;
-  }                                                           // oldest first
-  int64_t waiting_tokens() const { return waiting_tokens_; }  // ids of those waiting
-  int32_t max_running() const { return limits_.max_running_sequences; }
-
-  // Calls look(sequence, ahead) for each waiting sequence, oldest first, with what leaves the queue
-  // before it.
-  template <typename Look>
-  void ForEachWaiting(const Look& look) {
-    int32_t clients = 0;
-    for (auto& [id, client] : clients_) {
-      client.looked_at = {};
-      clients += client.waiting.sequences > 0 ? 1 : 0;
-    }
-    QueuedWork all;
-    for (const auto& sequence : waiting_) {
-      QueuedWork& own = sequence->client->looked_at;
-      look(*sequence, WorkAhead(own, all, clients));
-      own.Add(sequence->queued());
-      all.Add(sequence->queued());
-    }
-  }
-
-  const std::unordered_map<uint64_t, ClientLoad>& clients() const { return clients_; }
+  }  // oldest first
+  const Clients& clients() const { return clients_; }
+  QueuedWork Queued() const;  // of all that wait
+  const SchedulerLimits& limits() const { return limits_; }
 
  private:
   // Tokens of a sequence that others compute, in front of those it computes itself.
@@ -145,8 +125,7 @@ class Scheduler {
   PrefixTree& tree_;
   std::deque<std::unique_ptr<Sequence>> waiting_;
   std::vector<std::unique_ptr<Sequence>> running_;
-  std::unordered_map<uint64_t, ClientLoad> clients_;  // with a sequence here
-  int64_t waiting_tokens_ = 0;
+  Clients clients_;  // with a sequence here
   int32_t running_generating_ = 0;
   int32_t ended_waiting_ = 0;
   int32_t ended_running_ = 0;

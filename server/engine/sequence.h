@@ -10,7 +10,7 @@
 
 #include "absl/time/time.h"
 #include "server/engine/adjustments.h"
-#include "server/engine/forecast.h"
+#include "server/engine/outlook.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/request.h"
 
@@ -26,13 +26,6 @@ inline int32_t StoredTokens(const Request& request) {
   if (request.max_new_tokens == 0 && !scores) return 0;
   return prompt + request.max_new_tokens - 1;
 }
-
-// The sequences of one client.
-struct ClientLoad {
-  QueuedWork waiting;
-  int32_t running = 0;
-  QueuedWork looked_at;  // by Scheduler::ForEachWaiting
-};
 
 struct Sequence {
   Sequence(Submission submission, absl::Time now)

@@ -74,7 +74,6 @@ StepRunner::StepRunner(Model& model, const EngineOptions& options, ModelMetrics&
       metrics_(metrics),
       clock_(std::move(clock)),
       cost_(model.cost()),
-      max_batch_tokens_(options.max_batch_tokens),
       pool_(model.limits().kv_pages),
       tree_(pool_),
       scheduler_(LimitsFor(model.limits(), options), pool_, tree_) {}
@@ -122,23 +121,23 @@ void StepRunner::EndUnwanted(absl::Time now) {
   for (const auto& sequence : scheduler_.waiting()) check(*sequence);
 }
 
-// What could not end before its deadline is not begun: it would take time from those that can. An
-// idle engine refuses nobody, as waiting would not help.
+// What could not end before its deadline even if it began now, and nothing else did, is not begun:
+// it would take time from those that can. An idle engine refuses nobody, as waiting would not help.
 void StepRunner::EndHopeless(absl::Time now) {
+  const auto& waiting = scheduler_.waiting();
   const auto running = static_cast<int32_t>(scheduler_.running().size());
-  scheduler_.ForEachWaiting([&](Sequence& sequence, const QueuedWork& ahead) {
-    const bool alone = running + ahead.sequences == 0;
-    const bool begun = sequence.scheduled != kNever;
-    if (sequence.request.deadline == kNever || alone || begun) return;
-    const int32_t beside = std::min(scheduler_.max_running(), running + ahead.sequences + 1);
-    const absl::Duration needed = forecast_.TimeToEnd(
-        ahead, WorkOf(sequence.length(), sequence.request.max_new_tokens, max_batch_tokens_),
-        beside);
-    const absl::Duration left = sequence.request.deadline - now;
-    if (!TooLong(needed, left)) return;
-    scheduler_.End(sequence, CannotEndInTime(needed, left), FinishReason::kNone,
-                   forecast_.RetryAfter(Queued()));
-  });
+  const int32_t beside = std::min(running + 1, scheduler_.limits().max_running_sequences);
+  const absl::Duration a_token = forecast_.StepTime(beside, 0) * forecast_.GeneratedShare();
+  const absl::Duration retry_after = forecast_.RetryAfter(scheduler_.Queued());
+  for (const auto& sequence : waiting) {
+    const bool alone = running == 0 && sequence == waiting.front();
+    const bool begun = sequence->scheduled != kNever;
+    if (sequence->request.deadline == kNever || alone || begun) continue;
+    const absl::Duration needed = a_token * sequence->request.max_new_tokens;
+    const absl::Duration left = sequence->request.deadline - now;
+    if (needed <= left) continue;
+    scheduler_.End(*sequence, CannotEndInTime(needed, left), FinishReason::kNone, retry_after);
+  }
 }
 
 void StepRunner::EndAll(const absl::Status& status) {
@@ -298,10 +297,16 @@ void StepRunner::ReportStep(const Plan& plan, absl::Time end) {
   forecast_.OnStep({stats.tokens, stats.sequences, stats.waiting}, stats.duration);
 }
 
-QueuedWork StepRunner::Queued() const {
-  QueuedWork all;
-  for (const auto& [id, client] : scheduler_.clients()) all.Add(client.waiting);
-  return all;
+Outlook StepRunner::MakeOutlook() const {
+  const SchedulerLimits& limits = scheduler_.limits();
+  const Room room = {limits.max_running_sequences, limits.max_batch_tokens, pool_.total(),
+                     pool_.total() - pool_.available()};
+  std::vector<RunningWork> running;
+  running.reserve(scheduler_.running().size());
+  for (const auto& sequence : scheduler_.running()) {
+    running.push_back({sequence->remaining(), sequence->queued().new_tokens});
+  }
+  return {forecast_, room, running, scheduler_.clients()};
 }
 
 EngineStatus StepRunner::Status() const {
@@ -314,7 +319,6 @@ EngineStatus StepRunner::Status() const {
   const auto& running = scheduler_.running();
   if (!waiting.empty()) status.waiting_since = waiting.front()->submitted;
   if (!running.empty()) status.running_since = running.front()->submitted;
-  status.retry_after = forecast_.RetryAfter(Queued());
   return status;
 }
 

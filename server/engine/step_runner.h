@@ -51,14 +51,11 @@ class StepRunner {
 
   // Without since_last_step, which is the business of whoever calls this.
   EngineStatus Status() const;
-  int64_t waiting_tokens() const { return scheduler_.waiting_tokens(); }
-  const Forecast& forecast() const { return forecast_; }
-  const std::unordered_map<uint64_t, ClientLoad>& clients() const { return scheduler_.clients(); }
+  Outlook MakeOutlook() const;  // as things are now
 
  private:
   void EndUnwanted(absl::Time now);
   void EndHopeless(absl::Time now);
-  QueuedWork Queued() const;
   void NoteAdmissions(const Plan& plan, absl::Time now);
   // Internal if a number is not finite.
   absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
@@ -72,7 +69,6 @@ class StepRunner {
   ModelMetrics& metrics_;
   const Clock clock_;
   const StepCost cost_;
-  const int32_t max_batch_tokens_;
   PagePool pool_;
   PrefixTree tree_;
   Scheduler scheduler_;

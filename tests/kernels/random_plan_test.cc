@@ -9,6 +9,7 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
 #include "tests/kernels/sample_layers.h"
+#include "tests/support/sanitized.h"
 
 namespace dyad::kernels {
 namespace {
@@ -83,14 +84,8 @@ void ExpectTheChain(uint32_t seed, PlanSize size, const std::vector<int64_t>& ro
   }
 }
 
-// A sanitizer makes each plan take ten times as long.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr uint32_t kPlans = 1000;
-constexpr uint32_t kLargePlans = 10;
-#else
-constexpr uint32_t kPlans = 10'000;
-constexpr uint32_t kLargePlans = 60;
-#endif
+constexpr uint32_t kPlans = testing::kSanitized ? 1000 : 10'000;
+constexpr uint32_t kLargePlans = testing::kSanitized ? 10 : 60;
 
 TEST(RandomPlanTest, TenThousandPlansHaveTheBitsOfTheChain) {
   const int64_t counts[] = {0, 1, 2, 3, 5, 6, 7, 12, 13, 25, 37};

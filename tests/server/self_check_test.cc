@@ -3,7 +3,9 @@
 #include "server/self_check.h"
 
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "kernels/devices.h"
 #include "kernels/isa.h"
@@ -20,19 +22,21 @@ TEST(CheckKernelsTest, PassesUnderEveryInstructionSetWithOneThreadAndWithTwo) {
   for (const std::string_view isa : kernels::SupportedIsas()) {
     ASSERT_TRUE(kernels::ForceIsa(isa));
     for (const int threads : {1, 2}) {
-      EXPECT_OK(CheckKernels([&] { return kernels::MakeCpuDevice({.threads = threads}); })) << isa;
+      EXPECT_OK(CheckKernels(kernels::MakeCpuDevices(2, {.threads = threads}))) << isa;
     }
   }
   kernels::ForceIsa(kernels::SupportedIsas().front());
 }
 
 TEST(CheckKernelsTest, RefusesAKernelThatIsWrong) {
-  const absl::Status status = CheckKernels([] {
-    return std::make_unique<kernels::SpoiledDevice>(kernels::MakeCpuDevice({}),
-                                                    kernels::Operator::kNormalize);
-  });
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr("LayerNorm: found")));
-  EXPECT_THAT(status.message(), HasSubstr(std::string(kernels::CurrentIsa())));
+  for (const size_t wrong : {0, 1}) {
+    auto devices = kernels::MakeCpuDevices(2, {});
+    devices[wrong] = std::make_unique<kernels::SpoiledDevice>(std::move(devices[wrong]),
+                                                              kernels::Operator::kNormalize);
+    const absl::Status status = CheckKernels(devices);
+    EXPECT_THAT(status, StatusIs(absl::StatusCode::kInternal, HasSubstr("LayerNorm: found")));
+    EXPECT_THAT(status.message(), HasSubstr(std::string(kernels::CurrentIsa())));
+  }
 }
 
 // Answers every step with the same log-probability.

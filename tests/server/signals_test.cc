@@ -16,6 +16,15 @@
 namespace dyad {
 namespace {
 
+// A thread that sends this process `signal` in a while. The signal must come after Wait began:
+// until then it would end the process.
+std::jthread SendSoon(int signal) {
+  return std::jthread([signal] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    kill(getpid(), signal);
+  });
+}
+
 // Such a thread would not block the signals, and could be the one that the kernel picks. The child
 // starts this program anew, so that threads of earlier tests are not there.
 TEST(SignalWatchTest, NoLibraryStartsThreadsBeforeMain) {
@@ -34,14 +43,8 @@ TEST(SignalWatchTest, WaitReturnsTheSignal) {
         {
           alarm(10);
           SignalWatch watch;
-          // The signal must come after Wait began: until then it would end the process.
-          std::thread sender([signal] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(200));
-            kill(getpid(), signal);
-          });
-          const int got = watch.Wait(absl::Seconds(9));
-          sender.join();
-          std::_Exit(got);
+          const std::jthread sender = SendSoon(signal);
+          std::_Exit(watch.Wait(absl::Seconds(9)));
         },
         ::testing::ExitedWithCode(signal), "");
   }
@@ -63,10 +66,7 @@ TEST(SignalWatchTest, SecondSignalEndsTheProcess) {
       {
         alarm(10);
         SignalWatch watch;
-        std::thread sender([] {
-          std::this_thread::sleep_for(std::chrono::milliseconds(200));
-          kill(getpid(), SIGTERM);
-        });
+        const std::jthread sender = SendSoon(SIGTERM);
         watch.Wait(absl::Seconds(9));
         kill(getpid(), SIGINT);
         pause();
@@ -79,10 +79,7 @@ TEST(SignalWatchTest, AProcessThatDoesNotEndIsEnded) {
       {
         alarm(10);
         SignalWatch watch;
-        std::thread sender([] {
-          std::this_thread::sleep_for(std::chrono::milliseconds(200));
-          kill(getpid(), SIGTERM);
-        });
+        const std::jthread sender = SendSoon(SIGTERM);
         watch.Wait(absl::Milliseconds(300));
         while (true) pause();
       },
@@ -98,10 +95,7 @@ TEST(SignalWatchTest, ThreadsStartedLaterDoNotTakeTheSignal) {
         for (int i = 0; i < 8; ++i) {
           later.emplace_back([] { std::this_thread::sleep_for(std::chrono::seconds(20)); });
         }
-        std::thread sender([] {
-          std::this_thread::sleep_for(std::chrono::milliseconds(200));
-          kill(getpid(), SIGTERM);
-        });
+        const std::jthread sender = SendSoon(SIGTERM);
         std::_Exit(watch.Wait(absl::Seconds(9)));
       },
       ::testing::ExitedWithCode(SIGTERM), "");

@@ -12,6 +12,7 @@
 #include "kernels/cpu/weights.h"
 #include "kernels/reference/draw.h"
 #include "tests/kernels/sample_layers.h"
+#include "tests/support/sanitized.h"
 
 namespace dyad::kernels {
 namespace {
@@ -54,12 +55,14 @@ int32_t DrawHere(const std::vector<float>& row, const DrawRow& draw, Scratch& sc
   return DrawFrom(row, BestOf(row).logit, draw, scratch);
 }
 
+constexpr int kSettings = testing::kSanitized ? 500 : 10'000;
+
 TEST(DrawFromTest, EqualsTheDefinitionForTenThousandSettings) {
   for (const std::string_view isa : SupportedIsas()) {
     const WithIsa with(isa);
     std::mt19937 random(1);
     Scratch scratch;
-    for (int i = 0; i < 10000; ++i) {
+    for (int i = 0; i < kSettings; ++i) {
       const std::vector<float> row = RandomRow(random);
       const DrawRow draw = RandomDraw(random, row.size());
       ASSERT_EQ(DrawHere(row, draw, scratch), reference::Draw(row, draw, {}))
@@ -75,7 +78,7 @@ TEST(DrawFromTest, EqualsTheDefinitionForTenThousandSettings) {
 TEST(DrawFromTest, KeepsJustTheIdsOfTheDefinition) {
   std::mt19937 random(2);
   Scratch scratch;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < kSettings / 50; ++i) {
     const std::vector<float> row = RandomRow(random);
     DrawRow draw = RandomDraw(random, row.size());
     const auto weights = reference::DrawWeights(reference::AdjustedLogits(row, {}), draw);
@@ -108,7 +111,7 @@ TEST(DrawFromTest, FrequenciesAreTheDefinitionsProbabilities) {
     const auto weights = reference::DrawWeights(row, settings);
     const auto sum =
         static_cast<double>(std::accumulate(weights.begin(), weights.end(), uint64_t{0}));
-    constexpr int kDraws = 50000;
+    constexpr int kDraws = testing::kSanitized ? 10'000 : 50'000;
     std::vector<int> drawn(row.size());
     DrawRow draw = settings;
     for (int i = 0; i < kDraws; ++i) {

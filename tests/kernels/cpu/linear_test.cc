@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "tests/kernels/sample_layers.h"
+#include "tests/support/sanitized.h"
 
 namespace dyad::kernels {
 namespace {
@@ -102,8 +103,10 @@ TEST_P(LinearTest, ARowHasTheSameBitsAloneAndAmong37) {
 }
 
 TEST_P(LinearTest, ThreadsDoNotShow) {
+  const LayerShape small = {Kind::kTwoTerms, 4, 48, 192};
   for (const LayerShape& shape :
-       {kFc1, LayerShape{Kind::kTwoViews, 4, 192, 192}, LayerShape{Kind::kTwoTerms, 8, 96, 96}}) {
+       {testing::kSanitized ? small : kFc1, LayerShape{Kind::kTwoViews, 4, 192, 192},
+        LayerShape{Kind::kTwoTerms, 8, 96, 96}}) {
     for (const Element type : {Element::kFloat32, Element::kInt8}) {
       const SampleLayer sample(shape, type);
       const PackedLinear layer(sample.plan());
@@ -144,15 +147,10 @@ std::vector<std::vector<float>> TogetherOutputs(const std::vector<const PackedLi
   return values;
 }
 
-// Two that share packed rows, and others that do not share them with these.
-// A sanitizer makes a multiply-add take a hundred times as long; batches of more than 256 rows are
-// the business of LongBatchesHaveTheBitsOfShortOnes, too.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int64_t kManyTokens = 30;
-#else
-constexpr int64_t kManyTokens = 300;
-#endif
+// Batches of more than 256 rows are the business of LongBatchesHaveTheBitsOfShortOnes, too.
+constexpr int64_t kManyTokens = testing::kSanitized ? 30 : 300;
 
+// Two that share packed rows, and others that do not share them with these.
 TEST_P(LinearTest, LayersTogetherHaveTheBitsOfEachAlone) {
   for (const Element type : {Element::kFloat32, Element::kInt8}) {
     const SampleLayer dense({Kind::kDense, 1, 192, 200}, type);

@@ -1,7 +1,6 @@
 // The check passes what is right, and says which operator is wrong.
 #include "kernels/reference/device_check.h"
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,15 +17,22 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16};
+
 TEST(CheckDeviceTest, PassesTheReferenceItself) {
-  EXPECT_EQ(CheckDevice([] { return std::make_unique<ReferenceDevice>(); }), "");
+  for (const KvType type : kTypes) {
+    ReferenceDevice device;
+    EXPECT_EQ(CheckDevice(device, type), "");
+  }
 }
 
 TEST(CheckDeviceTest, PassesTheCpuUnderEveryInstructionSet) {
   for (const std::string_view isa : SupportedIsas()) {
     ASSERT_TRUE(ForceIsa(isa));
     for (const int threads : {1, 2, 3}) {
-      EXPECT_EQ(CheckDevice([&] { return MakeCpuDevice({.threads = threads}); }), "") << isa;
+      for (const KvType type : kTypes) {
+        EXPECT_EQ(CheckDevice(*MakeCpuDevice({.threads = threads}), type), "") << isa;
+      }
     }
   }
   ForceIsa(SupportedIsas().front());
@@ -40,11 +46,12 @@ TEST(CheckDeviceTest, NamesTheOperatorThatIsWrong) {
       {Operator::kAttend, "attention"},
       {Operator::kFinish, "scoring"}};
   for (const auto& [spoiled, name] : kOperators) {
-    const Fault fault = CheckDevice([&, spoiled = spoiled] {
-      return std::make_unique<SpoiledDevice>(MakeCpuDevice({}), spoiled);
-    });
-    EXPECT_THAT(fault, HasSubstr(name));
-    EXPECT_THAT(fault, HasSubstr("expected"));
+    for (const KvType type : kTypes) {
+      SpoiledDevice device(MakeCpuDevice({}), spoiled);
+      const Fault fault = CheckDevice(device, type);
+      EXPECT_THAT(fault, HasSubstr(name));
+      EXPECT_THAT(fault, HasSubstr("expected"));
+    }
   }
 }
 

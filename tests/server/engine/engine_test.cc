@@ -126,6 +126,9 @@ TEST(EngineTest, RefusesAtOnceWhatCannotEndInTimeBesideTheOthers) {
   EXPECT_THAT(engine.Submit({{request, &refused}}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
   EXPECT_EQ(metrics.rejected, 1);
+  const Submission patient = {Generate({1}, 1), &refused};
+  EXPECT_TRUE(absl::IsResourceExhausted(engine.Submit({patient, {request, &refused}})));
+  EXPECT_EQ(engine.Status().waiting, 0) << "all are queued, or none";
   request.deadline = SteadyNow() + absl::Hours(1);
   EXPECT_OK(engine.Submit({{request, &accepted}}));
   engine.Drain(absl::InfiniteDuration());

@@ -6,11 +6,13 @@
 namespace dyad::engine {
 namespace {
 
-StepLoad Saturated(int64_t rows) { return {.rows = rows, .running = 8, .waiting = 1}; }
+StepLoad Saturated(int64_t rows) { return {.rows = rows, .sequences = 8, .waiting = 1}; }
 
 QueuedWork Ids(int64_t tokens) { return {1, tokens, 0}; }
 
-StepLoad Runs(int32_t running) { return {.rows = 1, .running = running, .waiting = 0}; }
+StepLoad Runs(int32_t sequences, int32_t more = 0) {
+  return {.rows = sequences + more, .sequences = sequences, .waiting = 0};
+}
 
 double Seconds(absl::Duration duration) { return absl::ToDoubleSeconds(duration); }
 
@@ -22,7 +24,7 @@ TEST(ForecastTest, DividesTheQueueByTheMeasuredRate) {
   Forecast forecast;
   for (int i = 0; i < 10; ++i) forecast.OnStep(Saturated(100), absl::Milliseconds(100));
   EXPECT_NEAR(Seconds(forecast.RetryAfter(Ids(3000))), 3.0, 0.1);
-  EXPECT_NEAR(Seconds(forecast.TimeInQueue(Ids(300))), 0.3, 0.01);
+  EXPECT_NEAR(Seconds(forecast.RetryAfter(Ids(300))), 0.3, 0.01);
 }
 
 TEST(ForecastTest, FollowsANewRate) {
@@ -41,9 +43,8 @@ TEST(ForecastTest, HintsStayWithinTheirBounds) {
 
 TEST(ForecastTest, IsTheMaximumWhenNothingLeavesTheQueue) {
   Forecast forecast;
-  forecast.OnStep(Saturated(0), absl::Seconds(1));
+  forecast.OnStep({.rows = 0, .sequences = 0, .waiting = 1}, absl::Seconds(1));
   EXPECT_EQ(forecast.RetryAfter(Ids(10)), absl::Seconds(60));
-  EXPECT_EQ(forecast.TimeInQueue(Ids(10)), absl::InfiniteDuration());
 }
 
 TEST(ForecastTest, AClockThatStepsBackIsNoTimeAtAll) {
@@ -56,36 +57,66 @@ TEST(ForecastTest, AClockThatStepsBackIsNoTimeAtAll) {
 TEST(ForecastTest, StepsThatLeaveNobodyWaitingSayNothingOfTheQueue) {
   Forecast forecast;
   for (int i = 0; i < 100; ++i) forecast.OnStep(Runs(1), absl::Seconds(1));
-  EXPECT_EQ(forecast.TimeInQueue(Ids(1000)), absl::ZeroDuration());
+  EXPECT_EQ(forecast.RetryAfter(Ids(1000)), absl::Seconds(1));
 }
 
-TEST(ForecastTest, RunsAsLongAsItsStepsDoBesideTheOthers) {
+// 10 ms, 2 ms for each that runs and 0.1 ms for each row of a prompt.
+TEST(ForecastTest, TellsWhatPromptsCostFromWhatSequencesCost) {
   Forecast forecast;
-  EXPECT_EQ(forecast.TimeToRun({1, 100}, 4), absl::ZeroDuration());
-  // 10 ms and 2 ms for each that runs.
-  for (int i = 0; i < 100; ++i) {
-    const int32_t running = 1 + i % 10;
-    forecast.OnStep(Runs(running), absl::Milliseconds(10 + 2 * running));
+  EXPECT_EQ(forecast.StepTime(10, 0), absl::ZeroDuration());
+  for (int i = 0; i < 1000; ++i) {
+    const int32_t sequences = i % 10 == 0 ? 104 : 4;
+    const int32_t more = i % 33 == 1 ? 500 : 0;
+    forecast.OnStep(Runs(sequences, more),
+                    absl::Microseconds(10'000 + 2000 * sequences + 100 * more));
   }
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 5)), 10 * 0.020, 0.001);
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({5, 10}, 50)), 15 * 0.110, 0.01);
+  const double light = Seconds(forecast.StepTime(4, 0));
+  EXPECT_NEAR(light, 0.018, 0.002);
+  EXPECT_NEAR((Seconds(forecast.StepTime(104, 0)) - light) / 100, 0.002, 0.0002);
+  EXPECT_NEAR((Seconds(forecast.StepTime(4, 500)) - light) / 500, 0.0001, 0.00005);
+  EXPECT_NEAR(forecast.MoreRows(), 15, 5);
 }
 
-TEST(ForecastTest, GrowsByTheRootWhereAllStepsRanEquallyMany) {
+TEST(ForecastTest, GrowsWithTheRowsWhereAllStepsHadEquallyMany) {
   Forecast forecast;
   for (int i = 0; i < 100; ++i) forecast.OnStep(Runs(8), absl::Milliseconds(40));
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 8)), 0.4, 0.001);
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 10}, 32)), 0.8, 0.001);
+  EXPECT_NEAR(Seconds(forecast.StepTime(8, 0)), 0.040, 0.001);
+  EXPECT_NEAR(Seconds(forecast.StepTime(32, 0)), 0.160, 0.001);
+  EXPECT_NEAR(Seconds(forecast.StepTime(8, 24)), 0.160, 0.001);
+}
+
+// Other work on the machine: while steps grow, every second one takes twice as long.
+TEST(ForecastTest, SingleSlowStepsDoNotTurnTheSlope) {
+  Forecast forecast;
+  for (int32_t i = 0; i < 60; ++i) {
+    forecast.OnStep(Runs(30 + i), absl::Milliseconds((30 + i) * (i % 2 == 0 ? 1 : 2)));
+  }
+  EXPECT_GT(forecast.StepTime(150, 0), absl::Milliseconds(180));
+  EXPECT_LT(forecast.StepTime(150, 0), absl::Milliseconds(270));
+}
+
+TEST(ForecastTest, NeverFallsBelowZero) {
+  Forecast forecast;
+  for (int i = 0; i < 100; ++i) {
+    forecast.OnStep(Runs(1 + i % 2 * 99), absl::Milliseconds(i % 2 ? 1 : 100));
+  }
+  EXPECT_GE(forecast.StepTime(1000, 500), absl::ZeroDuration());
 }
 
 TEST(ForecastTest, CountsTheTokensThatSequencesReallyGenerate) {
   Forecast forecast;
-  forecast.OnStep(Runs(1), absl::Seconds(1));
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 100}, 1)), 100, 0.1);
+  forecast.OnStep(Saturated(8), absl::Seconds(1));
+  EXPECT_NEAR(Seconds(forecast.TimeToRun({1, 0, 100}, 7, 512)), 100, 0.1);
   for (int i = 0; i < 50; ++i) forecast.OnGenerated(10, 40);
-  EXPECT_NEAR(Seconds(forecast.TimeToRun({0, 100}, 1)), 25, 0.1);
-  forecast.OnStep(Saturated(10), absl::Seconds(1));
-  EXPECT_NEAR(Seconds(forecast.TimeInQueue({1, 5, 100})), 3, 0.1);
+  EXPECT_NEAR(Seconds(forecast.TimeToRun({1, 0, 100}, 7, 512)), 25, 0.1);
+  EXPECT_NEAR(Seconds(forecast.RetryAfter({1, 15, 100})), 5, 0.1);
+}
+
+// 100 rows of a prompt in steps of 10 rows, 2 of which are of others.
+TEST(ForecastTest, APromptTakesTheRowsThatOthersLeave) {
+  Forecast forecast;
+  for (int i = 0; i < 10; ++i) forecast.OnStep(Runs(3, 7), absl::Seconds(1));
+  EXPECT_NEAR(Seconds(forecast.TimeToRun({1, 100, 0}, 2, 10)), 12.5, 0.01);
 }
 
 }  // namespace

@@ -260,7 +260,7 @@ TEST_P(RandomLoadTest, EverySequenceGetsWhatItGetsAlone) {
   }
 
   EXPECT_EQ(runner.Status().free_pages, model.limits().kv_pages);
-  EXPECT_EQ(runner.waiting_tokens(), 0);
+  EXPECT_EQ(runner.MakeOutlook().waiting().tokens, 0);
   EXPECT_EQ(metrics.finished, static_cast<int64_t>(visitors.size()));
   EXPECT_EQ(metrics.last_step.running, 0);
   EXPECT_EQ(metrics.last_step.waiting, 0);

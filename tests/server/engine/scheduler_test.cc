@@ -55,10 +55,10 @@ TEST(SchedulerTest, TheQueueIsFirstInFirstOut) {
   for (int i = 0; i < 5; ++i) bench.Generate(2, 1);
   bench.Step();
   EXPECT_THAT(bench.ended, SizeIs(2));
-  EXPECT_EQ(bench.scheduler.waiting_tokens(), 6);
+  EXPECT_EQ(bench.scheduler.Queued().tokens, 6);
   for (int i = 0; i < 2; ++i) bench.Step();
   for (size_t i = 0; i < 5; ++i) EXPECT_EQ(bench.ended[i]->order, i);
-  EXPECT_EQ(bench.scheduler.waiting_tokens(), 0);
+  EXPECT_EQ(bench.scheduler.Queued().tokens, 0);
 }
 
 TEST(SchedulerTest, RunsAtMostTheAllowedNumberOfSequences) {
@@ -112,7 +112,7 @@ TEST(SchedulerTest, PreemptsTheYoungestWhenPagesRunOut) {
   EXPECT_THAT(young->pages, IsEmpty());
   EXPECT_EQ(young->stored, 0);
   EXPECT_GT(young->generated(), 0);
-  EXPECT_EQ(bench.scheduler.waiting_tokens(), young->length());
+  EXPECT_EQ(bench.scheduler.Queued().tokens, young->length());
   EXPECT_TRUE(old->running);
   while (bench.ended.size() < 2) bench.Step();
   EXPECT_EQ(bench.ended[0].get(), old);
@@ -252,7 +252,7 @@ TEST(SchedulerTest, EndedSequencesLeaveFromAnywhereAndReturnTheirPages) {
   EXPECT_TRUE(absl::IsCancelled(ended[1]->outcome->status));
   EXPECT_THAT(bench.scheduler.running(), SizeIs(1));
   EXPECT_EQ(bench.scheduler.waiting()[0].get(), d);
-  EXPECT_EQ(bench.scheduler.waiting_tokens(), 7);
+  EXPECT_EQ(bench.scheduler.Queued().tokens, 7);
   EXPECT_EQ(bench.pool.available(), 8);
 }
 

@@ -8,7 +8,6 @@
 #include "gtest/gtest.h"
 #include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
-#include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -39,14 +38,7 @@ std::vector<float> Hidden(const GptNeoxConfig& config, const FakeCheckpoint& che
 
 // What is said to be needed before anything is loaded.
 TEST(GptNeoxTest, PreparesWhatTheConfigSays) {
-  struct Counting : kernels::ForwardingDevice {
-    using ForwardingDevice::ForwardingDevice;
-    kernels::Matrix Allocate(int64_t rows, int64_t columns) override {
-      floats += rows * columns;
-      return ForwardingDevice::Allocate(rows, columns);
-    }
-    int64_t floats = 0;
-  } device(kernels::MakeCpuDevice({.threads = 1}));
+  testing::CountingDevice device;
   FakeCheckpoint checkpoint;
   NetworkFiller{.checkpoint = checkpoint}.GptNeox(SmallGptNeox());
   Loading loading(checkpoint, device);

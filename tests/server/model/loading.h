@@ -15,6 +15,7 @@
 #include "server/model/load_context.h"
 #include "server/model/structured_linear.h"
 #include "tests/server/checkpoint/fake_checkpoint.h"
+#include "tests/support/forwarding_device.h"
 
 namespace dyad::testing {
 
@@ -47,6 +48,16 @@ struct Loading {
   StructuredLinear structured;
   std::map<std::string, int64_t, std::less<>> layer_options;
   LoadContext context;
+};
+
+// Counts the floats that are asked for.
+struct CountingDevice : kernels::ForwardingDevice {
+  CountingDevice() : ForwardingDevice(kernels::MakeCpuDevice({.threads = 1})) {}
+  kernels::Matrix Allocate(int64_t rows, int64_t columns) override {
+    floats += rows * columns;
+    return ForwardingDevice::Allocate(rows, columns);
+  }
+  int64_t floats = 0;
 };
 
 // Rows of `table` for these ids, as the device looks them up.

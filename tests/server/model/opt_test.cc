@@ -9,7 +9,6 @@
 #include "server/model/norm.h"
 #include "tests/server/model/loading.h"
 #include "tests/server/model/random_network.h"
-#include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -41,14 +40,7 @@ int64_t Parameters(const OptConfig& config, int64_t blocks) {
 
 // What is said to be needed before anything is loaded.
 TEST(OptTest, PreparesWhatTheConfigSays) {
-  struct Counting : kernels::ForwardingDevice {
-    using ForwardingDevice::ForwardingDevice;
-    kernels::Matrix Allocate(int64_t rows, int64_t columns) override {
-      floats += rows * columns;
-      return ForwardingDevice::Allocate(rows, columns);
-    }
-    int64_t floats = 0;
-  } device(kernels::MakeCpuDevice({.threads = 1}));
+  testing::CountingDevice device;
   FakeCheckpoint checkpoint;
   NetworkFiller{.checkpoint = checkpoint}.Opt(SmallOpt());
   Loading loading(checkpoint, device);
