@@ -66,20 +66,26 @@ std::string FlagFault(const CLI::ParseError& error) {
   const std::string name = text.substr(0, text.find(':'));
   if (absl::EndsWith(text, " missing")) return name + " needs a value";
   if (absl::StrContains(text, "At Most 1")) return name + " is given more than once";
-  constexpr std::string_view kConversion = "Could not convert: ";
-  if (!text.starts_with(kConversion)) return text;
-  return text.substr(kConversion.size()) + ": no value that this flag takes";
+  return text;
 }
 
-// "--json false" would be a switch and the text "false".
+// "--json false" would be a switch and the text "false"; "--json=2" a number, to be above 0.
 absl::Status CheckSwitches(const CLI::App& app, std::span<const std::string> words) {
-  for (size_t i = 0; i + 1 < words.size() && words[i] != "--"; ++i) {
-    const bool truth = words[i + 1] == "true" || words[i + 1] == "false";
-    if (!truth || !words[i].starts_with("--")) continue;
-    const CLI::Option* option = app.get_option_no_throw(words[i]);
+  const auto end_of_flags = std::find(words.begin(), words.end(), "--");
+  for (auto word = words.begin(); word != end_of_flags; ++word) {
+    const size_t equals = word->find('=');
+    const std::string name = word->substr(0, equals);
+    const CLI::Option* option = name.starts_with("--") ? app.get_option_no_throw(name) : nullptr;
     if (option == nullptr || option->get_items_expected_max() > 0) continue;
-    return UsageError(absl::StrCat(words[i], " takes its value behind \"=\": ", words[i], "=",
-                                   words[i + 1], "; a text \"", words[i + 1], "\" goes behind --"));
+    if (equals != std::string::npos) {
+      const std::string value = word->substr(equals + 1);
+      if (value == "true" || value == "false") continue;
+      return UsageError(Text(name, " is ", Quoted(value), "; must be true or false"));
+    }
+    const auto next = word + 1;
+    if (next == words.end() || (*next != "true" && *next != "false")) continue;
+    return UsageError(absl::StrCat(name, " takes its value behind \"=\": ", name, "=", *next,
+                                   "; a text \"", *next, "\" goes behind --"));
   }
   return absl::OkStatus();
 }

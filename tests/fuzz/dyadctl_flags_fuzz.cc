@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::istringstream in;
   std::ostringstream out, err;
   const int status = client::RunDyadctl(words, {.in = in, .out = out, .err = err});
-  testing::Require(status == 0 || status == 2, "nothing runs");
+  testing::Require(status == 0 || status == 2, "nothing runs, but: " + err.str());
   testing::Require(status == 2 ? out.str().empty() && !err.str().empty()
                                : !out.str().empty() && err.str().empty(),
                    "help is printed, or one line says what is wrong");

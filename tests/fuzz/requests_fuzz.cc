@@ -1,6 +1,7 @@
 // Calls of every service, from the bytes of their message to the answer's. The first byte chooses
 // the method; a stream of pairs has two messages, and a second byte says how long the first one is.
 // Behind the parsing there is a real engine, over a fake model that checks what it is asked.
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
@@ -183,6 +184,8 @@ constexpr void (*kMethods[])(std::string_view bytes) = {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
+  static const auto silence = google::protobuf::SetLogHandler(nullptr);
+  (void)silence;
   dyad::kMethods[data[0] % std::size(dyad::kMethods)](dyad::testing::AsText(data + 1, size - 1));
   return 0;
 }
