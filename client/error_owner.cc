@@ -42,7 +42,8 @@ ErrorOwner OwnerOf(const absl::Status& error, const Json& line) {
     case absl::StatusCode::kResourceExhausted: {
       // Everything else is a size; gRPC itself refuses what is too large without details.
       const auto info = Find<google::rpc::ErrorInfo>(error);
-      const bool full = info.has_value() && info->reason() == "QUEUE_FULL";
+      const bool full = info.has_value() &&
+                        (info->reason() == "QUEUE_FULL" || info->reason() == "UNREAD_ANSWERS");
       return full ? ErrorOwner::kFullQueue : ErrorOwner::kLine;
     }
     case absl::StatusCode::kNotFound:

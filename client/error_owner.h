@@ -21,8 +21,8 @@ enum class ErrorOwner {
 
 // Of an error that `line` met, the line as it was sent. What the line names itself (a model, a
 // convention, a context) is its own fault; the same from a flag is the command's.
-// RESOURCE_EXHAUSTED is told apart by the reason in its ErrorInfo: QUEUE_FULL passes, a size above
-// a limit does not.
+// RESOURCE_EXHAUSTED is told apart by the reason in its ErrorInfo: QUEUE_FULL and UNREAD_ANSWERS
+// pass, a size above a limit does not.
 ErrorOwner OwnerOf(const absl::Status& error, const Json& line = Json::object());
 
 // How long the server asks to wait before the next attempt (RetryInfo); 0.1 s if it does not say.

@@ -178,6 +178,8 @@ void AddLimitFlags(Options& options, FlagTable& table) {
                "of one message from a client");
   table.Number("max_send_message_bytes", options.limits.max_send_message_bytes,
                "of one message to a client");
+  table.Number("max_unread_bytes", options.limits.max_unread_bytes,
+               "of answers that clients have not read; a quarter per connection");
   table.Number("max_concurrent_streams", options.rpc.max_concurrent_streams,
                "calls in flight per connection");
 }

@@ -90,8 +90,7 @@ absl::Status OfModel(const ModelSource& source, const Options& options,
                                   comma ? "; a comma in --model begins the next NAME=FOLDER" : ""));
 }
 
-// For every model. Errors: a checkpoint that cannot be read; a KV cache for which there is no
-// memory.
+// For every model. Errors: an unreadable checkpoint, no memory for a KV cache.
 absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, ServerLog& log) {
   const Host host = ReadHost();
   for (const std::string& file : host.unreadable) {
@@ -267,14 +266,15 @@ Metrics::Labels LabelsOf(const ServedModel& model) {
           {"kv_dtype", model.info.kv_dtype}};
 }
 
-ServerStats StatsOf(const ModelRegistry& registry, const RpcServer& server, const ServerLog& log) {
+ServerStats StatsOf(const ServerState& state, const RpcServer& server, const ServerLog& log) {
   ServerStats stats;
+  stats.unread_bytes = state.unread.bytes();
   stats.connections = server.connections();
   stats.connection_pauses = server.connection_pauses();
   stats.certificate_end = server.certificate_end();
   stats.dropped_log_lines = log.dropped_lines();
   const absl::Time now = SteadyNow();
-  for (const ServedModel& model : registry.models()) {
+  for (const ServedModel& model : state.models.models()) {
     const engine::EngineStatus status = model.engine->Status();
     const auto age = [&](absl::Time since) { return std::max(now - since, absl::ZeroDuration()); };
     stats.queues.push_back({model.name, age(status.waiting_since), age(status.running_since)});
@@ -333,7 +333,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
                                     [&](auto& builder) { services.Register(builder); }));
   std::atomic<bool> ready = false;
   metrics.SetLook([&] {
-    ServerStats stats = StatsOf(registry, *server, log);
+    ServerStats stats = StatsOf(state, *server, log);
     stats.ready = ready;
     return stats;
   });

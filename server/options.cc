@@ -164,6 +164,7 @@ std::vector<Limit> LimitsOf(const Options& options) {
       {"max_stream_pairs", request.max_stream_pairs, 1, 1 << 20},
       {"max_receive_message_bytes", request.max_receive_message_bytes, 1024, kMaxInt32},
       {"max_send_message_bytes", request.max_send_message_bytes, 1024, kMaxInt32},
+      {"max_unread_bytes", request.max_unread_bytes, 64 << 10, int64_t{1} << 40},
       {"max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20},
   };
 }

@@ -71,6 +71,9 @@ struct Options {
   // step; results have the same bits.
   engine::EngineOptions engine;
   // --max_prompt_bytes, --max_choices, --max_score_items, --max_stream_pairs: all >= 1.
+  // --max_receive_message_bytes, --max_send_message_bytes: at least 1 KiB. --max_unread_bytes
+  // (64 KiB … 1 TiB): answers that wait for clients to read them, of all connections; of one at
+  // most a quarter. Beyond it new calls get RESOURCE_EXHAUSTED.
   RequestLimits limits;
 
   // On SIGTERM: NOT_SERVING at once; after --drain_delay (0 … 1 h), in which a load balancer takes

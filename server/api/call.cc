@@ -30,7 +30,10 @@ std::string RequestId(std::string given) {
 }  // namespace
 
 Call::Call(const ServerState& state, Arrival arrival)
-    : state_(&state), caller_{arrival.deadline, absl::HashOf(arrival.peer)} {
+    : state_(&state),
+      caller_{arrival.deadline, absl::HashOf(arrival.peer)},
+      unread_(std::make_unique<UnreadAnswers::Part>(state.unread, caller_.client,
+                                                    std::move(arrival.give_up))) {
   record_.request_id = RequestId(std::move(arrival.request_id));
   record_.method = arrival.method;
   record_.peer = std::move(arrival.peer);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,8 @@ struct Arrival {
   std::string request_id = {};                   // the client's own, if it gave one
   std::string peer = {};                         // as in RpcRecord
   absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
+  // Ends the call although its answer has not left, as UnreadAnswers::Part's.
+  std::function<void()> give_up = [] {};
 };
 
 // One call from its arrival to its end. Belongs to the front door that took it.
@@ -41,6 +45,8 @@ class Call {
   const ServerState& state() const { return *state_; }
   const Caller& caller() const { return caller_; }
   RpcRecord& record() { return record_; }
+  // What of its answer waits to be read. Any thread.
+  UnreadAnswers::Part& unread() { return *unread_; }
 
   // The model that serves the call.
   void SetModel(const ServedModel& model);
@@ -61,6 +67,7 @@ class Call {
   Caller caller_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   RpcRecord record_;
+  std::unique_ptr<UnreadAnswers::Part> unread_;
 };
 
 }  // namespace dyad

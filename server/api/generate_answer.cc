@@ -18,6 +18,7 @@ absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, 
   if (!plan.ok()) return plan;
   call.SetModel(*plan->model);
   RETURN_IF_ERROR(CheckAnswerBytes(ChoicesBytes(*plan), state.limits));
+  RETURN_IF_ERROR(call.unread().CheckRoom(ChoicesBytes(*plan)));
   call.record().prompt_tokens = static_cast<int64_t>(plan->request.ids.size());
   if (plan->request.score_from.has_value()) {
     call.record().scored_tokens = plan->choices * (call.record().prompt_tokens - 1);
@@ -33,7 +34,9 @@ GenerateAnswer::ChoiceSequence::ChoiceSequence(GenerateAnswer& answer, int32_t i
 void GenerateAnswer::ChoiceSequence::OnScores(std::span<const engine::TokenScore> scores) {
   // Leaves with the first token, which comes in the same step.
   MutexLock lock(&answer_.mutex_);
+  if (answer_.abandoned_) return;
   writer_.AddPromptScores(scores, unsent_);
+  Count(unsent_.SpaceUsedLong());
 }
 
 engine::Verdict GenerateAnswer::ChoiceSequence::OnToken(const engine::GeneratedToken& token) {
@@ -42,7 +45,12 @@ engine::Verdict GenerateAnswer::ChoiceSequence::OnToken(const engine::GeneratedT
   bool wakes_writer = false;
   {
     MutexLock lock(&answer_.mutex_);
+    if (answer_.abandoned_) return engine::Verdict::kContinue;
+    const size_t text_bytes = unsent_.text().size();
     verdict = writer_.AddToken(token, unsent_);
+    const auto& logprobs = unsent_.logprobs();
+    Count(sizeof(token.id) + unsent_.text().size() - text_bytes +
+          (logprobs.empty() ? 0 : logprobs.rbegin()->SpaceUsedLong()));
     if (answer_.delivery_ == Delivery::kPieces) {
       MarkReady();
       wakes_writer = answer_.WakesWriter();
@@ -70,12 +78,24 @@ void GenerateAnswer::ChoiceSequence::OnSequenceEnd(const engine::Outcome& outcom
 
 v1::Choice GenerateAnswer::ChoiceSequence::Take() {
   waiting_ = false;
+  answer_.call_.unread().Remove(std::exchange(unsent_bytes_, 0));
   return std::exchange(unsent_, writer_.New());
 }
 
 void GenerateAnswer::ChoiceSequence::MarkReady() {
   if (std::exchange(waiting_, true)) return;
   answer_.ready_.push_back(index_);
+}
+
+void GenerateAnswer::ChoiceSequence::Count(size_t bytes) {
+  if (answer_.delivery_ == Delivery::kWhole) return;
+  const absl::Status added = answer_.call_.unread().Add(static_cast<int64_t>(bytes));
+  if (added.ok()) {
+    unsent_bytes_ += static_cast<int64_t>(bytes);
+    return;
+  }
+  answer_.no_room_ = added;
+  answer_.DropPieces();
 }
 
 GenerateAnswer::GenerateAnswer(GenerationPlan plan, Call& call, Delivery delivery,
@@ -103,9 +123,14 @@ void GenerateAnswer::Start() {
 }
 
 void GenerateAnswer::Abandon() {
-  sequences_.Abandon();
   MutexLock lock(&mutex_);
+  DropPieces();
+}
+
+void GenerateAnswer::DropPieces() {
+  sequences_.Abandon();
   abandoned_ = true;
+  for (ChoiceSequence& choice : choices_) choice.Drop();
 }
 
 std::optional<GeneratePart> GenerateAnswer::Next() {
@@ -134,7 +159,7 @@ void GenerateAnswer::End(const absl::Status& status) {
   bool wakes_writer;
   {
     MutexLock lock(&mutex_);
-    end_ = status;
+    end_ = no_room_.ok() ? status : no_room_;
     wakes_writer = WakesWriter();
   }
   if (wakes_writer) on_ready_();

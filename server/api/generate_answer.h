@@ -35,8 +35,9 @@ struct GeneratePart {
 enum class Delivery { kPieces, kWhole };
 
 // One writer takes one part at a time: it calls Next when its last write is done. What is added
-// meanwhile gathers and leaves together, so a slow writer costs larger pieces, not a growing queue;
-// max_new_tokens bounds it. Choices that have something take turns.
+// meanwhile gathers and leaves together, so a slow writer costs larger pieces, not a growing queue.
+// Pieces that gather count as waiting to be read (Call::unread): without room for them the call
+// ends with that refusal. Choices that have something take turns.
 //
 // Threads: the engine's adds; Next and Abandon from any. Lifetime: until Next gave the last part;
 // after that, or when Next gave nothing, the caller must not touch this any more unless something
@@ -69,19 +70,26 @@ class GenerateAnswer {
 
     // What was not taken yet; an empty Choice takes its place. With the answer's mutex_ held.
     v1::Choice Take() ABSL_NO_THREAD_SAFETY_ANALYSIS;
+    // For nobody.
+    void Drop() ABSL_NO_THREAD_SAFETY_ANALYSIS { Take(); }
 
    private:
     void OnSequenceEnd(const engine::Outcome& outcome) override;
     void MarkReady() ABSL_EXCLUSIVE_LOCKS_REQUIRED(answer_.mutex_);
+    // unsent_ has grown by so many bytes.
+    void Count(size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(answer_.mutex_);
 
     GenerateAnswer& answer_;
     const int32_t index_;
     ChoiceWriter writer_;
     v1::Choice unsent_ ABSL_GUARDED_BY(answer_.mutex_);
+    // Of unsent_, as the call's unread().
+    int64_t unsent_bytes_ ABSL_GUARDED_BY(answer_.mutex_) = 0;
     bool waiting_ ABSL_GUARDED_BY(answer_.mutex_) = false;  // in ready_
   };
 
   void End(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
+  void DropPieces() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // True, once, if the writer waits and there is a part: then on_ready is to be called, with mutex_
   // released.
   bool WakesWriter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -99,6 +107,7 @@ class GenerateAnswer {
   Mutex mutex_;
   bool writer_waits_ ABSL_GUARDED_BY(mutex_) = true;
   bool abandoned_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status no_room_ ABSL_GUARDED_BY(mutex_);  // for pieces that gather
   // Choices with a piece, the one that has waited longest first.
   std::deque<int32_t> ready_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);

@@ -1,4 +1,4 @@
-// Bounds on one request. All are options of the server.
+// Bounds on requests and answers. All are options of the server.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,8 @@ struct RequestLimits {
   // Of one message, in bytes. A larger answer is refused before it is computed.
   int32_t max_receive_message_bytes = 16 << 20;
   int32_t max_send_message_bytes = 64 << 20;
+  // Of answers that wait to be read, of all calls; a quarter of it for each connection.
+  int64_t max_unread_bytes = 256 << 20;
 };
 
 }  // namespace dyad

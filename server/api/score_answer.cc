@@ -20,12 +20,12 @@ absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call)
     bytes += TextScoreBytes(*plan->model, input, plan->top_n);
   }
   RETURN_IF_ERROR(CheckAnswerBytes(bytes, call.state().limits));
+  RETURN_IF_ERROR(call.unread().CheckRoom(bytes));
   return plan;
 }
 
 void ScoreAnswer::Item::OnScores(std::span<const engine::TokenScore> scores) {
-  const ScorePlan& plan = answer_.plan_;
-  *answer_.response_.mutable_scores(index_) = ToTextScore(*plan.model, plan.inputs[index_], scores);
+  answer_.SetScore(static_cast<size_t>(index_), scores);
   answer_.call_.record().scored_tokens += static_cast<int64_t>(scores.size());
 }
 
@@ -34,17 +34,17 @@ void ScoreAnswer::Item::OnSequenceEnd(const engine::Outcome& outcome) {
 }
 
 ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
-                         std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end)
+                         std::function<void(absl::StatusOr<ScorePieces>)> on_end)
     : plan_(std::move(plan)),
       call_(call),
       on_end_(std::move(on_end)),
-      sequences_(OnFailure::kAbandonAll, [this] { OnSequencesEnd(); }) {
+      sequences_(OnFailure::kAbandonAll, [this] { OnSequencesEnd(); }),
+      pieces_(plan_.inputs.size()) {
   for (size_t i = 0; i < plan_.inputs.size(); ++i) {
     const ScoreInput& input = plan_.inputs[i];
-    v1::TextScore& score = *response_.add_scores();
     call_.record().prompt_tokens += static_cast<int64_t>(input.ids.size());
     if (input.scored_tokens() == 0) {
-      score = ToTextScore(*plan_.model, input, {});
+      SetScore(i, {});
     } else {
       sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.caller()),
                      items_.emplace_back(*this, static_cast<int32_t>(i)));
@@ -67,12 +67,20 @@ void ScoreAnswer::OnSequencesEnd() {
         absl::StrCat("items[", *failed_item_, "]: ", sequences_.status().message())));
   }
   if (!sequences_.status().ok()) return on_end(sequences_.status());
-  response_.set_convention(plan_.row->convention);
-  response_.set_request_id(call_.record().request_id);
-  response_.set_model(plan_.model->name);
-  response_.set_model_digest(plan_.model->info.digest);
-  *response_.mutable_usage() = call_.Usage();
-  on_end(std::move(response_));
+  v1::ScoreResponse rest;
+  rest.set_convention(plan_.row->convention);
+  rest.set_request_id(call_.record().request_id);
+  rest.set_model(plan_.model->name);
+  rest.set_model_digest(plan_.model->info.digest);
+  *rest.mutable_usage() = call_.Usage();
+  pieces_.push_back(rest.SerializeAsString());
+  on_end(std::move(pieces_));
+}
+
+void ScoreAnswer::SetScore(size_t index, std::span<const engine::TokenScore> scores) {
+  v1::ScoreResponse piece;
+  *piece.add_scores() = ToTextScore(*plan_.model, plan_.inputs[index], scores);
+  pieces_[index] = piece.SerializeAsString();
 }
 
 }  // namespace dyad

@@ -7,6 +7,8 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "dyad/v1/scoring.pb.h"
@@ -19,13 +21,16 @@ namespace dyad {
 // ParseScore, and what the call's record says of it. Errors: also CheckAnswerBytes.
 absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call);
 
-// No lock: after Start only the engine's thread touches response and record, until it calls on_end.
+// A serialized ScoreResponse, cut into pieces. Each item is one as soon as it is scored: as a
+// message it would take about nine times the memory.
+using ScorePieces = std::vector<std::string>;
+
+// No lock: after Start only the engine's thread touches pieces and record, until it calls on_end.
 class ScoreAnswer {
  public:
   // `on_end` is called once, from the engine's thread or within Start; it may destroy this. `call`
   // belongs to the answer until then.
-  ScoreAnswer(ScorePlan plan, Call& call,
-              std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end);
+  ScoreAnswer(ScorePlan plan, Call& call, std::function<void(absl::StatusOr<ScorePieces>)> on_end);
 
   // Submits what is to be scored, or ends with the refusal. Once.
   void Start();
@@ -47,14 +52,15 @@ class ScoreAnswer {
   };
 
   void OnSequencesEnd();
+  void SetScore(size_t index, std::span<const engine::TokenScore> scores);
 
   const ScorePlan plan_;
   Call& call_;
-  std::function<void(absl::StatusOr<v1::ScoreResponse>)> on_end_;
+  std::function<void(absl::StatusOr<ScorePieces>)> on_end_;
   SequenceGroup sequences_;
   std::deque<Item> items_;              // those that have something to score
   std::optional<int32_t> failed_item_;  // the first one
-  v1::ScoreResponse response_;
+  ScorePieces pieces_;                  // of each item, and of the rest
 };
 
 }  // namespace dyad

@@ -9,6 +9,7 @@
 #include "server/api/rpc_record.h"
 #include "server/api/served_model.h"
 #include "server/api/server_info.h"
+#include "server/api/unread_answers.h"
 
 namespace dyad {
 
@@ -24,6 +25,9 @@ struct ServerState {
   mutable OpenStreams open_streams = {};
   // Models say STALLED when their engine makes no progress for this long.
   absl::Duration stall_timeout = absl::InfiniteDuration();
+  // A call of whose answer nothing is read for this long is given up.
+  absl::Duration unread_timeout = absl::Minutes(1);
+  mutable UnreadAnswers unread{{limits.max_unread_bytes, unread_timeout}};
 };
 
 }  // namespace dyad

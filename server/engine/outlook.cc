@@ -2,7 +2,6 @@
 #include "server/engine/outlook.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,6 +21,7 @@ Outlook::Outlook(const Forecast& forecast, const Room& room,
       room_(room),
       clients_(std::move(clients)),
       pages_at_end_(room.pages_used) {
+  steps_left_.reserve(running.size());
   for (const RunningWork& work : running) {
     const double new_tokens = forecast_.GeneratedShare() * static_cast<double>(work.new_tokens);
     steps_left_.push_back(static_cast<double>(work.tokens) / room_.max_batch_tokens + new_tokens);
@@ -77,8 +77,8 @@ double Outlook::StepsUntil(int64_t ends, const QueuedWork& ahead) const {
                        forecast_.GeneratedShare() * static_cast<double>(ahead.new_tokens);
   const double mean = steps / std::max(1, ahead.sequences);
   if (running() == 0) return mean * static_cast<double>(ends);
-  const auto [round, index] = std::div(ends - 1, running());
-  return steps_left_[index] + mean * static_cast<double>(round);
+  const auto index = static_cast<size_t>((ends - 1) % running());
+  return steps_left_[index] + mean * static_cast<double>((ends - 1) / running());
 }
 
 absl::Duration Outlook::TimeToEnd(uint64_t client, const QueuedWork& sequence) const {

@@ -30,6 +30,7 @@
 
 #include "absl/status/status.h"
 #include "server/engine/engine_options.h"
+#include "server/engine/outlook.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/row_trie.h"

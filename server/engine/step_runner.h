@@ -13,6 +13,7 @@
 #include "server/engine/engine_status.h"
 #include "server/engine/forecast.h"
 #include "server/engine/model.h"
+#include "server/engine/outlook.h"
 #include "server/engine/page_pool.h"
 #include "server/engine/prefix_tree.h"
 #include "server/engine/scheduler.h"

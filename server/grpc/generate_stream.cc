@@ -14,6 +14,7 @@ GenerateStream::GenerateStream(RpcCall call, GenerationPlan plan)
 
 void GenerateStream::OnWriteDone(bool ok) {
   if (!ok) answer_.Abandon();
+  call_.unread().Remove(static_cast<int64_t>(bytes_.Length()));
   SendNext();
 }
 
@@ -32,7 +33,8 @@ void GenerateStream::SendNext() {
     } else {
       *message.mutable_choice() = std::move(part->piece);
     }
-    absl::StatusOr<grpc::ByteBuffer> bytes = WriteMessage(message, call_.state().limits);
+    absl::StatusOr<grpc::ByteBuffer> bytes =
+        call_.Hold(WriteMessage(message, call_.state().limits));
     failure_.Update(bytes.status());
     if (bytes.ok()) bytes_ = *std::move(bytes);
     if (is_last) {

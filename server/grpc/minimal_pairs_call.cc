@@ -4,7 +4,6 @@
 #include <grpc/support/time.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "server/api/request_error.h"
@@ -15,11 +14,11 @@
 namespace dyad {
 namespace {
 
-// Results gather while a write is in flight; a message stays well below the 4 MiB that clients read
-// by default.
-constexpr size_t kMessageBytes = size_t{1} << 20;
-// Tag and length of a result, at most.
-constexpr size_t kEntryBytes = 5;
+// Messages stay well below the 4 MiB that clients read by default.
+constexpr int64_t kMessageBytes = 1 << 20;
+// At most: tag and length of a result, and what the first message says beside results.
+constexpr int64_t kEntryBytes = 5;
+constexpr int64_t kHeaderBytes = 400;
 // How long pairs wait if the engine's queue is full of other calls' work. An upper bound because
 // the end of the stream waits for the alarm too.
 constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
@@ -27,98 +26,83 @@ constexpr absl::Duration kMaxWait = absl::Milliseconds(250);
 }  // namespace
 
 MinimalPairsCall::MinimalPairsCall(RpcCall call)
-    : state_(call.state()), client_(call.caller().client), queue_(state_), call_(std::move(call)) {
-  StartRead(&bytes_in_);
+    : state_(call.state()),
+      max_pairs_(static_cast<size_t>(state_.limits.max_stream_pairs)),
+      queue_(state_),
+      call_(std::move(call)) {
   state_.open_streams.Add(this, [this] { OnShutdown(); });
   if (state_.draining) OnShutdown();
+  MutexLock lock(&mutex_);
+  failure_.Update(call_.unread().CheckRoom(1));
+  Advance();
 }
 
 void MinimalPairsCall::OnShutdown() {
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    Fail(absl::UnavailableError("the server is shutting down"));
-    next = PickNext();
-  }
-  Do(next);
+  MutexLock lock(&mutex_);
+  failure_.Update(absl::UnavailableError("the server is shutting down"));
+  Advance();
 }
 
 void MinimalPairsCall::OnReadDone(bool ok) {
   const bool is_first = !queue_.has_options();
-  absl::StatusOr<v1::ScoreMinimalPairsRequest> message;
-  absl::StatusOr<std::vector<v1::PairScore>> at_fault;
+  std::string text;
+  absl::StatusOr<std::vector<Message>> at_fault;
   if (ok) {  // not under mutex_: it parses and encodes
     ++messages_read_;
     at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
-      message = ReadMessage<v1::ScoreMinimalPairsRequest>(bytes_in_, messages_read_, state_.limits);
-      return message.ok() ? queue_.Add(*message) : message.status();
+      ASSIGN_OR_RETURN(const auto message, ReadMessage<v1::ScoreMinimalPairsRequest>(
+                                               bytes_in_, messages_read_, state_.limits));
+      if (!message.pairs().empty()) text = message.pairs(0).good();
+      ASSIGN_OR_RETURN(std::vector<v1::PairScore> results, queue_.Add(message));
+      return ToMessages(std::move(results));
     });
   }
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    if (ok) Fail(at_fault.status());
-    intake_ = ok && failure_.ok() ? Intake::kResumes : Intake::kClosed;
-    if (intake_ == Intake::kResumes) {
-      if (is_first) OnFirstMessage();
-      if (!message->pairs().empty()) call_.NotePrompt(message->pairs(0).good());
-      in_flight_ += at_fault->size();
-      std::move(at_fault->begin(), at_fault->end(), std::back_inserter(results_));
-    }
-    next = PickNext();
+  MutexLock lock(&mutex_);
+  is_reading_ = false;
+  has_all_ = !ok;
+  if (is_finished_) return;
+  if (at_fault.ok()) {
+    if (is_first) call_.SetModel(*queue_.options().model);
+    call_.NotePrompt(text);
+    for (const Message& message : *at_fault) in_flight_ += message.pairs;
+    Send(std::move(at_fault));
+  } else if (ok) {
+    failure_.Update(at_fault.status());
   }
-  Do(next);
+  Advance();
 }
 
 void MinimalPairsCall::OnWriteDone(bool ok) {
-  if (!ok) OnCancel();
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    pending_ = Action::kNone;
-    // What was written made room.
-    if (intake_ == Intake::kWaitsForRoom) intake_ = Intake::kResumes;
-    next = PickNext();
-  }
-  Do(next);
+  MutexLock lock(&mutex_);
+  is_writing_ = false;
+  call_.unread().Remove(static_cast<int64_t>(messages_.front().bytes.Length()));
+  messages_.pop_front();
+  WriteNext();
+  if (!ok) FailAtOnce(absl::CancelledError("the client cancelled the call"));
+  Advance();
 }
 
 void MinimalPairsCall::OnCancel() {
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    Fail(absl::CancelledError("the client cancelled the call"));
-    results_.clear();
-    // The engine sees it at its next step.
-    for (const auto& [group, owned] : groups_) group->Abandon();
-    next = PickNext();
-  }
-  Do(next);
+  MutexLock lock(&mutex_);
+  FailAtOnce(absl::CancelledError("the client cancelled the call"));
+  Advance();
 }
 
 void MinimalPairsCall::OnAlarm() {
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    intake_ = Intake::kResumes;
-    next = PickNext();
-  }
-  Do(next);
+  MutexLock lock(&mutex_);
+  waits_for_alarm_ = false;
+  Advance();
 }
 
 void MinimalPairsCall::OnGroupEnd(PairGroup& group) {
-  std::vector<v1::PairScore> results = group.Results();
-  std::map<PairGroup*, std::unique_ptr<PairGroup>>::node_type ended;
-  Next next;
-  {
-    MutexLock lock(&mutex_);
-    ended = groups_.extract(&group);
-    group.AddTo(call_);
-    std::move(results.begin(), results.end(), std::back_inserter(results_));
-    Fail(group.failure());
-    next = PickNext();
-  }
-  Do(next);
+  auto messages = ToMessages(group.Results());
+  std::unique_ptr<PairGroup> ended;
+  MutexLock lock(&mutex_);
+  ended = std::move(groups_.extract(&group).mapped());
+  group.AddTo(call_);
+  Send(std::move(messages));
+  failure_.Update(group.failure());
+  Advance();
 }
 
 void MinimalPairsCall::OnDone() {
@@ -130,133 +114,131 @@ void MinimalPairsCall::OnDone() {
   delete this;
 }
 
-MinimalPairsCall::Next MinimalPairsCall::PickNext() {
-  Next next;
-  next.submits = intake_ == Intake::kResumes;
-  if (next.submits) intake_ = Intake::kSubmits;
-  next.action = PickAction();
-  return next;
-}
-
-MinimalPairsCall::Action MinimalPairsCall::PickAction() {
-  if (pending_ != Action::kNone) return Action::kNone;
-  const bool all_ended = groups_.empty() && intake_ == Intake::kClosed;
-  if (!results_.empty() || (header_.has_value() && failure_.ok() && all_ended)) {
-    absl::StatusOr<grpc::ByteBuffer> bytes = WriteMessage(TakeResults(), state_.limits);
-    if (bytes.ok()) {
-      bytes_out_ = *std::move(bytes);
-      return pending_ = Action::kWrite;
+void MinimalPairsCall::Advance() {
+  if (is_finished_) return;
+  bool has_room = true;
+  while (has_room && failure_.ok() && !is_reading_ && !waits_for_alarm_ &&
+         in_flight_ < max_pairs_) {
+    if (!queue_.empty()) {
+      has_room = SubmitGroup();
+    } else if (!has_all_) {
+      is_reading_ = true;
+      StartRead(&bytes_in_);
+    } else {
+      break;
     }
-    Fail(bytes.status());
-    results_.clear();
-    for (const auto& [group, owned] : groups_) group->Abandon();
-    return PickAction();
   }
-  // A failed stream does not wait for its client's next message.
-  const bool has_failed = !failure_.ok() && groups_.empty() && intake_ == Intake::kReads;
-  if (!all_ended && !has_failed) return Action::kNone;
-  result_ = call_.End(failure_);
-  return pending_ = Action::kFinish;
+  const bool takes_more = failure_.ok() && (is_reading_ || !has_all_ || !queue_.empty());
+  if (takes_more || !groups_.empty() || waits_for_alarm_) return;
+  if (failure_.ok() && queue_.has_options() && !has_header_) Send({{Message()}});
+  if (is_writing_) return;
+  is_finished_ = true;
+  Finish(call_.End(failure_));
 }
 
-v1::ScoreMinimalPairsResponse MinimalPairsCall::TakeResults() {
-  const size_t max_bytes =
-      std::min(kMessageBytes, static_cast<size_t>(state_.limits.max_send_message_bytes));
-  v1::ScoreMinimalPairsResponse message;
-  if (header_.has_value()) message = *std::exchange(header_, std::nullopt);
-  size_t bytes = message.ByteSizeLong();
-  while (!results_.empty()) {
-    bytes += results_.front().ByteSizeLong() + kEntryBytes;
-    if (bytes > max_bytes && !message.results().empty()) break;
-    *message.add_results() = std::move(results_.front());
-    results_.pop_front();
-    --in_flight_;
+bool MinimalPairsCall::SubmitGroup() {
+  std::vector<PairPlan> plans = queue_.Take(max_pairs_ - in_flight_);
+  const size_t count = plans.size();
+  auto group =
+      std::make_unique<PairGroup>(queue_.options(), std::move(plans), call_.caller().client,
+                                  [this](PairGroup& ended) { OnGroupEnd(ended); });
+  const absl::Status refused = group->Submit(state_);
+  if (refused.ok()) {
+    in_flight_ += count;
+    groups_.emplace(group.get(), std::move(group));
+    return true;
   }
-  return message;
-}
-
-void MinimalPairsCall::Do(const Next& next) {
-  if (next.action == Action::kWrite) StartWrite(&bytes_out_);
-  if (next.action == Action::kFinish) Finish(result_);
-  if (next.submits) SubmitPairs();
-}
-
-void MinimalPairsCall::Fail(const absl::Status& status) {
-  if (status.ok() || !failure_.ok()) return;
-  failure_ = status;
-  if (intake_ == Intake::kWaitsForRoom) intake_ = Intake::kClosed;
-}
-
-void MinimalPairsCall::OnFirstMessage() {
-  const PairOptions& options = queue_.options();
-  call_.SetModel(*options.model);
-  header_.emplace();
-  header_->set_convention(options.row->convention);
-  header_->set_request_id(call_.record().request_id);
-  header_->set_model(options.model->name);
-  header_->set_model_digest(options.model->info.digest);
-}
-
-void MinimalPairsCall::SubmitPairs() {
-  PairGroup* group = nullptr;
-  absl::Status refused;
-  Next next;
-  bool waits_for_alarm = false;
-  do {
-    {
-      MutexLock lock(&mutex_);
-      if (!refused.ok()) OnRefused(*group, refused);
-      group = NextGroup();
-      if (group == nullptr) next = PickNext();
-      waits_for_alarm = intake_ == Intake::kWaitsForAlarm;
-    }
-    // It may be gone when this returns.
-    if (group != nullptr) refused = group->Submit(state_);
-  } while (group != nullptr);
-  if (waits_for_alarm) return SetAlarm(refused);
-  Do(next);
-}
-
-PairGroup* MinimalPairsCall::NextGroup() {
-  if (intake_ != Intake::kSubmits) return nullptr;
-  const auto max_pairs = static_cast<size_t>(state_.limits.max_stream_pairs);
-  if (!failure_.ok()) {
-    intake_ = Intake::kClosed;
-  } else if (in_flight_ >= max_pairs) {
-    intake_ = Intake::kWaitsForRoom;
-  } else if (queue_.empty()) {
-    intake_ = Intake::kReads;
-    StartRead(&bytes_in_);
-  } else {
-    std::vector<PairPlan> plans = queue_.Take(max_pairs - in_flight_);
-    in_flight_ += plans.size();
-    auto group = std::make_unique<PairGroup>(queue_.options(), std::move(plans), client_,
-                                             [this](PairGroup& ended) { OnGroupEnd(ended); });
-    return groups_.emplace(group.get(), std::move(group)).first->first;
-  }
-  return nullptr;
-}
-
-void MinimalPairsCall::OnRefused(PairGroup& group, const absl::Status& refused) {
-  std::vector<PairPlan> plans = group.TakePlans();
-  groups_.erase(&group);
+  plans = group->TakePlans();
   const bool is_full = absl::IsResourceExhausted(refused);
-  if (!is_full && !absl::IsInvalidArgument(refused)) return Fail(refused);
-  const bool is_pair = plans.size() == 1;
-  if (is_pair && !is_full) return results_.push_back(ToPairError(plans[0].index, refused));
-  in_flight_ -= plans.size();
-  queue_.PutBack(std::move(plans));
-  if (!is_pair || !failure_.ok()) return;
-  // If something of this stream is on its way, OnWriteDone will come; else only time helps.
-  const bool moves = !groups_.empty() || !results_.empty() || pending_ == Action::kWrite;
-  intake_ = moves ? Intake::kWaitsForRoom : Intake::kWaitsForAlarm;
+  if (!is_full && !absl::IsInvalidArgument(refused)) {
+    failure_.Update(refused);
+  } else if (count > 1) {
+    queue_.PutBack(std::move(plans));
+  } else if (!is_full) {
+    ++in_flight_;
+    Send(ToMessages({ToPairError(plans[0].index, refused)}));
+  } else {
+    queue_.PutBack(std::move(plans));
+    // If something of this stream is on its way, its end comes here again; else only time helps.
+    if (groups_.empty() && !is_writing_) SetAlarm(RetryAfter(refused).value_or(kMaxWait));
+    return false;
+  }
+  return true;
 }
 
-void MinimalPairsCall::SetAlarm(const absl::Status& refused) {
-  const absl::Duration delay = std::min(RetryAfter(refused).value_or(kMaxWait), kMaxWait);
+void MinimalPairsCall::SetAlarm(absl::Duration delay) {
+  waits_for_alarm_ = true;
   alarm_ = std::make_unique<grpc::Alarm>();
-  const gpr_timespec time = gpr_time_from_millis(absl::ToInt64Milliseconds(delay), GPR_TIMESPAN);
-  alarm_->Set(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), time), [this](bool) { OnAlarm(); });
+  const int64_t milliseconds = absl::ToInt64Milliseconds(std::min(delay, kMaxWait));
+  alarm_->Set(
+      gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(milliseconds, GPR_TIMESPAN)),
+      [this](bool) { OnAlarm(); });
+}
+
+absl::StatusOr<std::vector<MinimalPairsCall::Message>> MinimalPairsCall::ToMessages(
+    std::vector<v1::PairScore> results) const {
+  const int64_t most =
+      std::min<int64_t>(kMessageBytes, state_.limits.max_send_message_bytes) - kHeaderBytes;
+  std::vector<Message> messages;
+  for (auto next = results.begin(); next != results.end();) {
+    v1::ScoreMinimalPairsResponse message;
+    int64_t bytes = 0;
+    do {
+      bytes += static_cast<int64_t>(next->ByteSizeLong()) + kEntryBytes;
+      if (bytes > most && !message.results().empty()) break;
+      *message.add_results() = std::move(*next);
+    } while (++next != results.end());
+    ASSIGN_OR_RETURN(grpc::ByteBuffer written, WriteMessage(message, state_.limits));
+    messages.push_back({std::move(written), static_cast<size_t>(message.results_size())});
+  }
+  return messages;
+}
+
+void MinimalPairsCall::Send(absl::StatusOr<std::vector<Message>> messages) {
+  if (!messages.ok()) return FailAtOnce(messages.status());
+  if (!messages->empty()) AddHeader(messages->front());
+  for (Message& message : *messages) Push(std::move(message));
+}
+
+void MinimalPairsCall::AddHeader(Message& message) {
+  if (std::exchange(has_header_, true)) return;
+  const PairOptions& options = queue_.options();
+  v1::ScoreMinimalPairsResponse header;
+  header.set_convention(options.row->convention);
+  header.set_request_id(call_.record().request_id);
+  header.set_model(options.model->name);
+  header.set_model_digest(options.model->info.digest);
+  // Serialized messages that stand side by side are one.
+  std::vector<grpc::Slice> slices;
+  message.bytes.Dump(&slices);
+  slices.emplace_back(header.SerializeAsString());
+  message.bytes = grpc::ByteBuffer(slices.data(), slices.size());
+}
+
+void MinimalPairsCall::Push(Message message) {
+  if (!wants_results_) return;
+  const absl::Status room = call_.unread().Add(static_cast<int64_t>(message.bytes.Length()));
+  if (!room.ok()) return FailAtOnce(room);
+  messages_.push_back(std::move(message));
+  WriteNext();
+}
+
+void MinimalPairsCall::WriteNext() {
+  if (is_writing_ || messages_.empty()) return;
+  is_writing_ = true;
+  in_flight_ -= messages_.front().pairs;
+  StartWrite(&messages_.front().bytes);
+}
+
+void MinimalPairsCall::FailAtOnce(const absl::Status& status) {
+  failure_.Update(status);
+  wants_results_ = false;
+  while (messages_.size() > (is_writing_ ? 1 : 0)) {
+    call_.unread().Remove(static_cast<int64_t>(messages_.back().bytes.Length()));
+    messages_.pop_back();
+  }
+  // The engine sees it at its next step.
+  for (const auto& [group, owned] : groups_) group->Abandon();
 }
 
 }  // namespace dyad

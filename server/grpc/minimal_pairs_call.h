@@ -5,17 +5,13 @@
 // its result is given to a write. At most max_stream_pairs are in flight, and the next message is
 // read when all pairs of the last one were submitted and there is room. So a client that does not
 // read its results stops being read. If the engine's queue is full, pairs wait here until something
-// of this stream ends, or for a moment if nothing of it runs.
+// of this stream moves, or for a moment if nothing of it runs.
 //
-// Two chains run side by side, and meet under mutex_:
-//   in   read → submit, submit … → read …   one thread at a time, gRPC's; intake_ says where it is
-//   out  group's end → write → write …      the engine's thread begins, gRPC's go on
-// Whoever changes the state picks, in the same critical section, what to ask of gRPC next
-// (PickNext: one write in flight; Finish once, when neither chain will ask anything more), and
-// asks after releasing it. Only StartRead is called under mutex_, so that it precedes any Finish;
-// gRPC reacts on threads of its own.
+// Whoever changes the state holds mutex_ and then calls Advance, which starts all that can be
+// started: a write, a group, a read, the end. gRPC and the engine react on threads of their own.
 //
-// Lifetime: deletes itself in OnDone, which gRPC calls after Finish and all other reactions.
+// Lifetime: deletes itself in OnDone, which gRPC calls after Finish and all other reactions. Finish
+// waits for groups, writes and the alarm.
 #pragma once
 
 #include <grpcpp/alarm.h>
@@ -24,10 +20,10 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <optional>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "dyad/v1/scoring.pb.h"
 #include "server/api/pair_group.h"
 #include "server/api/pair_queue.h"
@@ -48,64 +44,56 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   void OnDone() override;
 
  private:
-  // Where the chain that takes pairs is. kReads: a read is in flight. kResumes: who set it goes on
-  // to submit. kSubmits: one thread is in SubmitPairs. kWaitsForRoom: until OnWriteDone.
-  // kWaitsForAlarm: until OnAlarm. kClosed: at its end.
-  enum class Intake { kReads, kResumes, kSubmits, kWaitsForRoom, kWaitsForAlarm, kClosed };
-  // What to ask of gRPC.
-  enum class Action { kNone, kWrite, kFinish };
-  struct Next {
-    Action action = Action::kNone;
-    bool submits = false;  // then this thread goes on to SubmitPairs
+  struct Message {
+    grpc::ByteBuffer bytes;
+    size_t pairs = 0;  // whose results it holds
   };
 
-  // Picks what follows from the state as it is now, and marks it pending.
-  Next PickNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Action PickAction() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The results that wait, as many as one message holds.
-  v1::ScoreMinimalPairsResponse TakeResults() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Does it. Nothing is touched after that: another thread may end the call.
-  void Do(const Next& next) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Fail(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  void OnFirstMessage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Submits until there is no room or no pair.
-  void SubmitPairs() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The next group to submit, or null: then intake_ says why.
-  PairGroup* NextGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void OnRefused(PairGroup& group, const absl::Status& refused)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void SetAlarm(const absl::Status& refused);
+  // On the engine's thread.
+  void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
   // What is in the engine ends; nothing more is taken.
   void OnShutdown() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
-  void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // As many as it takes. Errors: as WriteMessage.
+  absl::StatusOr<std::vector<Message>> ToMessages(std::vector<v1::PairScore> results) const;
+  // Nothing after Finish.
+  void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // False: there is no room for it now.
+  bool SubmitGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SetAlarm(absl::Duration delay) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Send(absl::StatusOr<std::vector<Message>> messages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // To the first message only.
+  void AddHeader(Message& message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Push(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Also drops the results that wait and those to come.
+  void FailAtOnce(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ServerState& state_;
-  const uint64_t client_;
+  const size_t max_pairs_;  // in flight
 
-  // Of the chain that takes pairs.
+  // While is_reading_ the reader's, else guarded by mutex_.
   grpc::ByteBuffer bytes_in_;
   int64_t messages_read_ = 0;
   PairQueue queue_;
-  std::unique_ptr<grpc::Alarm> alarm_;
-
-  // Of the write in flight.
-  grpc::ByteBuffer bytes_out_;
-  grpc::Status result_;  // set when kFinish is picked
 
   Mutex mutex_;
   RpcCall call_ ABSL_GUARDED_BY(mutex_);
-  Intake intake_ ABSL_GUARDED_BY(mutex_) = Intake::kReads;
-  Action pending_ ABSL_GUARDED_BY(mutex_) = Action::kNone;
+  bool is_reading_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_writing_ ABSL_GUARDED_BY(mutex_) = false;  // messages_.front()
+  bool waits_for_alarm_ ABSL_GUARDED_BY(mutex_) = false;
+  bool has_all_ ABSL_GUARDED_BY(mutex_) = false;     // of the client's messages
+  bool has_header_ ABSL_GUARDED_BY(mutex_) = false;  // the client, or it is in messages_
+  bool wants_results_ ABSL_GUARDED_BY(mutex_) = true;
+  bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
   // Ends the stream when all groups have ended.
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;  // pairs
   // In the engine.
   std::map<PairGroup*, std::unique_ptr<PairGroup>> groups_ ABSL_GUARDED_BY(mutex_);
-  std::deque<v1::PairScore> results_ ABSL_GUARDED_BY(mutex_);
-  // What the first message to the client says beside results, until it was sent.
-  std::optional<v1::ScoreMinimalPairsResponse> header_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Message> messages_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace dyad

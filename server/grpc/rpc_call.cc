@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/api/error_reply.h"
 #include "server/api/request_error.h"
+#include "server/base/status_macros.h"
 #include "server/base/steady_clock.h"
 #include "server/grpc/grpc_status.h"
 
@@ -35,6 +36,7 @@ Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view m
   }
   arrival.peer = context.peer();
   arrival.deadline = SteadyNow() + TimeLeft(context.raw_deadline());
+  arrival.give_up = [&context] { context.TryCancel(); };
   return arrival;
 }
 
@@ -43,6 +45,12 @@ Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view m
 RpcCall::RpcCall(const ServerState& state, grpc::CallbackServerContext* context,
                  std::string_view method)
     : Call(state, ArrivalOf(*context, method)), context_(context) {}
+
+absl::StatusOr<grpc::ByteBuffer> RpcCall::Hold(absl::StatusOr<grpc::ByteBuffer> bytes) {
+  RETURN_IF_ERROR(bytes.status());
+  RETURN_IF_ERROR(unread().Add(static_cast<int64_t>(bytes->Length())));
+  return bytes;
+}
 
 grpc::Status RpcCall::End(const absl::Status& status) {
   Close(status);
@@ -57,9 +65,13 @@ grpc::Status RpcCall::End(const absl::Status& status) {
 }
 
 void RpcCall::ReportDone() {
-  if (record().code == CodeName(absl::StatusCode::kOk) && context_->IsCancelled()) {
+  const bool given_up = unread().given_up();
+  const bool is_ok = record().code == CodeName(absl::StatusCode::kOk);
+  if (given_up || (is_ok && context_->IsCancelled())) {
     record().code = CodeName(absl::StatusCode::kCancelled);
-    record().message = "the client left before it had the whole answer";
+    record().message = given_up ? absl::StrCat("the client read nothing of the answer for ",
+                                               absl::FormatDuration(state().unread_timeout))
+                                : "the client left before it had the whole answer";
   }
   Report();
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/api/call.h"
 
 namespace dyad {
@@ -17,6 +18,10 @@ class RpcCall final : public Call {
  public:
   // `method` as in RpcRecord. `context` lives as long as this.
   RpcCall(const ServerState& state, grpc::CallbackServerContext* context, std::string_view method);
+
+  // What WriteMessage gave; it waits to be read from now on. Errors: those that it gave;
+  // ResourceExhausted UNREAD_ANSWERS.
+  absl::StatusOr<grpc::ByteBuffer> Hold(absl::StatusOr<grpc::ByteBuffer> bytes);
 
   // Closes the record and sets the trailing metadata; the result goes to Finish. Once.
   grpc::Status End(const absl::Status& status);

@@ -40,7 +40,10 @@ template <typename Request, typename Result>
 absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
                               Call& call) {
   return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
+    RETURN_IF_ERROR(call.unread().CheckRoom(1));
     ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
+    // gRPC would keep it until the answer is read.
+    const_cast<ByteBuffer&>(bytes).Clear();
     return handler(request, call);
   });
 }
@@ -51,7 +54,7 @@ UnaryReactor* AnswerNow(RpcCall call, Handler<Request, Response> handler, const 
                         ByteBuffer* out) {
   const auto answer = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const Response response, Handle(handler, in, call));
-    ASSIGN_OR_RETURN(*out, WriteMessage(response, call.state().limits));
+    ASSIGN_OR_RETURN(*out, call.Hold(WriteMessage(response, call.state().limits)));
     return absl::OkStatus();
   };
   const absl::Status status = answer();
@@ -112,8 +115,8 @@ class ScoringService final : public RawScoring {
 
   UnaryReactor* Score(CallbackServerContext* context, const ByteBuffer* in,
                       ByteBuffer* out) override {
-    return AnswerLater<ScoreAnswer, v1::ScoreResponse>({state_, context, "ScoringService/Score"},
-                                                       PlanScore, *in, out);
+    return AnswerLater<ScoreAnswer, ScorePieces>({state_, context, "ScoringService/Score"},
+                                                 PlanScore, *in, out);
   }
 
   grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>* ScoreMinimalPairs(

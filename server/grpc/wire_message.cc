@@ -43,4 +43,18 @@ absl::StatusOr<grpc::ByteBuffer> WriteMessage(const google::protobuf::MessageLit
   });
 }
 
+absl::StatusOr<grpc::ByteBuffer> WriteMessage(std::vector<std::string> pieces,
+                                              const RequestLimits& limits) {
+  int64_t bytes = 0;
+  for (const std::string& piece : pieces) bytes += static_cast<int64_t>(piece.size());
+  RETURN_IF_ERROR(CheckAnswerBytes(bytes, limits));
+  const auto drop = [](void* piece) { delete static_cast<std::string*>(piece); };
+  std::vector<grpc::Slice> slices;
+  for (std::string& piece : pieces) {
+    auto* kept = new std::string(std::move(piece));  // gRPC keeps it, and calls `drop`
+    slices.emplace_back(kept->data(), kept->size(), drop, kept);
+  }
+  return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
 }  // namespace dyad

@@ -7,6 +7,8 @@
 #include <grpcpp/support/byte_buffer.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,6 +33,9 @@ absl::StatusOr<Message> ReadMessage(const grpc::ByteBuffer& bytes, int64_t numbe
 
 // Errors: ResourceExhausted (ANSWER_TOO_LARGE).
 absl::StatusOr<grpc::ByteBuffer> WriteMessage(const google::protobuf::MessageLite& message,
+                                              const RequestLimits& limits);
+// The same of one that is serialized already, cut into pieces.
+absl::StatusOr<grpc::ByteBuffer> WriteMessage(std::vector<std::string> pieces,
                                               const RequestLimits& limits);
 
 }  // namespace dyad

@@ -173,6 +173,7 @@ class ServerSeries {
     gauges_[kConnections]->Set(static_cast<double>(stats.connections));
     const absl::Time end = stats.certificate_end.value_or(absl::UnixEpoch());
     gauges_[kCertificateEnd]->Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
+    gauges_[kUnreadBytes]->Set(static_cast<double>(stats.unread_bytes));
     Raise(kConnectionPauses, static_cast<double>(stats.connection_pauses));
     Raise(kDroppedLines, static_cast<double>(stats.dropped_log_lines));
   }

@@ -81,6 +81,7 @@ struct ServerStats {
   bool ready = false;
   int64_t connections = 0;
   int64_t connection_pauses = 0;
+  int64_t unread_bytes = 0;
   int64_t dropped_log_lines = 0;
   std::optional<absl::Time> certificate_end;  // by the wall clock
   std::vector<Queue> queues;

@@ -63,6 +63,7 @@ TEST(ErrorOwnerTest, WhatTheLineNamesIsItsOwn) {
 
 TEST(ErrorOwnerTest, TheReasonTellsAFullQueueFromWhatIsTooLarge) {
   EXPECT_EQ(OwnerOf(Exhausted("QUEUE_FULL")), kFullQueue);
+  EXPECT_EQ(OwnerOf(Exhausted("UNREAD_ANSWERS")), kFullQueue);
   for (const char* reason : {"ANSWER_TOO_LARGE", "MESSAGE_TOO_LARGE", "RESOURCE_EXHAUSTED"}) {
     EXPECT_EQ(OwnerOf(Exhausted(reason)), kLine) << reason;
   }

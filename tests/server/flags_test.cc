@@ -137,6 +137,7 @@ TEST(FlagsTest, TheRestReachesItsOption) {
                                                  "--max_stream_pairs=9",
                                                  "--max_receive_message_bytes=2000",
                                                  "--max_send_message_bytes=3000",
+                                                 "--max_unread_bytes=70000",
                                                  "--max_concurrent_streams=10",
                                                  "--keepalive_time=1m",
                                                  "--keepalive_timeout=2s",
@@ -168,6 +169,7 @@ TEST(FlagsTest, TheRestReachesItsOption) {
   EXPECT_EQ(options->limits.max_stream_pairs, 9);
   EXPECT_EQ(options->limits.max_receive_message_bytes, 2000);
   EXPECT_EQ(options->limits.max_send_message_bytes, 3000);
+  EXPECT_EQ(options->limits.max_unread_bytes, 70000);
   EXPECT_EQ(options->rpc.max_concurrent_streams, 10);
   EXPECT_EQ(options->rpc.keepalive_time, absl::Minutes(1));
   EXPECT_EQ(options->rpc.keepalive_timeout, absl::Seconds(2));

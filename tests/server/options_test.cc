@@ -74,6 +74,7 @@ TEST(FaultsTest, EachRangeIsHeld) {
       {"--max_receive_message_bytes is 1;",
        [](Options& o) { o.limits.max_receive_message_bytes = 1; }},
       {"--max_send_message_bytes is -1", [](Options& o) { o.limits.max_send_message_bytes = -1; }},
+      {"--max_unread_bytes is 65535", [](Options& o) { o.limits.max_unread_bytes = 65535; }},
       {"--max_concurrent_streams is 0", [](Options& o) { o.rpc.max_concurrent_streams = 0; }},
       {"--keepalive_time is 0", [](Options& o) { o.rpc.keepalive_time = absl::ZeroDuration(); }},
       {"--keepalive_timeout is 1ms",

@@ -78,6 +78,7 @@ struct StackOptions {
   FakeModelOptions model = ByteModel();
   engine::EngineOptions engine;
   RequestLimits limits;
+  absl::Duration unread_timeout = absl::Minutes(1);
 };
 
 // Everything between a front door and the fake model.
@@ -87,7 +88,11 @@ class EngineStack {
       : model(options.model),
         engine(std::make_unique<engine::Engine>(model, options.engine, metrics)),
         models(FakeModels(tokenizer, model.limits(), engine.get())),
-        state{models, options.limits, &observer, {"the version of a test", "", "", "", {}, {}}} {}
+        state{.models = models,
+              .limits = options.limits,
+              .observer = &observer,
+              .info = {"the version of a test", "", "", "", {}, {}},
+              .unread_timeout = options.unread_timeout} {}
 
   // Whether the engine comes to rest with every page free.
   bool ComesToRest() const {

@@ -212,6 +212,22 @@ TEST(GenerateAnswerTest, AFailureComesAfterThePiecesBeforeIt) {
   EXPECT_EQ(ids, 2 * 5);
 }
 
+TEST(GenerateAnswerTest, PiecesThatNobodyTakesEndItWhenThereIsNoRoom) {
+  StackOptions options;
+  options.limits.max_unread_bytes = 64 << 10;
+  EngineStack stack(options);
+  v1::GenerateRequest request = Request(4, 200);
+  request.set_logprobs(20);
+  Writer writer(stack, request, Delivery::kPieces);
+  EXPECT_TRUE(stack.ComesToRest());
+  const std::optional<GeneratePart> part = writer.answer().Next();
+  ASSERT_TRUE(part.has_value() && part->end.has_value()) << "no piece is kept";
+  EXPECT_THAT(*part->end, StatusIs(absl::StatusCode::kResourceExhausted,
+                                   HasSubstr("a quarter of --max_unread_bytes")));
+  EXPECT_LT(writer.record().generated_tokens, 4 * 200);
+  EXPECT_EQ(stack.state.unread.bytes(), 0);
+}
+
 TEST(WholeGenerateAnswerTest, HasChoicesInOrderAndTheSummary) {
   EngineStack stack;
   Call call(stack.state, {.method = "S/M"});

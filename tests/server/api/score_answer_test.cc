@@ -2,6 +2,7 @@
 // tests/server/grpc/score_call_test.cc.
 #include "server/api/score_answer.h"
 
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/notification.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
@@ -33,8 +34,12 @@ Answered Ask(
   absl::StatusOr<ScorePlan> plan = PlanScore(request, call);
   EXPECT_OK(plan);
   absl::Notification ended;
-  ScoreAnswer answer(*std::move(plan), call, [&](absl::StatusOr<v1::ScoreResponse> response) {
-    answered.response = std::move(response);
+  ScoreAnswer answer(*std::move(plan), call, [&](absl::StatusOr<ScorePieces> pieces) {
+    if (pieces.ok()) {
+      EXPECT_TRUE(answered.response.emplace().ParseFromString(absl::StrJoin(*pieces, "")));
+    } else {
+      answered.response = pieces.status();
+    }
     ended.Notify();
   });
   answer.Start();

@@ -1,6 +1,7 @@
 // When one sequence more would end: places, pages, prompts and turns, each alone.
 #include "server/engine/outlook.h"
 
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"

@@ -2,6 +2,7 @@
 // hand: who is let in ends in time, and who is not hears of it at once. Steps take as long as their
 // rows, more or less, as on a machine with other work. What the engine's threads do is done here in
 // turn: requests arrive while the model runs, and are judged by what was published before.
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -9,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "server/engine/step_runner.h"
 #include "tests/server/engine/counting_metrics.h"

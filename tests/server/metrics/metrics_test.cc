@@ -259,12 +259,14 @@ TEST(MetricsTest, WhatTheServerSaysIsAskedForAtEachScrape) {
   stats.ready = true;
   stats.connections = 3;
   stats.connection_pauses = 4;
+  stats.unread_bytes = 5;
   stats.dropped_log_lines = 5;
   stats.certificate_end = absl::FromUnixSeconds(6);
   stats.queues = {{"m", absl::Seconds(7), absl::Seconds(8)}, {"unknown", {}, {}}};
   EXPECT_EQ(Value(metrics, "dyad_ready"), 1);
   EXPECT_EQ(Value(metrics, "dyad_connections"), 3);
   EXPECT_EQ(Value(metrics, "dyad_connection_pauses_total"), 4);
+  EXPECT_EQ(Value(metrics, "dyad_unread_bytes"), 5);
   EXPECT_EQ(Value(metrics, "dyad_log_lines_dropped_total"), 5);
   EXPECT_EQ(Value(metrics, "dyad_tls_certificate_end_timestamp_seconds"), 6);
   EXPECT_EQ(Value(metrics, "dyad_oldest_waiting_seconds{model=\"m\"}"), 7);
