@@ -109,9 +109,9 @@ bool IsTaken(const absl::Status& status) {
 }
 
 template <typename Response>
-void Write(const absl::StatusOr<Response>& answer) {
+void Write(absl::StatusOr<Response> answer) {
   if (!IsTaken(answer.status())) return;
-  IsTaken(WriteMessage(*answer, TheServer().state.limits).status());
+  IsTaken(WriteMessage(*std::move(answer), TheServer().state.limits).status());
 }
 
 template <typename Request>
@@ -170,7 +170,7 @@ void AnswerPairs(std::string_view bytes) {
 
 constexpr void (*kMethods[])(std::string_view bytes) = {
     AnswerLater<PlanGenerate, v1::GenerateRequest, WholeGenerateAnswer, v1::GenerateResponse>,
-    AnswerLater<PlanScore, v1::ScoreRequest, ScoreAnswer, v1::ScoreResponse>,
+    AnswerLater<PlanScore, v1::ScoreRequest, ScoreAnswer, ScorePieces>,
     AnswerPairs,
     AnswerNow<Tokenize, v1::TokenizeRequest>,
     AnswerNow<Detokenize, v1::DetokenizeRequest>,
