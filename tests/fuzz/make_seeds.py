@@ -209,10 +209,11 @@ TARGETS = {"model_config": model_configs, "tokenizer_files": tokenizer_files, "r
            "metrics_http": metrics_http, "dyadctl_lines": dyadctl_lines, "dyadctl_flags": dyadctl_flags,
            "corpus_archive": corpus_archives, "torch_file": torch_files, "safetensors": safetensors,
            "server_flags": server_flags}
-# Words: what stands in quotes, or is a flag, a header or a value.
-WORDS = {"model_config": rb'"[\w. -]{2,40}"', "tokenizer_files": rb'"[\w. <>-]{2,40}"', "dyadctl_lines": rb'"\w{2,40}"',
-         "safetensors": rb'"\w{2,40}"', "torch_file": rb"[\w.]{3,40}", "dyadctl_flags": rb"[\w-]+",
-         "server_flags": rb"--\w+=?", "metrics_http": rb"[\w/.-]{3,40}"}
+# Words: what stands in quotes, JSON's own, or a flag, a header or a value.
+JSON = rb'"[\w. <>-]{2,40}"|\btrue\b|\bfalse\b|\bnull\b|\d+'
+WORDS = {"model_config": JSON, "tokenizer_files": JSON, "dyadctl_lines": JSON, "safetensors": JSON,
+         "torch_file": rb"[\w.]{3,40}", "dyadctl_flags": rb"[\w-]+", "server_flags": rb"--\w+=?|=\w+",
+         "metrics_http": rb"[\w/.-]{3,40}"}
 
 
 def main():

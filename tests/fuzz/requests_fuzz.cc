@@ -109,9 +109,9 @@ bool IsTaken(const absl::Status& status) {
 }
 
 template <typename Response>
-void Write(const absl::StatusOr<Response>& answer) {
+void Write(absl::StatusOr<Response> answer) {
   if (!IsTaken(answer.status())) return;
-  IsTaken(WriteMessage(*answer, TheServer().state.limits).status());
+  IsTaken(WriteMessage(*std::move(answer), TheServer().state.limits).status());
 }
 
 template <typename Request>
