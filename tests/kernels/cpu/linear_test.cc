@@ -56,7 +56,7 @@ void ExpectWithinBound(const LayerShape& shape, Element type, int64_t tokens,
   }
 }
 
-class LinearTest : public testing::TestWithParam<std::string_view> {
+class LinearTest : public ::testing::TestWithParam<std::string_view> {
  protected:
   WithIsa isa_{GetParam()};
 };
@@ -204,7 +204,7 @@ TEST_P(LinearTest, TheResidualMayBeTheOutput) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, LinearTest, testing::ValuesIn(SupportedIsas()),
+INSTANTIATE_TEST_SUITE_P(Isas, LinearTest, ::testing::ValuesIn(SupportedIsas()),
                          [](const auto& isa) { return std::string(isa.param); });
 
 // More rows than are packed at once.
