@@ -80,7 +80,7 @@ absl::Status CheckSwitches(const CLI::App& app, std::span<const std::string> wor
     if (equals != std::string::npos) {
       const std::string value = word->substr(equals + 1);
       if (value == "true" || value == "false") continue;
-      return UsageError(Text(name, " is ", Quoted(value), "; must be true or false"));
+      return UsageError(Text(name, " is ", Quoted(value), "; it must be true or false"));
     }
     const auto next = word + 1;
     if (next == words.end() || (*next != "true" && *next != "false")) continue;

@@ -189,7 +189,7 @@ TEST(DyadctlTest, ASwitchTakesATruth) {
       const auto run = RunDyadctl({command, name + ("=" + value), "--server=http://x"});
       EXPECT_EQ(run.status, 2) << run.err;
       EXPECT_THAT(run.err,
-                  HasSubstr(absl::StrCat(name, " is '", value, "'; must be true or false")));
+                  HasSubstr(absl::StrCat(name, " is '", value, "'; it must be true or false")));
     }
     for (const char* value : {"=true", "=false", ""}) {
       const auto run = RunDyadctl({command, name + std::string(value), "--server=http://x"});

@@ -50,7 +50,7 @@ const std::vector<Row> kWrongCommandLines = {
      "CONDITIONAL"},
     {{"score", "a", "--timeout=soon"}, "--timeout: must be above 0 seconds, found soon"},
     {{"score", "--input=-", "--concurrency=0"}, "--concurrency: Value 0 not in range 1 to 256"},
-    {{"score", "a", "--json=maybe"}, "--json = maybe: no value that this flag takes"},
+    {{"score", "a", "--json=maybe"}, "--json is 'maybe'; it must be true or false"},
     {{"score", "a", "--model"}, "--model needs a value"},
     {{"score", "a", "--model=a", "--model=b"}, "--model is given more than once"},
     {{"tokenize", "--add_special_tokens", "false"},
