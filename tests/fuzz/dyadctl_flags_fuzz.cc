@@ -10,7 +10,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace dyad;
-  std::vector<std::string> words = testing::Parts(testing::AsText(data, size), '\n', 4);
+  std::vector<std::string> words = testing::Parts(testing::AsText(data, size), '\n', 16);
   if (words.front() != "help") words.insert(words.begin() + 1, "--server=");
   std::istringstream in;
   std::ostringstream out, err;

@@ -25,6 +25,8 @@ def model_configs(fixtures):
     for path in sorted(fixtures.glob("*/config.json")) + sorted(fixtures.glob("bad*/*/config.json")):
         yield path.read_bytes()
     demo = (fixtures / "opt-dyad-it4" / "config.json").read_bytes()
+    for ids in (2, [2, 3]):
+        yield json.dumps({**json.loads(demo), "eos_token_id": ids, "bos_token_id": 1}).encode()
     for more in ({"eos_token_id": 2}, {"eos_token_id": [2, 5, 7], "do_sample": True}, {"eos_token_id": None}):
         yield demo + b"\0" + json.dumps(more).encode()
 

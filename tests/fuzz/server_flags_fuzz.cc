@@ -8,7 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace dyad;
-  std::vector<std::string> arguments = testing::Parts(testing::AsText(data, size), '\n', 4);
+  std::vector<std::string> arguments = testing::Parts(testing::AsText(data, size), '\n', 16);
   arguments.insert(arguments.begin(), "dyad-server");
   const absl::StatusOr<Options> options = ParseArguments(arguments);
   if (!options.ok()) {
