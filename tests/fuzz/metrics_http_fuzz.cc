@@ -22,18 +22,25 @@ using testing::Require;
 
 constexpr std::string_view kPage = "dyad_ready 1\n";
 constexpr timeval kPatience = {.tv_sec = 5, .tv_usec = 0};
+// A connection ends with a reset: thousands a second would else leave no port free.
+constexpr linger kReset = {.l_onoff = 1, .l_linger = 0};
 
 enum class End { kShut, kOpen };  // whether the caller says that it sends no more
 
 std::string Ask(int port, std::string_view request, End end) {
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
+  setsockopt(connection, SOL_SOCKET, SO_LINGER, &kReset, sizeof(kReset));
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  Require(connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0,
-          "the listener accepts");
+  while (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 &&
+         errno != EISCONN) {
+    // No port is free for a moment, or libFuzzer's clock interrupts.
+    Require(errno == EADDRNOTAVAIL || errno == EINTR || errno == EALREADY, "the listener accepts");
+    usleep(1000);
+  }
   // It may close before all is sent.
   (void)!send(connection, request.data(), request.size(), MSG_NOSIGNAL);
   if (end == End::kShut) shutdown(connection, SHUT_WR);
