@@ -17,8 +17,9 @@ absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, 
       ParseGenerate(request, state.models, state.limits, absl::Uniform<uint64_t>(random));
   if (!plan.ok()) return plan;
   call.SetModel(*plan->model);
-  RETURN_IF_ERROR(CheckAnswerBytes(ChoicesBytes(*plan), state.limits));
-  RETURN_IF_ERROR(call.unread().CheckRoom(ChoicesBytes(*plan)));
+  const int64_t bytes = ChoicesBytes(*plan);
+  RETURN_IF_ERROR(CheckAnswerBytes(bytes, state.limits));
+  RETURN_IF_ERROR(call.unread().CheckRoom(bytes));
   call.record().prompt_tokens = static_cast<int64_t>(plan->request.ids.size());
   if (plan->request.score_from.has_value()) {
     call.record().scored_tokens = plan->choices * (call.record().prompt_tokens - 1);
@@ -130,7 +131,7 @@ void GenerateAnswer::Abandon() {
 void GenerateAnswer::DropPieces() {
   sequences_.Abandon();
   abandoned_ = true;
-  for (ChoiceSequence& choice : choices_) choice.Drop();
+  for (ChoiceSequence& choice : choices_) choice.Take();
 }
 
 std::optional<GeneratePart> GenerateAnswer::Next() {

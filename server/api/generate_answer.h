@@ -70,8 +70,6 @@ class GenerateAnswer {
 
     // What was not taken yet; an empty Choice takes its place. With the answer's mutex_ held.
     v1::Choice Take() ABSL_NO_THREAD_SAFETY_ANALYSIS;
-    // For nobody.
-    void Drop() ABSL_NO_THREAD_SAFETY_ANALYSIS { Take(); }
 
    private:
     void OnSequenceEnd(const engine::Outcome& outcome) override;

@@ -13,6 +13,7 @@ constexpr double kMostSeconds = 60;
 // Rows that vary by less than this share of their mean tell little of a slope: other work on the
 // machine makes single steps longer, too.
 constexpr double kLeastSpread = 0.5;
+
 void Forecast::OnStep(const StepLoad& load, absl::Duration duration) {
   const double seconds = std::max(0.0, absl::ToDoubleSeconds(duration));
   const double fade = std::exp(-seconds / kTimeConstantSeconds);
@@ -35,8 +36,7 @@ void Forecast::OnGenerated(int32_t generated, int32_t allowed) {
 
 absl::Duration Forecast::RetryAfter(const QueuedWork& work) const {
   if (saturated_seconds_ <= 0) return absl::Seconds(1);
-  const double rows =
-      static_cast<double>(work.tokens) + GeneratedShare() * static_cast<double>(work.new_tokens);
+  const double rows = Tokens(work);
   const double seconds = rows == 0 ? 0 : rows * saturated_seconds_ / rows_;
   return absl::Seconds(std::clamp(seconds, kLeastSeconds, kMostSeconds));
 }

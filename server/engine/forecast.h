@@ -49,6 +49,11 @@ class Forecast {
   double MoreRows() const { return steps() > 0 ? sums_[0][kMore] / steps() : 0; }
   // Tokens that sequences generated lately, of those allowed.
   double GeneratedShare() const { return allowed_ > 0 ? generated_ / allowed_ : 1; }
+  // Ids of `work`, and what it will generate if it ends as others did lately.
+  double Tokens(const QueuedWork& work) const {
+    return static_cast<double>(work.tokens) +
+           GeneratedShare() * static_cast<double>(work.new_tokens);
+  }
 
  private:
   enum Term { kOne, kSequences, kMore, kSeconds, kTerms };

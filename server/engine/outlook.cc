@@ -23,10 +23,10 @@ Outlook::Outlook(const Forecast& forecast, const Room& room,
       pages_at_end_(room.pages_used) {
   steps_left_.reserve(running.size());
   for (const RunningWork& work : running) {
-    const double new_tokens = forecast_.GeneratedShare() * static_cast<double>(work.new_tokens);
-    steps_left_.push_back(static_cast<double>(work.tokens) / room_.max_batch_tokens + new_tokens);
+    steps_left_.push_back(Steps(work.tokens, work.new_tokens));
     tokens_left_ += work.tokens;
-    pages_at_end_ += new_tokens / kPageTokens;
+    pages_at_end_ +=
+        forecast_.GeneratedShare() * static_cast<double>(work.new_tokens) / kPageTokens;
     if (work.new_tokens > 0) ++generating_;
   }
   std::ranges::sort(steps_left_);
@@ -41,9 +41,9 @@ void Outlook::Queue(uint64_t client, const QueuedWork& work) {
   waiting_.Add(work);
 }
 
-double Outlook::Tokens(const QueuedWork& work) const {
-  return static_cast<double>(work.tokens) +
-         forecast_.GeneratedShare() * static_cast<double>(work.new_tokens);
+double Outlook::Steps(int64_t tokens, int64_t new_tokens) const {
+  return static_cast<double>(tokens) / room_.max_batch_tokens +
+         forecast_.GeneratedShare() * static_cast<double>(new_tokens);
 }
 
 // What has its turn before this client's next sequence: the turn is of whoever runs least.
@@ -62,8 +62,8 @@ QueuedWork Outlook::AheadOf(const ClientLoad& client) const {
 
 // How many have to end before there is a place, and pages for everybody's whole length.
 int64_t Outlook::EndsBefore(const QueuedWork& ahead, const QueuedWork& sequence) const {
-  const double needed = pages_at_end_ + Tokens(ahead) / kPageTokens;
-  const double missing = needed + Tokens(sequence) / kPageTokens - room_.pages;
+  const double needed = pages_at_end_ + forecast_.Tokens(ahead) / kPageTokens;
+  const double missing = needed + forecast_.Tokens(sequence) / kPageTokens - room_.pages;
   const auto here = static_cast<double>(running() + ahead.sequences);
   const int64_t for_pages =
       missing > 0 && needed > 0 ? static_cast<int64_t>(missing / needed * here) + 1 : 0;
@@ -73,9 +73,7 @@ int64_t Outlook::EndsBefore(const QueuedWork& ahead, const QueuedWork& sequence)
 // Those running end one by one; then those that took their places, and so on.
 double Outlook::StepsUntil(int64_t ends, const QueuedWork& ahead) const {
   if (ends == 0) return 0;
-  const double steps = static_cast<double>(ahead.tokens) / room_.max_batch_tokens +
-                       forecast_.GeneratedShare() * static_cast<double>(ahead.new_tokens);
-  const double mean = steps / std::max(1, ahead.sequences);
+  const double mean = Steps(ahead.tokens, ahead.new_tokens) / std::max(1, ahead.sequences);
   if (running() == 0) return mean * static_cast<double>(ends);
   const auto index = static_cast<size_t>((ends - 1) % running());
   return steps_left_[index] + mean * static_cast<double>((ends - 1) / running());

@@ -62,7 +62,8 @@ class Outlook {
   QueuedWork AheadOf(const ClientLoad& client) const;
   int64_t EndsBefore(const QueuedWork& ahead, const QueuedWork& sequence) const;
   double StepsUntil(int64_t ends, const QueuedWork& ahead) const;
-  double Tokens(const QueuedWork& work) const;
+  // Of one sequence after the other: full batches of ids, then a step for each new token.
+  double Steps(int64_t tokens, int64_t new_tokens) const;
   int64_t running() const { return static_cast<int64_t>(steps_left_.size()); }
 
   Forecast forecast_;

@@ -28,11 +28,12 @@ absl::Status RunServer(Operands operands) {
   options.vocab_size = model.vocab_size();
   RETURN_IF_ERROR(CheckFits(options, model.name(), model.context_length()));
   const int connections = std::min(absl::GetFlag(FLAGS_connections), options.in_flight);
-  const auto targets = ServerTargets({.address = address,
-                                      .model = model.name(),
-                                      .connections = connections,
-                                      .timeout = absl::Seconds(absl::GetFlag(FLAGS_timeout_s)),
-                                      .sampling = sampling});
+  ASSIGN_OR_RETURN(const auto targets,
+                   ServerTargets({.address = address,
+                                  .model = model.name(),
+                                  .connections = connections,
+                                  .timeout = absl::Seconds(absl::GetFlag(FLAGS_timeout_s)),
+                                  .sampling = sampling}));
   return ReportLoad(options, RunLoad(options, targets),
                     {{"model", model.name()},
                      {"model_digest", model.digest()},

@@ -15,22 +15,13 @@ using client::Retries;
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 
-// Unlike client::Connect: no retries, which would hide errors and count their waits as the
-// server's.
-std::shared_ptr<grpc::Channel> ConnectOnce(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a channel is a connection
-  arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
-
 void Fill(const Ids& ids, v1::TokenIds& message) {
   message.mutable_ids()->Assign(ids.begin(), ids.end());
 }
 
 class ServerTarget final : public Target {
  public:
+  // Retries would hide errors and count their waits as the server's.
   ServerTarget(std::shared_ptr<grpc::Channel> channel, const ServerTargetOptions& options)
       : client_(std::move(channel), options.timeout, Retries::kNone),
         model_(options.model),
@@ -80,10 +71,13 @@ absl::StatusOr<v1::Model> FindModel(const std::string& address, const std::strin
   return Client(std::move(channel), kConnectTimeout).GetModel(model);
 }
 
-std::vector<std::unique_ptr<Target>> ServerTargets(const ServerTargetOptions& options) {
+absl::StatusOr<std::vector<std::unique_ptr<Target>>> ServerTargets(
+    const ServerTargetOptions& options) {
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int i = 0; i < options.connections; ++i) {
-    channels.push_back(ConnectOnce(options.address));
+    ASSIGN_OR_RETURN(
+        channels.emplace_back(),
+        client::Connect({.server = options.address, .readiness = client::Readiness::kIgnored}));
     channels.back()->GetState(/*try_to_connect=*/true);
   }
   std::vector<std::unique_ptr<Target>> targets;

@@ -24,7 +24,9 @@ struct ServerTargetOptions {
 // What the server says of the model. Errors: its own; Unavailable if there is no server.
 absl::StatusOr<v1::Model> FindModel(const std::string& address, const std::string& model);
 
-// One target for each connection. Connects now; a failure shows in the requests.
-std::vector<std::unique_ptr<Target>> ServerTargets(const ServerTargetOptions& options);
+// One target for each connection. Connects now; a failure to reach the server shows in the
+// requests.
+absl::StatusOr<std::vector<std::unique_ptr<Target>>> ServerTargets(
+    const ServerTargetOptions& options);
 
 }  // namespace dyad::bench

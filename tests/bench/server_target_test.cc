@@ -28,11 +28,11 @@ class ServerTargetTest : public ::testing::Test {
 
   LoadResult RunLoad(const LoadOptions& options,
                      absl::Duration timeout = absl::InfiniteDuration()) const {
-    return bench::RunLoad(options, ServerTargets({.address = server_.address(),
-                                                  .model = {},
-                                                  .connections = 2,
-                                                  .timeout = timeout,
-                                                  .sampling = {}}));
+    return bench::RunLoad(options, *ServerTargets({.address = server_.address(),
+                                                   .model = {},
+                                                   .connections = 2,
+                                                   .timeout = timeout,
+                                                   .sampling = {}}));
   }
 
   testing::FakeServer server_;
