@@ -54,16 +54,17 @@ class Piece {
 template <typename T>
 using PinnedPiece = Piece<T, Where::kPinned>;
 
-// Room that grows to what was asked for at most so far, and never shrinks. What it held is lost
-// when it grows. Growing waits for the device; in steady state nothing grows.
+// Room for what was asked for at most so far; it never shrinks. What it held is lost when it grows,
+// to at least twice its size. Growing waits for the device; in steady state nothing grows.
 template <typename T, Where where = Where::kDevice>
 class Room {
  public:
   T* Get(Runtime& runtime, int64_t count) {
     if (piece_.count() < count) {
+      const int64_t size = std::max(count, 2 * piece_.count());
       runtime.Wait();
       piece_ = Piece<T, where>();
-      piece_ = Piece<T, where>(runtime, count);
+      piece_ = Piece<T, where>(runtime, size);
     }
     return piece_.data();
   }

@@ -12,30 +12,21 @@
 
 #include "kernels/reference/device_check.h"
 #include "kernels/step_arrays.h"
-#include "tests/cuda_on_cpu/runtime.h"
 #include "tests/kernels/cuda/twin_devices.h"
 
 namespace dyad::kernels::cuda {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 TEST(CudaDeviceTest, PassesTheSelfCheck) {
   for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
-    EXPECT_EQ(reference::CheckDevice(*MakeOnCpu(), type), "");
+    EXPECT_EQ(reference::CheckDevice(*MakeCuda(), type), "");
   }
 }
 
-TEST(CudaDeviceTest, SaysWhatItIs) {
-  const DeviceInfo info = MakeOnCpu(2)->info();
-  EXPECT_EQ(info.name, "cuda:0 CUDA on the CPU, sm_90");
-  EXPECT_EQ(info.arithmetic, "exact");
-  EXPECT_EQ(info.threads, 2);
-}
-
 TEST(CudaDeviceTest, ReadsAndWritesPartsOfRows) {
-  const auto device = MakeOnCpu();
+  const auto device = MakeCuda();
   const Matrix whole = device->Allocate(2, 3);
   device->Write(whole, std::vector<float>{1, 2, 3, 4, 5, 6});
   device->Write(whole.FromColumn(2), std::vector<float>{30, 60});
@@ -44,7 +35,7 @@ TEST(CudaDeviceTest, ReadsAndWritesPartsOfRows) {
 
 TEST(CudaDeviceTest, RunsTasksOnTheHost) {
   std::vector<int> done(100, 0);
-  MakeOnCpu(2)->RunOnHost(100, [&](int64_t task) { ++done[static_cast<size_t>(task)]; });
+  MakeCuda(2)->RunOnHost(100, [&](int64_t task) { ++done[static_cast<size_t>(task)]; });
   EXPECT_THAT(done, ::testing::Each(1));
 }
 
@@ -154,52 +145,6 @@ TEST(CudaDeviceTest, AttendsAsTheCpuDoes) {
         return device.Read(out);
       });
     }
-  }
-}
-
-TEST(CudaDeviceTest, SaysWhatKeysAndValuesTakeIfThereIsNoMemory) {
-  const auto device = MakeOnCpu();
-  cuda_on_cpu::FailAt(cuda_on_cpu::Request::kRefuseMemory, 1);
-  EXPECT_THAT(
-      device->MapKv(SpecOf({{.heads = 2, .head_size = 64, .scale = 1}}, 10)),
-      HasSubstr(
-          "the KV cache takes 327680 bytes; cuda:0 CUDA on the CPU, sm_90 has 8589934592 free"));
-}
-
-// --- Errors ---
-
-// A step that embeds and asks for a draw.
-StepOutput RunStep(Device& device) {
-  static const std::vector<int32_t> ids = {1};
-  static const std::vector<DrawRow> draws = {{.row = 0}};
-  static const std::vector<float> values = RandomFloats(40 * 8, 1);
-  TableSource source;
-  source.rows = 40, source.columns = 8;
-  source.data = reinterpret_cast<const std::byte*>(values.data());
-  static std::vector<std::unique_ptr<Table>> tables;
-  static std::vector<std::unique_ptr<Layer>> heads;
-  tables.push_back(device.MakeTable(std::move(source)));
-  heads.push_back(device.Pack(DensePlan(8, 40, {values.data(), Element::kFloat32})));
-  const Matrix y = device.Allocate(1, 8);
-  device.Begin({.ids = ids, .positions = ids, .draws = draws});
-  device.Embed(*tables.back(), IndexedBy::kId, 0, Lookup::kCopy, y);
-  device.Finish(*heads.back(), y, {});
-  StepOutput output = device.End();
-  tables.pop_back(), heads.pop_back();
-  return output;
-}
-
-TEST(CudaDeviceTest, TellsAnErrorAtTheEndOfTheStepAndFromThenOn) {
-  using cuda_on_cpu::Request;
-  for (const auto& [request, text] : std::vector<std::pair<Request, std::string>>{
-           {Request::kLaunch, "launching a kernel"}, {Request::kCopyToHost, "copying from"}}) {
-    const auto device = MakeOnCpu();
-    EXPECT_EQ(RunStep(*device).error, "");
-    cuda_on_cpu::FailAt(request, 1);
-    const StepOutput output = RunStep(*device);
-    EXPECT_THAT(std::string(output.error), HasSubstr(text));
-    EXPECT_EQ(output.draws.size(), 1u);
-    cuda_on_cpu::FailAt(request, 0);
   }
 }
 

@@ -27,7 +27,7 @@ std::vector<float> Found(Device& device, const Plan& plan, const std::vector<flo
 TEST(CudaLayerTest, RandomPlansHaveTheBitsOfTheChain) {
   const uint32_t plans = testing::kSanitized ? 40 : 400;
   const int64_t counts[] = {1, 2, 3, 5, 7, 9, 16, 17, 33};
-  const auto device = MakeOnCpu(2);
+  const auto device = MakeCuda(2);
   for (uint32_t seed = 1; seed <= plans; ++seed) {
     RandomPlan random(seed);
     const Plan& plan = random.plan();
@@ -41,7 +41,7 @@ TEST(CudaLayerTest, RandomPlansHaveTheBitsOfTheChain) {
 
 // Depths around a vector, a slice, a stage of x; outputs around a panel, a tile.
 TEST(CudaLayerTest, AwkwardSizesHaveTheBitsOfTheChain) {
-  const auto device = MakeOnCpu();
+  const auto device = MakeCuda();
   for (const Element type :
        {Element::kFloat32, Element::kBfloat16, Element::kFloat16, Element::kInt8}) {
     for (const auto& [in, out, rows] : std::vector<std::array<int64_t, 3>>{{1, 1, 1},
@@ -64,7 +64,7 @@ TEST(CudaLayerTest, AwkwardSizesHaveTheBitsOfTheChain) {
 }
 
 TEST(CudaLayerTest, ARowAloneHasTheBitsThatItHasAmongMany) {
-  const auto device = MakeOnCpu();
+  const auto device = MakeCuda();
   const SampleLayer sample({Kind::kTwoTerms, 4, 96, 80}, Element::kBfloat16);
   const Plan plan = sample.plan();
   const std::vector<float> x = RandomFloats(40 * plan.in_features(), 9);
@@ -97,7 +97,7 @@ TEST(CudaLayerTest, FinishesAsTheCpuDoes) {
 }
 
 TEST(CudaLayerTest, CountsWhatItKeeps) {
-  const auto device = MakeOnCpu();
+  const auto device = MakeCuda();
   const std::vector<float> weights(33 * 40, 0.5f);
   const auto layer = device->Pack(DensePlan(40, 33, {weights.data(), Element::kFloat32}));
   EXPECT_EQ(layer->in_features(), 40);

@@ -4,8 +4,6 @@
 
 #include <numeric>
 
-#include "tests/cuda_on_cpu/runtime.h"
-
 namespace dyad::kernels::cuda {
 namespace {
 
@@ -19,13 +17,6 @@ TEST(CudaMemoryTest, UploadsMoreThanFitsInTheBufferBetween) {
   runtime->CopyToHost(back.data(), piece.data(), piece.bytes());
   runtime->Wait();
   EXPECT_TRUE(std::equal(values.begin(), values.end(), back.data()));
-}
-
-TEST(CudaMemoryTest, NoMemoryIsBadAlloc) {
-  const auto runtime = Runtime::Open(0).runtime;
-  cuda_on_cpu::FailAt(cuda_on_cpu::Request::kRefuseMemory, 1);
-  EXPECT_THROW(Piece<float>(*runtime, 8), std::bad_alloc);
-  EXPECT_EQ(runtime->error(), "");
 }
 
 TEST(CudaMemoryTest, RoomStaysWhereItIsUntilItGrows) {

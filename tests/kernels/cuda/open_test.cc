@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/cuda_on_cpu/runtime.h"
-
 namespace dyad::kernels::cuda {
 namespace {
 
@@ -14,9 +12,8 @@ TEST(OpenCudaTest, OpensOneDeviceForEachModel) {
   EXPECT_EQ(opened.devices[1]->info().threads, 1);
 }
 
-TEST(OpenCudaTest, SaysWhatThereIs) {
-  EXPECT_EQ(OpenDevices(7, 1, 1).fault, "there is no device 7: CUDA has 1");
-  EXPECT_TRUE(OpenDevices(7, 1, 1).devices.empty());
+TEST(OpenCudaTest, SaysThatThereIsNoSuchDevice) {
+  EXPECT_EQ(OpenDevices(99, 1, 1).fault.substr(0, 21), "there is no device 99");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// The CUDA device, run on the CPU, beside the CPU's own: what both compute has the same bits.
+// A CUDA device beside the CPU: what both compute has the same bits. In tests/cuda_on_cpu it is one
+// that the CPU plays; the same tests run on a GPU (tests/gpu_check.sh).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@
 
 namespace dyad::kernels::cuda {
 
-inline std::unique_ptr<Device> MakeOnCpu(int threads = 1) {
+inline std::unique_ptr<Device> MakeCuda(int threads = 1) {
   return std::make_unique<CudaDevice>(Runtime::Open(0).runtime, 0,
                                       std::make_shared<ThreadPool>(threads));
 }
@@ -35,7 +36,7 @@ inline int64_t FirstDifferent(std::span<const float> a, std::span<const float> b
 
 // Two devices; On… is called for each in turn with what belongs to it.
 struct TwinDevices {
-  std::unique_ptr<Device> cuda = MakeOnCpu();
+  std::unique_ptr<Device> cuda = MakeCuda();
   std::unique_ptr<Device> cpu = MakeCpuDevice({.threads = 1});
 
   // Of `use` on both: the values that it returns.
