@@ -13,24 +13,24 @@ constexpr int kThreads = 128;
 // Grid: x = 8 rows. Block: 128 threads, 16 lanes a row.
 __global__ void __launch_bounds__(kThreads, 1) NormalizeRows(const NormArgs p) {
   const int lane = static_cast<int>(threadIdx.x) % kLanes;
-  const int64_t wanted = static_cast<int64_t>(blockIdx.x) * (kThreads / kLanes) +
-                         static_cast<int>(threadIdx.x) / kLanes;
-  const int64_t row = wanted < p.rows ? wanted : p.rows - 1;
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / kLanes) +
+                      static_cast<int>(threadIdx.x) / kLanes;
+  // Lanes past the last row meet the others, and touch nothing.
+  const int64_t features = row < p.rows ? p.features : 0;
   const float* const x = p.x.data + row * p.x.stride;
   const float count = static_cast<float>(p.features);
   float sum = 0;
-  for (int64_t i = lane; i < p.features; i += kLanes) sum = sum + x[i];
+  for (int64_t i = lane; i < features; i += kLanes) sum = sum + x[i];
   const float mean = LaneSum(sum) / count;
   float squares = 0;
-  for (int64_t i = lane; i < p.features; i += kLanes) {
+  for (int64_t i = lane; i < features; i += kLanes) {
     const float difference = x[i] - mean;
     squares = squares + difference * difference;
   }
   const float variance = LaneSum(squares) / count;
   const float scale = 1.0f / sqrtf(variance + p.epsilon);
-  if (wanted >= p.rows) return;
   float* const y = p.y.data + row * p.y.stride;
-  for (int64_t i = lane; i < p.features; i += kLanes) {
+  for (int64_t i = lane; i < features; i += kLanes) {
     const float value = (x[i] - mean) * scale;
     y[i] = p.weight == nullptr ? value : value * p.weight[i] + p.bias[i];
   }

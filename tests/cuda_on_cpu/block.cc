@@ -81,7 +81,9 @@ std::mutex one_run;
 Block* block = nullptr;
 std::mt19937 order_of_threads{1};
 TensorCore tensor_core;
-std::vector<std::unique_ptr<unsigned char[]>> stacks;  // kept from block to block
+// Kept from block to block.
+std::vector<std::unique_ptr<unsigned char[]>> stacks;
+std::vector<void*> tsan_fibers;
 
 [[noreturn]] void Fail(const char* why) {
   std::fprintf(stderr, "cuda_on_cpu: %s\n", why);
@@ -207,7 +209,10 @@ void StartFibers(Block& b) {
   b.fibers.resize(threads);
   b.warps.resize((threads + kWarp - 1) / kWarp);
   b.alive = static_cast<int>(threads);
-  while (stacks.size() < threads) stacks.emplace_back(new unsigned char[kStackBytes]);
+  while (stacks.size() < threads) {
+    stacks.emplace_back(new unsigned char[kStackBytes]);
+    tsan_fibers.push_back(tsan::CreateFiber());
+  }
   for (size_t t = 0; t < threads; ++t) {
     Fiber& fiber = b.fibers[t];
     fiber.index = {static_cast<unsigned>(t) % b.size.x, static_cast<unsigned>(t) / b.size.x, 0};
@@ -215,7 +220,7 @@ void StartFibers(Block& b) {
     fiber.context.uc_stack.ss_sp = stacks[t].get();
     fiber.context.uc_stack.ss_size = kStackBytes;
     makecontext(&fiber.context, Entry, 0);
-    fiber.tsan = tsan::CreateFiber();
+    fiber.tsan = tsan_fibers[t];
   }
 }
 
@@ -242,7 +247,8 @@ void RunFibers(Block& b) {
 void RunBlock(Block& b, size_t shared_bytes) {
   block = &b;
   b.scheduler_tsan = tsan::CurrentFiber();
-  b.copier_tsan = tsan::CreateFiber();
+  static void* const copier = tsan::CreateFiber();
+  b.copier_tsan = copier;
   void* memory = nullptr;
   if (posix_memalign(&memory, 1024, std::max<size_t>(shared_bytes, 1)) != 0) Fail("no memory");
   b.shared = static_cast<unsigned char*>(memory);
@@ -254,8 +260,6 @@ void RunBlock(Block& b, size_t shared_bytes) {
   for (const Warp& warp : b.warps) {
     if (warp.arrived != 0) Fail("a lane left while others wait");
   }
-  for (const Fiber& fiber : b.fibers) tsan::DestroyFiber(fiber.tsan);
-  tsan::DestroyFiber(b.copier_tsan);
   std::free(b.shared);
   block = nullptr;
 }

@@ -42,7 +42,7 @@ FAULTS = (
     ("lanes folded in another order", "lanes.cuh",
      "for (int distance = kLanes / 2; distance > 0; distance /= 2) {\n    value = value +",
      "for (int distance = 1; distance < kLanes; distance *= 2) {\n    value = value +", DEVICE, "rows.cu", "attention.cu"),
-    ("a lane leaves early", "rows.cu", "  float sum = 0;\n", "  if (wanted >= p.rows) return;\n  float sum = 0;\n", DEVICE),
+    ("a lane leaves early", "rows.cu", "  float sum = 0;\n", "  if (row >= p.rows) return;\n  float sum = 0;\n", DEVICE),
     ("no barrier before maxima", "attention.cu",
      "    Score<Kv>(p, s, pages, head, first, keys);\n    __syncthreads();", "    Score<Kv>(p, s, pages, head, first, keys);",
      DEVICE),

@@ -6,7 +6,6 @@
 extern "C" {
 void* __tsan_get_current_fiber();
 void* __tsan_create_fiber(unsigned flags);
-void __tsan_destroy_fiber(void* fiber);
 void __tsan_switch_to_fiber(void* fiber, unsigned flags);
 void __tsan_acquire(void* address);
 void __tsan_release(void* address);
@@ -19,7 +18,6 @@ namespace dyad::cuda_on_cpu::thread_sanitizer {
 #ifdef DYAD_TELLS_THREAD_SANITIZER
 inline void* CurrentFiber() { return __tsan_get_current_fiber(); }
 inline void* CreateFiber() { return __tsan_create_fiber(0); }
-inline void DestroyFiber(void* fiber) { __tsan_destroy_fiber(fiber); }
 // Switching by itself orders nothing.
 inline void SwitchTo(void* fiber) { __tsan_switch_to_fiber(fiber, 1); }
 inline void Acquire(void* address) { __tsan_acquire(address); }
@@ -28,7 +26,6 @@ inline void Written(void* address, unsigned long bytes) { __tsan_write_range(add
 #else
 inline void* CurrentFiber() { return nullptr; }
 inline void* CreateFiber() { return nullptr; }
-inline void DestroyFiber(void*) {}
 inline void SwitchTo(void*) {}
 inline void Acquire(void*) {}
 inline void Release(void*) {}
