@@ -13,7 +13,7 @@ add_library(dyad_compiler INTERFACE)
 # Contraction of a*b+c into one rounding is chosen in the source (std::fma), never by the compiler:
 # results must not depend on how it was optimised.
 target_compile_options(dyad_compiler INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -ffp-contract=off -fno-omit-frame-pointer)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror;-ffp-contract=off;-fno-omit-frame-pointer>)
 target_include_directories(dyad_compiler INTERFACE "${PROJECT_SOURCE_DIR}")
 target_link_libraries(dyad_compiler INTERFACE Threads::Threads)
 
@@ -55,6 +55,6 @@ if(DYAD_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER
       "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${DYAD_CCACHE}")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    add_compile_options(-fpch-preprocess)
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
   endif()
 endif()

@@ -110,6 +110,8 @@ struct DeviceInfo {
   std::string name;  // "cpu"
   std::string arithmetic = "exact";
   int threads = 1;  // of the host that it uses
+  // Memory of its own that was free when it was made; 0: it uses the host's.
+  int64_t memory_bytes = 0;
 };
 
 class Device {

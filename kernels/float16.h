@@ -6,11 +6,15 @@
 #include <bit>
 #include <cstdint>
 
+#include "kernels/host_device.h"
+
 namespace dyad::kernels {
 
-inline float FromBfloat16(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+DYAD_HOST_DEVICE float FromBfloat16(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
 
-inline float FromFloat16(uint16_t bits) {
+DYAD_HOST_DEVICE float FromFloat16(uint16_t bits) {
   const uint32_t magnitude = uint32_t{bits & 0x7fffu} << 13;
   // The exponents' biases differ by 112; the product is exact, subnormal numbers included.
   uint32_t result = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
@@ -18,13 +22,13 @@ inline float FromFloat16(uint16_t bits) {
   return std::bit_cast<float>(result | uint32_t{bits & 0x8000u} << 16);
 }
 
-inline uint16_t ToBfloat16(float value) {
+DYAD_HOST_DEVICE uint16_t ToBfloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>(bits >> 16 | 0x40u);  // NaN
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
-inline uint16_t ToFloat16(float value) {
+DYAD_HOST_DEVICE uint16_t ToFloat16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = bits >> 16 & 0x8000u;
   const uint32_t magnitude = bits & 0x7fffffffu;

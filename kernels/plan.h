@@ -36,7 +36,7 @@ struct View {
   int64_t group = 0;
   int64_t stride = 1;
 
-  int64_t At(int64_t b, int64_t u, int64_t j) const {
+  constexpr int64_t At(int64_t b, int64_t u, int64_t j) const {
     return offset + b * block + u * group + j * stride;
   }
   bool operator==(const View&) const = default;

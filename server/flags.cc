@@ -197,9 +197,9 @@ void AddComputeFlags(Options& options, FlagTable& table) {
              {{"on", engine::PrefixCache::kOn}, {"off", engine::PrefixCache::kOff}},
              "equal beginnings share stored pages, and rows of a step");
   table.Text("cpu_isa", options.cpu_isa, "instruction set of the kernels; empty: the best");
-  table.Word("device", options.device,
-             {{"cpu", DeviceKind::kCpu}, {"reference", DeviceKind::kReference}},
-             "reference is the definition in plain loops, for tests");
+  table.Text(
+      "device", options.device,
+      "cpu, cuda, cuda:N, auto (CUDA if usable, else cpu), or reference: plain loops, for tests");
   table.Switch("allow_reference_device", options.reference_use,
                {ReferenceUse::kRefused, ReferenceUse::kAllowed},
                "needed with --device=reference: it is slow");

@@ -10,14 +10,13 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "kernels/devices.h"
 #include "kernels/isa.h"
-#include "kernels/reference/device.h"
 #include "server/api/server_state.h"
 #include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
 #include "server/base/steady_clock.h"
 #include "server/checkpoint/digest.h"
+#include "server/device_choice.h"
 #include "server/flags.h"
 #include "server/grpc/grpc_log.h"
 #include "server/grpc/health.h"
@@ -66,21 +65,6 @@ absl::Status ForceIsa(const std::string& name) {
       absl::StrCat("--cpu_isa is ", name, "; this machine runs ", absl::StrJoin(names, ", ")));
 }
 
-// One for each model.
-std::vector<std::unique_ptr<kernels::Device>> MakeDevices(const Options& options, int count) {
-  if (options.device == DeviceKind::kReference) {
-    std::vector<std::unique_ptr<kernels::Device>> devices;
-    for (int i = 0; i < count; ++i) {
-      devices.push_back(std::make_unique<kernels::reference::ReferenceDevice>());
-    }
-    return devices;
-  }
-  return kernels::MakeCpuDevices(
-      count,
-      {.threads = options.threads > 0 ? options.threads : std::min(ReadHost().processors, 256),
-       .population = kernels::KvPopulation::kInBackground});
-}
-
 // What is wrong with a model, and with which.
 absl::Status OfModel(const ModelSource& source, const Options& options,
                      const absl::Status& status) {
@@ -90,13 +74,15 @@ absl::Status OfModel(const ModelSource& source, const Options& options,
                                   comma ? "; a comma in --model begins the next NAME=FOLDER" : ""));
 }
 
-// For every model. Errors: an unreadable checkpoint, no memory for a KV cache.
-absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, ServerLog& log) {
+// For every model. `device_bytes`: free memory of the device; 0: it uses the host's. Errors: an
+// unreadable checkpoint, no memory for a KV cache.
+absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t device_bytes,
+                                             ServerLog& log) {
   const Host host = ReadHost();
   for (const std::string& file : host.unreadable) {
     log.Write(LogLevel::kWarning, "a limit of this process cannot be read", {{"file", file}});
   }
-  KvCacheShare share = {.available_bytes = host.memory_bytes,
+  KvCacheShare share = {.available_bytes = device_bytes > 0 ? device_bytes : host.memory_bytes,
                         .model_bytes = 0,
                         .fraction = options.kv_cache_fraction,
                         .models = static_cast<int32_t>(options.models.size())};
@@ -122,7 +108,8 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, ServerLog& 
         "--kv_cache_bytes is ", model.kv_cache_bytes, share.models > 1 ? " for each model" : "",
         "; beside about ", share.model_bytes,
         " bytes of weights and activations this is more than the ", share.available_bytes,
-        " that the host's memory and the control groups leave"));
+        device_bytes > 0 ? " that the device has free"
+                         : " that the host's memory and the control groups leave"));
   }
   if (taken > kMuchMemory) {
     log.Write(LogLevel::kWarning, "kv cache and models leave little memory",
@@ -155,12 +142,14 @@ absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptio
   return parts;
 }
 
-absl::Status Check(const Options& options, ServerLog& log) {
-  ASSIGN_OR_RETURN(ModelOptions model_options, OptionsOfModels(options, log));
+absl::Status Check(const Options& options, ModelOptions model_options, DeviceWish wish,
+                   ServerLog& log) {
+  wish.count = 1;
   model_options.kv_cache = KvCache::kOnePage;
   for (const ModelSource& source : options.models) {
+    ASSIGN_OR_RETURN(auto devices, MakeDevices(wish));
     const absl::StatusOr<ModelParts> parts =
-        ReadModel(source, model_options, std::move(MakeDevices(options, 1).front()), log);
+        ReadModel(source, model_options, std::move(devices.front()), log);
     if (!parts.ok()) return OfModel(source, options, parts.status());
     const ModelInfo& info = parts->loaded.info;
     std::printf("%s: %s, %lld parameters, %s, %s, digest %s\n", source.name.c_str(),
@@ -291,8 +280,17 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   SetLibraryLog(write);
   const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
-  RETURN_IF_ERROR(CheckKernels(MakeDevices(options, 2)));
-  if (options.mode == Mode::kCheck) return Check(options, log);
+  const int threads = options.threads > 0 ? options.threads : std::min(ReadHost().processors, 256);
+  DeviceWish wish = WishOf(options.device, threads, write);
+  int64_t device_bytes = 0;
+  {
+    wish.count = 2;
+    ASSIGN_OR_RETURN(const auto checked, MakeDevices(wish));
+    RETURN_IF_ERROR(CheckKernels(checked));
+    device_bytes = checked.front()->info().memory_bytes;
+  }
+  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
+  if (options.mode == Mode::kCheck) return Check(options, model_options, wish, log);
 
   // What takes no time to find wrong comes before the models.
   ASSIGN_OR_RETURN(RpcServerParts parts, RpcServer::Prepare(options.rpc, write));
@@ -305,9 +303,9 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   }
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
-  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, log));
-  auto devices = MakeDevices(options, static_cast<int>(options.models.size()));
-  const int threads = devices.front()->info().threads;
+  wish.count = static_cast<int>(options.models.size());
+  ASSIGN_OR_RETURN(auto devices, MakeDevices(wish));
+  const int used_threads = devices.front()->info().threads;
   for (size_t i = 0; i < devices.size(); ++i) {
     const ModelSource& source = options.models[i];
     ASSIGN_OR_RETURN(ModelParts model,
@@ -357,7 +355,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
              {"metrics", metrics_address},
              {"isa", std::string(kernels::CurrentIsa())},
              {"device", models.front().loaded.info.device},
-             {"threads", int64_t{threads}}});
+             {"threads", int64_t{used_threads}}});
 
   const int signal = signals.Wait(options.drain_delay + options.drain_timeout + kEndAfterDrain);
   log.Write(LogLevel::kInfo, "draining", {{"signal", int64_t{signal}}});

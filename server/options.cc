@@ -2,11 +2,13 @@
 #include "server/options.h"
 
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/device_choice.h"
 
 namespace dyad {
 namespace {
@@ -128,7 +130,12 @@ void CheckConnections(const Options& options, Checker& check) {
 
 void CheckCompute(const Options& options, Checker& check) {
   check.Integer("threads", options.threads, 0, 256);
-  if (options.device == DeviceKind::kReference && options.reference_use == ReferenceUse::kRefused) {
+  const std::optional<DeviceChoice> device = ParseDevice(options.device);
+  if (!device.has_value()) {
+    check.Add(absl::StrCat("--device is ", options.device,
+                           "; must be cpu, cuda, cuda:N with N in [0, 99], auto or reference"));
+  } else if (device->kind == DeviceKind::kReference &&
+             options.reference_use == ReferenceUse::kRefused) {
     check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
   }
   if (options.kv_cache_bytes != 0) {

@@ -16,7 +16,6 @@
 namespace dyad {
 
 enum class Mode { kServe, kCheck, kHelp, kVersion };
-enum class DeviceKind { kCpu, kReference };
 enum class ReferenceUse { kRefused, kAllowed };
 enum class Plaintext { kLoopback, kAnywhere };
 
@@ -42,9 +41,10 @@ struct Options {
 
   // --weight_dtype: of linear matrices, embedding and head in memory.
   WeightDtype weight_dtype = WeightDtype::kAsStored;
-  // --device: where models live and what computes them. "reference" is the definition in plain
-  // loops, for tests, and needs --allow_reference_device.
-  DeviceKind device = DeviceKind::kCpu;
+  // --device=cpu|cuda|cuda:N|auto|reference: where models live and what computes them. cuda is
+  // cuda:0; auto takes it if it is usable, else the CPU, and the log says which. reference is the
+  // definition in plain loops, for tests, and needs --allow_reference_device.
+  std::string device = "cpu";
   ReferenceUse reference_use = ReferenceUse::kRefused;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;

@@ -20,12 +20,9 @@ float Widen(const std::byte* row, Element type, int64_t i) {
                                       : FromFloat16(halves[i]);
 }
 
-struct QuantizedRows {
-  std::unique_ptr<std::byte[]> data;
-  std::vector<float> scales;
-};
+}  // namespace
 
-QuantizedRows Quantize(const TableSource& source, ThreadPool& pool) {
+QuantizedRows QuantizeRows(const TableSource& source, ThreadPool& pool) {
   constexpr int64_t kTaskRows = 64;
   const int64_t columns = source.columns;
   QuantizedRows result = {
@@ -51,6 +48,8 @@ QuantizedRows Quantize(const TableSource& source, ThreadPool& pool) {
   return result;
 }
 
+namespace {
+
 template <typename Value, typename Widening>
 void Take(const Value* values, int64_t columns, Lookup lookup, Widening widen, float* y) {
   if (lookup == Lookup::kCopy) {
@@ -65,7 +64,7 @@ void Take(const Value* values, int64_t columns, Lookup lookup, Widening widen, f
 CpuTable::CpuTable(TableSource source, ThreadPool& pool)
     : type_(source.type), rows_(source.rows), columns_(source.columns) {
   if (type_ == Element::kInt8) {
-    QuantizedRows quantized = Quantize(source, pool);
+    QuantizedRows quantized = QuantizeRows(source, pool);
     data_ = std::move(quantized.data);
     scales_ = std::move(quantized.scales);
     return;

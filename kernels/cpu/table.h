@@ -12,6 +12,13 @@
 
 namespace dyad::kernels {
 
+// Rows as int8, a scale for each: kernels/int8.h.
+struct QuantizedRows {
+  std::unique_ptr<std::byte[]> data;
+  std::vector<float> scales;
+};
+QuantizedRows QuantizeRows(const TableSource& source, ThreadPool& pool);
+
 class CpuTable final : public Table {
  public:
   // Quantises on `pool` where the source asks for int8.

@@ -12,6 +12,7 @@ constexpr int32_t kFailedSteps = 3;
 }  // namespace
 
 std::string StallReason(const EngineStatus& status, absl::Duration stall_timeout) {
+  if (!status.lost.empty()) return absl::StrCat("the device is lost: ", status.lost);
   if (status.since_last_step > stall_timeout) {
     return absl::StrCat("work is pending and no step has ended for ",
                         absl::ToInt64Seconds(status.since_last_step), " s");

@@ -14,6 +14,7 @@ struct EngineStatus {
   int32_t running = 0;
   int32_t free_pages = 0;          // those that the prefix cache could give up included
   int32_t failed_steps = 0;        // in a row, until now
+  std::string lost;                // why the model's device computes no more; empty: it does
   absl::Duration since_last_step;  // 0 while there is no work
   // When the oldest was submitted, by SteadyNow(); InfiniteFuture: there is none.
   absl::Time waiting_since = absl::InfiniteFuture();
@@ -23,7 +24,7 @@ struct EngineStatus {
 };
 
 // Why the engine makes no progress; empty if it does: work is pending and no step has ended for
-// `stall_timeout`, or the last three steps failed.
+// `stall_timeout`, the device is lost, or the last three steps failed.
 std::string StallReason(const EngineStatus& status, absl::Duration stall_timeout);
 
 }  // namespace dyad::engine

@@ -117,7 +117,8 @@ class Model {
   virtual ~Model() = default;
   virtual const ModelLimits& limits() const = 0;
   virtual StepCost cost() const = 0;
-  // Errors: Internal (a bug or a device); the engine then ends the sequences of this batch with it.
+  // Errors: Internal (a bug), Unavailable (the device is lost, for this step and all that follow);
+  // the engine then ends the sequences of this batch with it.
   virtual absl::StatusOr<StepResult> Step(const Batch& batch) = 0;
 };
 

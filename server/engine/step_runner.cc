@@ -100,6 +100,7 @@ void StepRunner::FinishStep() {
   const absl::Time end = clock_();
   if (!step.ok()) {
     ++failed_steps_;
+    if (absl::IsUnavailable(step.status())) lost_ = std::string(step.status().message());
     EndChunks(plan, step.status());
   } else if (plan.tokens > 0) {
     failed_steps_ = 0;
@@ -315,6 +316,7 @@ EngineStatus StepRunner::Status() const {
   status.running = static_cast<int32_t>(scheduler_.running().size());
   status.free_pages = pool_.available();
   status.failed_steps = failed_steps_;
+  status.lost = lost_;
   const auto& waiting = scheduler_.waiting();
   const auto& running = scheduler_.running();
   if (!waiting.empty()) status.waiting_since = waiting.front()->submitted;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -75,6 +76,7 @@ class StepRunner {
   Scheduler scheduler_;
   Forecast forecast_;
   int32_t failed_steps_ = 0;  // in a row
+  std::string lost_;          // what the device said of its loss
   // Of the step in progress.
   absl::Time begin_;
   const Plan* plan_ = nullptr;

@@ -96,7 +96,7 @@ absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch
     const kernels::Matrix hidden = network_->Forward(*device_, std::ssize(batch.ids));
     device_->Finish(network_->head(), hidden, logits_);
     const kernels::StepOutput output = device_->End();
-    if (!output.error.empty()) return absl::InternalError(std::string(output.error));
+    if (!output.error.empty()) return absl::UnavailableError(std::string(output.error));
     return Take(output);
   });
 }

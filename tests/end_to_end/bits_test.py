@@ -15,7 +15,7 @@ Sections of the file:
             names (lines with UID, pairID, good and bad) this section is skipped.
 
 Options: --record, --record=SECTION: write the file, or one section of it, anew (commit that by itself, and say
-why the bits changed). --weight_dtype, --kv_dtype: only this type. --cpu_isa: handed to the server.
+why the bits changed). --section, --weight_dtype, --kv_dtype: only this. --device, --cpu_isa: handed to the server.
 """
 import argparse
 import collections
@@ -181,19 +181,23 @@ def main():
     parser.add_argument("--record", nargs="?", const="all", choices=("all", *SECTIONS))
     parser.add_argument("--weight_dtype", choices=WEIGHT_TYPES)
     parser.add_argument("--kv_dtype", choices=KV_TYPES)
+    parser.add_argument("--section", choices=SECTIONS)
+    parser.add_argument("--device")
     parser.add_argument("--cpu_isa")
     options = parser.parse_args()
     columns = [(weights, kv) for weights, kv in COLUMNS
                if options.weight_dtype in (None, weights) and options.kv_dtype in (None, kv)]
-    if options.record and columns != COLUMNS:
-        parser.error("--record needs every type")
+    if options.record and (columns != COLUMNS or options.section or options.device):
+        parser.error("--record needs every type, every section and the CPU")
     check_checker()
     assert len(NAMES) == 15, NAMES
-    sections = [options.record] if options.record in SECTIONS else list(SECTIONS)
+    only = options.record if options.record in SECTIONS else options.section
+    sections = [only] if only else list(SECTIONS)
     if "blimp" in sections and not BLIMP.exists():
         print(f"blimp: skipped, because {BLIMP} does not exist; DYAD_REFERENCE_PAIRS names another file")
         sections.remove("blimp")
-    found = compute(columns, sections, [f"--cpu_isa={options.cpu_isa}"] if options.cpu_isa else [])
+    flags = [f"--{name}={value}" for name, value in (("device", options.device), ("cpu_isa", options.cpu_isa)) if value]
+    found = compute(columns, sections, flags)
     count = sum(len(digests) for cases in found.values() for digests in cases.values())
     recorded = bits.read(RECORD, COLUMNS)
     if options.record:

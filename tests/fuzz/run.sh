@@ -10,5 +10,5 @@ dictionary=()
 [[ -s "seeds/$name.dict" ]] && dictionary=("-dict=seeds/$name.dict")
 # A smaller quarantine of freed memory: most of the memory, and half of the time, would be its.
 export ASAN_OPTIONS=quarantine_size_mb=16
-exec "../${name}_fuzz" -seed=1 -max_len=2048 -rss_limit_mb=1024 -timeout=10 -print_final_stats=1 \
+exec "../${name}_fuzz" -seed=1 -max_len=2048 -rss_limit_mb=1024 -timeout=60 -print_final_stats=1 \
   -artifact_prefix="$PWD/findings/$name-" "${dictionary[@]}" "$@" "found/$name" "seeds/$name"

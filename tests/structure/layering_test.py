@@ -16,6 +16,7 @@ ALLOWED = {
     "kernels": {"kernels", "kernels/cpu"},
     "kernels/reference": {"kernels", "kernels/reference", "kernels/structures"},
     "kernels/cpu": {"kernels", "kernels/cpu"},
+    "kernels/cuda": {"kernels", "kernels/cpu", "kernels/cuda"},
     "kernels/structures": {"kernels", "kernels/structures"},
     "kernels/torch": {"kernels", "kernels/cpu", "kernels/structures", "kernels/torch"},
     "server/base": {"server/base"},
@@ -28,7 +29,8 @@ ALLOWED = {
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
     "server": {"server", "server/api", "server/base", "server/checkpoint", "server/engine", "server/grpc",
-               "server/metrics", "server/model", "server/text", "kernels", "kernels/reference"},
+               "server/metrics", "server/model", "server/text", "kernels", "kernels/cuda",
+               "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
 # Of kernels/, families of layers see plans and nothing that runs them.
@@ -49,6 +51,12 @@ UNNAMED = {
     "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
 
+# Of kernels/cuda: what only one file does.
+ONLY_IN = {
+    r"\basm\b": "kernels/cuda/ptx.cuh",
+    r"cuda_runtime\.h|\bcuda[A-Z]\w+\(": "kernels/cuda/runtime.cu",
+}
+
 # The wall clock may be set at any time: only these sources read it, to tell the time of day. Durations
 # and deadlines are SteadyNow()'s (server/base/steady_clock.h).
 WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\(nullptr\)"
@@ -66,6 +74,7 @@ LIBRARIES = {
     r"prometheus/|event2/": {"server/metrics"},
     r"CLI/": {"client"},
     r"hwy/": {"kernels/cpu"},
+    r"cuda": {"kernels/cuda"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
                "server/grpc", "server/metrics", "server/model", "server/text", "client"},
 }
@@ -101,6 +110,9 @@ def faults_of(path, text):
         if path.startswith(folder + "/"):
             for name in re.findall(names, text.lower()):
                 yield f"{path}: {folder} must not name {name}"
+    for name, only in ONLY_IN.items():
+        if path.startswith("kernels/cuda/") and path != only and re.search(name, re.sub(r"//.*", "", text)):
+            yield f"{path}: {name} is for {only} alone"
     if path not in WALL_CLOCK_READERS:
         for name in re.findall(WALL_CLOCK, text):
             yield f"{path}: {name} is the wall clock; SteadyNow() is for durations and deadlines"
@@ -180,6 +192,8 @@ def check_checker():
     assert list(faults_of("server/api/a.cc", "// as gRPC does"))
     assert list(faults_of("server/engine/a.cc", "const absl::Time begin = absl::Now();"))
     assert list(faults_of("client/a.cc", "std::chrono::system_clock::now()"))
+    assert list(faults_of("kernels/cuda/a.cu", 'asm volatile("")')) and list(faults_of("kernels/cuda/a.cc", "cudaFree(p);"))
+    assert not list(faults_of("kernels/cuda/runtime.cu", "cudaFree(p);  // asm"))
     assert not list(faults_of("server/server_log.cc", "absl::Now()"))
     assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
     assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))

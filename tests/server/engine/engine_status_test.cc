@@ -31,5 +31,11 @@ TEST(StallReasonTest, StepsThatFailOneAfterTheOther) {
   EXPECT_THAT(StallReason(status, kLimit), HasSubstr("the last 3 steps failed"));
 }
 
+TEST(StallReasonTest, ADeviceThatIsLost) {
+  EngineStatus status;
+  status.lost = "launching a kernel: no";
+  EXPECT_EQ(StallReason(status, kLimit), "the device is lost: launching a kernel: no");
+}
+
 }  // namespace
 }  // namespace dyad::engine

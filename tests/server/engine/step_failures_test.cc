@@ -136,5 +136,27 @@ TEST(StepFailuresTest, CountsStepsThatFailOneAfterTheOther) {
   }
 }
 
+// Sequences end with what the device said, at once and those that come later.
+TEST(StepFailuresTest, ALostDeviceEndsAllThatRunsAndComes) {
+  FakeModelOptions model_options;
+  model_options.before_step = [](int64_t step) {
+    return step == 0 ? absl::OkStatus() : absl::UnavailableError("no such device");
+  };
+  Bench bench(model_options);
+  RecordingSink first, second;
+  bench.Add(Generate({1}, 5), first);
+  bench.Step();
+  EXPECT_EQ(bench.runner.Status().lost, "");
+  bench.Step();
+  bench.Add(Generate({2}, 5), second);
+  bench.RunAll();
+  for (const RecordingSink* sink : {&first, &second}) {
+    EXPECT_THAT(sink->outcome->status,
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no such device")));
+  }
+  EXPECT_EQ(bench.runner.Status().lost, "no such device");
+  EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
 }  // namespace
 }  // namespace dyad::engine

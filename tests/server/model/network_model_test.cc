@@ -173,7 +173,7 @@ TEST(LostDeviceTest, EndsTheStepWithItsReason) {
   batch.ids = {1};
   batch.chunks.push_back({0, 1, 0, pages});
   batch.draws = {{.row = 0}};
-  EXPECT_THAT(model->Step(batch), StatusIs(absl::StatusCode::kInternal, HasSubstr("is lost")));
+  EXPECT_THAT(model->Step(batch), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("is lost")));
 }
 
 TEST(CatchExceptionsTest, TurnsThemIntoOneLine) {

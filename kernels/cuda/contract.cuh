@@ -1,0 +1,129 @@
+// What the kernels of a step share: weights widened, where a row reads and writes, the end of a
+// chain.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/cuda/contract.h"
+#include "kernels/cuda/ptx.cuh"
+#include "kernels/exact_math.h"
+
+namespace dyad::kernels::cuda {
+
+// 16 bytes of weights of each type, widened exactly.
+template <Element type>
+struct Vector;
+template <>
+struct Vector<Element::kFloat32> {
+  static constexpr int kCount = 4;
+  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[4]) {
+    w[0] = __uint_as_float(v.x);
+    w[1] = __uint_as_float(v.y);
+    w[2] = __uint_as_float(v.z);
+    w[3] = __uint_as_float(v.w);
+  }
+};
+template <>
+struct Vector<Element::kBfloat16> {
+  static constexpr int kCount = 8;
+  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[8]) {
+    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      w[2 * i] = __uint_as_float(words[i] << 16);
+      w[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
+    }
+  }
+};
+template <>
+struct Vector<Element::kFloat16> {
+  static constexpr int kCount = 8;
+  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[8]) {
+    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      w[2 * i] = WidenFloat16(words[i]);
+      w[2 * i + 1] = WidenFloat16(words[i] >> 16);
+    }
+  }
+};
+template <>
+struct Vector<Element::kInt8> {
+  static constexpr int kCount = 16;
+  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[16]) {
+    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const uint32_t biased = words[i] ^ 0x80808080u;
+      // A byte becomes the low one of 2^23 + byte; 2^23 + 128 comes off exactly.
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        w[4 * i + j] = __uint_as_float(__byte_perm(biased, 0x4b000000u, 0x7540u + j)) - 8388736.0f;
+      }
+    }
+  }
+};
+
+// A row of the source and a row group: what one row of a step is.
+struct RowGroup {
+  int64_t row, group;
+};
+__device__ __forceinline__ RowGroup RowGroupAt(const ContractArgs& p, int64_t i) {
+  if (p.groups == 1) return {i, 0};
+  return {i / p.groups, i % p.groups};
+}
+
+// Element k of a term, for one row group of one block.
+__device__ __forceinline__ float SourceAt(const ContractArgs& p, int block, int64_t row_group,
+                                          int term, int k) {
+  const RowGroup at = RowGroupAt(p, row_group);
+  const int64_t index = p.sources[term].At(block, at.group, k);
+  return index < p.x_width ? p.x.data[at.row * p.x.stride + index] : 0.0f;
+}
+
+// What stands where an output goes. Not inlined, as what follows a chain: a kernel has many chains.
+__device__ __noinline__ static float StartAt(const ContractArgs& p, int block, int64_t row_group,
+                                             int output) {
+  if (p.start.data == nullptr || output >= p.outputs || row_group >= p.row_groups()) return 0.0f;
+  const RowGroup at = RowGroupAt(p, row_group);
+  const int64_t feature = p.destination.At(block, at.group, output);
+  return feature < p.y_width ? p.start.data[at.row * p.start.stride + feature] : 0.0f;
+}
+
+__device__ __forceinline__ float Activated(Activation activation, float value) {
+  switch (activation) {
+    case Activation::kRelu:
+      return exact::Relu(value);
+    case Activation::kGelu:
+      return exact::Gelu(value);
+    case Activation::kGeluTanh:
+      return exact::GeluTanh(value);
+    default:
+      return value;
+  }
+}
+
+// The end of an output's chain. int8 chains run over whole numbers from 0 and are scaled here.
+template <Element type>
+__device__ __noinline__ void Finish(const ContractArgs& p, int block, int64_t row_group, int output,
+                                    float chain) {
+  if (output >= p.outputs || row_group >= p.row_groups()) return;
+  const RowGroup at = RowGroupAt(p, row_group);
+  const int64_t feature = p.destination.At(block, at.group, output);
+  if (feature >= p.y_width) return;
+  float value = chain;
+  if constexpr (type == Element::kInt8) {
+    const float scale = p.scales[block * p.panels * kPanelOutputs + output];
+    value = std::fma(chain, scale, StartAt(p, block, row_group, output));
+  }
+  if (p.step_bias != nullptr) value = value + p.step_bias[block * p.outputs + output];
+  if (p.plan_bias != nullptr) value = value + p.plan_bias[feature];
+  value = Activated(p.activation, value);
+  if (p.residual.data != nullptr) {
+    value = value + p.residual.data[at.row * p.residual.stride + feature];
+  }
+  p.y.data[at.row * p.y.stride + feature] = value;
+}
+
+}  // namespace dyad::kernels::cuda

@@ -1,0 +1,57 @@
+// A linear layer on the device: its plan packed, and run over rows.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/cuda/contract.h"
+#include "kernels/cuda/memory.h"
+#include "kernels/device.h"
+
+namespace dyad::kernels::cuda {
+
+// What a layer's run needs besides its weights. Buffers of a plan lie side by side in `scratch`.
+struct LayerRun {
+  int64_t rows = 0;
+  DeviceRows x = {}, y = {};
+  Activation activation = Activation::kNone;
+  DeviceRows residual = {};  // may be y
+};
+
+class CudaLayer final : public Layer {
+ public:
+  // Uploads. May throw std::bad_alloc. REQUIRES: Check(plan) finds no fault; weights have data.
+  CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool);
+
+  int64_t in_features() const override { return widths_[0]; }
+  int64_t out_features() const override { return widths_[1]; }
+  int64_t weight_bytes() const override { return weight_bytes_; }
+  int64_t multiply_adds() const override { return multiply_adds_; }
+
+  // Queues the layer. May throw std::bad_alloc while `scratch` grows.
+  void Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const;
+
+ private:
+  struct PackedStep {
+    Piece<std::byte> weights;
+    Piece<float> scales, bias;
+    Piece<View> sources;
+    ContractArgs args;  // all that does not depend on the run
+    Element type = Element::kFloat32;
+    size_t source = 0, destination = 0;  // buffers
+    bool assigns = false;                // the first of its destination, and writes all of it
+  };
+
+  std::vector<int64_t> widths_;
+  std::vector<bool> zeroed_;  // buffers that begin as zeros in memory
+  std::vector<PackedStep> steps_;
+  Piece<float> bias_;
+  bool ends_in_y_ = false;  // the last step writes all of y: its kernel finishes
+  int64_t scratch_floats_ = 0;
+  int64_t weight_bytes_ = 0;
+  int64_t multiply_adds_ = 0;
+};
+
+}  // namespace dyad::kernels::cuda

@@ -1,0 +1,155 @@
+// The CUDA runtime: kernels/cuda/runtime.h.
+#include <cuda_runtime.h>
+
+#include <set>
+#include <utility>
+
+#include "kernels/cuda/runtime.h"
+
+namespace dyad::kernels::cuda {
+
+struct Runtime::State {
+  int ordinal = 0;
+  cudaStream_t stream = nullptr;
+  std::string error;
+  std::set<const void*> with_much_shared;  // kernels that were told so
+
+  // Whether what was asked succeeded; else it is the error, unless one is there.
+  bool Check(cudaError_t result, const char* what) {
+    if (result == cudaSuccess) return true;
+    if (error.empty()) {
+      error = std::string(what) + ": " + cudaGetErrorName(result) + " (" +
+              cudaGetErrorString(result) + ")";
+    }
+    return false;
+  }
+  bool Bind() { return error.empty() && Check(cudaSetDevice(ordinal), "choosing the device"); }
+};
+
+Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Runtime::~Runtime() {
+  if (state_->stream != nullptr) cudaStreamDestroy(state_->stream);
+}
+
+Runtime::Opened Runtime::Open(int ordinal) {
+  auto state = std::make_unique<State>();
+  state->ordinal = ordinal;
+  int count = 0;
+  if (!state->Check(cudaGetDeviceCount(&count), "looking for CUDA devices")) {
+    return {nullptr, state->error};
+  }
+  if (ordinal >= count) {
+    return {nullptr, "there is no device " + std::to_string(ordinal) + ": CUDA has " +
+                         std::to_string(count)};
+  }
+  cudaDeviceProp of_device;
+  if (!state->Check(cudaGetDeviceProperties(&of_device, ordinal), "asking for the device")) {
+    return {nullptr, state->error};
+  }
+  if (of_device.major < 8) {
+    return {nullptr, "device " + std::to_string(ordinal) + ", " + of_device.name +
+                         ", has compute capability " + std::to_string(of_device.major) + "." +
+                         std::to_string(of_device.minor) + "; needed is 8.0"};
+  }
+  if (!state->Bind() ||
+      !state->Check(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking),
+                    "making a stream")) {
+    return {nullptr, state->error};
+  }
+  return {std::unique_ptr<Runtime>(new Runtime(std::move(state))), {}};
+}
+
+DeviceProperties Runtime::properties() const {
+  DeviceProperties properties;
+  cudaDeviceProp of_device;
+  size_t free = 0, total = 0;
+  if (!state_->Bind() ||
+      !state_->Check(cudaGetDeviceProperties(&of_device, state_->ordinal),
+                     "asking for the device") ||
+      !state_->Check(cudaMemGetInfo(&free, &total), "asking for memory")) {
+    return properties;
+  }
+  properties.name = of_device.name;
+  properties.major = of_device.major;
+  properties.minor = of_device.minor;
+  properties.free_bytes = static_cast<int64_t>(free);
+  return properties;
+}
+
+const std::string& Runtime::error() const { return state_->error; }
+
+void* Runtime::Allocate(int64_t bytes) {
+  void* memory = nullptr;
+  if (bytes <= 0 || !state_->Bind()) return nullptr;
+  const cudaError_t result = cudaMalloc(&memory, static_cast<size_t>(bytes));
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // says it only once
+    return nullptr;
+  }
+  return state_->Check(result, "taking memory of the device") ? memory : nullptr;
+}
+
+void Runtime::Free(void* memory) {
+  if (memory != nullptr && state_->Bind()) cudaFree(memory);
+}
+
+void* Runtime::AllocateHost(int64_t bytes) {
+  void* memory = nullptr;
+  if (bytes <= 0 || !state_->Bind()) return nullptr;
+  const cudaError_t result = cudaMallocHost(&memory, static_cast<size_t>(bytes));
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  return state_->Check(result, "taking pinned memory") ? memory : nullptr;
+}
+
+void Runtime::FreeHost(void* memory) {
+  if (memory != nullptr && state_->Bind()) cudaFreeHost(memory);
+}
+
+void Runtime::CopyToDevice(void* to, const void* from, int64_t bytes) {
+  if (bytes <= 0 || !state_->Bind()) return;
+  state_->Check(
+      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, state_->stream),
+      "copying to the device");
+}
+
+void Runtime::CopyToHost(void* to, const void* from, int64_t bytes) {
+  if (bytes <= 0 || !state_->Bind()) return;
+  state_->Check(
+      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, state_->stream),
+      "copying from the device");
+}
+
+void Runtime::SetZero(void* to, int64_t bytes) {
+  if (bytes <= 0 || !state_->Bind()) return;
+  state_->Check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), state_->stream),
+                "clearing memory of the device");
+}
+
+void Runtime::Wait() {
+  if (!state_->Bind()) return;
+  state_->Check(cudaStreamSynchronize(state_->stream), "waiting for the device");
+}
+
+void Runtime::LaunchKernel(const void* kernel, const LaunchShape& shape, void** arguments) {
+  if (!state_->Bind()) return;
+  // More shared memory than every device has must be asked for, once for each kernel.
+  constexpr size_t kAlwaysThere = 48 << 10;
+  if (shape.shared_bytes > kAlwaysThere && state_->with_much_shared.insert(kernel).second) {
+    constexpr int kMost = 99 << 10;  // of the smallest device that runs this
+    if (!state_->Check(
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMost),
+            "asking for shared memory")) {
+      return;
+    }
+  }
+  state_->Check(cudaLaunchKernel(kernel, dim3(shape.grid.x, shape.grid.y, shape.grid.z),
+                                 dim3(shape.block.x, shape.block.y, shape.block.z), arguments,
+                                 shape.shared_bytes, state_->stream),
+                "launching a kernel");
+}
+
+}  // namespace dyad::kernels::cuda

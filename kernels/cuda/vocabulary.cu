@@ -1,0 +1,179 @@
+// kernels/cuda/vocabulary.h.
+#include <cmath>
+#include <limits>
+
+#include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda/vocabulary.h"
+#include "kernels/draw.h"
+
+namespace dyad::kernels::cuda {
+namespace {
+
+constexpr int kTile = static_cast<int>(kVocabularyTile);
+constexpr int kThreads = 128;
+
+// Grid:   x = row, y = tile. Block: a thread an id.
+// Shared: logits and exponentials of the tile, and its maximum.
+__global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
+  float* const logits = reinterpret_cast<float*>(DynamicShared());
+  float* const exponentials = logits + kTile;
+  float* const maximum = exponentials + kTile;
+  const int thread = static_cast<int>(threadIdx.x), lane = thread % kLanes;
+  const int64_t row = blockIdx.x, tile = blockIdx.y, first = tile * kTile;
+  const int count = static_cast<int>(p.ids - first < kTile ? p.ids - first : kTile);
+  logits[thread] = thread < count ? p.logits.data[row * p.logits.stride + first + thread]
+                                  : -std::numeric_limits<float>::infinity();
+  __syncthreads();
+  if (thread < 32) {
+    float most = logits[lane];
+    for (int i = kLanes; i < kTile; i += kLanes) most = Larger(most, logits[i + lane]);
+    most = LaneMax(most);
+    if (thread == 0) *maximum = most;
+  }
+  __syncthreads();
+  exponentials[thread] = exact::Exp(logits[thread] - *maximum);
+  __syncthreads();
+  if (thread >= 32) return;
+  // What does not fill all lanes comes first.
+  const int whole = count / kLanes * kLanes;
+  float total = whole + lane < count ? exponentials[whole + lane] : 0.0f;
+  for (int i = 0; i < whole; i += kLanes) total = total + exponentials[i + lane];
+  total = LaneSum(total);
+  if (thread == 0) p.tiles[row * ((p.ids + kTile - 1) / kTile) + tile] = {*maximum, total};
+}
+
+// Grid: x = 128 rows. Block: a thread a row.
+__global__ void __launch_bounds__(kThreads, 1) JoinTiles(const LogSumArgs p) {
+  const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (row >= p.rows) return;
+  const int64_t tiles = (p.ids + kTile - 1) / kTile;
+  LogSum sum;
+  for (int64_t tile = 0; tile < tiles; ++tile) sum.Add(p.tiles[row * tiles + tile]);
+  p.log_sums[row] = sum.Get();
+}
+
+// An id and its logit; id -1: none. The larger logit is ahead, of equal ones the lower id.
+struct Candidate {
+  float logit;
+  int32_t id;
+};
+__device__ __forceinline__ bool Ahead(Candidate a, Candidate b) {
+  if (a.id < 0 || b.id < 0) return b.id < 0 && a.id >= 0;
+  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+}
+
+// The candidate ahead of all others of the block.
+__device__ __forceinline__ Candidate BestOfBlock(Candidate mine, Candidate* room) {
+  const int thread = static_cast<int>(threadIdx.x);
+  __syncthreads();  // whoever still reads the last best
+  room[thread] = mine;
+  __syncthreads();
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    if (thread < half && Ahead(room[thread + half], room[thread])) {
+      room[thread] = room[thread + half];
+    }
+    __syncthreads();
+  }
+  return room[0];
+}
+
+__device__ __forceinline__ int32_t SumOfBlock(int32_t mine, Candidate* room) {
+  const int thread = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  room[thread].id = mine;
+  __syncthreads();
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    if (thread < half) room[thread].id += room[thread + half].id;
+    __syncthreads();
+  }
+  return room[0].id;
+}
+
+// A logit as a draw sees it. The adjustments of a draw ascend by id.
+__device__ __forceinline__ float AdjustedAt(const AnswerArgs& p, const Wish& wish,
+                                            const float* logits, int32_t id) {
+  const Adjustment* const all = p.adjustments + wish.first_adjustment;
+  int32_t low = 0, high = wish.adjustments;
+  while (low < high) {
+    const int32_t middle = (low + high) / 2;
+    if (all[middle].id < id) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const bool found = low < wish.adjustments && all[low].id == id;
+  return Tamed(found ? Adjusted(logits[id], all[low]) : logits[id]);
+}
+
+__device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
+                                          const float* logits, float log_sum, Candidate* room) {
+  Candidate last = {0, -1};
+  for (int32_t n = 0; n < wish.top_n; ++n) {
+    Candidate best = {0, -1};
+    for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
+      const Candidate next = {logits[id], id};
+      // A number, behind those taken so far, ahead of this thread's best.
+      if (next.logit == next.logit && (n == 0 || Ahead(last, next)) && Ahead(next, best)) {
+        best = next;
+      }
+    }
+    last = BestOfBlock(best, room);
+    if (last.id < 0) last.logit = -std::numeric_limits<float>::infinity();
+    if (threadIdx.x == 0) p.top[wish.first_top + n] = {last.id, last.logit - log_sum};
+    if (last.id >= 0) continue;
+    for (++n; n < wish.top_n; ++n) {  // there are no more
+      if (threadIdx.x == 0) p.top[wish.first_top + n] = {-1, last.logit - log_sum};
+    }
+  }
+}
+
+// Grid: x = wish. Block: 128 threads over ids. Shared: a candidate for each thread.
+__global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) {
+  Candidate* const room = reinterpret_cast<Candidate*>(DynamicShared());
+  const Wish wish = p.wish[blockIdx.x];
+  const int64_t row = wish.row - p.first_row;
+  const float* const logits = p.logits.data + row * p.logits.stride;
+  const float log_sum = p.log_sums[row];
+  AnswerTop(p, wish, logits, log_sum, room);
+  Answer answer = {0, 0, log_sum};
+  if (wish.target >= 0) {
+    const float target = logits[wish.target];
+    int32_t ahead = 0;
+    for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
+      ahead += logits[id] > target || (logits[id] == target && id < wish.target) ? 1 : 0;
+    }
+    answer.value = 1 + SumOfBlock(ahead, room);
+    answer.logprob = target - log_sum;
+  } else {
+    Candidate best = {0, -1};
+    for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
+      const Candidate next = {AdjustedAt(p, wish, logits, id), id};
+      if (Ahead(next, best)) best = next;
+    }
+    answer.value = BestOfBlock(best, room).id;
+    answer.logprob = logits[answer.value] - log_sum;
+  }
+  if (threadIdx.x == 0) p.answers[blockIdx.x] = answer;
+}
+
+}  // namespace
+
+void LaunchLogSums(Runtime& runtime, const LogSumArgs& args) {
+  const auto rows = static_cast<unsigned>(args.rows);
+  const auto tiles = static_cast<unsigned>((args.ids + kTile - 1) / kTile);
+  runtime.Launch(
+      {.grid = {rows, tiles}, .block = {kTile}, .shared_bytes = (2 * kTile + 1) * sizeof(float)},
+      SumTiles, args);
+  runtime.Launch({.grid = {(rows + kThreads - 1) / kThreads}, .block = {kThreads}}, JoinTiles,
+                 args);
+}
+
+void LaunchAnswers(Runtime& runtime, const AnswerArgs& args) {
+  runtime.Launch({.grid = {static_cast<unsigned>(args.wishes)},
+                  .block = {kThreads},
+                  .shared_bytes = kThreads * sizeof(Candidate)},
+                 AnswerWishes, args);
+}
+
+}  // namespace dyad::kernels::cuda

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Plants one fault after the other in a copy of kernels/cuda: the tests must fail each time.
+
+Takes how to compile and link from the build that DYAD_BUILD_DIR names; only what a fault touches is compiled anew.
+Options: --only=TEXT: faults whose name holds it. --jobs: at once (2).
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("DYAD_BUILD_DIR", SOURCE / "build" / "release")).resolve()
+KERNELS = SOURCE / "kernels" / "cuda"
+
+LAYERS, DEVICE, FINISH = "CudaLayerTest.*", "CudaDeviceTest.*", "CudaFinishTest.*"
+# Name, file, what stands there, what is put instead, tests, sources to compile (of a header).
+FAULTS = (
+    ("no barrier after x is staged", "exact_stream.cu", "    __syncthreads();\n    for (int v = 0;", "    for (int v = 0;",
+     LAYERS),
+    ("no barrier before x is staged again", "exact_stream.cu",
+     "    __syncthreads();\n    for (int i = thread;", "    for (int i = thread;", LAYERS),
+    ("tail one short", "exact_stream.cu", "last ? tail : kCount, sum", "last ? tail - 1 : kCount, sum", LAYERS),
+    ("k padded with zeros", "exact_stream.cu", "if (k >= count) break;", "", LAYERS),
+    ("a rounding more", "exact_stream.cu", "sum[r] = std::fma(x.z, w[k + 2], sum[r]);",
+     "sum[r] = x.z * w[k + 2] + sum[r];", LAYERS),
+    ("k of a row out of order", "exact_stream.cu", "std::fma(x.x, w[k], sum[r])", "std::fma(x.y, w[k + 1], sum[r])", LAYERS),
+    ("a slice read while it is written", "exact_tile.cu", "    __syncthreads();\n    now = next;", "    now = next;", LAYERS),
+    ("a slice padded with zeros", "exact_tile.cu", "k < count; ++k) MultiplyOne", "k < kSlice; ++k) MultiplyOne", LAYERS),
+    ("outputs of a thread swapped", "exact_tile.cu", "first + i % 4 + i / 4 * kSpread", "first + (i ^ 1) % 4 + i / 4 * kSpread",
+     LAYERS),
+    ("a row too many stored", "contract.cuh",
+     "if (output >= p.outputs || row_group >= p.row_groups()) return;", "if (output >= p.outputs) return;", LAYERS,
+     "exact_stream.cu", "exact_tile.cu"),
+    ("no zeros at ragged edges", "contract.cuh", "index < p.x_width ? ", "true ? ", LAYERS, "exact_stream.cu", "exact_tile.cu"),
+    ("lanes folded in another order", "lanes.cuh",
+     "for (int distance = kLanes / 2; distance > 0; distance /= 2) {\n    value = value +",
+     "for (int distance = 1; distance < kLanes; distance *= 2) {\n    value = value +", DEVICE, "rows.cu", "attention.cu"),
+    ("a lane leaves early", "rows.cu", "  float sum = 0;\n", "  if (row >= p.rows) return;\n  float sum = 0;\n", DEVICE),
+    ("no barrier before maxima", "attention.cu",
+     "    Score<Kv>(p, s, pages, head, first, keys);\n    __syncthreads();", "    Score<Kv>(p, s, pages, head, first, keys);",
+     DEVICE),
+    ("half a warp shuffles", "attention.cu", "if (thread < kGroups * kLanes) {  // whole warps",
+     "if (thread < kGroups * kLanes - 8) {", DEVICE),
+    ("a key too many", "attention.cu", "keys - first_key < kGroup ? keys - first_key", "keys - first_key < kGroup ? keys - first_key + 1",
+     DEVICE),
+    ("no rescaling", "attention.cu", "float sum = s.sums[d] * rescale;", "float sum = s.sums[d];", DEVICE),
+    ("the rest of a tile last", "vocabulary.cu", "float total = whole + lane < count ? exponentials[whole + lane] : 0.0f;",
+     "float total = 0;", FINISH),
+    ("ties to the higher id", "vocabulary.cu", "a.logit > b.logit : a.id < b.id", "a.logit > b.logit : a.id > b.id", FINISH),
+    ("a step that does not wait", "device.cc", "StepOutput CudaDevice::End() {\n  runtime_->Wait();",
+     "StepOutput CudaDevice::End() {", FINISH),
+)
+
+
+def commands():
+    """(compile command of each source of the harness's library, link command of the tests, the folder they run in)"""
+    entries = json.loads((BUILD / "compile_commands.json").read_text())
+    compiles = {pathlib.Path(entry["file"]).name: entry["command"] for entry in entries
+                if "dyad_kernels_cuda_on_cpu.dir" in entry["command"] and str(KERNELS) in entry["file"]}
+    ninja = subprocess.run(["ninja", "-t", "commands", "kernels_cuda_tests"], cwd=BUILD, capture_output=True,
+                           text=True, check=True)
+    return compiles, ninja.stdout.strip().splitlines()[-1]
+
+
+def without_launcher(command):
+    """The words from the compiler on, without what it would write."""
+    words = shlex.split(command.split("&&")[1] if "&&" in command else command)
+    words = words[next(i for i, word in enumerate(words) if pathlib.Path(word).name in ("c++", "g++", "clang++")):]
+    at = words.index("-o")
+    return words[:at] + words[at + 2:]
+
+
+def build(folder, sources, compiles, link):
+    """Compiles sources of the copy and links them before the library."""
+    objects = []
+    for source in sources:
+        words = without_launcher(compiles[source])
+        words[words.index("-c") + 1] = str(folder / "kernels" / "cuda" / source)
+        objects.append(str(folder / (source + ".o")))
+        # A fault may leave something unused.
+        subprocess.run([words[0], f"-I{folder}", *words[1:], "-w", "-o", objects[-1]], cwd=BUILD, check=True)
+    words = without_launcher(link)
+    at = next(i for i, word in enumerate(words) if word.endswith(".o"))
+    subprocess.run(words[:at] + objects + words[at:] + ["-o", str(folder / "tests")], cwd=BUILD, check=True)
+    return folder / "tests"
+
+
+def caught(fault, compiles, link):
+    name, file, old, new, tests, *sources = fault
+    with tempfile.TemporaryDirectory() as made:
+        folder = pathlib.Path(made)
+        (folder / "kernels" / "cuda").mkdir(parents=True)
+        for path in KERNELS.iterdir():
+            if path.suffix in (".h", ".cuh", ".cu", ".cc"):
+                (folder / "kernels" / "cuda" / path.name).write_text(path.read_text())
+        text = (KERNELS / file).read_text()
+        assert text.count(old) == 1, f"{name}: {file} has it {text.count(old)} times: {old}"
+        (folder / "kernels" / "cuda" / file).write_text(text.replace(old, new))
+        program = build(folder, sources or [file], compiles, link)
+        try:
+            run = subprocess.run([program, f"--gtest_filter={tests}", "--gtest_break_on_failure=0"], cwd=SOURCE,
+                                 capture_output=True, text=True, timeout=300)
+        except subprocess.TimeoutExpired:
+            return name, True, "does not end"
+        lines = (run.stdout + run.stderr).splitlines()
+        why = next((line for line in lines if "cuda_on_cpu:" in line or "ERROR: " in line or "WARNING: " in line
+                    or "FAILED  ]" in line), "")
+        return name, run.returncode != 0, why.strip()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    compiles, link = commands()
+    start = time.time()
+    missed = []
+    # As it stands it passes, or the rest would mean nothing.
+    unchanged = subprocess.run([BUILD / "tests" / "kernels_cuda_tests", "--gtest_brief=1"], cwd=SOURCE)
+    assert unchanged.returncode == 0
+    faults = [fault for fault in FAULTS if options.only in fault[0]]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for name, found, why in pool.map(lambda fault: caught(fault, compiles, link), faults):
+            print(f"{'caught' if found else 'MISSED'}  {name}: {why}", flush=True)
+            if not found:
+                missed.append(name)
+    print(f"{len(faults) - len(missed)} of {len(faults)} faults caught, {time.time() - start:.0f} s")
+    return 1 if missed or not faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+// gpu_bench layers | model FOLDER: times of the CUDA device, as tables. For tests/gpu_check.sh,
+// which puts them beside PyTorch's. One run, medians of batches; weights are larger than the card's
+// caches.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/open.h"
+#include "server/model/load_model.h"
+
+namespace dyad {
+namespace {
+
+using kernels::Element;
+
+double Seconds(auto work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double Median(auto work, int repeats = 7) {
+  work();
+  std::vector<double> times;
+  for (int i = 0; i < repeats; ++i) times.push_back(Seconds(work));
+  std::nth_element(times.begin(), times.begin() + repeats / 2, times.end());
+  return times[static_cast<size_t>(repeats) / 2];
+}
+
+std::unique_ptr<kernels::Device> Open() {
+  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(0, 1, 8);
+  if (opened.fault.empty()) return std::move(opened.devices.front());
+  std::fprintf(stderr, "gpu_bench: %s\n", opened.fault.c_str());
+  return nullptr;
+}
+
+// A dense layer, or DYAD-IT of `blocks` blocks: two terms, one of them read with a stride.
+kernels::Plan PlanOf(int64_t in, int64_t out, int64_t blocks, Element type, const void* weights) {
+  kernels::Plan plan = kernels::DensePlan(in, out, {weights, type});
+  plan.type = type;
+  if (blocks == 1) return plan;
+  auto& step = std::get<kernels::Contract>(plan.steps.front());
+  step.blocks = blocks;
+  step.depth = in / blocks;
+  step.outputs = out / blocks;
+  step.view = {.block = step.outputs};
+  kernels::Weights of_term = {.data = weights,
+                              .elements = in * out / blocks,
+                              .element = type,
+                              .block = step.outputs * step.depth,
+                              .output = step.depth};
+  step.terms = {{{.block = step.depth}, of_term}, {{.block = 1, .stride = blocks}, of_term}};
+  return plan;
+}
+
+int RunLayers() {
+  const auto device = Open();
+  if (device == nullptr) return 1;
+  std::printf("%s\n", device->info().name.c_str());
+  std::printf("%-10s %6s %6s %4s %5s %10s %10s %10s\n", "type", "in", "out", "DYAD", "rows", "us",
+              "TB/s", "TFLOP/s");
+  const kernels::Matrix probe = device->Allocate(1, 1);
+  const std::vector<float> random(int64_t{4096} * 16384, 0.01f);
+  for (const auto& [type, name] :
+       {std::pair(Element::kFloat32, "float32"), std::pair(Element::kBfloat16, "bfloat16")}) {
+    // Values do not matter for the time; denormal numbers run at full speed.
+    for (const auto& [in, out] : {std::pair<int64_t, int64_t>(4096, 16384), {768, 3072}}) {
+      for (const int64_t blocks : {1, 4, 8}) {
+        const int64_t bytes = 2 * in * out / std::max<int64_t>(1, blocks) * ElementBytes(type);
+        const int64_t copies = std::max<int64_t>(1, (int64_t{256} << 20) / bytes);
+        std::vector<std::unique_ptr<kernels::Layer>> layers;
+        for (int64_t i = 0; i < copies; ++i) {
+          layers.push_back(device->Pack(PlanOf(in, out, blocks, type, random.data())));
+        }
+        for (const int64_t rows : {1, 4, 16, 64, 256, 2048}) {
+          const kernels::Matrix x = device->Allocate(rows, in), y = device->Allocate(rows, out);
+          const int64_t calls = rows >= 256 ? 8 : 64;
+          const double seconds = Median([&] {
+            for (int64_t i = 0; i < calls; ++i) {
+              device->Apply(x, {{layers[static_cast<size_t>(i % copies)].get(), y}}, {});
+            }
+            device->Read(probe);
+          });
+          const double one = seconds / static_cast<double>(calls);
+          const auto& layer = *layers.front();
+          std::printf("%-10s %6ld %6ld %4ld %5ld %10.1f %10.2f %10.1f\n", name, in, out, blocks,
+                      rows, one * 1e6, static_cast<double>(layer.weight_bytes()) / one * 1e-12,
+                      2e-12 * static_cast<double>(layer.multiply_adds() * rows) / one);
+          std::fflush(stdout);
+        }
+      }
+    }
+  }
+  return 0;
+}
+
+// Steps of a whole model: `rows` sequences at position 128 make a token each; then a prompt.
+int RunModel(const std::string& folder) {
+  auto device = Open();
+  if (device == nullptr) return 1;
+  ModelOptions options;
+  options.kv_cache_bytes = int64_t{4} << 30;
+  options.max_batch_tokens = 2048;
+  options.max_draws = 256;
+  absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, std::move(device));
+  if (!loaded.ok()) {
+    std::fprintf(stderr, "gpu_bench: %s\n", std::string(loaded.status().message()).c_str());
+    return 1;
+  }
+  engine::Model& model = *loaded->model;
+  std::printf("%s, weights %s\n", folder.c_str(), loaded->info.weight_dtype.c_str());
+  const auto run = [&](int32_t sequences, int32_t tokens, int32_t position) {
+    engine::Batch batch;
+    const int32_t pages = (position + tokens + 15) / 16;
+    std::vector<int32_t> all(static_cast<size_t>(sequences * pages));
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
+    for (int32_t s = 0; s < sequences; ++s) {
+      batch.chunks.push_back(
+          {s * tokens, tokens, position,
+           std::span(all).subspan(static_cast<size_t>(s * pages), static_cast<size_t>(pages))});
+      for (int32_t t = 0; t < tokens; ++t) batch.ids.push_back(5 + (s * 7 + t * 3) % 1000);
+      batch.draws.push_back({.row = (s + 1) * tokens - 1});
+    }
+    const absl::StatusOr<engine::StepResult> result = model.Step(batch);
+    if (!result.ok()) std::fprintf(stderr, "%s\n", std::string(result.status().message()).c_str());
+    return result.ok();
+  };
+  for (const int32_t sequences : {1, 4, 16, 64, 256}) {
+    bool good = true;
+    const double seconds = Median([&] { good &= run(sequences, 1, 128); }, 21);
+    if (!good) return 1;
+    std::printf("decode, %3d sequences at position 128: %9.1f us a step, %9.0f tokens/s\n",
+                sequences, seconds * 1e6, sequences / seconds);
+  }
+  for (const int32_t tokens : {128, 512, 2048}) {
+    bool good = true;
+    const double seconds = Median([&] { good &= run(1, tokens, 0); });
+    if (!good) return 1;
+    std::printf("prompt of %4d tokens: %9.2f ms, %9.0f tokens/s\n", tokens, seconds * 1e3,
+                tokens / seconds);
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace dyad
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "layers") == 0) return dyad::RunLayers();
+  if (argc == 3 && std::strcmp(argv[1], "model") == 0) return dyad::RunModel(argv[2]);
+  std::fprintf(stderr, "usage: gpu_bench layers | model FOLDER\n");
+  return 2;
+}
