@@ -37,6 +37,7 @@ TEST(ServicesTest, AnIdleStreamEndsWithTheServer) {
     };
     if (!opened_before) shut_down();
     grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
     const auto stream = stack.scoring->ScoreMinimalPairs(&context);
     v1::ScoreMinimalPairsResponse message;
     if (opened_before) {
@@ -167,6 +168,7 @@ TEST(ServicesTest, ARequestWithoutMemoryFailsAlone) {
     expect(stream->Finish());
   }
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
   v1::ScoreMinimalPairsRequest pairs;
   pairs.set_model("bytes");
   pairs.set_convention(v1::CONVENTION_MINICONS_SUM);
