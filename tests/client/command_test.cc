@@ -6,6 +6,7 @@
 #include "client/commands.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
+#include "tests/support/fake_service.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::client {
@@ -82,6 +83,20 @@ TEST(CommandTest, TimeoutsAreSecondsAboveZero) {
   for (const char* wrong : {"0", "-1", "nan", "x"}) {
     EXPECT_THAT(Refusal({"score", "a", std::string("--timeout=") + wrong}),
                 HasSubstr(std::string("--timeout: must be above 0 seconds, found ") + wrong));
+  }
+}
+
+TEST(CommandTest, TheTimeoutEndsEachRequest) {
+  for (std::vector<std::string> words : {std::vector<std::string>{"generate", "a"},
+                                         {"generate", "a", "--json"},
+                                         {"score", "a"},
+                                         {"tokenize", "a"},
+                                         {"detokenize", "65"}}) {
+    testing::FakeServer server;
+    server.traffic.SetFaults({.longest_delay_ms = 1000});  // the first of the sequence is 417
+    words.push_back("--server=" + server.address());
+    words.push_back("--timeout=0.1");
+    EXPECT_EQ(RunDyadctl(words).status, 1) << words[0];
   }
 }
 

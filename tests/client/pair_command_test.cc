@@ -72,6 +72,13 @@ TEST(PairCommandTest, TheSummaryEndsWithTheSpeed) {
   EXPECT_THAT(text, HasSubstr("m, LM_EVAL: 30 pairs in 0:02, 15.0 pairs/s\n"));
 }
 
+TEST(PairCommandTest, WhatAnEarlierRunScoredHasNoSpeed) {
+  PairRunResult result = SomeResult();
+  result.scored = 0;
+  EXPECT_TRUE(SummaryJson(OnePair(), result)["pairs_per_second"].is_null());
+  EXPECT_THAT(SummaryText(OnePair(), result), HasSubstr("scored by an earlier run"));
+}
+
 TEST(PairCommandTest, TheJsonSummaryIsOneObject) {
   const Json json = SummaryJson(OnePair(), SomeResult());
   EXPECT_EQ(json["model_digest"], "d1");

@@ -109,6 +109,13 @@ TEST_F(PairRunTest, GivesUpWhenNothingGetsBetter) {
   EXPECT_LE(server_.traffic.calls(), 2);
 }
 
+TEST_F(PairRunTest, AFullQueueIsWaitedForHoweverOften) {
+  server_.traffic.SetFaults(
+      {.fail_first = 20, .code = grpc::StatusCode::RESOURCE_EXHAUSTED, .reason = "QUEUE_FULL"});
+  EXPECT_OK(Score(10, {.max_reopenings = 1}));
+  EXPECT_EQ(server_.traffic.calls(), 21);
+}
+
 TEST_F(PairRunTest, OtherErrorsAreFinal) {
   EXPECT_THAT(Score(10, {.model = "other"}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("model is other")));

@@ -215,6 +215,9 @@ def check_tls(folder):
         assert len(plaintext.stderr.splitlines()) == 1, plaintext
         assert server.ctl("health", *server.tls[:1], check=False).returncode == 1  # no certificate of our own
         assert time.time() - start < 4
+        wrong = server.ctl("health", f"--tls_ca={folder}/client.pem", check=False)
+        assert wrong.returncode == 1 and "authority" in wrong.stderr, wrong
+        assert len(wrong.stderr.splitlines()) == 1, wrong  # none of gRPC's
 
 
 def main():

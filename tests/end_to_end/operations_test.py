@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""What operators meet: clocks that jump, logs that nobody reads, open files that run out, handshakes that fail, and an
-end that finds idle streams.
+"""What operators meet: clocks that jump, logs that nobody reads, open files that run out, handshakes that fail, an end
+that finds idle streams, and what metrics and names of threads say.
 """
+import contextlib
 import json
 import os
 import pathlib
 import queue
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +19,7 @@ import time
 import grpc
 
 from support.server import BUILD, DEMO, Server, free_port
-from dyad.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc  # noqa: E402
+from dyad.v1 import model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc, server_pb2, server_pb2_grpc  # noqa: E402
 
 FLAGS = (f"--kv_cache_bytes={32 << 20}", "--threads=1")
 
@@ -229,6 +231,46 @@ def test_end_with_idle_streams():
         pairs.put(None)
 
 
+def threads_of(process):
+    names = set()
+    for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            names.add((task / "comm").read_text().strip())
+    return names
+
+
+def test_what_operators_see(folder):
+    """Whether the server is ready, what it is, how old its work is, and what its threads do."""
+    shutil.copytree(DEMO, folder / "model")
+    (folder / "model" / "generation_config.json").write_text('{"eos_token_id": [60, 2]}')
+    with Bare(f"--model=demo={folder}/model", "--threads=2", "--max_running_sequences=1",
+              stderr=subprocess.DEVNULL) as server:
+        metrics = server.metrics()
+        assert metrics["dyad_ready"] == 1
+        for name, labels in {"dyad_build_info": ("version", "commit", "isa", "device"),
+                             "dyad_model_info": ('model="demo"', "digest", 'architecture="opt"', "weight_dtype",
+                                                 "kv_dtype")}.items():
+            series, = (series for series in metrics if series.startswith(name + "{"))
+            assert metrics[series] == 1 and all(label in series for label in labels), series
+        with grpc.insecure_channel(server.address) as channel:
+            model = model_pb2_grpc.ModelServiceStub(channel).GetModel(model_pb2.GetModelRequest(), timeout=20).model
+            server_stub = server_pb2_grpc.ServerServiceStub(channel)
+            info = server_stub.GetServerInfo(server_pb2.GetServerInfoRequest(), timeout=20)
+        assert model.digest and model.tokenizer_digest and list(model.eos_ids) == [60, 2], model
+        assert info.version and info.limits["max_running_sequences"] == 1 and len(info.limits) >= 12, info
+        missing = {"accept", "compute", "engine", "health", "log", "metrics", "signals", "unread"} - threads_of(
+            server.process)
+        assert not missing, f"no thread is named {missing}"
+        call = subprocess.Popen([BUILD / "bin" / "dyadctl", "generate", "--server", server.address, "Once upon",
+                                 "--max_new_tokens=480", "--ignore_eos", "--n=2", "--json"], stdout=subprocess.DEVNULL)
+        ages = [f'dyad_oldest_{what}_seconds{{model="demo"}}' for what in ("running", "waiting")]
+        while min(metrics[age] for age in ages) == 0:
+            assert call.poll() is None, f"{ages} stayed 0 while a sequence ran and another waited"
+            metrics = server.metrics()
+        assert call.wait(timeout=120) == 0
+        server.end("a look at the metrics")
+
+
 def test_reflection_describes_every_service():
     """In raw bytes of ServerReflectionRequest: field 7 lists the services, field 4 names a symbol."""
     services = [b"dyad.v1.GenerationService", b"dyad.v1.ScoringService", b"dyad.v1.TokenizerService",
@@ -248,7 +290,7 @@ def main():
         folder = pathlib.Path(name)
         for test in (lambda: test_clock_jumps(folder), test_log_readers, test_open_files_run_out,
                      lambda: test_tls_and_json(folder), test_end_with_idle_streams,
-                     test_reflection_describes_every_service):
+                     lambda: test_what_operators_see(folder), test_reflection_describes_every_service):
             test()
     print("operations: all well")
 

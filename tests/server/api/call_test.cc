@@ -54,6 +54,14 @@ TEST_F(CallTest, TheObserverSeesHowItEnded) {
   EXPECT_GT(record.total, absl::ZeroDuration());
 }
 
+TEST_F(CallTest, EachConnectionIsAClientOfItsOwn) {
+  const auto client = [&](const char* peer) {
+    return Call(state_, {.method = "S/M", .peer = peer}).caller().client;
+  };
+  EXPECT_EQ(client("ipv4:1.2.3.4:5"), client("ipv4:1.2.3.4:5"));
+  EXPECT_NE(client("ipv4:1.2.3.4:5"), client("ipv4:1.2.3.4:6"));
+}
+
 TEST_F(CallTest, ALongPromptIsShortened) {
   Call call(state_, {.method = "S/M"});
   call.NotePrompt(std::string(5000, 'p'));

@@ -38,8 +38,9 @@ StackOptions Gated(Gate& gate) {
 // Counts how often it is told that there is a part, and takes parts when the test says so.
 class Writer {
  public:
-  Writer(EngineStack& stack, const v1::GenerateRequest& request, Delivery delivery)
-      : call_(stack.state, {.method = "S/M"}) {
+  Writer(EngineStack& stack, const v1::GenerateRequest& request, Delivery delivery,
+         Arrival arrival = {.method = "S/M"})
+      : call_(stack.state, std::move(arrival)) {
     absl::StatusOr<GenerationPlan> plan = PlanGenerate(request, call_);
     EXPECT_OK(plan);
     answer_.emplace(*std::move(plan), call_, delivery, [this] {
@@ -96,6 +97,18 @@ TEST(PlanGenerateTest, NotesWhatIsKnownBeforeItRuns) {
   request.clear_seed();
   EXPECT_NE(PlanGenerate(request, call)->request.sampling.seed,
             PlanGenerate(request, call)->request.sampling.seed);
+}
+
+TEST(PlanGenerateTest, AnAnswerForWhichThereIsNoRoomIsNotBegun) {
+  StackOptions options;
+  options.limits.max_unread_bytes = 64 << 10;
+  EngineStack stack(options);
+  Call unread(stack.state, {.method = "S/M", .peer = "p"});
+  EXPECT_OK(unread.unread().Add(15 << 10));  // of the 16 KiB of a connection
+  Call call(stack.state, {.method = "S/M", .peer = "p"});
+  EXPECT_OK(PlanGenerate(Request(1, 4), call));
+  EXPECT_THAT(PlanGenerate(Request(8, 200), call),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("this connection")));
 }
 
 TEST(GenerateAnswerTest, PiecesJoinedAreTheWhole) {
@@ -187,6 +200,30 @@ TEST(GenerateAnswerTest, CachedTokensAreThoseOfThePromptOnce) {
   Writer again(stack, request, Delivery::kWhole);
   EXPECT_OK(again.TakeAll().second);
   EXPECT_EQ(again.record().cached_tokens, 32);  // two whole pages
+}
+
+TEST(GenerateAnswerTest, TheCallsDeadlineEndsItsChoices) {
+  EngineStack stack;
+  Writer writer(stack, Request(2, 4), Delivery::kWhole,
+                {.method = "S/M", .deadline = absl::InfinitePast()});
+  EXPECT_EQ(writer.TakeAll().second.code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+// Whose choices fill all places and the queue keeps nobody else waiting.
+TEST(GenerateAnswerTest, AnotherConnectionHasItsTurn) {
+  Gate gate;
+  StackOptions options = Gated(gate);
+  options.engine.max_running_sequences = 2;
+  EngineStack stack(options);
+  Writer many(stack, Request(16, 100), Delivery::kWhole, {.method = "S/M", .peer = "one"});
+  Writer few(stack, Request(1, 1), Delivery::kWhole, {.method = "S/M", .peer = "another"});
+  gate.Let(4);
+  gate.AwaitArrivals(5);
+  EXPECT_EQ(few.told(), 1);
+  EXPECT_EQ(many.told(), 0);
+  gate.Open();
+  EXPECT_OK(few.TakeAll().second);
+  EXPECT_OK(many.TakeAll().second);
 }
 
 TEST(GenerateAnswerTest, ARefusalIsTheOnlyPart) {

@@ -260,6 +260,15 @@ TEST(CheckpointTest, FilesThatCannotBeReadAreNotAbsent) {
                   ::testing::AllOf(HasSubstr(file), HasSubstr(way.reason)));
     }
   }
+  for (const testing::Unreadable& way : testing::kUnreadable) {
+    const fs::path folder = parent / absl::StrCat(way.name, "-shard");
+    fs::create_directory(folder);
+    std::ofstream(folder / "model.safetensors.index.json") << Index({{"a", "s.safetensors"}});
+    way.make(folder / "s.safetensors");
+    const testing::WithoutRights nobody;
+    EXPECT_THAT(std::string(Checkpoint::Open(folder.string()).status().message()),
+                ::testing::AllOf(HasSubstr("s.safetensors"), HasSubstr(way.reason)));
+  }
 }
 
 TEST(CheckpointTest, FilesMayBeLinksAsInAModelCache) {

@@ -1,7 +1,11 @@
-// Steps and answers for which there is no memory, and steps that fail one after the other.
+// Steps and answers for which there is no memory, competitors that are none, and steps that fail
+// one after the other.
+#include <memory>
 #include <new>
 #include <optional>
 #include <span>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -14,8 +18,11 @@ namespace dyad::engine {
 namespace {
 
 using Bench = ::dyad::testing::StepBench;
+using ::dyad::testing::CountingMetrics;
+using ::dyad::testing::FakeModel;
 using ::dyad::testing::FakeModelOptions;
 using ::dyad::testing::Generate;
+using ::dyad::testing::HandClock;
 using ::dyad::testing::RecordingSink;
 using ::dyad::testing::Score;
 using ::dyad::testing::StatusIs;
@@ -68,6 +75,51 @@ TEST(StepFailuresTest, AnAnswerWithoutMemoryEndsItsSequenceOnly) {
   EXPECT_OK(other.outcome->status);
   EXPECT_THAT(other.tokens, SizeIs(5));
   EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
+// Ranks nothing: competitors have no id.
+class ModelWithoutCompetitors final : public Model {
+ public:
+  const ModelLimits& limits() const override { return model_.limits(); }
+  StepCost cost() const override { return model_.cost(); }
+  absl::StatusOr<StepResult> Step(const Batch& batch) override {
+    const absl::StatusOr<StepResult> result = model_.Step(batch);
+    if (!result.ok()) return result;
+    scores_.assign(result->scores.begin(), result->scores.end());
+    drawn_.assign(result->drawn.begin(), result->drawn.end());
+    for (TokenScore& score : scores_) score.top.assign(score.top.size(), {-1, 0});
+    for (GeneratedToken& token : drawn_) token.top.assign(token.top.size(), {-1, 0});
+    return StepResult{scores_, drawn_};
+  }
+
+ private:
+  FakeModel model_;
+  std::vector<TokenScore> scores_;
+  std::vector<GeneratedToken> drawn_;
+};
+
+TEST(StepFailuresTest, ACompetitorThatIsNoneIsNoAnswer) {
+  ModelWithoutCompetitors model;
+  CountingMetrics metrics;
+  HandClock clock;
+  StepRunner runner(model, {}, metrics, [&] { return clock.Now(); });
+  for (const int32_t top_n : {0, 2}) {
+    RecordingSink scored, drawn;
+    const auto add = [&](Request request, RecordingSink& sink) {
+      request.top_n = top_n;
+      runner.Add(std::make_unique<Sequence>(Submission{std::move(request), &sink}, clock.Now()));
+    };
+    add(Score({1, 2}, 0), scored);
+    add(Generate({1}, 1), drawn);
+    while (runner.HasWork()) {
+      runner.PlanStep();
+      runner.FinishStep();
+      runner.NotifyEnded();
+    }
+    const auto code = top_n == 0 ? absl::StatusCode::kOk : absl::StatusCode::kInternal;
+    EXPECT_EQ(scored.outcome->status.code(), code);
+    EXPECT_EQ(drawn.outcome->status.code(), code);
+  }
 }
 
 TEST(StepFailuresTest, CountsStepsThatFailOneAfterTheOther) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/for_stream.h"
 
 namespace dyad {
 namespace {
@@ -186,6 +187,40 @@ TEST(MinimalPairsCallTest, SeveralStreamsShareAnEngine) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(stack.ComesToRest());
+}
+
+// Pairs have no turn of their own beside other calls of their connection.
+TEST(MinimalPairsCallTest, PairsAreWorkOfTheirConnection) {
+  Gate gate;
+  StackOptions options;
+  options.model.before_step = [&](int64_t) {
+    gate.Pass();
+    return absl::OkStatus();
+  };
+  options.engine.max_running_sequences = 2;
+  Stack stack(options);
+  v1::GenerateRequest many;
+  many.set_model("bytes");
+  many.set_text("q");
+  many.set_n(16);
+  many.set_max_new_tokens(20);
+  many.set_ignore_eos(true);
+  grpc::ClientContext context;
+  const auto reader = stack.generation->GenerateStream(&context, ForStream(many));
+  gate.AwaitArrivals(1);
+  v1::ScoreMinimalPairsRequest request = Options();
+  AddPair(request, 1, "the cats", "the cat");
+  std::thread pairs([&] { EXPECT_EQ(Stream(stack, {request}).results.size(), 1u); });
+  while (stack.engine->Status().waiting < 16) std::this_thread::yield();
+  gate.Let(4);
+  gate.AwaitArrivals(5);
+  EXPECT_EQ(stack.metrics.finished, 0);
+  gate.Open();
+  pairs.join();
+  v1::GenerateStreamResponse message;
+  while (reader->Read(&message)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
 }
 
 TEST(MinimalPairsCallTest, AClientThatDoesNotReadIsNotRead) {

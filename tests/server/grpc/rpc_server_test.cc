@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "dyad/v1/model.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/base/steady_clock.h"
 #include "tests/support/connected_channel.h"
 #include "tests/support/status_matchers.h"
 
@@ -167,6 +168,7 @@ TEST_F(RpcServerTest, ShutdownWaitsForTheCallInFlight) {
     ended = true;
   });
   EXPECT_EQ(GetModel(1).error_code(), grpc::OK);  // still answers while it waits
+  absl::SleepFor(absl::Milliseconds(1500));       // longer than closing connections may take
   EXPECT_FALSE(ended);
   service_.Release();
   client.join();
@@ -183,7 +185,9 @@ TEST_F(RpcServerTest, ShutdownIsNotHeldUpByAWatch) {
   const auto reader = stub->Watch(&context, HealthCheckRequest());
   HealthCheckResponse response;
   ASSERT_TRUE(reader->Read(&response));
+  const absl::Time begin = SteadyNow();
   server_->Shutdown(absl::InfiniteDuration());
+  EXPECT_LT(SteadyNow() - begin, absl::Seconds(4)) << "waited as for an answer that nobody reads";
   EXPECT_FALSE(reader->Read(&response));
   reader->Finish();
 }

@@ -113,6 +113,18 @@ TEST(ScoreCallTest, TopTokensComeWithTheirText) {
   EXPECT_EQ(response.convention(), v1::CONVENTION_MINICONS_MEAN);
 }
 
+TEST(ScoreCallTest, NothingLeftAfterAContextIsRefused) {
+  Stack stack;
+  v1::ScoreRequest request = TextRequest({"he"});
+  request.mutable_items(0)->set_context_text("x t");  // 3 tokens, and 2 with the text
+  v1::ScoreResponse response;
+  grpc::ClientContext context;
+  const grpc::Status status = stack.scoring->Score(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(BadField(status), "items[0].text");
+  EXPECT_EQ(stack.model.steps(), 0);
+}
+
 TEST(ScoreCallTest, OneIdScoresNothing) {
   Stack stack;
   v1::ScoreRequest request;
@@ -192,7 +204,7 @@ TEST(ScoreCallTest, AFullQueueSaysWhenToComeBack) {
   const std::string pushback = Trailer(context, "grpc-retry-pushback-ms");
   EXPECT_EQ(pushback, absl::StrCat(retry->retry_delay().seconds() * 1000 +
                                    retry->retry_delay().nanos() / 1'000'000));
-  EXPECT_NE(pushback, "");
+  EXPECT_EQ(pushback, "1000") << "no step has ended yet";
   EXPECT_TRUE(context.GetServerInitialMetadata().empty());
   gate.Open();
   holder.join();
