@@ -34,10 +34,19 @@ class RecordingObserver final : public RpcObserver {
     records_.push_back(record);
     changed_.SignalAll();
   }
-  // Waits for the nth record, from 0: a call may be reported after its client has the answer.
+  // Waits for the nth record, from 0: a call may be reported after its client has the answer. One
+  // that does not come within a minute is a failure.
   RpcRecord Await(size_t n) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
     MutexLock lock(&mutex_);
-    while (records_.size() <= n) changed_.Wait(&mutex_);
+    while (records_.size() <= n) {
+      const auto left = until - std::chrono::steady_clock::now();
+      if (left <= left.zero()) {
+        ADD_FAILURE() << "call " << n << " was not reported within a minute";
+        return {};
+      }
+      changed_.WaitFor(&mutex_, left);
+    }
     return records_[n];
   }
 
