@@ -178,6 +178,19 @@ int64_t WeightsOf(const Contract& step, const Weights& weights) {
 
 Fault Check(const Plan& plan) { return Checker(plan).Run(); }
 
+std::vector<bool> WrittenFeatures(const Contract& step, int64_t width) {
+  std::vector<bool> written(static_cast<size_t>(width), false);
+  for (int64_t b = 0; b < step.blocks; ++b) {
+    for (int64_t u = 0; u < step.groups; ++u) {
+      for (int64_t n = 0; n < step.outputs; ++n) {
+        const int64_t feature = step.view.At(b, u, n);
+        if (feature < width) written[static_cast<size_t>(feature)] = true;
+      }
+    }
+  }
+  return written;
+}
+
 PlanCost Cost(const Plan& plan) {
   PlanCost cost;
   for (const Step& step : plan.steps) {

@@ -93,6 +93,9 @@ struct Plan {
 // Sizes, strides, buffers, places. Whatever is no fault here, a device can run.
 Fault Check(const Plan& plan);
 
+// Which features of its destination, of `width`, a step writes.
+std::vector<bool> WrittenFeatures(const Contract& step, int64_t width);
+
 struct PlanCost {
   int64_t parameters = 0;      // weights that the steps read, each once, without biases
   int64_t multiply_adds = 0;   // for a row

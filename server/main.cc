@@ -142,8 +142,8 @@ absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptio
   return parts;
 }
 
-absl::Status Check(const Options& options, ModelOptions model_options, DeviceWish wish,
-                   ServerLog& log) {
+absl::Status Check(const Options& options, int64_t device_bytes, DeviceWish wish, ServerLog& log) {
+  ASSIGN_OR_RETURN(ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
   wish.count = 1;
   model_options.kv_cache = KvCache::kOnePage;
   for (const ModelSource& source : options.models) {
@@ -289,8 +289,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
     RETURN_IF_ERROR(CheckKernels(checked));
     device_bytes = checked.front()->info().memory_bytes;
   }
-  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
-  if (options.mode == Mode::kCheck) return Check(options, model_options, wish, log);
+  if (options.mode == Mode::kCheck) return Check(options, device_bytes, wish, log);
 
   // What takes no time to find wrong comes before the models.
   ASSIGN_OR_RETURN(RpcServerParts parts, RpcServer::Prepare(options.rpc, write));
@@ -303,6 +302,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   }
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
+  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
   wish.count = static_cast<int>(options.models.size());
   ASSIGN_OR_RETURN(auto devices, MakeDevices(wish));
   const int used_threads = devices.front()->info().threads;

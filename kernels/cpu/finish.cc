@@ -28,17 +28,6 @@ std::span<T> Take(std::span<T>& from, int64_t count) {
   return taken;
 }
 
-// Sets where the best ids of each result begin, from `first` on; returns where they end.
-template <typename Row, typename Result>
-int64_t PlaceTops(std::span<const Row> rows, std::span<Result> results, int64_t vocabulary,
-                  int64_t first) {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    results[i].first_top = static_cast<int32_t>(first);
-    first += std::min<int64_t>(rows[i].top_n, vocabulary);
-  }
-  return first;
-}
-
 // Wishes with the places of their answers.
 struct Work {
   std::span<const ScoreRow> scores;
@@ -368,6 +357,19 @@ int64_t TopEntries(const StepInput& input, int64_t vocabulary) {
   return entries;
 }
 
+void PlaceTops(const StepInput& input, int64_t vocabulary, std::span<ScoreResult> scores,
+               std::span<DrawResult> draws) {
+  int64_t next = 0;
+  const auto place = [&](const auto& rows, auto results) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      results[i].first_top = static_cast<int32_t>(next);
+      next += std::min<int64_t>(rows[i].top_n, vocabulary);
+    }
+  };
+  place(input.scores, scores);
+  place(input.draws, draws);
+}
+
 int64_t SampledRows(std::span<const DrawRow> draws) {
   return std::ranges::count_if(draws, [](const DrawRow& draw) { return !IsGreedy(draw); });
 }
@@ -376,8 +378,7 @@ void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace) {
   ThreadPool& pool = workspace.pool;
   const int64_t vocabulary = head.out_features();
-  PlaceTops(input.draws, answers.draws, vocabulary,
-            PlaceTops(input.scores, answers.scores, vocabulary, 0));
+  PlaceTops(input, vocabulary, answers.scores, answers.draws);
   Work rest = {input.scores, input.draws, answers.scores, answers.draws};
   float* sampled = logits.data();
   while (!rest.scores.empty() || !rest.draws.empty()) {

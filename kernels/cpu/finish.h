@@ -26,6 +26,9 @@ struct Answers {
 };
 
 int64_t TopEntries(const StepInput& input, int64_t vocabulary);
+// Sets where the likeliest ids of each result begin: those of scores, then those of draws.
+void PlaceTops(const StepInput& input, int64_t vocabulary, std::span<ScoreResult> scores,
+               std::span<DrawResult> draws);
 
 // Rows of logits that Finish needs room for.
 int64_t SampledRows(std::span<const DrawRow> draws);

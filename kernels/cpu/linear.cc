@@ -131,20 +131,6 @@ bool ShareRows(std::span<const LinearOutput> outputs) {
   });
 }
 
-// Which features of its destination a step writes.
-std::vector<bool> Written(const PackedContraction& step) {
-  std::vector<bool> written(static_cast<size_t>(step.destination_width), false);
-  for (int64_t b = 0; b < step.blocks; ++b) {
-    for (int64_t u = 0; u < step.groups; ++u) {
-      for (int64_t n = 0; n < step.outputs; ++n) {
-        const int64_t feature = step.destination.At(b, u, n);
-        if (feature < step.destination_width) written[static_cast<size_t>(feature)] = true;
-      }
-    }
-  }
-  return written;
-}
-
 bool All(const std::vector<bool>& features) {
   return std::find(features.begin(), features.end(), false) == features.end();
 }
@@ -180,16 +166,18 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
   std::vector<std::vector<bool>> written;
   for (const int64_t width : plan.widths) written.emplace_back(static_cast<size_t>(width), false);
   int64_t writers_of_y = 0;
-  for (PackedStep& step : steps_) {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    PackedStep& step = steps_[i];
     if (step.source != 0 && !All(written[step.source])) buffers_[step.source].zeroed = true;
     writers_of_y += step.destination == 1 ? 1 : 0;
     std::vector<bool>& before = written[step.destination];
     bool old = false, fresh = false;
-    const std::vector<bool> now = Written(step.contraction);
-    for (size_t i = 0; i < now.size(); ++i) {
-      if (!now[i]) continue;
-      (before[i] ? old : fresh) = true;
-      before[i] = true;
+    const std::vector<bool> now =
+        WrittenFeatures(std::get<Contract>(plan.steps[i]), plan.widths[step.destination]);
+    for (size_t feature = 0; feature < now.size(); ++feature) {
+      if (!now[feature]) continue;
+      (before[feature] ? old : fresh) = true;
+      before[feature] = true;
     }
     step.contraction.combine = old ? Combine::kAccumulate : Combine::kAssign;
     if (old && fresh) buffers_[step.destination].zeroed = true;

@@ -104,6 +104,15 @@ __device__ __forceinline__ float Activated(Activation activation, float value) {
   }
 }
 
+// activation(sum + bias) + residual, for one feature of one row: what follows a layer's last step.
+__device__ __forceinline__ float Finished(float sum, const float* bias, Activation activation,
+                                          const DeviceRows& residual, int64_t row,
+                                          int64_t feature) {
+  if (bias != nullptr) sum = sum + bias[feature];
+  const float value = Activated(activation, sum);
+  return residual.data == nullptr ? value : value + residual.data[row * residual.stride + feature];
+}
+
 // The end of an output's chain. int8 chains run over whole numbers from 0 and are scaled here.
 template <Element type>
 __device__ __noinline__ void Finish(const ContractArgs& p, int block, int64_t row_group, int output,
@@ -118,12 +127,8 @@ __device__ __noinline__ void Finish(const ContractArgs& p, int block, int64_t ro
     value = std::fma(chain, scale, StartAt(p, block, row_group, output));
   }
   if (p.step_bias != nullptr) value = value + p.step_bias[block * p.outputs + output];
-  if (p.plan_bias != nullptr) value = value + p.plan_bias[feature];
-  value = Activated(p.activation, value);
-  if (p.residual.data != nullptr) {
-    value = value + p.residual.data[at.row * p.residual.stride + feature];
-  }
-  p.y.data[at.row * p.y.stride + feature] = value;
+  p.y.data[at.row * p.y.stride + feature] =
+      Finished(value, p.plan_bias, p.activation, p.residual, at.row, feature);
 }
 
 }  // namespace dyad::kernels::cuda

@@ -63,15 +63,4 @@ void LaunchStream(Runtime& runtime, Element type, const ContractArgs& args);
 // Many rows: 128 of them by 128 outputs.
 void LaunchTile(Runtime& runtime, Element type, const ContractArgs& args);
 
-// y = activation(sum + bias by feature) + residual, for `features` columns of `args.rows` rows.
-struct FinishArgs {
-  int64_t rows = 0;
-  int64_t features = 0;
-  DeviceRows sum = {}, y = {};
-  const float* bias = nullptr;  // null: none
-  Activation activation = Activation::kNone;
-  DeviceRows residual = {};
-};
-void LaunchFinish(Runtime& runtime, const FinishArgs& args);
-
 }  // namespace dyad::kernels::cuda

@@ -18,8 +18,8 @@ class CudaTable final : public Table {
   // `data`: [rows][columns] of `type`.
   CudaTable(Runtime& runtime, const TableSource& source, const void* data,
             std::span<const float> scales)
-      : columns(source.columns),
-        type(source.type),
+      : columns_(source.columns),
+        type_(source.type),
         data_(runtime, source.rows * source.columns * ElementBytes(source.type)),
         scales_(UploadedPiece(runtime, scales)) {
     Upload(runtime, data_.data(), data, data_.bytes());
@@ -27,12 +27,12 @@ class CudaTable final : public Table {
   int64_t bytes() const override { return data_.bytes() + scales_.bytes(); }
 
   EmbedArgs args() const {
-    return {.columns = columns, .table = data_.data(), .scales = scales_.data(), .type = type};
+    return {.columns = columns_, .table = data_.data(), .scales = scales_.data(), .type = type_};
   }
 
  private:
-  const int64_t columns;
-  const Element type;
+  const int64_t columns_;
+  const Element type_;
   const Piece<std::byte> data_;
   const Piece<float> scales_;
 };
@@ -200,10 +200,13 @@ StepOutput CudaDevice::End() {
 
 void CudaDevice::Write(Matrix matrix, std::span<const float> values) {
   const DeviceRows rows = RowsOf(matrix);
+  const PinnedPiece<float> pinned(*runtime_, matrix.rows * matrix.columns);
+  std::copy_n(values.begin(), pinned.count(), pinned.data());
   for (int64_t row = 0; row < matrix.rows; ++row) {
-    Upload(*runtime_, rows.data + row * rows.stride, values.data() + row * matrix.columns,
-           matrix.columns * static_cast<int64_t>(sizeof(float)));
+    runtime_->CopyToDevice(rows.data + row * rows.stride, pinned.data() + row * matrix.columns,
+                           matrix.columns * static_cast<int64_t>(sizeof(float)));
   }
+  runtime_->Wait();
 }
 
 std::vector<float> CudaDevice::Read(Matrix matrix) {

@@ -169,19 +169,6 @@ void Launch(Runtime& runtime, const ContractArgs& args) {
   runtime.Launch(shape, ExactTile<type>, args);
 }
 
-// Grid: x = row, y = 256 features. Block: 256 threads.
-__global__ void __launch_bounds__(kThreads, 1) FinishSums(const FinishArgs p) {
-  const int64_t feature = static_cast<int64_t>(blockIdx.y) * kThreads + threadIdx.x;
-  const int64_t row = blockIdx.x;
-  if (feature >= p.features) return;
-  float value = p.sum.data[row * p.sum.stride + feature];
-  if (p.bias != nullptr) value = value + p.bias[feature];
-  value = Activated(p.activation, value);
-  if (p.residual.data != nullptr)
-    value = value + p.residual.data[row * p.residual.stride + feature];
-  p.y.data[row * p.y.stride + feature] = value;
-}
-
 }  // namespace
 
 void LaunchTile(Runtime& runtime, Element type, const ContractArgs& args) {
@@ -195,14 +182,6 @@ void LaunchTile(Runtime& runtime, Element type, const ContractArgs& args) {
     case Element::kInt8:
       return Launch<Element::kInt8>(runtime, args);
   }
-}
-
-void LaunchFinish(Runtime& runtime, const FinishArgs& args) {
-  const LaunchShape shape = {
-      .grid = {static_cast<unsigned>(args.rows),
-               static_cast<unsigned>((args.features + kThreads - 1) / kThreads)},
-      .block = {kThreads}};
-  runtime.Launch(shape, FinishSums, args);
 }
 
 }  // namespace dyad::kernels::cuda

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/cpu/draw.h"
+#include "kernels/cpu/finish.h"
 #include "kernels/cpu/weights.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/draw.h"
@@ -45,18 +46,9 @@ void Wishes::Take(const StepInput& input, int64_t ids) {
   rows.clear(), wishes.clear(), index.clear();
   scores.assign(input.scores.size(), {});
   draws.assign(input.draws.size(), {});
-  sampled = 0;
-  int32_t tops = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    scores[i].first_top = tops;
-    tops += static_cast<int32_t>(std::min<int64_t>(input.scores[i].top_n, ids));
-  }
-  for (size_t i = 0; i < draws.size(); ++i) {
-    draws[i].first_top = tops;
-    tops += static_cast<int32_t>(std::min<int64_t>(input.draws[i].top_n, ids));
-    if (!IsGreedy(input.draws[i])) ++sampled;
-  }
-  top.assign(static_cast<size_t>(tops), {});
+  top.assign(static_cast<size_t>(TopEntries(input, ids)), {});
+  PlaceTops(input, ids, scores, draws);
+  sampled = SampledRows(input.draws);
   const auto add = [&](int32_t row, Wish wish, size_t of) {
     if (rows.empty() || rows.back() != row) rows.push_back(row);
     wish.row = static_cast<int32_t>(rows.size()) - 1;

@@ -2,31 +2,13 @@
 #include "kernels/cuda/layer.h"
 
 #include <algorithm>
-#include <span>
 
 #include "kernels/cuda/pack.h"
+#include "kernels/cuda/rows.h"
 
 namespace dyad::kernels::cuda {
-namespace {
-
-// Whether a step writes every feature of its destination.
-bool WritesAll(const Contract& step, int64_t width) {
-  std::vector<bool> written(static_cast<size_t>(width), false);
-  for (int64_t b = 0; b < step.blocks; ++b) {
-    for (int64_t u = 0; u < step.groups; ++u) {
-      for (int64_t n = 0; n < step.outputs; ++n) {
-        const int64_t feature = step.view.At(b, u, n);
-        if (feature < width) written[static_cast<size_t>(feature)] = true;
-      }
-    }
-  }
-  return std::find(written.begin(), written.end(), false) == written.end();
-}
-
-}  // namespace
-
 CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
-    : widths_(plan.widths), zeroed_(plan.widths.size(), false) {
+    : widths_(plan.widths), buffers_(plan.widths.size()) {
   multiply_adds_ = Cost(plan).multiply_adds;
   std::vector<bool> begun(widths_.size(), false);
   for (const Step& any : plan.steps) {
@@ -59,36 +41,37 @@ CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
     weight_bytes_ += made.weights.bytes() + made.scales.bytes();
     const bool first = !begun[made.destination];
     begun[made.destination] = true;
-    const bool writes_all = WritesAll(step, widths_[made.destination]);
+    const std::vector<bool> written = WrittenFeatures(step, widths_[made.destination]);
+    const bool writes_all = std::ranges::find(written, false) == written.end();
     made.assigns = first && writes_all;
-    if (first && !writes_all) zeroed_[made.destination] = true;
+    if (first && !writes_all) buffers_[made.destination].zeroed = true;
     ends_in_y_ = made.destination == 1 && writes_all;
     steps_.push_back(std::move(made));
   }
   bias_ = UploadedPiece<float>(runtime, plan.bias);
-  // y gathers in scratch where it is written more than once, as it may be the residual.
-  for (size_t i = 1; i < widths_.size(); ++i) scratch_floats_ += widths_[i];
+  // y gathers in scratch unless one step writes all of it, as it may be the residual.
+  const bool needs_y = !ends_in_y_ || !steps_.back().assigns;
+  for (size_t i = needs_y ? 1 : 2; i < widths_.size(); ++i) {
+    buffers_[i].offset = scratch_floats_;
+    scratch_floats_ += widths_[i];
+  }
 }
 
 void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const {
   if (run.rows == 0) return;
-  std::vector<DeviceRows> buffers = {run.x};
-  float* next = nullptr;
-  const bool alone = steps_.size() == 1 && ends_in_y_;
-  if (!alone) next = scratch.Get(runtime, run.rows * scratch_floats_);
+  float* const memory = scratch.Get(runtime, run.rows * scratch_floats_);
+  const auto buffer = [&](size_t i) {
+    return i == 0 ? run.x : DeviceRows{memory + run.rows * buffers_[i].offset, widths_[i]};
+  };
   for (size_t i = 1; i < widths_.size(); ++i) {
-    buffers.push_back({next, widths_[i]});
-    if (alone) break;
-    if (zeroed_[i]) {
-      runtime.SetZero(next, run.rows * widths_[i] * static_cast<int64_t>(sizeof(float)));
-    }
-    next += run.rows * widths_[i];
+    if (!buffers_[i].zeroed) continue;
+    runtime.SetZero(buffer(i).data, run.rows * widths_[i] * static_cast<int64_t>(sizeof(float)));
   }
   for (const PackedStep& step : steps_) {
     ContractArgs args = step.args;
     args.rows = run.rows;
-    args.x = buffers[step.source];
-    args.y = buffers[step.destination];
+    args.x = buffer(step.source);
+    args.y = buffer(step.destination);
     if (!step.assigns) args.start = args.y;
     if (ends_in_y_ && &step == &steps_.back()) {
       args.y = run.y;
@@ -105,7 +88,7 @@ void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run)
   if (ends_in_y_) return;
   LaunchFinish(runtime, {.rows = run.rows,
                          .features = out_features(),
-                         .sum = buffers[1],
+                         .sum = buffer(1),
                          .y = run.y,
                          .bias = bias_.data(),
                          .activation = run.activation,

@@ -44,8 +44,14 @@ class CudaLayer final : public Layer {
     bool assigns = false;                // the first of its destination, and writes all of it
   };
 
+  // A buffer of the plan, where it is in scratch.
+  struct Buffer {
+    int64_t offset = 0;   // in floats, for one row
+    bool zeroed = false;  // before the first step, as that does not write all of it
+  };
+
   std::vector<int64_t> widths_;
-  std::vector<bool> zeroed_;  // buffers that begin as zeros in memory
+  std::vector<Buffer> buffers_;
   std::vector<PackedStep> steps_;
   Piece<float> bias_;
   bool ends_in_y_ = false;  // the last step writes all of y: its kernel finishes

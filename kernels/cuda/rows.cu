@@ -1,6 +1,7 @@
 // kernels/cuda/rows.h.
 #include <cmath>
 
+#include "kernels/cuda/contract.cuh"
 #include "kernels/cuda/lanes.cuh"
 #include "kernels/cuda/rows.h"
 #include "kernels/float16.h"
@@ -69,6 +70,15 @@ __global__ void __launch_bounds__(kThreads, 1) GatherRows(const GatherArgs p) {
   for (int64_t i = threadIdx.x; i < p.columns; i += kThreads) y[i] = x[i];
 }
 
+// Grid: x = row. Block: 128 threads over features.
+__global__ void __launch_bounds__(kThreads, 1) FinishRows(const FinishArgs p) {
+  const int64_t row = blockIdx.x;
+  for (int64_t i = threadIdx.x; i < p.features; i += kThreads) {
+    p.y.data[row * p.y.stride + i] =
+        Finished(p.sum.data[row * p.sum.stride + i], p.bias, p.activation, p.residual, row, i);
+  }
+}
+
 LaunchShape RowByRow(int64_t rows) {
   return {.grid = {static_cast<unsigned>(rows)}, .block = {kThreads}};
 }
@@ -86,6 +96,10 @@ void LaunchEmbed(Runtime& runtime, const EmbedArgs& args) {
 
 void LaunchGather(Runtime& runtime, const GatherArgs& args) {
   runtime.Launch(RowByRow(args.rows), GatherRows, args);
+}
+
+void LaunchFinish(Runtime& runtime, const FinishArgs& args) {
+  runtime.Launch(RowByRow(args.rows), FinishRows, args);
 }
 
 }  // namespace dyad::kernels::cuda

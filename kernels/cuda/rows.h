@@ -1,4 +1,4 @@
-// Kernels that work row by row: LayerNorm, look-ups, gathering.
+// Kernels that work row by row: LayerNorm, look-ups, gathering, the end of a layer.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,7 @@
 #include "kernels/cuda/contract.h"
 #include "kernels/cuda/runtime.h"
 #include "kernels/element.h"
+#include "kernels/epilogue.h"
 
 namespace dyad::kernels::cuda {
 
@@ -43,5 +44,16 @@ struct GatherArgs {
   DeviceRows x = {}, y = {};
 };
 void LaunchGather(Runtime& runtime, const GatherArgs& args);
+
+// y = activation(sum + bias by feature) + residual, for `features` columns of `args.rows` rows.
+struct FinishArgs {
+  int64_t rows = 0;
+  int64_t features = 0;
+  DeviceRows sum = {}, y = {};
+  const float* bias = nullptr;  // null: none
+  Activation activation = Activation::kNone;
+  DeviceRows residual = {};
+};
+void LaunchFinish(Runtime& runtime, const FinishArgs& args);
 
 }  // namespace dyad::kernels::cuda

@@ -23,6 +23,14 @@ struct Runtime::State {
     }
     return false;
   }
+  // Memory that was asked for: null where there is none, which is no error.
+  void* Taken(cudaError_t result, void* memory, const char* what) {
+    if (result == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // so that later calls do not tell it again
+      return nullptr;
+    }
+    return Check(result, what) ? memory : nullptr;
+  }
   bool Bind() { return error.empty() && Check(cudaSetDevice(ordinal), "choosing the device"); }
 };
 
@@ -83,11 +91,7 @@ void* Runtime::Allocate(int64_t bytes) {
   void* memory = nullptr;
   if (bytes <= 0 || !state_->Bind()) return nullptr;
   const cudaError_t result = cudaMalloc(&memory, static_cast<size_t>(bytes));
-  if (result == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // says it only once
-    return nullptr;
-  }
-  return state_->Check(result, "taking memory of the device") ? memory : nullptr;
+  return state_->Taken(result, memory, "taking memory of the device");
 }
 
 void Runtime::Free(void* memory) {
@@ -98,11 +102,7 @@ void* Runtime::AllocateHost(int64_t bytes) {
   void* memory = nullptr;
   if (bytes <= 0 || !state_->Bind()) return nullptr;
   const cudaError_t result = cudaMallocHost(&memory, static_cast<size_t>(bytes));
-  if (result == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  return state_->Check(result, "taking pinned memory") ? memory : nullptr;
+  return state_->Taken(result, memory, "taking pinned memory");
 }
 
 void Runtime::FreeHost(void* memory) {

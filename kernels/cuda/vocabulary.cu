@@ -62,31 +62,24 @@ __device__ __forceinline__ bool Ahead(Candidate a, Candidate b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 }
 
-// The candidate ahead of all others of the block.
-__device__ __forceinline__ Candidate BestOfBlock(Candidate mine, Candidate* room) {
+// What join(a, b) makes of the values of all threads of the block, two by two. Every thread gets
+// it.
+template <typename T, typename Join>
+__device__ __forceinline__ T OfBlock(T mine, T* room, Join join) {
   const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();  // whoever still reads the last best
+  __syncthreads();  // whoever still reads the last result
   room[thread] = mine;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (thread < half && Ahead(room[thread + half], room[thread])) {
-      room[thread] = room[thread + half];
-    }
+    if (thread < half) room[thread] = join(room[thread], room[thread + half]);
     __syncthreads();
   }
   return room[0];
 }
 
-__device__ __forceinline__ int32_t SumOfBlock(int32_t mine, Candidate* room) {
-  const int thread = static_cast<int>(threadIdx.x);
-  __syncthreads();
-  room[thread].id = mine;
-  __syncthreads();
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    if (thread < half) room[thread].id += room[thread + half].id;
-    __syncthreads();
-  }
-  return room[0].id;
+// The candidate ahead of all others of the block.
+__device__ __forceinline__ Candidate BestOfBlock(Candidate mine, Candidate* room) {
+  return OfBlock(mine, room, [](Candidate a, Candidate b) { return Ahead(b, a) ? b : a; });
 }
 
 // A logit as a draw sees it. The adjustments of a draw ascend by id.
@@ -143,7 +136,8 @@ __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) 
     for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
       ahead += logits[id] > target || (logits[id] == target && id < wish.target) ? 1 : 0;
     }
-    answer.value = 1 + SumOfBlock(ahead, room);
+    answer.value = 1 + OfBlock(ahead, reinterpret_cast<int32_t*>(room),
+                               [](int32_t a, int32_t b) { return a + b; });
     answer.logprob = target - log_sum;
   } else {
     Candidate best = {0, -1};

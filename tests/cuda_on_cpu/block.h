@@ -11,13 +11,12 @@
 #include <functional>
 #include <vector>
 
+#include "kernels/cuda/runtime.h"
 #include "kernels/reference/tensor.h"
 
 namespace dyad::cuda_on_cpu {
 
-struct Extent {
-  unsigned x = 1, y = 1, z = 1;
-};
+using kernels::cuda::Extent;
 
 // Runs a grid block after block. One at a time in a process: others wait.
 void RunGrid(Extent grid, Extent block, size_t shared_bytes, const std::function<void()>& body);

@@ -18,7 +18,7 @@ namespace {
 
 using cuda_on_cpu::RunGrid;
 
-constexpr cuda_on_cpu::Extent kOne = {1, 1, 1};
+constexpr Extent kOne = {1, 1, 1};
 int Thread() { return static_cast<int>(threadIdx.x); }
 float* SharedFloats() { return reinterpret_cast<float*>(DynamicShared()); }
 

@@ -104,11 +104,10 @@ void Runtime::Wait() {
 }
 
 void Runtime::LaunchBody(const LaunchShape& shape, std::function<void()> body) {
-  state_->Queue(
-      Request::kLaunch, "launching a kernel: failed to order", [shape, body = std::move(body)] {
-        const auto extent = [](Extent e) { return cuda_on_cpu::Extent{e.x, e.y, e.z}; };
-        cuda_on_cpu::RunGrid(extent(shape.grid), extent(shape.block), shape.shared_bytes, body);
-      });
+  state_->Queue(Request::kLaunch, "launching a kernel: failed to order",
+                [shape, body = std::move(body)] {
+                  cuda_on_cpu::RunGrid(shape.grid, shape.block, shape.shared_bytes, body);
+                });
 }
 
 }  // namespace dyad::kernels::cuda

@@ -119,6 +119,19 @@ TEST(CostTest, CountsWeightsOnceAndMultiplyAddsForEachGroup) {
   EXPECT_EQ(cost.multiply_adds, 3 * 2 * 24 + 40);
 }
 
+TEST(WrittenFeaturesTest, AreThoseOfAllBlocksGroupsAndOutputsThatFit) {
+  Contract step;
+  step.blocks = 2;
+  step.groups = 2;
+  step.outputs = 2;
+  step.view = {.offset = 1, .block = 1, .group = 4, .stride = 2};
+  // 1, 3, 5, 7 and 2, 4, 6, 8, of which the last does not fit.
+  EXPECT_EQ(WrittenFeatures(step, 8),
+            (std::vector<bool>{false, true, true, true, true, true, true, true}));
+  step.blocks = 1;
+  EXPECT_EQ(WrittenFeatures(step, 6), (std::vector<bool>{false, true, false, true, false, true}));
+}
+
 TEST(DensePlanTest, IsOneBlockOverEverything) {
   const Plan plan = DensePlan(6, 12, {kWeights.data(), Element::kBfloat16}, std::vector<float>(12));
   EXPECT_EQ(plan.in_features(), 6);

@@ -124,6 +124,18 @@ class EngineStack {
   ServerState state;
 };
 
+// A stack whose peer "p" has read nothing of 15 KiB, of the 16 KiB that wait for a connection.
+struct UnreadStack {
+  EngineStack stack{[] {
+    StackOptions options;
+    options.limits.max_unread_bytes = 64 << 10;
+    return options;
+  }()};
+  Call unread{stack.state, {.method = "S/M", .peer = "p"}};
+
+  UnreadStack() { EXPECT_EQ(unread.unread().Add(15 << 10), absl::OkStatus()); }
+};
+
 // The detail of this type that an error carries.
 template <typename Detail>
 std::optional<Detail> FindDetail(const google::rpc::Status& status) {

@@ -100,12 +100,8 @@ TEST(PlanGenerateTest, NotesWhatIsKnownBeforeItRuns) {
 }
 
 TEST(PlanGenerateTest, AnAnswerForWhichThereIsNoRoomIsNotBegun) {
-  StackOptions options;
-  options.limits.max_unread_bytes = 64 << 10;
-  EngineStack stack(options);
-  Call unread(stack.state, {.method = "S/M", .peer = "p"});
-  EXPECT_OK(unread.unread().Add(15 << 10));  // of the 16 KiB of a connection
-  Call call(stack.state, {.method = "S/M", .peer = "p"});
+  const UnreadStack full;
+  Call call(full.stack.state, {.method = "S/M", .peer = "p"});
   EXPECT_OK(PlanGenerate(Request(1, 4), call));
   EXPECT_THAT(PlanGenerate(Request(8, 200), call),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("this connection")));

@@ -61,12 +61,8 @@ TEST(PlanScoreTest, NotesModelAndPrompt) {
 }
 
 TEST(PlanScoreTest, AnAnswerForWhichThereIsNoRoomIsNotBegun) {
-  StackOptions options;
-  options.limits.max_unread_bytes = 64 << 10;
-  EngineStack stack(options);
-  Call unread(stack.state, {.method = "S/M", .peer = "p"});
-  EXPECT_OK(unread.unread().Add(15 << 10));  // of the 16 KiB of a connection
-  Call call(stack.state, {.method = "S/M", .peer = "p"});
+  const UnreadStack full;
+  Call call(full.stack.state, {.method = "S/M", .peer = "p"});
   EXPECT_OK(PlanScore(TextRequest({"x"}), call));
   EXPECT_THAT(PlanScore(TextRequest({std::string(200, 'x')}), call),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("this connection")));
