@@ -1,28 +1,16 @@
-// Which device computes: the word of --device, and the devices themselves.
+// The devices that a word of --device stands for.
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
 #include "server/base/log_line.h"
+#include "server/device_word.h"
 
 namespace dyad {
-
-// kAuto: CUDA if it is usable, else the CPU.
-enum class DeviceKind { kCpu, kCuda, kAuto, kReference };
-
-struct DeviceChoice {
-  DeviceKind kind = DeviceKind::kCpu;
-  int ordinal = 0;  // of CUDA's devices
-};
-
-// cpu, cuda, cuda:N with N in [0, 99], auto, reference; else nothing.
-std::optional<DeviceChoice> ParseDevice(std::string_view word);
 
 struct DeviceWish {
   DeviceChoice choice;

@@ -8,7 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "server/device_choice.h"
+#include "server/device_word.h"
 
 namespace dyad {
 namespace {
