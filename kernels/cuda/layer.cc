@@ -7,15 +7,24 @@
 #include "kernels/cuda/rows.h"
 
 namespace dyad::kernels::cuda {
+namespace {
+
+ExactTile TileFor(const Runtime& runtime, std::span<const ContractArgs> steps,
+                  const LayerRun& run) {
+  if (run.tile != ExactTile{}) return run.tile;
+  return ChooseExactTile(steps, runtime.multiprocessors());
+}
+
+}  // namespace
+
 CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
-    : widths_(plan.widths), buffers_(plan.widths.size()) {
+    : type_(plan.type), widths_(plan.widths), buffers_(plan.widths.size()) {
   multiply_adds_ = Cost(plan).multiply_adds;
   std::vector<bool> begun(widths_.size(), false);
   for (const Step& any : plan.steps) {
     const auto& step = std::get<Contract>(any);
     const PackedWeights packed = PackWeights(step, plan.type, pool);
     PackedStep made;
-    made.type = plan.type;
     made.source = static_cast<size_t>(step.source);
     made.destination = static_cast<size_t>(step.destination);
     made.weights = UploadedPiece<std::byte>(runtime, packed.weights);
@@ -33,11 +42,13 @@ CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
                  .panels = static_cast<int>(packed.panels),
                  .outputs = static_cast<int>(step.outputs),
                  .blocks = static_cast<int>(step.blocks),
-                 .groups = step.groups,
+                 .groups = static_cast<int>(step.groups),
                  .x_width = widths_[made.source],
                  .y_width = widths_[made.destination],
                  .destination = step.view,
                  .step_bias = made.bias.data()};
+    std::copy_n(sources.begin(), std::min<int64_t>(kNearTerms, std::ssize(sources)),
+                made.args.near_sources);
     weight_bytes_ += made.weights.bytes() + made.scales.bytes();
     const bool first = !begun[made.destination];
     begun[made.destination] = true;
@@ -73,17 +84,9 @@ void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run)
     args.x = buffer(step.source);
     args.y = buffer(step.destination);
     if (!step.assigns) args.start = args.y;
-    if (ends_in_y_ && &step == &steps_.back()) {
-      args.y = run.y;
-      args.plan_bias = bias_.data();
-      args.activation = run.activation;
-      args.residual = run.residual;
-    }
-    if (args.row_groups() <= kStreamRows) {
-      LaunchStream(runtime, step.type, args);
-    } else {
-      LaunchTile(runtime, step.type, args);
-    }
+    if (ends_in_y_ && &step == &steps_.back()) EndIn(run, args);
+    const std::span<const ContractArgs> one(&args, 1);
+    LaunchExact(runtime, type_, one, TileFor(runtime, one, run));
   }
   if (ends_in_y_) return;
   LaunchFinish(runtime, {.rows = run.rows,
@@ -93,6 +96,34 @@ void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run)
                          .bias = bias_.data(),
                          .activation = run.activation,
                          .residual = run.residual});
+}
+
+// The last step writes y and ends the layer.
+void CudaLayer::EndIn(const LayerRun& run, ContractArgs& args) const {
+  args.y = run.y;
+  args.plan_bias = bias_.data();
+  args.activation = run.activation;
+  args.residual = run.residual;
+}
+
+void CudaLayer::RunTogether(Runtime& runtime, Room<float>& scratch,
+                            std::span<const LayerOfRun> layers) {
+  const CudaLayer& first = *layers[0].layer;
+  std::vector<ContractArgs> steps;
+  for (const auto& [layer, run] : layers) {
+    const bool joins = layer->steps_.size() == 1 && layer->ends_in_y_ && layer->steps_[0].assigns &&
+                       layer->type_ == first.type_ &&
+                       layer->steps_[0].args.groups == first.steps_[0].args.groups;
+    if (!joins || std::ssize(layers) > kMostSteps || run.rows == 0) {
+      for (const LayerOfRun& alone : layers) alone.layer->Run(runtime, scratch, alone.run);
+      return;
+    }
+    ContractArgs& args = steps.emplace_back(layer->steps_[0].args);
+    args.rows = run.rows;
+    args.x = run.x;
+    layer->EndIn(run, args);
+  }
+  LaunchExact(runtime, first.type_, steps, TileFor(runtime, steps, layers[0].run));
 }
 
 }  // namespace dyad::kernels::cuda

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cuda/contract.h"
+#include "kernels/cuda/exact.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/device.h"
 
@@ -18,6 +20,7 @@ struct LayerRun {
   DeviceRows x = {}, y = {};
   Activation activation = Activation::kNone;
   DeviceRows residual = {};  // may be y
+  ExactTile tile = {};       // for tests and benchmarks; else one is chosen
 };
 
 class CudaLayer final : public Layer {
@@ -33,13 +36,21 @@ class CudaLayer final : public Layer {
   // Queues the layer. May throw std::bad_alloc while `scratch` grows.
   void Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const;
 
+  // The same for layers that read the same rows, none of which reads what another writes: by one
+  // launch where each is a single step.
+  struct LayerOfRun {
+    const CudaLayer* layer = nullptr;
+    LayerRun run;
+  };
+  static void RunTogether(Runtime& runtime, Room<float>& scratch,
+                          std::span<const LayerOfRun> layers);
+
  private:
   struct PackedStep {
     Piece<std::byte> weights;
     Piece<float> scales, bias;
     Piece<View> sources;
-    ContractArgs args;  // all that does not depend on the run
-    Element type = Element::kFloat32;
+    ContractArgs args;                   // all that does not depend on the run
     size_t source = 0, destination = 0;  // buffers
     bool assigns = false;                // the first of its destination, and writes all of it
   };
@@ -50,6 +61,9 @@ class CudaLayer final : public Layer {
     bool zeroed = false;  // before the first step, as that does not write all of it
   };
 
+  void EndIn(const LayerRun& run, ContractArgs& args) const;
+
+  const Element type_;
   std::vector<int64_t> widths_;
   std::vector<Buffer> buffers_;
   std::vector<PackedStep> steps_;
