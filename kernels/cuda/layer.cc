@@ -7,15 +7,19 @@
 #include "kernels/cuda/rows.h"
 
 namespace dyad::kernels::cuda {
-CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
-    : widths_(plan.widths), buffers_(plan.widths.size()) {
+CudaLayer::CudaLayer(const Plan& plan, Arithmetic arithmetic, Runtime& runtime, ThreadPool& pool)
+    : type_(plan.type),
+      arithmetic_(plan.type == Element::kFloat32 ? Arithmetic::kExact : arithmetic),
+      widths_(plan.widths),
+      buffers_(plan.widths.size()) {
   multiply_adds_ = Cost(plan).multiply_adds;
   std::vector<bool> begun(widths_.size(), false);
   for (const Step& any : plan.steps) {
     const auto& step = std::get<Contract>(any);
-    const PackedWeights packed = PackWeights(step, plan.type, pool);
+    const PackedWeights packed = arithmetic_ == Arithmetic::kExact
+                                     ? PackWeights(step, type_, pool)
+                                     : PackTensorWeights(step, type_, pool);
     PackedStep made;
-    made.type = plan.type;
     made.source = static_cast<size_t>(step.source);
     made.destination = static_cast<size_t>(step.destination);
     made.weights = UploadedPiece<std::byte>(runtime, packed.weights);
@@ -57,9 +61,43 @@ CudaLayer::CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool)
   }
 }
 
+void CudaLayer::RunStep(Runtime& runtime, Element type, const ContractArgs& args) {
+  if (args.row_groups() <= kStreamRows) {
+    LaunchStream(runtime, type, args);
+  } else {
+    LaunchTile(runtime, type, args);
+  }
+}
+
+TensorArgs CudaLayer::TensorArgsOf(const ContractArgs& args) const {
+  return {.step = args, .pieces = arithmetic_ == Arithmetic::kFast ? 1 : 2};
+}
+
+// `scratch`: of plane_floats and unscale_floats, aligned to 16 bytes.
+void CudaLayer::RunTensorStep(Runtime& runtime, const ContractArgs& args, float* scratch) const {
+  TensorArgs split = TensorArgsOf(args);
+  split.planes = scratch;
+  split.unscale = scratch + split.plane_floats();
+  LaunchSplit(runtime, type_, split);
+  if (args.row_groups() <= kTensorStreamRows) {
+    LaunchTensorStream(runtime, type_, split);
+  } else {
+    LaunchTensorTile(runtime, type_, split);
+  }
+}
+
 void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const {
   if (run.rows == 0) return;
-  float* const memory = scratch.Get(runtime, run.rows * scratch_floats_);
+  // Buffers, then the planes of one step at a time.
+  const int64_t buffer_floats = (run.rows * scratch_floats_ + 3) / 4 * 4;
+  int64_t split_floats = 0;
+  for (const PackedStep& step : steps_) {
+    if (arithmetic_ == Arithmetic::kExact) break;
+    TensorArgs split = TensorArgsOf(step.args);
+    split.step.rows = run.rows;
+    split_floats = std::max(split_floats, split.plane_floats() + split.unscale_floats());
+  }
+  float* const memory = scratch.Get(runtime, buffer_floats + split_floats);
   const auto buffer = [&](size_t i) {
     return i == 0 ? run.x : DeviceRows{memory + run.rows * buffers_[i].offset, widths_[i]};
   };
@@ -79,10 +117,10 @@ void CudaLayer::Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run)
       args.activation = run.activation;
       args.residual = run.residual;
     }
-    if (args.row_groups() <= kStreamRows) {
-      LaunchStream(runtime, step.type, args);
+    if (arithmetic_ == Arithmetic::kExact) {
+      RunStep(runtime, type_, args);
     } else {
-      LaunchTile(runtime, step.type, args);
+      RunTensorStep(runtime, args, memory + buffer_floats);
     }
   }
   if (ends_in_y_) return;

@@ -8,6 +8,7 @@
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cuda/contract.h"
 #include "kernels/cuda/memory.h"
+#include "kernels/cuda/tensor.h"
 #include "kernels/device.h"
 
 namespace dyad::kernels::cuda {
@@ -23,7 +24,7 @@ struct LayerRun {
 class CudaLayer final : public Layer {
  public:
   // Uploads. May throw std::bad_alloc. REQUIRES: Check(plan) finds no fault; weights have data.
-  CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool);
+  CudaLayer(const Plan& plan, Arithmetic arithmetic, Runtime& runtime, ThreadPool& pool);
 
   int64_t in_features() const override { return widths_[0]; }
   int64_t out_features() const override { return widths_[1]; }
@@ -34,12 +35,15 @@ class CudaLayer final : public Layer {
   void Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const;
 
  private:
+  static void RunStep(Runtime& runtime, Element type, const ContractArgs& args);
+  void RunTensorStep(Runtime& runtime, const ContractArgs& args, float* scratch) const;
+  TensorArgs TensorArgsOf(const ContractArgs& args) const;
+
   struct PackedStep {
     Piece<std::byte> weights;
     Piece<float> scales, bias;
     Piece<View> sources;
-    ContractArgs args;  // all that does not depend on the run
-    Element type = Element::kFloat32;
+    ContractArgs args;                   // all that does not depend on the run
     size_t source = 0, destination = 0;  // buffers
     bool assigns = false;                // the first of its destination, and writes all of it
   };
@@ -50,6 +54,8 @@ class CudaLayer final : public Layer {
     bool zeroed = false;  // before the first step, as that does not write all of it
   };
 
+  const Element type_;
+  const Arithmetic arithmetic_;
   std::vector<int64_t> widths_;
   std::vector<Buffer> buffers_;
   std::vector<PackedStep> steps_;

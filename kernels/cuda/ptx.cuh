@@ -28,6 +28,13 @@ __device__ __forceinline__ float WidenFloat16(uint32_t bits) {
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
 }
 
+// Of each half a float16: a - b, rounded to nearest.
+__device__ __forceinline__ uint32_t SubtractHalves(uint32_t a, uint32_t b) {
+  uint32_t result;
+  asm("sub.rn.f16x2 %0, %1, %2;\n" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
 // Four 8x8 matrices of 16 bits; lane l names row l % 8 of matrix l / 8.
 __device__ __forceinline__ void LoadMatrix4(uint32_t (&r)[4], Shared row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
@@ -56,12 +63,15 @@ __device__ __forceinline__ void Mma(F16, float (&d)[4], const uint4& a, uint32_t
 // 16 bytes from global to shared memory, at some time before the wait; zeros where not ok.
 __device__ __forceinline__ void CopyAsync16(Shared to, const void* from, bool ok) {
   const int bytes = ok ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(bytes)
+               : "memory");
 }
-__device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;\n"); }
+__device__ __forceinline__ void CommitCopies() {
+  asm volatile("cp.async.commit_group;\n" ::: "memory");
+}
 template <int kPending>
 __device__ __forceinline__ void WaitCopies() {
-  asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending));
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
 __device__ __forceinline__ void NamedBarrier(int id, int threads) {
