@@ -44,6 +44,8 @@ __device__ __forceinline__ float RotatedAt(const AttentionArgs& p, const float* 
 // Grid: x = what is stored, y = head. Block: 128 threads over dimensions.
 template <typename Kv>
 __global__ void __launch_bounds__(kThreads, 1) StoreRows(const AttentionArgs p) {
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
   const int64_t row = p.store_rows[blockIdx.x], slot = p.store_slots[blockIdx.x];
   const int64_t head = blockIdx.y, place = slot % kPageTokens;
   const float* const k = p.k.data + row * p.k.stride + head * p.head_stride;
@@ -75,6 +77,7 @@ __device__ __forceinline__ void Score(const AttentionArgs& p, const Shared& s, c
   if (key < keys) {
     const Kv* const at = KeysOf<Kv>(p, pages[key / kPageTokens], head) + key % kPageTokens;
     float sum = 0;
+#pragma unroll 32
     for (int64_t d = 0; d < p.shape.head_size; ++d) {
       sum = std::fma(s.query[d], Widened(at[d * kPageTokens]), sum);
     }
@@ -88,6 +91,8 @@ __device__ __forceinline__ void Score(const AttentionArgs& p, const Shared& s, c
 // Shared: (2 · head_size + 132) floats.
 template <typename Kv>
 __global__ void __launch_bounds__(kThreads, 1) AttendRows(const AttentionArgs p) {
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t row = blockIdx.x, head = blockIdx.y, head_size = p.shape.head_size;
   const int64_t position = p.positions[row], keys = position + 1;
@@ -144,11 +149,18 @@ __global__ void __launch_bounds__(kThreads, 1) AttendRows(const AttentionArgs p)
       weight_sum = std::fma(weight_sum, rescale, s.total[g]);
       for (int64_t d = thread; d < head_size; d += kThreads) {
         float sum = s.sums[d] * rescale;
-        for (int64_t key = 0; key < count; ++key) {
-          const int64_t of_sequence = first_key + key;
-          const Kv* const value = ValuesOf<Kv>(p, pages[of_sequence / kPageTokens], head) +
-                                  of_sequence % kPageTokens * p.padded_head_size;
-          sum = std::fma(s.scores[g * kGroup + key], Widened(value[d]), sum);
+        int64_t key = 0;
+        for (; key + kPageTokens <= count; key += kPageTokens) {
+          const Kv* const page = ValuesOf<Kv>(p, pages[(first_key + key) / kPageTokens], head) + d;
+          const float* const weights = s.scores + g * kGroup + key;
+#pragma unroll
+          for (int i = 0; i < kPageTokens; ++i) {
+            sum = std::fma(weights[i], Widened(page[i * p.padded_head_size]), sum);
+          }
+        }
+        const Kv* const page = ValuesOf<Kv>(p, pages[(keys - 1) / kPageTokens], head) + d;
+        for (int i = 0; key < count; ++key, ++i) {
+          sum = std::fma(s.scores[g * kGroup + key], Widened(page[i * p.padded_head_size]), sum);
         }
         s.sums[d] = sum;
       }

@@ -11,57 +11,55 @@
 
 namespace dyad::kernels::cuda {
 
-// 16 bytes of weights of each type, widened exactly.
+// 16 bytes of weights of each type, widened exactly. At: element k, known when compiled, of a
+// vector in registers. ElementAt: of one in memory.
 template <Element type>
 struct Vector;
 template <>
 struct Vector<Element::kFloat32> {
   static constexpr int kCount = 4;
-  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[4]) {
-    w[0] = __uint_as_float(v.x);
-    w[1] = __uint_as_float(v.y);
-    w[2] = __uint_as_float(v.z);
-    w[3] = __uint_as_float(v.w);
+  static __device__ __forceinline__ float At(const uint4& v, int k) {
+    return __uint_as_float(k == 0 ? v.x : k == 1 ? v.y : k == 2 ? v.z : v.w);
+  }
+  static __device__ __forceinline__ float ElementAt(const uint4* v, int k) {
+    return reinterpret_cast<const float*>(v)[k];
   }
 };
+__device__ __forceinline__ uint32_t WordOf(const uint4& v, int i) {
+  return i == 0 ? v.x : i == 1 ? v.y : i == 2 ? v.z : v.w;
+}
 template <>
 struct Vector<Element::kBfloat16> {
   static constexpr int kCount = 8;
-  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[8]) {
-    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      w[2 * i] = __uint_as_float(words[i] << 16);
-      w[2 * i + 1] = __uint_as_float(words[i] & 0xffff0000u);
-    }
+  static __device__ __forceinline__ float At(const uint4& v, int k) {
+    const uint32_t word = WordOf(v, k / 2);
+    return __uint_as_float(k % 2 == 0 ? word << 16 : word & 0xffff0000u);
+  }
+  static __device__ __forceinline__ float ElementAt(const uint4* v, int k) {
+    return __uint_as_float(uint32_t{reinterpret_cast<const uint16_t*>(v)[k]} << 16);
   }
 };
 template <>
 struct Vector<Element::kFloat16> {
   static constexpr int kCount = 8;
-  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[8]) {
-    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      w[2 * i] = WidenFloat16(words[i]);
-      w[2 * i + 1] = WidenFloat16(words[i] >> 16);
-    }
+  static __device__ __forceinline__ float At(const uint4& v, int k) {
+    const uint32_t word = WordOf(v, k / 2);
+    return WidenFloat16(k % 2 == 0 ? word : word >> 16);
+  }
+  static __device__ __forceinline__ float ElementAt(const uint4* v, int k) {
+    return WidenFloat16(reinterpret_cast<const uint16_t*>(v)[k]);
   }
 };
 template <>
 struct Vector<Element::kInt8> {
   static constexpr int kCount = 16;
-  static __device__ __forceinline__ void Widen(const uint4& v, float (&w)[16]) {
-    const uint32_t words[4] = {v.x, v.y, v.z, v.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const uint32_t biased = words[i] ^ 0x80808080u;
-      // A byte becomes the low one of 2^23 + byte; 2^23 + 128 comes off exactly.
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        w[4 * i + j] = __uint_as_float(__byte_perm(biased, 0x4b000000u, 0x7540u + j)) - 8388736.0f;
-      }
-    }
+  // A byte becomes the low one of 2^23 + byte; 2^23 + 128 comes off exactly.
+  static __device__ __forceinline__ float At(const uint4& v, int k) {
+    const uint32_t biased = WordOf(v, k / 4) ^ 0x80808080u;
+    return __uint_as_float(__byte_perm(biased, 0x4b000000u, 0x7540u + k % 4)) - 8388736.0f;
+  }
+  static __device__ __forceinline__ float ElementAt(const uint4* v, int k) {
+    return static_cast<float>(reinterpret_cast<const int8_t*>(v)[k]);
   }
 };
 
@@ -72,14 +70,6 @@ struct RowGroup {
 __device__ __forceinline__ RowGroup RowGroupAt(const ContractArgs& p, int64_t i) {
   if (p.groups == 1) return {i, 0};
   return {i / p.groups, i % p.groups};
-}
-
-// Element k of a term, for one row group of one block.
-__device__ __forceinline__ float SourceAt(const ContractArgs& p, int block, int64_t row_group,
-                                          int term, int k) {
-  const RowGroup at = RowGroupAt(p, row_group);
-  const int64_t index = p.sources[term].At(block, at.group, k);
-  return index < p.x_width ? p.x.data[at.row * p.x.stride + index] : 0.0f;
 }
 
 // What stands where an output goes. Not inlined, as what follows a chain: a kernel has many chains.

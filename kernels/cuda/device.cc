@@ -148,14 +148,16 @@ void CudaDevice::Normalize(const Norm& norm, Matrix x, Matrix y) {
 void CudaDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
                        const Finishing& finishing) {
   if (lost()) return;
+  std::vector<CudaLayer::LayerOfRun> layers;
   for (const auto& [layer, y] : outputs) {
-    static_cast<const CudaLayer&>(*layer).Run(*runtime_, scratch_,
-                                              {.rows = x.rows,
-                                               .x = RowsOf(x),
-                                               .y = RowsOf(y),
-                                               .activation = finishing.activation,
-                                               .residual = RowsOf(finishing.residual)});
+    layers.push_back({static_cast<const CudaLayer*>(layer),
+                      {.rows = x.rows,
+                       .x = RowsOf(x),
+                       .y = RowsOf(y),
+                       .activation = finishing.activation,
+                       .residual = RowsOf(finishing.residual)}});
   }
+  CudaLayer::RunTogether(*runtime_, scratch_, layers);
 }
 
 void CudaDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {

@@ -3,10 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cuda/contract.h"
+#include "kernels/cuda/exact.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/cuda/tensor.h"
 #include "kernels/device.h"
@@ -19,6 +21,7 @@ struct LayerRun {
   DeviceRows x = {}, y = {};
   Activation activation = Activation::kNone;
   DeviceRows residual = {};  // may be y
+  ExactTile tile = {};       // for tests and benchmarks; else one is chosen
 };
 
 class CudaLayer final : public Layer {
@@ -34,11 +37,16 @@ class CudaLayer final : public Layer {
   // Queues the layer. May throw std::bad_alloc while `scratch` grows.
   void Run(Runtime& runtime, Room<float>& scratch, const LayerRun& run) const;
 
- private:
-  static void RunStep(Runtime& runtime, Element type, const ContractArgs& args);
-  void RunTensorStep(Runtime& runtime, const ContractArgs& args, float* scratch) const;
-  TensorArgs TensorArgsOf(const ContractArgs& args) const;
+  // The same for layers that read the same rows, none of which reads what another writes: by one
+  // launch where each is a single step.
+  struct LayerOfRun {
+    const CudaLayer* layer = nullptr;
+    LayerRun run;
+  };
+  static void RunTogether(Runtime& runtime, Room<float>& scratch,
+                          std::span<const LayerOfRun> layers);
 
+ private:
   struct PackedStep {
     Piece<std::byte> weights;
     Piece<float> scales, bias;
@@ -53,6 +61,15 @@ class CudaLayer final : public Layer {
     int64_t offset = 0;   // in floats, for one row
     bool zeroed = false;  // before the first step, as that does not write all of it
   };
+
+  void EndIn(const LayerRun& run, ContractArgs& args) const;
+  // Of one type and arithmetic; of several steps none reads what another writes. `planes`: what
+  // PlaneFloats said.
+  void LaunchSteps(Runtime& runtime, std::span<const ContractArgs> steps, const LayerRun& run,
+                   float* planes) const;
+  // What a step of so many rows takes for the tensor cores: none if it is exact.
+  int64_t PlaneFloats(ContractArgs step, int64_t rows) const;
+  TensorArgs OnTensorCores(const ContractArgs& step) const;
 
   const Element type_;
   const Arithmetic arithmetic_;

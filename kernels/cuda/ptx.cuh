@@ -63,12 +63,15 @@ __device__ __forceinline__ void Mma(F16, float (&d)[4], const uint4& a, uint32_t
 // 16 bytes from global to shared memory, at some time before the wait; zeros where not ok.
 __device__ __forceinline__ void CopyAsync16(Shared to, const void* from, bool ok) {
   const int bytes = ok ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(bytes)
-               : "memory");
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
 }
-__device__ __forceinline__ void CommitCopies() {
-  asm volatile("cp.async.commit_group;\n" ::: "memory");
+// The same for 4 bytes.
+__device__ __forceinline__ void CopyAsync4(Shared to, const void* from, bool ok) {
+  const int bytes = ok ? 4 : 0;
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
 }
+__device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;\n"); }
+// Nothing is read before the wait that stands after it: a thread may read what it copied itself.
 template <int kPending>
 __device__ __forceinline__ void WaitCopies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
@@ -109,11 +112,21 @@ __device__ __forceinline__ void BulkCopy(Shared to, const void* from, uint32_t b
       "l"(from), "r"(bytes), "r"(barrier)
       : "memory");
 }
-// Waits for the kernel before, where the launch allowed both to overlap.
-__device__ __forceinline__ void WaitForEarlierKernel() {
-  asm volatile("griddepcontrol.wait;\n" ::: "memory");
-}
 #endif
+
+// A kernel may begin before the one before it has ended; it waits here before it reads or writes
+// what others do, too. The next one may begin when all blocks of threads have said so, or ended.
+// Earlier generations run one after the other.
+__device__ __forceinline__ void WaitForEarlierKernel() {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void LaunchLaterKernel() {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;\n" ::: "memory");
+#endif
+}
 
 }  // namespace dyad::kernels::cuda
 

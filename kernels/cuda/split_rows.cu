@@ -30,6 +30,15 @@ __global__ void __launch_bounds__(32 * kWarps, 1) SplitRows(const __grid_constan
   const int first_unit = in_block % term_segments * kSegmentUnits;
   const int units = min(kSegmentUnits, p.step.vectors - first_unit);
 
+  const View view = p.step.terms <= kNearTerms ? p.step.near_sources[term] : p.step.sources[term];
+  const bool is_row = row < p.step.row_groups();
+  const RowGroup at_row = RowGroupAt(p.step, is_row ? row : 0);
+  const float* const x = p.step.x.data + at_row.row * p.step.x.stride;
+  const auto begin = static_cast<int>(view.At(block, at_row.group, 0));
+  const auto stride = static_cast<int>(view.stride), width = static_cast<int>(p.step.x_width);
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
+
   float values[kWarpUnits][8];
   uint32_t largest = 0;
 #pragma unroll
@@ -38,8 +47,8 @@ __global__ void __launch_bounds__(32 * kWarps, 1) SplitRows(const __grid_constan
     for (int i = 0; i < 8; ++i) {
       const int k =
           (first_unit + u * kWarps + warp) * kUnitDepth + lane % 4 * 2 + i % 2 + i / 2 * 8;
-      const bool is_there = row < p.step.row_groups() && k < p.step.depth;
-      values[u][i] = is_there ? SourceAt(p.step, block, row, term, k) : 0.0f;
+      const int index = begin + k * stride;
+      values[u][i] = is_row && k < p.step.depth && index < width ? x[index] : 0.0f;
     }
   }
 #pragma unroll

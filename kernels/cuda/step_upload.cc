@@ -39,12 +39,13 @@ void StepUpload::QueueStep(Runtime& runtime, const StepInput& input) {
     store_slots_.push_back(store.slot);
   }
   int64_t bytes = 0;
+  // Pages last: as sequences grow, the others stay where they are, and the step can be replayed.
   const Part parts[] = {PartOf(input.ids, bytes),
                         PartOf(input.positions, bytes),
                         PartOf(std::span<const int32_t>(first_pages_), bytes),
-                        PartOf(input.pages, bytes),
                         PartOf(std::span<const int32_t>(store_rows_), bytes),
-                        PartOf(std::span<const int64_t>(store_slots_), bytes)};
+                        PartOf(std::span<const int64_t>(store_slots_), bytes),
+                        PartOf(input.pages, bytes)};
   const std::byte* const base = Queue(runtime, parts, bytes, of_step_);
   const auto ints = [&](int part) {
     return reinterpret_cast<const int32_t*>(base + parts[part].at);
@@ -52,9 +53,9 @@ void StepUpload::QueueStep(Runtime& runtime, const StepInput& input) {
   step_ = {.ids = ints(0),
            .positions = ints(1),
            .first_pages = ints(2),
-           .pages = ints(3),
-           .store_rows = ints(4),
-           .store_slots = reinterpret_cast<const int64_t*>(base + parts[5].at),
+           .pages = ints(5),
+           .store_rows = ints(3),
+           .store_slots = reinterpret_cast<const int64_t*>(base + parts[4].at),
            .stores = std::ssize(store_rows_)};
 }
 

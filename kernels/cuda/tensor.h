@@ -15,6 +15,7 @@
 // Rows are row groups. Zeros fill up rows, outputs and the last unit of a term; they change no bit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kernels/arithmetic.h"
@@ -27,6 +28,8 @@ inline constexpr int kUnitDepth = 32;
 inline constexpr int kTileRows = 8;
 inline constexpr int kSegmentUnits = 16;
 
+// REQUIRES: the weights of a step, and its planes, take less than 2^31 vectors of 16 bytes.
+//
 // In `step`, weights are laid out as above, with scales [blocks][panels · 16]; a panel has 16
 // outputs, and a term `vectors` units.
 struct TensorArgs {
@@ -52,11 +55,23 @@ struct TensorArgs {
 // x of every row and term, split into planes and unscale.
 void LaunchSplit(Runtime& runtime, Element type, const TensorArgs& args);
 
-// Few rows: weights are read once for up to 64 of them.
-inline constexpr int64_t kTensorStreamRows = 64;
-void LaunchTensorStream(Runtime& runtime, Element type, const TensorArgs& args);
+// Whether two steps that read the same x have the same planes.
+inline bool SplitAlike(const ContractArgs& a, const ContractArgs& b) {
+  return a.terms <= kNearTerms && a.terms == b.terms && a.depth == b.depth &&
+         a.blocks == b.blocks && a.groups == b.groups && a.rows == b.rows &&
+         std::equal(a.near_sources, a.near_sources + a.terms, b.near_sources);
+}
 
-// Many rows: 128 outputs by 64 rows.
+// The step, from its planes, for few rows and for many. Both have the same bits.
+void LaunchTensorStream(Runtime& runtime, Element type, const TensorArgs& args);
 void LaunchTensorTile(Runtime& runtime, Element type, const TensorArgs& args);
+
+inline void LaunchTensor(Runtime& runtime, Element type, const TensorArgs& args) {
+  if (args.step.row_groups() <= 64) {
+    LaunchTensorStream(runtime, type, args);
+  } else {
+    LaunchTensorTile(runtime, type, args);
+  }
+}
 
 }  // namespace dyad::kernels::cuda

@@ -70,6 +70,8 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
     CommitCopies();
   };
   for (int stage = 0; stage < kStages - 1; ++stage) fetch(stage);
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
 
   const uint4* x[kTiles];
   const float* unscale[kTiles];
@@ -156,10 +158,10 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
 
 template <Element type, int kPieces, int kTiles>
 void Launch(Runtime& runtime, const TensorArgs& args) {
-  // About as many warps as a large GPU has room for.
-  constexpr int64_t kWarpsWanted = 2048;
+  // Enough to have all of the memory at work.
+  const int64_t warps_wanted = int64_t{16} * runtime.multiprocessors();
   const int64_t panels = int64_t{args.step.blocks} * args.step.panels;
-  const auto wanted = static_cast<int>((kWarpsWanted + panels - 1) / panels);
+  const auto wanted = static_cast<int>((warps_wanted + panels - 1) / panels);
   // The sums of 64 rows leave no shared memory for others'.
   const int most = kTiles == 8 ? 1 : std::min(args.segments(), kMostWarps);
   const int splits = std::clamp(wanted, 1, most);

@@ -21,49 +21,45 @@ struct Stage {
 };
 
 struct Place {
-  int block, first_panel;
-  int64_t first_tile;
+  int block, first_panel, first_tile;
 };
 
-// What one thread copies of a unit, and from where. Panels and tiles past the last are copies of
-// it, never stored.
+// What one thread copies of a unit, by the place in vectors. Panels and tiles past the last are
+// copies of it, never stored.
 template <Element type, int kPieces>
 struct Copies {
   static constexpr int kOfPanel = TensorWeights<type>::kVectors * 32, kOfTile = kPieces * 32;
   static constexpr int kWeights = kPanels * kOfPanel / kThreads;
   static constexpr int kRows = kRowTiles * kOfTile / kThreads;
-  const uint4* w[kWeights];
-  const uint4* x[kRows];
+  int w[kWeights], x[kRows];
 
   __device__ __forceinline__ Copies(const TensorArgs& p, const Place& place, int thread) {
-    const int64_t units = p.units();
 #pragma unroll
     for (int i = 0; i < kWeights; ++i) {
       const int at = thread + i * kThreads;
       const int panel = min(place.first_panel + at / kOfPanel, p.step.panels - 1);
-      w[i] = static_cast<const uint4*>(p.step.weights) +
-             (static_cast<int64_t>(place.block) * p.step.panels + panel) * units * kOfPanel +
-             at % kOfPanel;
+      w[i] = (place.block * p.step.panels + panel) * p.units() * kOfPanel + at % kOfPanel;
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
       const int at = thread + i * kThreads;
-      const int64_t wanted = place.first_tile + at / kOfTile;
-      const int64_t tile = wanted < p.tiles() ? wanted : p.tiles() - 1;
-      x[i] = static_cast<const uint4*>(p.planes) +
-             (tile * p.step.blocks + place.block) * units * kOfTile + at % kOfTile;
+      const int tile = min(place.first_tile + at / kOfTile, static_cast<int>(p.tiles()) - 1);
+      x[i] = (tile * p.step.blocks + place.block) * p.units() * kOfTile + at % kOfTile;
     }
   }
   // Queues those of the next unit.
-  __device__ __forceinline__ void Next(Stage<type, kPieces>& stage, int thread) {
+  __device__ __forceinline__ void Next(const TensorArgs& p, Stage<type, kPieces>& stage,
+                                       int thread) {
 #pragma unroll
     for (int i = 0; i < kWeights; ++i) {
-      CopyAsync16(SharedAddress(&stage.w[0][0][0] + thread + i * kThreads), w[i], true);
+      CopyAsync16(SharedAddress(&stage.w[0][0][0] + thread + i * kThreads),
+                  static_cast<const uint4*>(p.step.weights) + w[i], true);
       w[i] += kOfPanel;
     }
 #pragma unroll
     for (int i = 0; i < kRows; ++i) {
-      CopyAsync16(SharedAddress(&stage.x[0][0][0] + thread + i * kThreads), x[i], true);
+      CopyAsync16(SharedAddress(&stage.x[0][0][0] + thread + i * kThreads),
+                  static_cast<const uint4*>(p.planes) + x[i], true);
       x[i] += kOfTile;
     }
   }
@@ -82,18 +78,19 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
   const int turns = (p.step.panels + kPanels - 1) / kPanels;
   const Place place = {static_cast<int>(blockIdx.x) / turns,
                        static_cast<int>(blockIdx.x) % turns * kPanels,
-                       static_cast<int64_t>(blockIdx.y) * kRowTiles};
+                       static_cast<int>(blockIdx.y) * kRowTiles};
   const int warp_panel = warp % 2 * kWarpPanels, warp_tile = warp / 2 * kWarpTiles;
   const int units = p.units();
 
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
   float total[kWarpPanels][kWarpTiles][4], d[kWarpPanels][kWarpTiles][4] = {};
-  const float* unscale[kWarpTiles];
+  int unscale[kWarpTiles];  // of the segment, for this lane
 #pragma unroll
   for (int n = 0; n < kWarpTiles; ++n) {
-    const int64_t wanted = place.first_tile + warp_tile + n;
-    const int64_t tile = wanted < p.tiles() ? wanted : p.tiles() - 1;
-    unscale[n] =
-        p.unscale + (tile * p.step.blocks + place.block) * p.segments() * kTileRows + lane % 4 * 2;
+    const int wanted = place.first_tile + warp_tile + n;
+    const int tile = min(wanted, static_cast<int>(p.tiles()) - 1);
+    unscale[n] = (tile * p.step.blocks + place.block) * p.segments() * kTileRows + lane % 4 * 2;
 #pragma unroll
     for (int m = 0; m < kWarpPanels; ++m) {
 #pragma unroll
@@ -107,7 +104,7 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
   Copies<type, kPieces> copies(p, place, thread);
 #pragma unroll
   for (int i = 0; i < kStages - 1; ++i) {
-    if (i < units) copies.Next(stages[i], thread);
+    if (i < units) copies.Next(p, stages[i], thread);
     CommitCopies();
   }
   int left = min(kSegmentUnits, p.step.vectors), of_term = p.step.vectors;
@@ -115,7 +112,7 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
     WaitCopies<kStages - 2>();
     __syncthreads();
     const int ahead = unit + kStages - 1;
-    if (ahead < units) copies.Next(stages[ahead % kStages], thread);
+    if (ahead < units) copies.Next(p, stages[ahead % kStages], thread);
     CommitCopies();
     const Stage<type, kPieces>& stage = stages[unit % kStages];
     uint4 x[kWarpTiles][kPieces];
@@ -144,7 +141,7 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
       for (int m = 0; m < kWarpPanels; ++m) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          total[m][n][i] = std::fma(d[m][n][i], unscale[n][i % 2], total[m][n][i]);
+          total[m][n][i] = std::fma(d[m][n][i], p.unscale[unscale[n] + i % 2], total[m][n][i]);
           d[m][n][i] = 0;
         }
       }

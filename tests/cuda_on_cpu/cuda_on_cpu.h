@@ -94,6 +94,10 @@ inline void CopyAsync16(Shared to, const void* from, bool ok) {
   std::memset(to, 0xff, 16);
   cuda_on_cpu::AddCopy({to, from, ok ? 16u : 0u, ok ? 0u : 16u});
 }
+inline void CopyAsync4(Shared to, const void* from, bool ok) {
+  std::memset(to, 0xff, 4);
+  cuda_on_cpu::AddCopy({to, from, ok ? 4u : 0u, ok ? 0u : 4u});
+}
 inline void CommitCopies() { cuda_on_cpu::CommitCopies(); }
 template <int kPending>
 void WaitCopies() {
@@ -117,5 +121,6 @@ inline void BulkCopy(Shared to, const void* from, uint32_t bytes, Shared barrier
   cuda_on_cpu::BulkCopy({to, from, bytes, 0}, barrier);
 }
 inline void WaitForEarlierKernel() {}
+inline void LaunchLaterKernel() {}
 
 }  // namespace dyad::kernels::cuda

@@ -64,6 +64,10 @@ DeviceProperties Runtime::properties() const {
   return {.name = "CUDA on the CPU", .major = 9, .minor = 0, .free_bytes = int64_t{8} << 30};
 }
 
+int64_t Runtime::replays() const { return 0; }
+
+int Runtime::multiprocessors() const { return 4; }
+
 const std::string& Runtime::error() const { return state_->error; }
 
 // A piece of the heap of exactly this size, so that AddressSanitizer sees its ends; born as NaN.

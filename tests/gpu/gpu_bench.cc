@@ -1,14 +1,16 @@
-// gpu_bench layers | model FOLDER: times of the CUDA device, as tables. For tests/gpu_check.sh,
-// which puts them beside PyTorch's. One run, medians of batches; weights are larger than the card's
-// caches.
+// gpu_bench layers | tiles | model FOLDER [REPEATS]: times of the CUDA device, as tables. For
+// tests/gpu_check.sh, which puts them beside PyTorch's. One run, medians of batches; weights are
+// larger than the card's caches. tiles: every tile of kernels/cuda/exact.h, to choose among them.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/layer.h"
 #include "kernels/cuda/open.h"
 #include "server/model/load_model.h"
 
@@ -32,7 +34,7 @@ double Median(auto work, int repeats = 7) {
 }
 
 std::unique_ptr<kernels::Device> Open() {
-  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(0, 1, 8);
+  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(1, {.threads = 8});
   if (opened.fault.empty()) return std::move(opened.devices.front());
   std::fprintf(stderr, "gpu_bench: %s\n", opened.fault.c_str());
   return nullptr;
@@ -98,8 +100,63 @@ int RunLayers() {
   return 0;
 }
 
+// Layers of OPT-125m and 6.7b in every tile whose rows are not far more than there are.
+int RunTiles() {
+  const auto runtime = kernels::cuda::Runtime::Open(0).runtime;
+  if (runtime == nullptr) return 1;
+  kernels::ThreadPool threads(8);
+  kernels::cuda::Room<float> scratch;
+  const std::vector<float> random(int64_t{768} * 50272 + int64_t{4096} * 16384, 0.01f);
+  struct Case {
+    int64_t in, out, blocks;
+  };
+  for (const auto& [type, name] :
+       {std::pair(Element::kFloat32, "float32"), std::pair(Element::kBfloat16, "bfloat16")}) {
+    for (const auto& [in, out, blocks] : {Case{4096, 16384, 4},
+                                          {4096, 4096, 1},
+                                          {768, 3072, 4},
+                                          {3072, 768, 4},
+                                          {768, 768, 1},
+                                          {768, 50272, 1}}) {
+      const int64_t bytes = 2 * in * out / std::max<int64_t>(2, blocks) * ElementBytes(type);
+      const int64_t copies = std::clamp<int64_t>((int64_t{200} << 20) / bytes, 1, 64);
+      std::vector<std::unique_ptr<kernels::cuda::CudaLayer>> layers;
+      for (int64_t i = 0; i < copies; ++i) {
+        layers.push_back(std::make_unique<kernels::cuda::CudaLayer>(
+            PlanOf(in, out, blocks, type, random.data()), *runtime, threads));
+      }
+      for (const int64_t rows : {1, 2, 4, 8, 16, 64, 256, 2048}) {
+        const kernels::cuda::Piece<float> x = kernels::cuda::UploadedPiece<float>(
+            *runtime, std::span(random).first(static_cast<size_t>(rows * in)));
+        const kernels::cuda::Piece<float> y(*runtime, rows * out);
+        std::printf("%-8s %5ld %5ld %ld %4ld:", name, in, out, blocks, rows);
+        for (const kernels::cuda::ExactTile tile : kernels::cuda::kExactTiles) {
+          if (tile.rows > 4 * rows || (tile.rows < rows && tile.rows < 8)) continue;
+          if (rows > 64 && tile.rows < 32) continue;
+          const int64_t calls = rows > 64 ? 8 : 64;
+          const double seconds = Median(
+              [&] {
+                for (int64_t i = 0; i < calls; ++i) {
+                  layers[static_cast<size_t>(i % copies)]->Run(
+                      *runtime, scratch,
+                      {.rows = rows, .x = {x.data(), in}, .y = {y.data(), out}, .tile = tile});
+                }
+                runtime->Wait();
+              },
+              5);
+          std::printf(" %dx%d %.1f", tile.outputs, tile.rows, seconds / calls * 1e6);
+        }
+        std::printf("\n");
+        std::fflush(stdout);
+      }
+    }
+  }
+  std::printf("%s\n", runtime->error().c_str());
+  return runtime->error().empty() ? 0 : 1;
+}
+
 // Steps of a whole model: `rows` sequences at position 128 make a token each; then a prompt.
-int RunModel(const std::string& folder) {
+int RunModel(const std::string& folder, int repeats) {
   auto device = Open();
   if (device == nullptr) return 1;
   ModelOptions options;
@@ -131,14 +188,14 @@ int RunModel(const std::string& folder) {
   };
   for (const int32_t sequences : {1, 4, 16, 64, 256}) {
     bool good = true;
-    const double seconds = Median([&] { good &= run(sequences, 1, 128); }, 21);
+    const double seconds = Median([&] { good &= run(sequences, 1, 128); }, 3 * repeats);
     if (!good) return 1;
     std::printf("decode, %3d sequences at position 128: %9.1f us a step, %9.0f tokens/s\n",
                 sequences, seconds * 1e6, sequences / seconds);
   }
   for (const int32_t tokens : {128, 512, 2048}) {
     bool good = true;
-    const double seconds = Median([&] { good &= run(1, tokens, 0); });
+    const double seconds = Median([&] { good &= run(1, tokens, 0); }, repeats);
     if (!good) return 1;
     std::printf("prompt of %4d tokens: %9.2f ms, %9.0f tokens/s\n", tokens, seconds * 1e3,
                 tokens / seconds);
@@ -151,7 +208,10 @@ int RunModel(const std::string& folder) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "layers") == 0) return dyad::RunLayers();
-  if (argc == 3 && std::strcmp(argv[1], "model") == 0) return dyad::RunModel(argv[2]);
-  std::fprintf(stderr, "usage: gpu_bench layers | model FOLDER\n");
+  if (argc == 2 && std::strcmp(argv[1], "tiles") == 0) return dyad::RunTiles();
+  if ((argc == 3 || argc == 4) && std::strcmp(argv[1], "model") == 0) {
+    return dyad::RunModel(argv[2], argc == 4 ? std::max(1, std::atoi(argv[3])) : 7);
+  }
+  std::fprintf(stderr, "usage: gpu_bench layers | tiles | model FOLDER [REPEATS]\n");
   return 2;
 }
