@@ -63,7 +63,7 @@ INSTANTIATE_TEST_SUITE_P(Both, CudaTensorTest, ::testing::ValuesIn(kOnTensorCore
                          [](const auto& info) { return std::string(NameOf(info.param)); });
 
 TEST_P(CudaTensorTest, RandomPlansHaveTheBitsOfTheDefinition) {
-  const uint32_t plans = testing::kSanitized ? 20 : 200;
+  const uint32_t plans = testing::kSanitized ? 15 : 80;
   const int64_t counts[] = {1, 2, 7, 8, 9, 16, 17, 33, 65};
   const auto device = MakeCuda(2, GetParam());
   EXPECT_EQ(device->info().arithmetic, NameOf(GetParam()));
@@ -290,7 +290,7 @@ TEST(CudaTensorCoreTest, IsWhatItsModelIs) {
         }
       }
     }
-    if (on_gpu) EXPECT_GE(compared, 1000000);
+    EXPECT_GE(compared, on_gpu ? 1000000 : 2000);
   }
 }
 
