@@ -60,13 +60,16 @@ DeviceRows RowsOf(Matrix matrix) {
 
 }  // namespace
 
-CudaDevice::CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal,
+CudaDevice::CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, Arithmetic arithmetic,
                        std::shared_ptr<ThreadPool> threads)
-    : runtime_(std::move(runtime)), threads_(std::move(threads)), workspace_(*threads_) {
+    : runtime_(std::move(runtime)),
+      arithmetic_(arithmetic),
+      threads_(std::move(threads)),
+      workspace_(*threads_) {
   const DeviceProperties properties = runtime_->properties();
   info_ = {.name = "cuda:" + std::to_string(ordinal) + " " + properties.name + ", sm_" +
                    std::to_string(properties.major) + std::to_string(properties.minor),
-           .arithmetic = "exact",
+           .arithmetic = std::string(NameOf(arithmetic_)),
            .threads = threads_->threads(),
            .memory_bytes = properties.free_bytes};
 }
@@ -76,7 +79,7 @@ void CudaDevice::RunOnHost(int64_t tasks, const std::function<void(int64_t)>& ru
 }
 
 std::unique_ptr<Layer> CudaDevice::Pack(const Plan& plan) {
-  return std::make_unique<CudaLayer>(plan, *runtime_, *threads_);
+  return std::make_unique<CudaLayer>(plan, arithmetic_, *runtime_, *threads_);
 }
 
 std::unique_ptr<Table> CudaDevice::MakeTable(TableSource source) {

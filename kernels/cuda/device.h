@@ -1,4 +1,4 @@
-// A CUDA device behind kernels/device.h, in exact arithmetic: the CPU's bits on every GPU.
+// A CUDA device behind kernels/device.h. In exact arithmetic it has the CPU's bits on every GPU.
 //
 // What a step asks for is queued on one stream; End waits, once. Errors of CUDA are kept by the
 // runtime and told by End; after one, steps end at once.
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cuda/finish.h"
 #include "kernels/cuda/layer.h"
@@ -23,7 +24,8 @@ namespace dyad::kernels::cuda {
 class CudaDevice final : public Device {
  public:
   // `threads`: of the host, for packing and for draws. Several devices may share them.
-  CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, std::shared_ptr<ThreadPool> threads);
+  CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, Arithmetic arithmetic,
+             std::shared_ptr<ThreadPool> threads);
 
   DeviceInfo info() const override { return info_; }
 
@@ -52,6 +54,7 @@ class CudaDevice final : public Device {
   bool lost() const { return !runtime_->error().empty(); }
 
   const std::unique_ptr<Runtime> runtime_;  // ends after all that it made
+  const Arithmetic arithmetic_;
   const std::shared_ptr<ThreadPool> threads_;
   Workspace workspace_;
   DeviceInfo info_;

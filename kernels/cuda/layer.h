@@ -10,6 +10,7 @@
 #include "kernels/cuda/contract.h"
 #include "kernels/cuda/exact.h"
 #include "kernels/cuda/memory.h"
+#include "kernels/cuda/tensor.h"
 #include "kernels/device.h"
 
 namespace dyad::kernels::cuda {
@@ -26,7 +27,7 @@ struct LayerRun {
 class CudaLayer final : public Layer {
  public:
   // Uploads. May throw std::bad_alloc. REQUIRES: Check(plan) finds no fault; weights have data.
-  CudaLayer(const Plan& plan, Runtime& runtime, ThreadPool& pool);
+  CudaLayer(const Plan& plan, Arithmetic arithmetic, Runtime& runtime, ThreadPool& pool);
 
   int64_t in_features() const override { return widths_[0]; }
   int64_t out_features() const override { return widths_[1]; }
@@ -62,8 +63,16 @@ class CudaLayer final : public Layer {
   };
 
   void EndIn(const LayerRun& run, ContractArgs& args) const;
+  // Of one type and arithmetic; of several steps none reads what another writes. `planes`: what
+  // PlaneFloats said.
+  void LaunchSteps(Runtime& runtime, std::span<const ContractArgs> steps, const LayerRun& run,
+                   float* planes) const;
+  // What a step of so many rows takes for the tensor cores: none if it is exact.
+  int64_t PlaneFloats(ContractArgs step, int64_t rows) const;
+  TensorArgs OnTensorCores(const ContractArgs& step) const;
 
   const Element type_;
+  const Arithmetic arithmetic_;
   std::vector<int64_t> widths_;
   std::vector<Buffer> buffers_;
   std::vector<PackedStep> steps_;

@@ -28,6 +28,13 @@ __device__ __forceinline__ float WidenFloat16(uint32_t bits) {
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
 }
 
+// Of each half a float16: a - b, rounded to nearest.
+__device__ __forceinline__ uint32_t SubtractHalves(uint32_t a, uint32_t b) {
+  uint32_t result;
+  asm("sub.rn.f16x2 %0, %1, %2;\n" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
 // Four 8x8 matrices of 16 bits; lane l names row l % 8 of matrix l / 8.
 __device__ __forceinline__ void LoadMatrix4(uint32_t (&r)[4], Shared row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
@@ -64,6 +71,7 @@ __device__ __forceinline__ void CopyAsync4(Shared to, const void* from, bool ok)
   asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
 }
 __device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;\n"); }
+// Nothing is read before the wait that stands after it: a thread may read what it copied itself.
 template <int kPending>
 __device__ __forceinline__ void WaitCopies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");

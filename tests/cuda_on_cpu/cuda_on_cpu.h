@@ -49,6 +49,7 @@ inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
   }
   return result;
 }
+inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
 template <typename T>
 T __ldcs(const T* p) {
   return *p;
@@ -63,6 +64,15 @@ inline Shared SharedAddress(const void* p) {
 inline unsigned char* DynamicShared() { return cuda_on_cpu::SharedMemory(); }
 
 inline float WidenFloat16(uint32_t bits) { return FromFloat16(static_cast<uint16_t>(bits)); }
+inline uint32_t SubtractHalves(uint32_t a, uint32_t b) {
+  uint32_t result = 0;
+  for (int shift = 0; shift < 32; shift += 16) {
+    const float difference = FromFloat16(static_cast<uint16_t>(a >> shift)) -
+                             FromFloat16(static_cast<uint16_t>(b >> shift));
+    result |= uint32_t{ToFloat16(difference)} << shift;
+  }
+  return result;
+}
 
 inline void LoadMatrix4(uint32_t (&r)[4], Shared row) {
   const auto* p = reinterpret_cast<const uint32_t*>(row);

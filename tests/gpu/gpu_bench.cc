@@ -34,7 +34,7 @@ double Median(auto work, int repeats = 7) {
 }
 
 std::unique_ptr<kernels::Device> Open() {
-  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(0, 1, 8);
+  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(1, {.threads = 8});
   if (opened.fault.empty()) return std::move(opened.devices.front());
   std::fprintf(stderr, "gpu_bench: %s\n", opened.fault.c_str());
   return nullptr;

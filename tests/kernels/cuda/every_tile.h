@@ -23,7 +23,7 @@ inline void ExpectTheChainInEveryTile() {
          {Element::kFloat32, Element::kBfloat16, Element::kFloat16, Element::kInt8}) {
       const Kind kind = kinds[++turn % std::size(kinds)];
       const SampleLayer sample({kind, 2, kind == Kind::kTwoTerms ? 128 : 270, 150}, type);
-      const CudaLayer layer(sample.plan(), *runtime, threads);
+      const CudaLayer layer(sample.plan(), Arithmetic::kExact, *runtime, threads);
       const int64_t rows = tile.rows + 1, in = layer.in_features(), out = layer.out_features();
       const std::vector<float> x = RandomFloats(rows * in, turn);
       const Piece<float> on_device = UploadedPiece<float>(*runtime, x), y(*runtime, rows * out);
