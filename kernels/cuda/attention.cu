@@ -86,6 +86,25 @@ __device__ __forceinline__ void Score(const AttentionArgs& p, const Shared& s, c
   s.scores[thread] = score;
 }
 
+// sum + Σ weight · value of dimension d, key by key, over whole pages; all are loaded together.
+template <typename Kv, int kPages>
+__device__ __forceinline__ float AddPages(const AttentionArgs& p, const int32_t* pages,
+                                          int64_t head, int64_t d, const float* weights,
+                                          float sum) {
+  float values[kPages * kPageTokens];
+#pragma unroll
+  for (int page = 0; page < kPages; ++page) {
+    const Kv* const from = ValuesOf<Kv>(p, pages[page], head) + d;
+#pragma unroll
+    for (int i = 0; i < kPageTokens; ++i) {
+      values[page * kPageTokens + i] = Widened(from[i * p.padded_head_size]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < kPages * kPageTokens; ++i) sum = std::fma(weights[i], values[i], sum);
+  return sum;
+}
+
 // Grid:   x = row, y = head. Row and head see every key up to the row's own.
 // Block:  128 threads: over keys for scores and weights, over dimensions for values.
 // Shared: (2 · head_size + 132) floats.
@@ -149,18 +168,20 @@ __global__ void __launch_bounds__(kThreads, 1) AttendRows(const AttentionArgs p)
       weight_sum = std::fma(weight_sum, rescale, s.total[g]);
       for (int64_t d = thread; d < head_size; d += kThreads) {
         float sum = s.sums[d] * rescale;
-        int64_t key = 0;
-        for (; key + kPageTokens <= count; key += kPageTokens) {
-          const Kv* const page = ValuesOf<Kv>(p, pages[(first_key + key) / kPageTokens], head) + d;
-          const float* const weights = s.scores + g * kGroup + key;
-#pragma unroll
-          for (int i = 0; i < kPageTokens; ++i) {
-            sum = std::fma(weights[i], Widened(page[i * p.padded_head_size]), sum);
+        const float* const weights = s.scores + g * kGroup;
+        if (count == kGroup) {
+          sum = AddPages<Kv, kGroup / kPageTokens>(p, pages + first_key / kPageTokens, head, d,
+                                                   weights, sum);
+        } else {
+          const int64_t whole = count / kPageTokens;
+          for (int64_t i = 0; i < whole; ++i) {
+            sum = AddPages<Kv, 1>(p, pages + first_key / kPageTokens + i, head, d,
+                                  weights + i * kPageTokens, sum);
           }
-        }
-        const Kv* const page = ValuesOf<Kv>(p, pages[(keys - 1) / kPageTokens], head) + d;
-        for (int i = 0; key < count; ++key, ++i) {
-          sum = std::fma(s.scores[g * kGroup + key], Widened(page[i * p.padded_head_size]), sum);
+          const Kv* const page = ValuesOf<Kv>(p, pages[(keys - 1) / kPageTokens], head) + d;
+          for (int64_t i = whole * kPageTokens; i < count; ++i) {
+            sum = std::fma(weights[i], Widened(page[i % kPageTokens * p.padded_head_size]), sum);
+          }
         }
         s.sums[d] = sum;
       }

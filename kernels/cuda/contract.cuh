@@ -12,7 +12,8 @@
 namespace dyad::kernels::cuda {
 
 // 16 bytes of weights of each type, widened exactly. At: element k, known when compiled, of a
-// vector in registers. ElementAt: of one in memory.
+// vector in registers. ElementAt: of one in memory. PairAt: elements 2i and 2i + 1 of one in
+// memory.
 template <Element type>
 struct Vector;
 template <>
@@ -73,8 +74,8 @@ __device__ __forceinline__ RowGroup RowGroupAt(const ContractArgs& p, int64_t i)
 }
 
 // What stands where an output goes. Not inlined, as what follows a chain: a kernel has many chains.
-__device__ __noinline__ static float StartAt(const ContractArgs& p, int block, int64_t row_group,
-                                             int output) {
+[[maybe_unused]] __device__ __noinline__ static float StartAt(const ContractArgs& p, int block,
+                                                              int64_t row_group, int output) {
   if (p.start.data == nullptr || output >= p.outputs || row_group >= p.row_groups()) return 0.0f;
   const RowGroup at = RowGroupAt(p, row_group);
   const int64_t feature = p.destination.At(block, at.group, output);
@@ -103,22 +104,49 @@ __device__ __forceinline__ float Finished(float sum, const float* bias, Activati
   return residual.data == nullptr ? value : value + residual.data[row * residual.stride + feature];
 }
 
-// The end of an output's chain. int8 chains run over whole numbers from 0 and are scaled here.
+// What the end of an output's chain needs, and where it goes.
+struct Ending {
+  float* y;            // null: nowhere
+  float scale, start;  // of int8
+  float step_bias, bias, residual;
+};
+template <Element type>
+__device__ __forceinline__ Ending EndingAt(const ContractArgs& p, int block, int64_t row_group,
+                                           int output) {
+  Ending end = {};
+  if (output >= p.outputs || row_group >= p.row_groups()) return end;
+  const RowGroup at = RowGroupAt(p, row_group);
+  const int64_t feature = p.destination.At(block, at.group, output);
+  if (feature >= p.y_width) return end;
+  if constexpr (type == Element::kInt8) {
+    end.scale = p.scales[block * p.panels * kPanelOutputs + output];
+    if (p.start.data != nullptr) end.start = p.start.data[at.row * p.start.stride + feature];
+  }
+  if (p.step_bias != nullptr) end.step_bias = p.step_bias[block * p.outputs + output];
+  if (p.plan_bias != nullptr) end.bias = p.plan_bias[feature];
+  if (p.residual.data != nullptr) {
+    end.residual = p.residual.data[at.row * p.residual.stride + feature];
+  }
+  end.y = p.y.data + at.row * p.y.stride + feature;
+  return end;
+}
+// int8 chains run over whole numbers from 0 and are scaled here. What is not there is not added: a
+// zero more would turn -0 into +0.
+template <Element type>
+__device__ __forceinline__ void EndChain(const ContractArgs& p, const Ending& end, float chain) {
+  if (end.y == nullptr) return;
+  float value = chain;
+  if constexpr (type == Element::kInt8) value = std::fma(chain, end.scale, end.start);
+  if (p.step_bias != nullptr) value = value + end.step_bias;
+  if (p.plan_bias != nullptr) value = value + end.bias;
+  value = Activated(p.activation, value);
+  *end.y = p.residual.data == nullptr ? value : value + end.residual;
+}
+// Both, not inlined: where a thread has many chains.
 template <Element type>
 __device__ __noinline__ void Finish(const ContractArgs& p, int block, int64_t row_group, int output,
                                     float chain) {
-  if (output >= p.outputs || row_group >= p.row_groups()) return;
-  const RowGroup at = RowGroupAt(p, row_group);
-  const int64_t feature = p.destination.At(block, at.group, output);
-  if (feature >= p.y_width) return;
-  float value = chain;
-  if constexpr (type == Element::kInt8) {
-    const float scale = p.scales[block * p.panels * kPanelOutputs + output];
-    value = std::fma(chain, scale, StartAt(p, block, row_group, output));
-  }
-  if (p.step_bias != nullptr) value = value + p.step_bias[block * p.outputs + output];
-  p.y.data[at.row * p.y.stride + feature] =
-      Finished(value, p.plan_bias, p.activation, p.residual, at.row, feature);
+  EndChain<type>(p, EndingAt<type>(p, block, row_group, output), chain);
 }
 
 }  // namespace dyad::kernels::cuda

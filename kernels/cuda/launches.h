@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/cuda/runtime.h"
+#include "kernels/cuda/launch_shape.h"
 
 namespace dyad::kernels::cuda {
 

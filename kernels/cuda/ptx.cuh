@@ -81,6 +81,12 @@ __device__ __forceinline__ void NamedBarrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
 }
 
+// Barriers in shared memory and copies that they count: from compute capability 9.0 on.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+inline constexpr bool kHasBulkCopies = true;
+#else
+inline constexpr bool kHasBulkCopies = false;
+#endif
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 __device__ __forceinline__ void BarrierInit(Shared barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(barrier), "r"(arrivals));
@@ -112,6 +118,12 @@ __device__ __forceinline__ void BulkCopy(Shared to, const void* from, uint32_t b
       "l"(from), "r"(bytes), "r"(barrier)
       : "memory");
 }
+#else
+__device__ __forceinline__ void BarrierInit(Shared, int) {}
+__device__ __forceinline__ void FenceBarrierInit() {}
+__device__ __forceinline__ void BarrierExpect(Shared, uint32_t) {}
+__device__ __forceinline__ void BarrierWait(Shared, int) {}
+__device__ __forceinline__ void BulkCopy(Shared, const void*, uint32_t, Shared) {}
 #endif
 
 // A kernel may begin before the one before it has ended; it waits here before it reads or writes

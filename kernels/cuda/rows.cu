@@ -11,29 +11,51 @@ namespace {
 
 constexpr int kThreads = 128;
 
+constexpr int kBatch = 8;  // loads of a thread that are under way together
+
+// to[i] = from[i], by all threads of the block.
+__device__ __forceinline__ void CopyRow(const float* from, float* to, int count) {
+  for (int first = static_cast<int>(threadIdx.x); first < count; first += kBatch * kThreads) {
+    float values[kBatch];
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      values[i] = first + i * kThreads < count ? from[first + i * kThreads] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      if (first + i * kThreads < count) to[first + i * kThreads] = values[i];
+    }
+  }
+}
+
 // Grid:   x = row.
 // Block:  128 threads over features; 16 of them, and as many idle ones of their warp, sum.
-// Shared: the row, its mean and its scale.
+// Shared: the row, weight and bias; its mean and its scale.
 __global__ void __launch_bounds__(kThreads, 1) NormalizeRows(const NormArgs p) {
   LaunchLaterKernel();
-  WaitForEarlierKernel();
-  float* const row = reinterpret_cast<float*>(DynamicShared());
-  const int thread = static_cast<int>(threadIdx.x);
   const int features = static_cast<int>(p.features);
-  const float* const x = p.x.data + blockIdx.x * p.x.stride;
-#pragma unroll 8
-  for (int i = thread; i < features; i += kThreads) row[i] = x[i];
+  float* const row = reinterpret_cast<float*>(DynamicShared());
   float* const of_row = row + features;
+  float* const weight = of_row + 2;
+  float* const bias = weight + features;
+  const int thread = static_cast<int>(threadIdx.x);
+  const bool is_affine = p.weight != nullptr;
+  if (is_affine) {
+    CopyRow(p.weight, weight, features);
+    CopyRow(p.bias, bias, features);
+  }
+  WaitForEarlierKernel();
+  CopyRow(p.x.data + blockIdx.x * p.x.stride, row, features);
   __syncthreads();
   if (thread < 32) {
     const int lane = thread % kLanes;
     const float count = static_cast<float>(features);
     float sum = 0;
-#pragma unroll 8
+#pragma unroll 16
     for (int i = lane; i < features; i += kLanes) sum = sum + row[i];
     const float mean = LaneSum(sum) / count;
     float squares = 0;
-#pragma unroll 8
+#pragma unroll 16
     for (int i = lane; i < features; i += kLanes) {
       const float difference = row[i] - mean;
       squares = squares + difference * difference;
@@ -50,7 +72,7 @@ __global__ void __launch_bounds__(kThreads, 1) NormalizeRows(const NormArgs p) {
 #pragma unroll 4
   for (int i = thread; i < features; i += kThreads) {
     const float value = (row[i] - mean) * scale;
-    y[i] = p.weight == nullptr ? value : value * p.weight[i] + p.bias[i];
+    y[i] = is_affine ? value * weight[i] + bias[i] : value;
   }
 }
 
@@ -110,7 +132,7 @@ LaunchShape RowByRow(int64_t rows) {
 
 void LaunchNorm(Runtime& runtime, const NormArgs& args) {
   LaunchShape shape = RowByRow(args.rows);
-  shape.shared_bytes = static_cast<size_t>(args.features + 2) * sizeof(float);
+  shape.shared_bytes = static_cast<size_t>(3 * args.features + 2) * sizeof(float);
   runtime.Launch(shape, NormalizeRows, args);
 }
 

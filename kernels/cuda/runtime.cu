@@ -28,7 +28,8 @@ struct Runtime::State {
   Launches launches;                       // not yet on the stream
   Replays<Graph> recordings{kMostRecordings};
   bool records = true;
-  bool overlaps = false;  // whether kernels may begin before the one before has ended
+  // Compute capability 9.0: kernels may begin before the one before has ended.
+  bool overlaps = false;
   int64_t replays = 0;
 
   ~State() {
@@ -166,6 +167,7 @@ DeviceProperties Runtime::properties() const {
 }
 
 int Runtime::multiprocessors() const { return state_->multiprocessors; }
+bool Runtime::has_bulk_copies() const { return state_->overlaps; }
 
 const std::string& Runtime::error() const { return state_->error; }
 

@@ -17,24 +17,10 @@
 #include <string>
 #include <type_traits>
 
+#include "kernels/cuda/launch_shape.h"
 #include "kernels/fault.h"
 
 namespace dyad::kernels::cuda {
-
-struct Extent {
-  unsigned x = 1, y = 1, z = 1;
-};
-
-struct LaunchShape {
-  Extent grid;  // a launch of no blocks is none
-  Extent block;
-  size_t shared_bytes = 0;  // of a block; what kernels see as DynamicShared()
-};
-
-struct LaunchArgument {
-  const void* data = nullptr;
-  size_t bytes = 0;
-};
 
 struct DeviceProperties {
   std::string name;          // "NVIDIA H100 80GB HBM3"
@@ -58,6 +44,7 @@ class Runtime {
 
   DeviceProperties properties() const;
   int multiprocessors() const;
+  bool has_bulk_copies() const;      // compute capability 9.0 or later
   const std::string& error() const;  // empty: none
 
   // Null: no memory, which is no error, or an error. Aligned to 256 bytes; not initialised.

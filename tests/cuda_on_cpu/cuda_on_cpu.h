@@ -106,6 +106,7 @@ void WaitCopies() {
     std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, copy.zeros);
   }
 }
+inline constexpr bool kHasBulkCopies = true;
 inline void NamedBarrier(int id, int threads) { cuda_on_cpu::Barrier(id, threads); }
 inline void BarrierInit(Shared barrier, int arrivals) {
   cuda_on_cpu::InitBarrier(barrier, arrivals);
