@@ -27,7 +27,7 @@ const std::vector<Row> kWrongCommandLines = {
     {{"score", "a", "--frobnicate"}, "unknown flag --frobnicate"},
     // What follows a short flag is no more of them.
     {{"tokenize", "a", "-hh-add_special_tokens=falseX"},
-     "unknown flag '-hh-add_special_tokens=falseX'"},
+     "unknown flag '-hh-add_special_tokens=falseX'; a text that begins so goes behind --"},
     // Values.
     {{"generate", "a", "--seed=-1"},
      "--seed is -1; it must be an integer from 0 to 18446744073709551615"},
