@@ -75,8 +75,8 @@ UnaryReactor* AnswerLater(RpcCall call, Handler<Request, Plan> handler, const By
 using RawGeneration = v1::GenerationService::WithRawCallbackMethod_Generate<
     v1::GenerationService::WithRawCallbackMethod_GenerateStream<v1::GenerationService::Service>>;
 
-absl::StatusOr<GenerationPlan> PlanGenerateStream(const v1::GenerateStreamRequest& request,
-                                                  Call& call) {
+absl::StatusOr<GenerationPlans> PlanGenerateStream(const v1::GenerateStreamRequest& request,
+                                                   Call& call) {
   return PlanGenerate(request.request(), call);
 }
 
@@ -93,11 +93,11 @@ class GenerationService final : public RawGeneration {
   grpc::ServerWriteReactor<ByteBuffer>* GenerateStream(CallbackServerContext* context,
                                                        const ByteBuffer* in) override {
     RpcCall call(state_, context, "GenerationService/GenerateStream");
-    absl::StatusOr<GenerationPlan> plan = Handle(PlanGenerateStream, *in, call);
-    if (!plan.ok()) {
-      return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plan.status());
+    absl::StatusOr<GenerationPlans> plans = Handle(PlanGenerateStream, *in, call);
+    if (!plans.ok()) {
+      return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plans.status());
     }
-    auto* reactor = new dyad::GenerateStream(std::move(call), *std::move(plan));
+    auto* reactor = new dyad::GenerateStream(std::move(call), *std::move(plans));
     reactor->Start();
     return reactor;
   }
