@@ -28,8 +28,7 @@ absl::StatusOr<std::vector<int32_t>> ParsePrompt(const v1::GenerateRequest& prot
       const bool adds = !proto.has_add_special_tokens() || proto.add_special_tokens();
       const Frame frame = adds ? Frame::kDefault : Frame::kNone;
       RETURN_IF_ERROR(CheckBytes(limits, text));
-      ASSIGN_OR_RETURN(Encoding encoding,
-                       EncodeField(model, text, {frame, special_tokens}));
+      ASSIGN_OR_RETURN(Encoding encoding, EncodeField(model, text, {frame, special_tokens}));
       if (encoding.ids.empty()) {
         return InvalidField({"text", "empty", "must give at least one token with this tokenizer"});
       }

@@ -40,6 +40,7 @@ template <typename Request, typename Result>
 absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
                               Call& call) {
   return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
+    RETURN_IF_ERROR(call.CheckKey());
     RETURN_IF_ERROR(call.unread().CheckRoom(1));
     ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
     // gRPC would keep it until the answer is read.

@@ -46,6 +46,10 @@ class Connection::Exchange final : public HttpExchange,
   const HttpRequest& request() const override { return request_; }
   const std::string& peer() const override { return peer_; }
 
+  void Post(std::function<void()> work) override {
+    asio::post(connection_->transport_->socket().get_executor(),
+               [self = shared_from_this(), work = std::move(work)] { work(); });
+  }
   void Answer(HttpResponse response) override {
     Run([response = std::move(response)](Connection& connection) mutable {
       connection.Answer(std::move(response));
@@ -78,18 +82,28 @@ class Connection::Exchange final : public HttpExchange,
     left();
   }
 
+  void Keep(std::shared_ptr<const void> thing) override {
+    MutexLock lock(&mutex_);
+    if (!is_over_ && !has_left_) kept_ = std::move(thing);
+  }
+
   // By the connection, on its strand: the answer is out, or the client has left.
   void Over() {
+    std::shared_ptr<const void> kept;
+    std::function<void()> left;
     MutexLock lock(&mutex_);
     is_over_ = true;
-    left_ = nullptr;
+    left = std::exchange(left_, nullptr);
+    kept = std::move(kept_);
   }
   void Leave() {
+    std::shared_ptr<const void> kept;
     std::function<void()> left;
     {
       MutexLock lock(&mutex_);
       has_left_ = true;
       left = std::exchange(left_, nullptr);
+      kept = std::move(kept_);
     }
     if (left != nullptr) left();
   }
@@ -111,6 +125,7 @@ class Connection::Exchange final : public HttpExchange,
   bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
   bool has_left_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> left_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const void> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
 Connection::Connection(std::unique_ptr<Transport> transport, Parts parts)

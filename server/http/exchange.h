@@ -20,6 +20,10 @@ class HttpExchange {
   virtual const HttpRequest& request() const = 0;
   virtual const std::string& peer() const = 0;  // "ipv4:127.0.0.1:40122"
 
+  // Does `work` on a thread of the server's, one after the other with all else of this connection;
+  // also when the client has left. Long work belongs there, not on the thread that has a result.
+  virtual void Post(std::function<void()> work) = 0;
+
   // The whole answer. Once, or else Begin.
   virtual void Answer(HttpResponse response) = 0;
 
@@ -34,10 +38,14 @@ class HttpExchange {
   // `left` is called once, on a thread of the server's, if the client leaves, reads nothing for the
   // write timeout, or sends more than may wait, before the answer is out; at once if it has left.
   virtual void OnLeave(std::function<void()> left) = 0;
+
+  // Holds `thing` until the answer is out or the client has left.
+  virtual void Keep(std::shared_ptr<const void> thing) = 0;
 };
 
 // Ranges are checked with the server's options.
 struct HttpServerOptions {
+  const char* name = "http";  // of its threads; at most 15 bytes
   int32_t threads = 2;
   int32_t max_connections = 4096;  // the next one is answered 503 and closed
   int64_t max_body_bytes = 16 << 20;

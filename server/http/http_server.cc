@@ -80,7 +80,7 @@ class AsioServer final : public HttpServer {
     for (Port& port : ports_) Accept(port);
     for (int32_t i = 0; i < options_.threads; ++i) {
       threads_.emplace_back([this] {
-        NameThread("http");
+        NameThread(options_.name);
         context_.run();
       });
     }
