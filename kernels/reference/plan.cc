@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <numbers>
+#include <span>
 
 namespace dyad::kernels::reference {
 namespace {
@@ -139,28 +140,36 @@ struct ChainBuffer {
   std::vector<float> value;  // [tokens, width]
 };
 
-void RunChain(const Contract& step, Element type, int64_t tokens,
+float AddChainTerm(std::span<const float> w, std::span<const float> x, float sum) {
+  for (size_t k = 0; k < w.size(); ++k) sum = std::fma(x[k], w[k], sum);
+  return sum;
+}
+
+// `add_term`: the sum after one term, of its weights, its x and the sum before.
+template <typename AddTerm>
+void RunChain(const Contract& step, Element type, int64_t tokens, AddTerm add_term,
               std::vector<ChainBuffer>& buffers) {
+  const auto depth = static_cast<size_t>(step.depth);
+  std::vector<float> x(depth);
   const ChainBuffer& src = buffers[static_cast<size_t>(step.source)];
   ChainBuffer& dst = buffers[static_cast<size_t>(step.destination)];
   ForEachOutput(step, [&](int64_t b, int64_t n) {
     const bool whole = type == Element::kInt8;
     const Quantized row = whole ? Quantize(StoredWeights(step, b, n))
                                 : Quantized{PackedWeights(step, type, b, n), 1.0f};
+    const std::vector<float> weights(row.whole.begin(), row.whole.end());
     for (int64_t u = 0; u < step.groups; ++u) {
       const int64_t feature = step.view.At(b, u, n);
       if (feature >= dst.width) continue;
       for (int64_t t = 0; t < tokens; ++t) {
         float& to = dst.value[static_cast<size_t>(t * dst.width + feature)];
         float sum = whole ? 0.0f : to;
-        auto weight = row.whole.begin();
-        for (const Term& term : step.terms) {
-          for (int64_t k = 0; k < step.depth; ++k, ++weight) {
-            const int64_t from = term.source.At(b, u, k);
-            const float x =
-                from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
-            sum = std::fma(x, static_cast<float>(*weight), sum);
+        for (size_t term = 0; term < step.terms.size(); ++term) {
+          for (size_t k = 0; k < depth; ++k) {
+            const int64_t from = step.terms[term].source.At(b, u, static_cast<int64_t>(k));
+            x[k] = from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
           }
+          sum = add_term(std::span(weights).subspan(term * depth, depth), std::span(x), sum);
         }
         if (whole) sum = std::fma(sum, row.scale, to);
         if (!step.bias.empty()) sum += step.bias[static_cast<size_t>(b * step.outputs + n)];
@@ -253,15 +262,33 @@ PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& 
   return result;
 }
 
-std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x) {
+namespace {
+
+template <typename AddTerm>
+std::vector<float> ChainWith(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
   auto buffers = BuffersOf<ChainBuffer>(plan, tokens, x);
   for (const Step& step : plan.steps) {
-    RunChain(std::get<Contract>(step), plan.type, tokens, buffers);
+    RunChain(std::get<Contract>(step), plan.type, tokens, add_term, buffers);
   }
   std::vector<float> y = std::move(buffers[1].value);
   const auto out = static_cast<size_t>(plan.out_features());
   for (size_t at = 0; at < y.size() && !plan.bias.empty(); ++at) y[at] += plan.bias[at % out];
   return y;
+}
+
+}  // namespace
+
+std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x) {
+  return ChainWith(plan, tokens, x, AddChainTerm);
+}
+
+std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& plan, int64_t tokens,
+                               ConstRows x) {
+  if (plan.type == Element::kFloat32) return Chain(plan, tokens, x);
+  return ChainWith(plan, tokens, x,
+                   [&](std::span<const float> w, std::span<const float> of_x, float total) {
+                     return AddTensorTerm(arithmetic, plan.type, w, of_x, total);
+                   });
 }
 
 }  // namespace dyad::kernels::reference
