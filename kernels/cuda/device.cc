@@ -120,9 +120,20 @@ Fault CudaDevice::MapKv(KvSpec spec) {
 void CudaDevice::Begin(const StepInput& input) {
   input_ = input;
   finishes_ = false;
+  wishes_taken_ = false;
   if (lost()) return;
   runtime_->Wait();  // nothing, unless the step before was not ended
   upload_.QueueStep(*runtime_, input_);
+  if (ids_ != 0) TakeWishes(ids_);
+}
+
+// Also brings them to the device: before the step's kernels, if the head is known by then, so that
+// all kernels are queued in a row.
+void CudaDevice::TakeWishes(int64_t ids) {
+  ids_ = ids;
+  wishes_.Take(input_, ids);
+  wishes_taken_ = true;
+  if (!wishes_.wishes.empty() && !lost()) upload_.QueueWishes(*runtime_, input_, wishes_);
 }
 
 void CudaDevice::Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup,
@@ -181,15 +192,16 @@ void CudaDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
                               .pages = step.pages,
                               .store_rows = step.store_rows,
                               .store_slots = step.store_slots,
-                              .stores = step.stores});
+                              .stores = step.stores,
+                              .groups = step.groups,
+                              .group_count = step.group_count});
 }
 
 // The room that networks give is not needed: logits of a few hundred rows exist at once here.
 void CudaDevice::Finish(const Layer& head, Matrix hidden, Matrix) {
-  wishes_.Take(input_, head.out_features());
+  if (!wishes_taken_ || ids_ != head.out_features()) TakeWishes(head.out_features());
   finishes_ = true;
   if (wishes_.wishes.empty() || lost()) return;
-  upload_.QueueWishes(*runtime_, input_, wishes_);
   finisher_.Queue(*runtime_, static_cast<const CudaLayer&>(head), RowsOf(hidden), input_, wishes_,
                   upload_.wishes(), scratch_);
 }

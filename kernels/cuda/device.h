@@ -52,6 +52,7 @@ class CudaDevice final : public Device {
  private:
   // Whether the device can compute no more. Then no memory is asked for, either.
   bool lost() const { return !runtime_->error().empty(); }
+  void TakeWishes(int64_t ids);
 
   const std::unique_ptr<Runtime> runtime_;  // ends after all that it made
   const Arithmetic arithmetic_;
@@ -69,6 +70,8 @@ class CudaDevice final : public Device {
   StepUpload upload_;
   StepInput input_;  // of the step in progress
   Wishes wishes_;
+  int64_t ids_ = 0;  // of the head that ended the last step
+  bool wishes_taken_ = false;
   bool finishes_ = false;  // whether the step has asked for results
 };
 

@@ -10,7 +10,7 @@ namespace dyad::kernels::cuda {
 namespace {
 
 constexpr int kTile = static_cast<int>(kVocabularyTile);
-constexpr int kThreads = 1024;
+constexpr int kThreads = 512;
 
 // Grid:   x = row, y = tile. Block: a thread an id.
 // Shared: logits and exponentials of the tile, and its maximum.
@@ -122,8 +122,8 @@ __device__ __forceinline__ Candidate BestOfBlock(Candidate mine, Candidate* room
 }
 
 // A logit as a draw sees it. The adjustments of a draw ascend by id.
-__device__ __forceinline__ float AdjustedAt(const AnswerArgs& p, const Wish& wish,
-                                            const float* logits, int32_t id) {
+__device__ __forceinline__ float AdjustedLogit(const AnswerArgs& p, const Wish& wish, float logit,
+                                               int32_t id) {
   const Adjustment* const all = p.adjustments + wish.first_adjustment;
   int32_t low = 0, high = wish.adjustments;
   while (low < high) {
@@ -135,7 +135,7 @@ __device__ __forceinline__ float AdjustedAt(const AnswerArgs& p, const Wish& wis
     }
   }
   const bool found = low < wish.adjustments && all[low].id == id;
-  return Tamed(found ? Adjusted(logits[id], all[low]) : logits[id]);
+  return Tamed(found ? Adjusted(logit, all[low]) : logit);
 }
 
 __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
@@ -161,7 +161,7 @@ __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
   }
 }
 
-// Grid: x = wish. Block: 1,024 threads over ids. Shared: a candidate for each thread.
+// Grid: x = wish. Block: 512 threads over ids. Shared: a candidate for each thread.
 __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) {
   LaunchLaterKernel();
   WaitForEarlierKernel();
@@ -184,10 +184,22 @@ __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) 
     answer.logprob = target - log_sum;
   } else {
     Candidate best = {0, -1};
-#pragma unroll 8
-    for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
-      const Candidate next = {AdjustedAt(p, wish, logits, id), id};
-      if (Ahead(next, best)) best = next;
+    constexpr int kBatch = 8;  // loads that are under way together
+    for (int32_t first = static_cast<int32_t>(threadIdx.x); first < p.ids;
+         first += kBatch * kThreads) {
+      float batch[kBatch];
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int32_t id = first + i * kThreads;
+        batch[i] = id < p.ids ? logits[id] : 0.0f;
+      }
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int32_t id = first + i * kThreads;
+        if (id >= p.ids) continue;
+        const Candidate next = {AdjustedLogit(p, wish, batch[i], id), id};
+        if (Ahead(next, best)) best = next;
+      }
     }
     answer.value = BestOfBlock(best, room).id;
     answer.logprob = logits[answer.value] - log_sum;
