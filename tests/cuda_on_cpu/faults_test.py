@@ -20,6 +20,7 @@ BUILD = pathlib.Path(os.environ.get("DYAD_BUILD_DIR", SOURCE / "build" / "releas
 KERNELS = SOURCE / "kernels" / "cuda"
 
 LAYERS, DEVICE, FINISH = "CudaLayerTest.*", "CudaDeviceTest.*", "CudaFinishTest.*"
+TENSOR = "*CudaTensorTest.AwkwardSizes*/accurate:*CudaTensorTest.Extreme*/accurate"
 # Name, file, what stands there, what is put instead, tests, sources to compile (of a header).
 FAULTS = (
     ("no barrier before a slice", "exact.cu",
@@ -59,6 +60,21 @@ FAULTS = (
     ("ties to the higher id", "vocabulary.cu", "a.logit > b.logit : a.id < b.id", "a.logit > b.logit : a.id > b.id", FINISH),
     ("a step that does not wait", "device.cc", "StepOutput CudaDevice::End() {\n  runtime_->Wait();",
      "StepOutput CudaDevice::End() {", FINISH),
+    ("the high piece first", "tensor.cuh", "of_x = x[piece];", "of_x = x[kPieces - 1 - piece];", TENSOR, "tensor_stream.cu", "tensor_tile.cu"),
+    ("halves of k swapped", "tensor.cuh", "return vectors[half];", "return vectors[1 - half];", TENSOR, "tensor_stream.cu",
+     "tensor_tile.cu"),
+    ("int8 widened past its bias", "tensor.cuh", "0x64806480u", "0x64816480u", TENSOR, "tensor_stream.cu", "tensor_tile.cu"),
+    ("lanes of an operand in another order", "pack.cc", "o % 8 * 4 + k % 8 / 2", "o % 8 + k % 8 / 2 * 8", TENSOR),
+    ("the largest of half a row", "split_rows.cu", "distance < 4; distance", "distance < 2; distance", TENSOR),
+    ("no barrier before the scale", "split_rows.cu", "  __syncthreads();\n", "", TENSOR),
+    ("infinity scaled like a number", "split_rows.cu", "largest < kInfiniteInBfloat16 ?", "true ?", TENSOR),
+    ("weights used before they have come", "tensor_stream.cu", "WaitCopies<kStages - 2>();", "WaitCopies<kStages - 1>();", TENSOR),
+    ("no barrier before segments join", "tensor_stream.cu", "      __syncthreads();\n", "", TENSOR),
+    ("segments joined with one scale", "tensor_stream.cu", "(first + s) * kTileRows + i % 2", "first * kTileRows + i % 2", TENSOR),
+    ("no barrier in the ring", "tensor_tile.cu", "    __syncthreads();\n", "", TENSOR),
+    ("a stage too early", "tensor_tile.cu", "WaitCopies<kStages - 2>();", "WaitCopies<kStages - 1>();", TENSOR),
+    ("a segment that does not end with its term", "tensor_tile.cu", "left_of_term != 0 && (p", "(p",
+     "*CudaTensorTest.Views*/accurate"),
 )
 
 

@@ -20,8 +20,11 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(CudaDeviceTest, PassesTheSelfCheck) {
-  for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
-    EXPECT_EQ(reference::CheckDevice(*MakeCuda(), type), "");
+  for (const Arithmetic arithmetic :
+       {Arithmetic::kExact, Arithmetic::kAccurate, Arithmetic::kFast}) {
+    for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
+      EXPECT_EQ(reference::CheckDevice(*MakeCuda(1, arithmetic), type), "") << NameOf(arithmetic);
+    }
   }
 }
 
