@@ -2,20 +2,25 @@
 //
 // A warp owns 16 outputs, and of their k every kSplits-th segment: a layer of few outputs has warps
 // enough all the same. A lane copies the weights that it needs into a ring of its own, so that no
-// warp waits for another; rows of x are small and come from the caches. Segments' sums meet in
-// shared memory and are added in order, whatever the number of warps.
+// warp waits for another; with them x, where rows are few, which else comes from the caches.
+// Segments' sums meet in shared memory and are added in order, whatever the number of warps.
 #include "kernels/cuda/tensor.cuh"
 
 namespace dyad::kernels::cuda {
 namespace {
 
 constexpr int kMostWarps = 8;
-constexpr int kRingBytes = 8 << 10;  // of a warp; all but one stage are on their way
 
-template <Element type>
+// What a lane's stage holds: the weights of a unit, then x of it, where kTiles are few.
+template <Element type, int kPieces, int kTiles>
 struct Ring {
-  static constexpr int kVectors = TensorWeights<type>::kVectors;
-  static constexpr int kStages = kRingBytes / (kVectors * 32 * 16);
+  static constexpr bool kHasX = kTiles <= 2;
+  static constexpr int kWeights = TensorWeights<type>::kVectors;
+  static constexpr int kVectors = kWeights + (kHasX ? kTiles * kPieces : 0);
+  // Eight warps and their sums fit into 99 KiB. All stages but one are on their way.
+  static constexpr int kMostBytes = kHasX ? 10 << 10 : 8 << 10;
+  static constexpr int kStages = kMostBytes / (kVectors * 32 * 16);
+  static constexpr int kBytes = kStages * kVectors * 32 * 16;
 };
 
 // A warp's place in the units of its panel.
@@ -34,13 +39,14 @@ __device__ __forceinline__ Cursor AtSegment(const TensorArgs& p, int segment) {
 
 // Grid:   x = block of weights and panels, y = kTiles tiles of 8 rows.
 // Block:  `splits` warps for each of up to 8 / splits panels.
-// Shared: a ring of 8 KiB for each warp; then sums [2][warps][kTiles][32][4], if there are splits.
+// Shared: a ring for each warp; then sums [2][warps][kTiles][32][4], if there are splits.
 template <Element type, int kPieces, int kTiles>
 __global__ void __launch_bounds__(32 * kMostWarps, 1)
     TensorStream(const __grid_constant__ TensorArgs p, const int splits) {
   using Weights = TensorWeights<type>;
   using Format = typename Weights::Format;
-  constexpr int kVectors = Ring<type>::kVectors, kStages = Ring<type>::kStages;
+  using OfRing = Ring<type, kPieces, kTiles>;
+  constexpr int kVectors = OfRing::kVectors, kStages = OfRing::kStages;
   const int thread = static_cast<int>(threadIdx.x), threads = static_cast<int>(blockDim.x);
   const int lane = thread % 32, warp = thread / 32;
   const int split = warp % splits, panels_here = threads / 32 / splits;
@@ -50,26 +56,30 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
   const int64_t first_tile = static_cast<int64_t>(blockIdx.y) * kTiles;
   const int segments = panel < p.step.panels ? p.segments() : 0;
   uint4* const ring = reinterpret_cast<uint4*>(DynamicShared()) + thread;
-  float* const sums = reinterpret_cast<float*>(DynamicShared() + threads / 32 * kRingBytes);
+  float* const sums = reinterpret_cast<float*>(DynamicShared() + threads / 32 * OfRing::kBytes);
   const uint4* const weights =
       static_cast<const uint4*>(p.step.weights) +
-      (static_cast<int64_t>(block) * p.step.panels + panel) * p.units() * kVectors * 32 + lane;
+      (static_cast<int64_t>(block) * p.step.panels + panel) * p.units() * OfRing::kWeights * 32 +
+      lane;
 
-  Cursor next = AtSegment(p, split);
-  // Copies the next unit's weights into a stage. A group for each stage, an empty one at the end.
-  const auto fetch = [&](int stage) {
-    if (next.segment < segments) {
+  // Copies vectors of the unit at a cursor into a stage, and moves on.
+  const auto copy = [&](Cursor& at, int stage, int first, int count, const auto& from) {
+    if (at.segment >= segments) return;
 #pragma unroll
-      for (int v = 0; v < kVectors; ++v) {
-        CopyAsync16(SharedAddress(ring + (stage * kVectors + v) * threads),
-                    weights + (next.unit * kVectors + v) * 32, true);
-      }
-      ++next.unit;
-      if (--next.left == 0) next = AtSegment(p, next.segment + splits);
+    for (int v = 0; v < count; ++v) {
+      CopyAsync16(SharedAddress(ring + (stage * kVectors + first + v) * threads), from(at.unit, v),
+                  true);
     }
-    CommitCopies();
+    ++at.unit;
+    if (--at.left == 0) at = AtSegment(p, at.segment + splits);
   };
-  for (int stage = 0; stage < kStages - 1; ++stage) fetch(stage);
+  const auto weights_of = [&](int unit, int v) {
+    return weights + (unit * OfRing::kWeights + v) * 32;
+  };
+  Cursor next = AtSegment(p, split), next_x = next;
+  for (int stage = 0; stage < kStages - 1; ++stage) {
+    copy(next, stage, 0, OfRing::kWeights, weights_of);
+  }
   LaunchLaterKernel();
   WaitForEarlierKernel();
 
@@ -90,6 +100,21 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
     }
   }
 
+  const auto x_of = [&](int unit, int v) {
+    return x[v / kPieces] + (unit * kPieces + v % kPieces) * 32;
+  };
+  constexpr int kOfX = kVectors - OfRing::kWeights;
+  // A group for each stage, an empty one at the end.
+  for (int stage = 0; stage < kStages - 1; ++stage) {
+    copy(next_x, stage, OfRing::kWeights, kOfX, x_of);
+    CommitCopies();
+  }
+  const auto fetch = [&](int stage) {
+    copy(next, stage, 0, OfRing::kWeights, weights_of);
+    copy(next_x, stage, OfRing::kWeights, kOfX, x_of);
+    CommitCopies();
+  };
+
   int stage = 0;
   // Turns are those of the block: every warp comes to each barrier.
   for (int first = 0, turn = 0; first < p.segments(); first += splits, turn ^= 1) {
@@ -99,16 +124,18 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
       for (int unit = now.unit; unit < now.unit + now.left; ++unit) {
         WaitCopies<kStages - 2>();
         fetch(stage == 0 ? kStages - 1 : stage - 1);
-        uint4 vectors[kVectors];
+        const uint4* const here = ring + stage * kVectors * threads;
+        uint4 vectors[OfRing::kWeights];
 #pragma unroll
-        for (int v = 0; v < kVectors; ++v) vectors[v] = ring[(stage * kVectors + v) * threads];
+        for (int v = 0; v < OfRing::kWeights; ++v) vectors[v] = here[v * threads];
         const uint4 w[2] = {Weights::Operand(vectors, 0), Weights::Operand(vectors, 1)};
 #pragma unroll
         for (int n = 0; n < kTiles; ++n) {
           uint4 of_x[kPieces];
 #pragma unroll
           for (int piece = 0; piece < kPieces; ++piece) {
-            of_x[piece] = x[n][(unit * kPieces + piece) * 32];
+            of_x[piece] = OfRing::kHasX ? here[(OfRing::kWeights + n * kPieces + piece) * threads]
+                                        : x[n][(unit * kPieces + piece) * 32];
           }
 #pragma unroll
           for (int half = 0; half < 2; ++half) {
@@ -172,10 +199,11 @@ void Launch(Runtime& runtime, const TensorArgs& args) {
   const int turns = (args.step.panels + panels_here - 1) / panels_here;
   const int warps = panels_here * splits;
   const int sums = splits > 1 ? 2 * warps * kTiles * 512 : 0;
-  const LaunchShape shape = {.grid = {static_cast<unsigned>(args.step.blocks * turns),
-                                      static_cast<unsigned>((args.tiles() + kTiles - 1) / kTiles)},
-                             .block = {static_cast<unsigned>(32 * warps)},
-                             .shared_bytes = static_cast<size_t>(warps * kRingBytes + sums)};
+  const LaunchShape shape = {
+      .grid = {static_cast<unsigned>(args.step.blocks * turns),
+               static_cast<unsigned>((args.tiles() + kTiles - 1) / kTiles)},
+      .block = {static_cast<unsigned>(32 * warps)},
+      .shared_bytes = static_cast<size_t>(warps * Ring<type, kPieces, kTiles>::kBytes + sums)};
   runtime.Launch(shape, TensorStream<type, kPieces, kTiles>, args, splits);
 }
 
