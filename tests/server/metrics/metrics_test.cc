@@ -95,6 +95,7 @@ TEST(MetricsTest, ReadmeTableIsTheExposition) {
   Metrics metrics;
   metrics.AddModel("m", absl::Seconds(1));
   metrics.OnRpc("ScoringService/Score", "OK", absl::Milliseconds(1));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(1));
   metrics.SetBuildInfo({{"version", "1"}, {"commit", "c"}, {"isa", "avx2"}, {"device", "cpu"}});
   metrics.AddModelInfo({{"model", "m"},
                         {"digest", "d"},
@@ -117,6 +118,7 @@ TEST(MetricsTest, CountersEndInTotalAndGaugesDoNot) {
   Metrics metrics;
   metrics.AddModel("m", absl::Seconds(1));
   metrics.OnRpc("ScoringService/Score", "OK", absl::Milliseconds(1));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(1));
   for (const auto& [name, row] : ExposedTable(metrics)) {
     EXPECT_EQ(absl::EndsWith(name, "_total"), row.type == "counter") << name;
   }
