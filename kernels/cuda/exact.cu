@@ -169,12 +169,8 @@ void LaunchTile(Runtime& runtime, std::span<const ContractArgs> args, ExactTile 
     return Launch<Tiling<type, 4, 2, 8, 1, 1, 1, kFew, 4>>(runtime, args);
   if (tile == ExactTile{128, 8})
     return Launch<Tiling<type, 4, 2, 8, 4, 1, 2, kSome, 5>>(runtime, args);
-  if (tile == ExactTile{32, 16})
-    return Launch<Tiling<type, 4, 4, 8, 1, 1, 1, kFew, 4>>(runtime, args);
   if (tile == ExactTile{128, 16})
     return Launch<Tiling<type, 4, 4, 8, 4, 1, 2, kSome, 4>>(runtime, args);
-  if (tile == ExactTile{64, 32})
-    return Launch<Tiling<type, 4, 4, 8, 2, 2, 2, kSome, 3>>(runtime, args);
   if (tile == ExactTile{64, 64})
     return Launch<Tiling<type, 8, 4, 8, 1, 4, 2, kSome, 3>>(runtime, args);
   return Launch<Tiling<type, 8, 8, 8, 2, 2, 0, kSome, 3>>(runtime, args);

@@ -14,8 +14,8 @@ struct ExactTile {
   bool operator==(const ExactTile&) const = default;
 };
 // From small to large.
-inline constexpr ExactTile kExactTiles[] = {{32, 1},  {32, 2},   {32, 4},  {32, 8},  {32, 16},
-                                            {128, 8}, {128, 16}, {64, 32}, {64, 64}, {128, 64}};
+inline constexpr ExactTile kExactTiles[] = {{32, 1},  {32, 2},   {32, 4},  {32, 8},
+                                            {128, 8}, {128, 16}, {64, 64}, {128, 64}};
 
 // The steps that one launch does: of one type, on the same number of row groups; none reads what
 // another writes.

@@ -102,13 +102,16 @@ PackedWeights PackWeights(const Contract& step, Element type, ThreadPool& pool) 
 }
 
 PackedWeights PackTensorWeights(const Contract& step, Element type, ThreadPool& pool) {
-  return PackPanels(step, type, {.outputs = kTensorPanel, .depth = kUnitDepth}, pool,
-                    [type](int64_t o, int64_t k) {
-                      const int64_t half = k / 16, lane = o % 8 * 4 + k % 8 / 2;
-                      const int64_t i = k % 2 + o / 8 * 2 + k % 16 / 8 * 4;
-                      if (type == Element::kInt8) return lane * 16 + half * 8 + i;
-                      return half * 256 + lane * 8 + i;
-                    });
+  PackedWeights packed = PackPanels(step, type, {.outputs = kTensorPanel, .depth = kUnitDepth},
+                                    pool, [type](int64_t o, int64_t k) {
+                                      const int64_t half = k / 16, lane = o % 8 * 4 + k % 8 / 2;
+                                      const int64_t i = k % 2 + o / 8 * 2 + k % 16 / 8 * 4;
+                                      if (type == Element::kInt8) return lane * 16 + half * 8 + i;
+                                      return half * 256 + lane * 8 + i;
+                                    });
+  if (type != Element::kInt8) return packed;
+  for (std::byte& q : packed.weights) q ^= std::byte{0x80};  // plus 128
+  return packed;
 }
 
 }  // namespace dyad::kernels::cuda

@@ -7,7 +7,7 @@
 //
 //   weights  [block][panel of 16 outputs][term][unit][2 of 16 k][32 lanes][8], for int8
 //            [block][panel of 16 outputs][term][unit][32 lanes][2 of 16 k][8]; the i-th of 8 is
-//            output l / 4 + 8 · (i / 2 % 2), k 2 · (l % 4) + i % 2 + 8 · (i / 4)
+//            output l / 4 + 8 · (i / 2 % 2), k 2 · (l % 4) + i % 2 + 8 · (i / 4). int8: plus 128
 //   planes   [tile of 8 rows][block][term][unit][piece: high, low][32 lanes][8]; the i-th of 8 is
 //            row l / 4, k 2 · (l % 4) + i % 2 + 8 · (i / 2)
 //   unscale  [tile of 8 rows][block][term][segment][8 rows]: 1 / scale

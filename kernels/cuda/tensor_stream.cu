@@ -99,10 +99,10 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
       for (int unit = now.unit; unit < now.unit + now.left; ++unit) {
         WaitCopies<kStages - 2>();
         fetch(stage == 0 ? kStages - 1 : stage - 1);
-        uint4 vectors[kVectors], w[2];
+        uint4 vectors[kVectors];
 #pragma unroll
         for (int v = 0; v < kVectors; ++v) vectors[v] = ring[(stage * kVectors + v) * threads];
-        Weights::Widen(vectors, w);
+        const uint4 w[2] = {Weights::Operand(vectors, 0), Weights::Operand(vectors, 1)};
 #pragma unroll
         for (int n = 0; n < kTiles; ++n) {
           uint4 of_x[kPieces];
@@ -110,7 +110,10 @@ __global__ void __launch_bounds__(32 * kMostWarps, 1)
           for (int piece = 0; piece < kPieces; ++piece) {
             of_x[piece] = x[n][(unit * kPieces + piece) * 32];
           }
-          MultiplyUnit<Format, kPieces>(w, of_x, d[n]);
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            MultiplyHalf<Format, kPieces>(w[half], of_x, half, d[n]);
+          }
         }
         stage = stage == kStages - 1 ? 0 : stage + 1;
       }

@@ -14,6 +14,10 @@ constexpr int kRowTiles = 8;  // of a block
 constexpr int kWarpPanels = 4;
 constexpr int kWarpTiles = 2;
 
+// On a multiprocessor at once. Widening int8 takes a few registers more than two have.
+template <Element type, int kPieces>
+constexpr int kBlocks = type == Element::kInt8&& kPieces == 2 ? 1 : 2;
+
 template <Element type, int kPieces>
 struct Stage {
   uint4 w[kPanels][TensorWeights<type>::kVectors][32];
@@ -69,7 +73,8 @@ struct Copies {
 // Block:  8 warps, 2 of outputs by 4 of rows.
 // Shared: four stages, up to 64 KiB.
 template <Element type, int kPieces>
-__global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant__ TensorArgs p) {
+__global__ void __launch_bounds__(kThreads, kBlocks<type, kPieces>)
+    TensorTile(const __grid_constant__ TensorArgs p) {
   using Weights = TensorWeights<type>;
   using Format = typename Weights::Format;
   constexpr int kVectors = Weights::kVectors;
@@ -85,18 +90,15 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
   LaunchLaterKernel();
   WaitForEarlierKernel();
   float total[kWarpPanels][kWarpTiles][4], d[kWarpPanels][kWarpTiles][4] = {};
-  int unscale[kWarpTiles];  // of the segment, for this lane
 #pragma unroll
   for (int n = 0; n < kWarpTiles; ++n) {
-    const int wanted = place.first_tile + warp_tile + n;
-    const int tile = min(wanted, static_cast<int>(p.tiles()) - 1);
-    unscale[n] = (tile * p.step.blocks + place.block) * p.segments() * kTileRows + lane % 4 * 2;
 #pragma unroll
     for (int m = 0; m < kWarpPanels; ++m) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         total[m][n][i] =
-            TotalAt<type>(p.step, place.block, wanted * kTileRows + RowOf(lane, i),
+            TotalAt<type>(p.step, place.block,
+                          int64_t{place.first_tile + warp_tile + n} * kTileRows + RowOf(lane, i),
                           (place.first_panel + warp_panel + m) * kTensorPanel + OutputOf(lane, i));
       }
     }
@@ -107,7 +109,7 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
     if (i < units) copies.Next(p, stages[i], thread);
     CommitCopies();
   }
-  int left = min(kSegmentUnits, p.step.vectors), of_term = p.step.vectors;
+  int segment = 0, left_of_term = p.step.vectors;
   for (int unit = 0; unit < units; ++unit) {
     WaitCopies<kStages - 2>();
     __syncthreads();
@@ -125,30 +127,38 @@ __global__ void __launch_bounds__(kThreads, 2) TensorTile(const __grid_constant_
     }
 #pragma unroll
     for (int m = 0; m < kWarpPanels; ++m) {
-      uint4 vectors[kVectors], w[2];
+      uint4 vectors[kVectors];
 #pragma unroll
       for (int v = 0; v < kVectors; ++v) vectors[v] = stage.w[warp_panel + m][v][lane];
-      Weights::Widen(vectors, w);
 #pragma unroll
-      for (int n = 0; n < kWarpTiles; ++n) MultiplyUnit<Format, kPieces>(w, x[n], d[m][n]);
+      for (int half = 0; half < 2; ++half) {
+        const uint4 w = Weights::Operand(vectors, half);
+#pragma unroll
+        for (int n = 0; n < kWarpTiles; ++n) {
+          MultiplyHalf<Format, kPieces>(w, x[n], half, d[m][n]);
+        }
+      }
     }
-    --of_term;
-    if (--left > 0) continue;
-      // The end of a segment; the next one may be of the next term.
+    // Whether a segment goes on; it ends with its term at the latest.
+    --left_of_term;
+    if (left_of_term != 0 && (p.step.vectors - left_of_term) % kSegmentUnits != 0) continue;
 #pragma unroll
     for (int n = 0; n < kWarpTiles; ++n) {
+      const int tile = min(place.first_tile + warp_tile + n, static_cast<int>(p.tiles()) - 1);
+      const float* const unscale =
+          p.unscale + ((tile * p.step.blocks + place.block) * p.segments() + segment) * kTileRows +
+          RowOf(lane, 0);
 #pragma unroll
       for (int m = 0; m < kWarpPanels; ++m) {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          total[m][n][i] = std::fma(d[m][n][i], p.unscale[unscale[n] + i % 2], total[m][n][i]);
+          total[m][n][i] = std::fma(d[m][n][i], unscale[i % 2], total[m][n][i]);
           d[m][n][i] = 0;
         }
       }
-      unscale[n] += kTileRows;
     }
-    if (of_term == 0) of_term = p.step.vectors;
-    left = min(kSegmentUnits, of_term);
+    ++segment;
+    if (left_of_term == 0) left_of_term = p.step.vectors;
   }
 #pragma unroll
   for (int m = 0; m < kWarpPanels; ++m) {

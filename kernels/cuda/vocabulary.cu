@@ -10,7 +10,7 @@ namespace dyad::kernels::cuda {
 namespace {
 
 constexpr int kTile = static_cast<int>(kVocabularyTile);
-constexpr int kThreads = 1024;
+constexpr int kThreads = 512;
 
 // Grid:   x = row, y = tile. Block: a thread an id.
 // Shared: logits and exponentials of the tile, and its maximum.
@@ -161,7 +161,7 @@ __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
   }
 }
 
-// Grid: x = wish. Block: 1,024 threads over ids. Shared: a candidate for each thread.
+// Grid: x = wish. Block: 512 threads over ids. Shared: a candidate for each thread.
 __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) {
   LaunchLaterKernel();
   WaitForEarlierKernel();

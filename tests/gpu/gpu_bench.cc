@@ -43,6 +43,17 @@ std::unique_ptr<kernels::Device> Open(Arithmetic arithmetic) {
   return nullptr;
 }
 
+// In [-0.02, 0.02). Equal values would need less power, and so run faster than a model's.
+std::vector<float> RandomFloats(int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  uint32_t state = 1;
+  for (float& value : values) {
+    state = state * 1664525 + 1013904223;
+    value = (static_cast<float>(state >> 8) / (1 << 24) - 0.5f) * 0.04f;
+  }
+  return values;
+}
+
 // A dense layer, or DYAD-IT of `blocks` blocks: two terms, one of them read with a stride.
 kernels::Plan PlanOf(int64_t in, int64_t out, int64_t blocks, Element type, const void* weights) {
   const Element stored = type == Element::kInt8 ? Element::kFloat32 : type;
@@ -73,9 +84,7 @@ struct Numbers {
 int RunLayers(const Numbers& numbers) {
   const auto device = Open(numbers.arithmetic);
   if (device == nullptr) return 1;
-  const kernels::Matrix probe = device->Allocate(1, 1);
-  const std::vector<float> random(int64_t{4096} * 16384, 0.01f);
-  // Values do not matter for the time; denormal numbers run at full speed.
+  const std::vector<float> random = RandomFloats(int64_t{4096} * 16384);
   for (const auto& [in, out] : {std::pair<int64_t, int64_t>(4096, 16384), {768, 3072}}) {
     for (const int64_t blocks : {1, 4, 8}) {
       const int64_t bytes = 2 * in * out / blocks * ElementBytes(numbers.type);
@@ -86,12 +95,13 @@ int RunLayers(const Numbers& numbers) {
       }
       for (const int64_t rows : {1, 4, 16, 64, 256, 2048}) {
         const kernels::Matrix x = device->Allocate(rows, in), y = device->Allocate(rows, out);
+        device->Write(x, std::span(random).first(static_cast<size_t>(rows * in)));
         const int64_t calls = rows >= 256 ? 8 : 64;
         const double seconds = Median([&] {
           for (int64_t i = 0; i < calls; ++i) {
             device->Apply(x, {{layers[static_cast<size_t>(i % copies)].get(), y}}, {});
           }
-          device->Read(probe);
+          device->End();
         });
         const double one = seconds / static_cast<double>(calls);
         const auto& layer = *layers.front();
@@ -126,7 +136,7 @@ int RunTiles() {
   if (runtime == nullptr) return 1;
   kernels::ThreadPool threads(8);
   kernels::cuda::Room<float> scratch;
-  const std::vector<float> random(int64_t{768} * 50272 + int64_t{4096} * 16384, 0.01f);
+  const std::vector<float> random = RandomFloats(int64_t{4096} * 16384);
   struct Case {
     int64_t in, out, blocks;
   };

@@ -7,6 +7,7 @@
 
 #include "tests/server/grpc/service_fixture.h"
 #include "tests/support/for_stream.h"
+#include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
