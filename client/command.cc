@@ -61,6 +61,8 @@ void Command::AddFlags(CLI::App& app) {
           "PEM certificate to check the server with; turns TLS on");
   AddFlag(app, "tls_cert", "FILE", connection_.tls_cert, "PEM client certificate");
   AddFlag(app, "tls_key", "FILE", connection_.tls_key, "PEM key of the client certificate");
+  AddFlag(app, "api_key_file", "FILE", connection_.api_key_file,
+          "Key to show, on the first line (default: the environment's DYAD_API_KEY)");
   Needs("--tls_cert", "--tls_key");
   Needs("--tls_key", "--tls_cert");
   app.add_flag("--json", json_, "Print JSON instead of text for people; a batch always does");

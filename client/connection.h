@@ -23,6 +23,9 @@ struct ConnectionOptions {
   // PEM file, for servers that ask for one; goes with tls_key.
   std::string tls_cert = {};
   std::string tls_key = {};
+  // File whose first line that is neither empty nor begins with # is the key that every call shows.
+  // Empty: the environment's DYAD_API_KEY, if there is one.
+  std::string api_key_file = {};
   Readiness readiness = Readiness::kRequired;
 };
 
@@ -37,7 +40,7 @@ inline constexpr int kMaxMessageBytes = 64 << 20;
 
 // Connects lazily: the first call finds out whether anybody is there. Channels do not share
 // connections, so that several of them really are several clients.
-// Errors: the system's or InvalidArgument, naming the TLS file or the option that lacks its
+// Errors: the system's or InvalidArgument, naming the file or the option that lacks its
 // partner.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const ConnectionOptions& options);
 

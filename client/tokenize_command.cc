@@ -28,8 +28,8 @@ class CodecCommand : public BatchCommand {
     AddFlag(app, "tokenizer", "FOLDER", folder_,
             "Work without a server, with this folder's tokenizer files");
     BatchCommand::AddFlags(app);
-    for (const char* flag :
-         {"--server", "--model", "--timeout", "--tls_ca", "--tls_cert", "--tls_key"}) {
+    for (const char* flag : {"--server", "--model", "--timeout", "--tls_ca", "--tls_cert",
+                             "--tls_key", "--api_key_file"}) {
       Excludes(flag, "--tokenizer");
     }
   }

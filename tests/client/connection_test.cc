@@ -45,6 +45,18 @@ TEST(ConnectionTest, AServerThatIsNotReadyGetsNoCalls) {
   EXPECT_OK(indifferent.Tokenize({}));
 }
 
+TEST(ConnectionTest, TheFileOfAKeyIsNamedWhenThereIsNone) {
+  EXPECT_THAT(Connect({.api_key_file = "/nowhere/key"}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("api_key_file is /nowhere/key")));
+  const testing::TemporaryFolder folder;
+  EXPECT_THAT(Connect({.api_key_file = folder.Write("empty", "# none\n\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("which has no key")));
+  FakeServer server;
+  EXPECT_OK(Client(*Connect({.server = server.address(),
+                             .api_key_file = folder.Write("key", "# mine\nabc\r\n")}))
+                .ListModels());
+}
+
 TEST(ConnectionTest, TlsFilesAreNamedWhenTheyAreMissing) {
   EXPECT_THAT(Connect({.tls_ca = "/nowhere/ca.pem"}),
               StatusIs(absl::StatusCode::kNotFound,

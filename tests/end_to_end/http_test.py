@@ -3,7 +3,9 @@
 leave, and the end of the server."""
 import http.client
 import json
+import pathlib
 import signal
+import tempfile
 import threading
 import time
 
@@ -143,7 +145,33 @@ def check_end(server, door):
     assert server.process.wait(timeout=30) == 0
 
 
+def check_keys(folder):
+    """HTTP and gRPC ask for the same key; probes ask for none; a new file holds within 2 s."""
+    keys = folder / "keys"
+    keys.write_text("# first\nthe-first-key-of-all\n")
+    port = free_port()
+    with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", f"--api_key_file={keys}", "--kv_cache_bytes=33554432") as server:
+        door = Http(port)
+
+        def status(key):
+            return door.ask("POST", "/tokenize", {"prompt": "a"}, **({"Authorization": f"Bearer {key}"} if key else {}))[0]
+        assert status(None) == status("the-first-key-of-al") == 401 and status("the-first-key-of-all") == 200
+        assert door.ask("GET", "/health")[0] == 200
+        refused = server.ctl("models", check=False)
+        assert refused.returncode != 0 and "needs a key" in refused.stderr, refused.stderr
+        server.ctl("models", "--api_key_file", str(keys))
+        server.ctl("score", "A cat.", env={"DYAD_API_KEY": "the-first-key-of-all"})
+        keys.write_text("another-key-of-this-server\n")
+        limit = time.time() + 2.5
+        while status("another-key-of-this-server") != 200:
+            assert time.time() < limit
+            time.sleep(0.05)
+        assert status("the-first-key-of-all") == 401
+
+
 def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check_keys(pathlib.Path(folder))
     port = free_port()
     with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
         door = Http(port)

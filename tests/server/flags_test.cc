@@ -154,7 +154,18 @@ TEST(FlagsTest, TheRestReachesItsOption) {
                                                  "--log_prompts",
                                                  "--tls_cert=c",
                                                  "--tls_key=k",
-                                                 "--tls_ca=a"});
+                                                 "--tls_ca=a",
+                                                 "--api_key_file=f",
+                                                 "--http=0.0.0.0:2",
+                                                 "--http_threads=12",
+                                                 "--http_max_connections=13",
+                                                 "--http_max_body_bytes=4000",
+                                                 "--http_max_prompts=14",
+                                                 "--http_idle_timeout=9s",
+                                                 "--http_read_timeout=10s",
+                                                 "--http_write_timeout=11s",
+                                                 "--http_allowed_hosts=h",
+                                                 "--http_cors_origins=o"});
   ASSERT_OK(options);
   EXPECT_EQ(options->plaintext, Plaintext::kAnywhere);
   EXPECT_EQ(options->rpc.reflection, Reflection::kOff);
@@ -187,6 +198,17 @@ TEST(FlagsTest, TheRestReachesItsOption) {
   EXPECT_EQ(options->rpc.tls.certificate, "c");
   EXPECT_EQ(options->rpc.tls.key, "k");
   EXPECT_EQ(options->rpc.tls.client_ca, "a");
+  EXPECT_EQ(options->api_key_file, "f");
+  EXPECT_EQ(options->http, "0.0.0.0:2");
+  EXPECT_EQ(options->http_server.threads, 12);
+  EXPECT_EQ(options->http_server.max_connections, 13);
+  EXPECT_EQ(options->http_server.max_body_bytes, 4000);
+  EXPECT_EQ(options->http_max_prompts, 14);
+  EXPECT_EQ(options->http_server.idle_timeout, absl::Seconds(9));
+  EXPECT_EQ(options->http_server.read_timeout, absl::Seconds(10));
+  EXPECT_EQ(options->http_server.write_timeout, absl::Seconds(11));
+  EXPECT_EQ(options->http_allowed_hosts, "h");
+  EXPECT_EQ(options->http_cors_origins, "o");
 }
 
 TEST(FlagsTest, FaultsOfWordsRangesAndArgumentsComeTogether) {

@@ -118,6 +118,7 @@ TEST(MetricsTest, CountersEndInTotalAndGaugesDoNot) {
   Metrics metrics;
   metrics.AddModel("m", absl::Seconds(1));
   metrics.OnRpc("ScoringService/Score", "OK", absl::Milliseconds(1));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(1));
   for (const auto& [name, row] : ExposedTable(metrics)) {
     EXPECT_EQ(absl::EndsWith(name, "_total"), row.type == "counter") << name;
   }
