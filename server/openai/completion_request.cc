@@ -17,24 +17,24 @@
 namespace dyad {
 namespace {
 
-using Json = nlohmann::json;
+using RequestJson = nlohmann::json;
 
 // What the rows fill in.
 struct Draft {
   CompletionRequest request;
   v1::GenerateRequest common;  // all but the prompt
-  const Json& body;
+  const RequestJson& body;
 };
 
-using Reader = std::function<absl::Status(const std::string& name, const Json&, Draft&)>;
+using Reader = std::function<absl::Status(const std::string& name, const RequestJson&, Draft&)>;
 
-absl::Status OutOfRange(const std::string& name, const Json& value, std::string_view range) {
+absl::Status OutOfRange(const std::string& name, const RequestJson& value, std::string_view range) {
   return InvalidField({name, JsonText(value), "must be in " + std::string(range)});
 }
 
 template <typename Set>
 Reader Number(double low, double high, std::string range, Set set) {
-  return [=](const std::string& name, const Json& value, Draft& draft) -> absl::Status {
+  return [=](const std::string& name, const RequestJson& value, Draft& draft) -> absl::Status {
     if (!value.is_number()) return WrongType(name, value, "a number");
     const auto number = value.get<double>();
     if (!(number >= low && number <= high)) return OutOfRange(name, value, range);
@@ -43,7 +43,7 @@ Reader Number(double low, double high, std::string range, Set set) {
   };
 }
 
-absl::StatusOr<int64_t> ToInteger(const std::string& name, const Json& value, int64_t low,
+absl::StatusOr<int64_t> ToInteger(const std::string& name, const RequestJson& value, int64_t low,
                                   int64_t high) {
   // Some clients write whole numbers as 1.0.
   const bool is_whole = value.is_number_integer() ||
@@ -65,7 +65,7 @@ absl::StatusOr<int64_t> ToInteger(const std::string& name, const Json& value, in
 
 template <typename Set>
 Reader Integer(int64_t low, int64_t high, Set set) {
-  return [=](const std::string& name, const Json& value, Draft& draft) -> absl::Status {
+  return [=](const std::string& name, const RequestJson& value, Draft& draft) -> absl::Status {
     ASSIGN_OR_RETURN(const int64_t number, ToInteger(name, value, low, high));
     set(draft, number);
     return absl::OkStatus();
@@ -74,7 +74,7 @@ Reader Integer(int64_t low, int64_t high, Set set) {
 
 template <typename Set>
 Reader Bool(Set set) {
-  return [=](const std::string& name, const Json& value, Draft& draft) -> absl::Status {
+  return [=](const std::string& name, const RequestJson& value, Draft& draft) -> absl::Status {
     if (!value.is_boolean()) return WrongType(name, value, "true or false");
     set(draft, value.get<bool>());
     return absl::OkStatus();
@@ -82,14 +82,14 @@ Reader Bool(Set set) {
 }
 
 // A setting of other servers that is taken only where it changes nothing.
-Reader Only(Json harmless, std::string why) {
-  return [=](const std::string& name, const Json& value, Draft&) -> absl::Status {
+Reader Only(RequestJson harmless, std::string why) {
+  return [=](const std::string& name, const RequestJson& value, Draft&) -> absl::Status {
     if (value == harmless) return absl::OkStatus();
     return InvalidField({name, JsonText(value), why});
   };
 }
 Reader Refused(std::string why) {
-  return [=](const std::string& name, const Json& value, Draft&) -> absl::Status {
+  return [=](const std::string& name, const RequestJson& value, Draft&) -> absl::Status {
     return InvalidField({name, JsonText(value), why});
   };
 }
@@ -97,7 +97,7 @@ Reader Refused(std::string why) {
 constexpr int64_t kMaxInt32 = std::numeric_limits<int32_t>::max();
 constexpr int64_t kMaxInt64 = std::numeric_limits<int64_t>::max();
 
-absl::Status ReadIds(const std::string& name, const Json& list, v1::TokenIds& ids) {
+absl::Status ReadIds(const std::string& name, const RequestJson& list, v1::TokenIds& ids) {
   ids.mutable_ids()->Reserve(static_cast<int>(list.size()));
   for (size_t i = 0; i < list.size(); ++i) {
     ASSIGN_OR_RETURN(const int64_t id,
@@ -107,12 +107,12 @@ absl::Status ReadIds(const std::string& name, const Json& list, v1::TokenIds& id
   return absl::OkStatus();
 }
 
-absl::Status ReadPrompts(const Json& body, CompletionRequest& request) {
+absl::Status ReadPrompts(const RequestJson& body, CompletionRequest& request) {
   const auto found = body.find("prompt");
   if (found == body.end() || found->is_null()) {
     return InvalidField({"prompt", "absent", "must be a string, a list of strings or token ids"});
   }
-  const Json& prompt = *found;
+  const RequestJson& prompt = *found;
   if (prompt.is_string()) {
     request.prompts.emplace_back().set_text(prompt.get<std::string>());
     return absl::OkStatus();
@@ -141,7 +141,7 @@ absl::Status ReadPrompts(const Json& body, CompletionRequest& request) {
   return absl::OkStatus();
 }
 
-absl::Status ReadStop(const std::string& name, const Json& value, Draft& draft) {
+absl::Status ReadStop(const std::string& name, const RequestJson& value, Draft& draft) {
   if (value.is_string()) {
     draft.common.add_stop(value.get<std::string>());
     return absl::OkStatus();
@@ -156,7 +156,7 @@ absl::Status ReadStop(const std::string& name, const Json& value, Draft& draft) 
   return absl::OkStatus();
 }
 
-absl::Status ReadStopIds(const std::string& name, const Json& value, Draft& draft) {
+absl::Status ReadStopIds(const std::string& name, const RequestJson& value, Draft& draft) {
   if (!value.is_array()) return WrongType(name, value, "a list of ids");
   v1::TokenIds ids;
   RETURN_IF_ERROR(ReadIds(name, value, ids));
@@ -164,7 +164,7 @@ absl::Status ReadStopIds(const std::string& name, const Json& value, Draft& draf
   return absl::OkStatus();
 }
 
-absl::Status ReadBias(const std::string& name, const Json& value, Draft& draft) {
+absl::Status ReadBias(const std::string& name, const RequestJson& value, Draft& draft) {
   if (!value.is_object()) return WrongType(name, value, "an object from ids to numbers");
   for (const auto& [key, bias] : value.items()) {
     int32_t id = 0;
@@ -178,7 +178,7 @@ absl::Status ReadBias(const std::string& name, const Json& value, Draft& draft) 
   return absl::OkStatus();
 }
 
-absl::Status ReadStreamOptions(const std::string& name, const Json& value, Draft& draft) {
+absl::Status ReadStreamOptions(const std::string& name, const RequestJson& value, Draft& draft) {
   if (!value.is_object()) return WrongType(name, value, "an object");
   RETURN_IF_ERROR(
       CheckNames(value, {"include_usage", "continuous_usage_stats", "include_obfuscation"}));
@@ -190,7 +190,7 @@ absl::Status ReadStreamOptions(const std::string& name, const Json& value, Draft
   return absl::OkStatus();
 }
 
-absl::Status ReadMinTokens(const std::string& name, const Json& value, Draft& draft) {
+absl::Status ReadMinTokens(const std::string& name, const RequestJson& value, Draft& draft) {
   if (value == 0) return absl::OkStatus();
   const auto ignores = draft.body.find("ignore_eos");
   if (value.is_number_integer() && ignores != draft.body.end() && *ignores == true) {
@@ -203,12 +203,12 @@ const std::map<std::string, Reader>& Rows() {
   using Request = v1::GenerateRequest;
   static const auto& rows = *new std::map<std::string, Reader>{
       {"model",
-       [](const std::string& name, const Json& value, Draft& draft) -> absl::Status {
+       [](const std::string& name, const RequestJson& value, Draft& draft) -> absl::Status {
          if (!value.is_string()) return WrongType(name, value, "a string");
          draft.common.set_model(value.get<std::string>());
          return absl::OkStatus();
        }},
-      {"prompt", [](const std::string&, const Json&, Draft&) { return absl::OkStatus(); }},
+      {"prompt", [](const std::string&, const RequestJson&, Draft&) { return absl::OkStatus(); }},
       {"max_tokens", Integer(0, kMaxInt32,
                              [](Draft& draft, int64_t value) {
                                draft.common.set_max_new_tokens(static_cast<int32_t>(value));
@@ -235,9 +235,9 @@ const std::map<std::string, Reader>& Rows() {
                       draft.common.set_n(static_cast<int32_t>(value));
                     })},
       {"best_of",
-       [](const std::string& name, const Json& value, Draft& draft) -> absl::Status {
+       [](const std::string& name, const RequestJson& value, Draft& draft) -> absl::Status {
          const auto n = draft.body.find("n");
-         if (value == (n == draft.body.end() || n->is_null() ? Json(1) : *n))
+         if (value == (n == draft.body.end() || n->is_null() ? RequestJson(1) : *n))
            return absl::OkStatus();
          return InvalidField({name, JsonText(value), "must be equal to n"});
        }},
@@ -257,7 +257,7 @@ const std::map<std::string, Reader>& Rows() {
       {"stream", Bool([](Draft& draft, bool value) { draft.request.stream = value; })},
       {"stream_options", ReadStreamOptions},
       {"user",
-       [](const std::string& name, const Json& value,
+       [](const std::string& name, const RequestJson& value,
           Draft&) -> absl::
                       Status {
                         return value.is_string() ? absl::OkStatus()
@@ -295,7 +295,7 @@ const std::map<std::string, Reader>& Rows() {
 
 }  // namespace
 
-absl::StatusOr<CompletionRequest> ParseCompletion(const Json& body, int64_t max_prompts) {
+absl::StatusOr<CompletionRequest> ParseCompletion(const RequestJson& body, int64_t max_prompts) {
   Draft draft = {{}, {}, body};
   FieldFaults faults;
   std::vector<std::string> names;

@@ -1,4 +1,4 @@
-// gpu_bench layers | tiles | model FOLDER [REPEATS [ARITHMETIC]]: times of the CUDA device, as
+// gpu_bench layers | tiles | model FOLDER [ARITHMETIC [float16]]: times of the CUDA device, as
 // tables. For tests/gpu_check.sh, which puts them beside PyTorch's. One run, medians of batches;
 // weights are larger than the card's caches. tiles: every tile of kernels/cuda/exact.h, to choose
 // among them. A model on tensor cores has float16 weights.
@@ -186,14 +186,14 @@ int RunTiles() {
 }
 
 // Steps of a whole model: `rows` sequences at position 128 make a token each; then a prompt.
-int RunModel(const std::string& folder, int repeats, Arithmetic arithmetic) {
+int RunModel(const std::string& folder, Arithmetic arithmetic, WeightDtype dtype) {
   auto device = Open(arithmetic);
   if (device == nullptr) return 1;
   ModelOptions options;
   options.kv_cache_bytes = int64_t{4} << 30;
   options.max_batch_tokens = 2048;
   options.max_draws = 256;
-  if (arithmetic != Arithmetic::kExact) options.weight_dtype = WeightDtype::kFloat16;
+  options.weight_dtype = dtype;
   absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, std::move(device));
   if (!loaded.ok()) {
     std::fprintf(stderr, "gpu_bench: %s\n", std::string(loaded.status().message()).c_str());
@@ -220,14 +220,14 @@ int RunModel(const std::string& folder, int repeats, Arithmetic arithmetic) {
   };
   for (const int32_t sequences : {1, 4, 16, 64, 256}) {
     bool good = true;
-    const double seconds = Median([&] { good &= run(sequences, 1, 128); }, 3 * repeats);
+    const double seconds = Median([&] { good &= run(sequences, 1, 128); }, 21);
     if (!good) return 1;
     std::printf("decode, %3d sequences at position 128: %9.1f us a step, %9.0f tokens/s\n",
                 sequences, seconds * 1e6, sequences / seconds);
   }
   for (const int32_t tokens : {128, 512, 2048}) {
     bool good = true;
-    const double seconds = Median([&] { good &= run(1, tokens, 0); }, repeats);
+    const double seconds = Median([&] { good &= run(1, tokens, 0); });
     if (!good) return 1;
     std::printf("prompt of %4d tokens: %9.2f ms, %9.0f tokens/s\n", tokens, seconds * 1e3,
                 tokens / seconds);
@@ -242,14 +242,15 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "layers") == 0) return dyad::RunLayers();
   if (argc == 2 && std::strcmp(argv[1], "tiles") == 0) return dyad::RunTiles();
   if (argc >= 3 && argc <= 5 && std::strcmp(argv[1], "model") == 0) {
-    const int repeats = argc >= 4 ? std::max(1, std::atoi(argv[3])) : 7;
-    auto arithmetic = dyad::kernels::Arithmetic::kExact;
-    for (const auto other :
-         {dyad::kernels::Arithmetic::kAccurate, dyad::kernels::Arithmetic::kFast}) {
-      if (argc == 5 && NameOf(other) == argv[4]) arithmetic = other;
+    using dyad::kernels::Arithmetic;
+    auto arithmetic = Arithmetic::kExact;
+    for (const auto other : {Arithmetic::kAccurate, Arithmetic::kFast}) {
+      if (argc > 3 && NameOf(other) == argv[3]) arithmetic = other;
     }
-    return dyad::RunModel(argv[2], repeats, arithmetic);
+    const bool narrow = argc > 4 && std::strcmp(argv[4], "float16") == 0;
+    return dyad::RunModel(argv[2], arithmetic,
+                          narrow ? dyad::WeightDtype::kFloat16 : dyad::WeightDtype::kAsStored);
   }
-  std::fprintf(stderr, "usage: gpu_bench layers | tiles | model FOLDER [REPEATS [ARITHMETIC]]\n");
+  std::fprintf(stderr, "usage: gpu_bench layers | tiles | model FOLDER [ARITHMETIC [float16]]\n");
   return 2;
 }
