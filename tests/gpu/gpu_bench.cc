@@ -153,7 +153,7 @@ int RunTiles() {
       std::vector<std::unique_ptr<kernels::cuda::CudaLayer>> layers;
       for (int64_t i = 0; i < copies; ++i) {
         layers.push_back(std::make_unique<kernels::cuda::CudaLayer>(
-            PlanOf(in, out, blocks, type, random.data()), *runtime, threads));
+            PlanOf(in, out, blocks, type, random.data()), Arithmetic::kExact, *runtime, threads));
       }
       for (const int64_t rows : {1, 2, 4, 8, 16, 64, 256, 2048}) {
         const kernels::cuda::Piece<float> x = kernels::cuda::UploadedPiece<float>(
