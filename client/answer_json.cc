@@ -132,6 +132,7 @@ Json ModelAnswer(const v1::Model& model) {
       {"dense_equivalent_parameters", model.dense_equivalent_parameters()},
       {"weight_dtype", model.weight_dtype()},
       {"device", model.device()},
+      {"arithmetic", model.arithmetic()},
       {"context_length", model.context_length()},
       {"vocab_size", model.vocab_size()},
       {"bos_id", model.has_bos_id() ? Json(model.bos_id()) : Json(nullptr)},

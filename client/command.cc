@@ -115,7 +115,8 @@ absl::StatusOr<RunDescription> Command::DescribeRun(const Json& options) const {
                                         {"tokenizer_digest", model.tokenizer_digest()},
                                         {"weight_dtype", model.weight_dtype()},
                                         {"kv_dtype", model.kv_dtype()},
-                                        {"device", model.device()}};
+                                        {"device", model.device()},
+                                        {"arithmetic", model.arithmetic()}};
   }
   description.run = {{"command", help_.name}};
   const bool is_only = model_.empty() && description.models.size() == 1;

@@ -90,6 +90,7 @@ class Generate final : public BatchCommand {
       answer["request_id"] = response.request_id();
       answer["model"] = response.model();
       answer["model_digest"] = response.model_digest();
+      answer["arithmetic"] = response.arithmetic();
       console.out << FormatLine(answer) << '\n';
       return 0;
     }

@@ -15,8 +15,9 @@ void PrintModel(const v1::Model& model, const Console& console) {
     console.out << absl::StrFormat("  %-14s %s\n", name, value);
   };
   console.out << model.name() << '\n';
-  row("architecture", absl::StrCat(model.architecture(), ", ", model.weight_dtype(), " on ",
-                                   model.device(), ", ", EnumWord(model.state())));
+  row("architecture",
+      absl::StrCat(model.architecture(), ", ", model.weight_dtype(), " on ", model.device(), ", ",
+                   model.arithmetic(), ", ", EnumWord(model.state())));
   row("parameters", absl::StrCat(model.parameters(), " (", model.dense_equivalent_parameters(),
                                  " with dense layers)"));
   row("memory", absl::StrFormat("%.1f MiB weights, %.1f MiB KV cache",

@@ -11,7 +11,14 @@
 namespace dyad {
 
 absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const DeviceWish& wish) {
+  using kernels::Arithmetic;
   std::vector<std::unique_ptr<kernels::Device>> devices;
+  if (wish.choice.kind != DeviceKind::kCuda &&
+      wish.arithmetic.value_or(Arithmetic::kExact) != Arithmetic::kExact) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--arithmetic is ", std::string(NameOf(*wish.arithmetic)),
+                     "; there is no usable CUDA device, and the CPU computes exact only"));
+  }
   switch (wish.choice.kind) {
     case DeviceKind::kReference:
       for (int i = 0; i < wish.count; ++i) {
@@ -20,7 +27,9 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
       return devices;
     case DeviceKind::kCuda: {
       kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(
-          wish.count, {.ordinal = wish.choice.ordinal, .threads = wish.threads});
+          wish.count, {.ordinal = wish.choice.ordinal,
+                       .threads = wish.threads,
+                       .arithmetic = wish.arithmetic.value_or(Arithmetic::kAccurate)});
       if (opened.fault.empty()) return std::move(opened.devices);
       return absl::InvalidArgumentError(
           absl::StrCat("--device is cuda:", wish.choice.ordinal, "; ", opened.fault));
@@ -33,14 +42,14 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
       wish.count, {.threads = wish.threads, .population = kernels::KvPopulation::kInBackground});
 }
 
-DeviceWish WishOf(std::string_view word, int threads, const LogFunction& log) {
-  DeviceWish wish = {.choice = ParseDevice(word).value_or(DeviceChoice()), .threads = threads};
-  if (wish.choice.kind != DeviceKind::kAuto) return wish;
+DeviceChoice ChooseDevice(std::string_view word, const LogFunction& log) {
+  DeviceChoice choice = ParseDevice(word).value_or(DeviceChoice());
+  if (choice.kind != DeviceKind::kAuto) return choice;
   const std::string fault = kernels::cuda::OpenDevices(1, {}).fault;
-  wish.choice.kind = fault.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
+  choice.kind = fault.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
   log(LogLevel::kInfo, "device chosen",
       {{"device", fault.empty() ? "cuda" : "cpu"}, {"reason", fault.empty() ? "usable" : fault}});
-  return wish;
+  return choice;
 }
 
 }  // namespace dyad

@@ -220,6 +220,15 @@ void AddComputeFlags(Options& options, FlagTable& table) {
   table.Text(
       "device", options.device,
       "cpu, cuda, cuda:N, auto (CUDA if usable, else cpu), or reference: plain loops, for tests");
+  table.Word<std::optional<kernels::Arithmetic>>(
+      "arithmetic", options.arithmetic,
+      {{"auto", std::nullopt},
+       {"exact", kernels::Arithmetic::kExact},
+       {"accurate", kernels::Arithmetic::kAccurate},
+       {"fast", kernels::Arithmetic::kFast}},
+      "of linear layers. exact: the CPU's bits on every device; accurate, fast: tensor cores, for "
+      "weights of 16 or 8 bits. At up to 16 rows a step exact costs at most a third more, in long "
+      "prompts many times as much. auto: accurate on CUDA where weights allow it");
   table.Switch("allow_reference_device", options.reference_use,
                {ReferenceUse::kRefused, ReferenceUse::kAllowed},
                "needed with --device=reference: it is slow");

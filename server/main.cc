@@ -90,6 +90,7 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t dev
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
   model.kv_dtype = options.kv_dtype;
+  model.arithmetic = options.arithmetic;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
@@ -277,10 +278,9 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
   const int threads = options.threads > 0 ? options.threads : std::min(ReadHost().processors, 256);
-  DeviceWish wish = WishOf(options.device, threads, write);
+  DeviceWish wish = {ChooseDevice(options.device, write), 2, threads, options.arithmetic};
   int64_t device_bytes = 0;
   {
-    wish.count = 2;
     ASSIGN_OR_RETURN(const auto checked, MakeDevices(wish));
     RETURN_IF_ERROR(CheckKernels(checked));
     device_bytes = checked.front()->info().memory_bytes;

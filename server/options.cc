@@ -159,6 +159,18 @@ void CheckCompute(const Options& options, Checker& check) {
              options.reference_use == ReferenceUse::kRefused) {
     check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
   }
+  if (options.arithmetic.value_or(kernels::Arithmetic::kExact) != kernels::Arithmetic::kExact) {
+    const std::string word(NameOf(*options.arithmetic));
+    if (device.has_value() && device->kind != DeviceKind::kCuda &&
+        device->kind != DeviceKind::kAuto) {
+      check.Add(absl::StrCat("--arithmetic is ", word, "; --device is ", options.device,
+                             ", which computes exact only: it needs --device=cuda"));
+    }
+    if (options.weight_dtype == WeightDtype::kFloat32) {
+      check.Add(absl::StrCat("--arithmetic is ", word,
+                             "; --weight_dtype is float32: it must be bfloat16, float16 or int8"));
+    }
+  }
   if (options.kv_cache_bytes != 0) {
     check.Integer("kv_cache_bytes", options.kv_cache_bytes, kMinKvCacheBytes,
                   std::numeric_limits<int64_t>::max());

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
+#include "kernels/arithmetic.h"
 #include "server/api/request_limits.h"
 #include "server/base/log_line.h"
 #include "server/engine/engine.h"
@@ -62,6 +64,10 @@ struct Options {
   // definition in plain loops, for tests, and needs --allow_reference_device.
   std::string device = "cpu";
   ReferenceUse reference_use = ReferenceUse::kRefused;
+  // --arithmetic=auto|exact|accurate|fast: how linear layers are computed (kernels/arithmetic.h).
+  // exact has the CPU's bits on every device. accurate and fast use tensor cores: CUDA only,
+  // weights of 16 or 8 bits only. auto (none here): accurate where that is possible, else exact.
+  std::optional<kernels::Arithmetic> arithmetic;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;
   // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and

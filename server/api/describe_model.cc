@@ -18,6 +18,7 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   proto.set_weight_dtype(model.info.weight_dtype);
   proto.set_kv_dtype(model.info.kv_dtype);
   proto.set_device(model.info.device);
+  proto.set_arithmetic(model.info.arithmetic);
   proto.set_context_length(model.limits.context_length);
   proto.set_vocab_size(model.limits.vocab_size);
   if (model.info.bos_id.has_value()) proto.set_bos_id(*model.info.bos_id);

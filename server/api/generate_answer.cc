@@ -179,6 +179,7 @@ v1::GenerateResponse GenerateAnswer::Summary() const {
   response.set_request_id(call_.record().request_id);
   response.set_model(plans_.front().model->name);
   response.set_model_digest(plans_.front().model->info.digest);
+  response.set_arithmetic(plans_.front().model->info.arithmetic);
   *response.mutable_usage() = call_.Usage();
   return response;
 }

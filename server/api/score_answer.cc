@@ -72,6 +72,7 @@ void ScoreAnswer::OnSequencesEnd() {
   rest.set_request_id(call_.record().request_id);
   rest.set_model(plan_.model->name);
   rest.set_model_digest(plan_.model->info.digest);
+  rest.set_arithmetic(plan_.model->info.arithmetic);
   *rest.mutable_usage() = call_.Usage();
   pieces_.push_back(rest.SerializeAsString());
   on_end(std::move(pieces_));

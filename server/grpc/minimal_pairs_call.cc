@@ -209,6 +209,7 @@ void MinimalPairsCall::AddHeader(Message& message) {
   header.set_request_id(call_.record().request_id);
   header.set_model(options.model->name);
   header.set_model_digest(options.model->info.digest);
+  header.set_arithmetic(options.model->info.arithmetic);
   // Serialized messages that stand side by side are one.
   std::vector<grpc::Slice> slices;
   message.bytes.Dump(&slices);

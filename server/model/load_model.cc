@@ -57,12 +57,16 @@ std::string MainType(const LoadTally& tally) {
 }
 
 ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
-                   std::string device, std::string digest) {
+                   kernels::DeviceInfo device, std::string digest) {
+  const std::string weight_dtype = MainType(tally);
+  // Layers of float32 weights are exact on every device.
+  const bool is_exact = weight_dtype == WeightTypeName(kernels::Element::kFloat32);
   return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
-          .weight_dtype = MainType(tally),
+          .weight_dtype = weight_dtype,
           .kv_dtype = kv_dtype == kernels::KvType::kBfloat16 ? "bfloat16" : "float32",
-          .device = std::move(device),
+          .device = std::move(device.name),
+          .arithmetic = is_exact ? "exact" : std::move(device.arithmetic),
           .parameters = tally.parameters,
           .dense_equivalent_parameters = tally.dense_equivalent_parameters,
           .weight_bytes = tally.weight_bytes,
@@ -70,6 +74,16 @@ ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::K
           .bos_id = config.bos_id,
           .eos_ids = config.eos_ids,
           .layers = tally.layers};
+}
+
+absl::Status CheckArithmetic(const ModelInfo& info, const ModelOptions& options) {
+  if (!options.arithmetic.has_value() || info.arithmetic == NameOf(*options.arithmetic)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      Text("arithmetic is ", std::string(NameOf(*options.arithmetic)), "; with weights of ",
+           info.weight_dtype, " ", info.device, " computes ", info.arithmetic,
+           " only; --weight_dtype=bfloat16, float16 or int8 has more on CUDA"));
 }
 
 absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int64_t most) {
@@ -104,8 +118,9 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   ASSIGN_OR_RETURN(model.loaded,
                    LoadNetwork(config, *checkpoint, options, LoadPass::kPack, device));
   ASSIGN_OR_RETURN(std::string digest_text, digest.get());
-  model.info = Describe(config, model.loaded.tally, options.kv_dtype, device.info().name,
-                        std::move(digest_text));
+  model.info =
+      Describe(config, model.loaded.tally, options.kv_dtype, device.info(), std::move(digest_text));
+  RETURN_IF_ERROR(CheckArithmetic(model.info, options));
   return model;
 }
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
+#include "kernels/arithmetic.h"
 #include "kernels/attention.h"
 
 namespace dyad {
@@ -16,6 +18,8 @@ enum class KvCache { kWhole, kOnePage };
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
+  // What the device must compute with these weights. None: whatever it does.
+  std::optional<kernels::Arithmetic> arithmetic;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
   KvCache kv_cache = KvCache::kWhole;
   int32_t max_batch_tokens = 512;  // [1, 65536]

@@ -112,12 +112,14 @@ TEST_F(OutputOfRunTest, AnotherModelByTheSameNameIsAnotherRun) {
   ASSERT_EQ(Run("score").status, 0);
   const std::string whole = folder_.Read("out");
   const v1::Model model = server_.model();
-  for (const char* key : {"model_digest", "tokenizer_digest", "weight_dtype", "kv_dtype"}) {
+  for (const char* key :
+       {"model_digest", "tokenizer_digest", "weight_dtype", "kv_dtype", "arithmetic"}) {
     v1::Model& changed = server_.model() = model;
     (key == std::string("model_digest")       ? changed.mutable_digest()
      : key == std::string("tokenizer_digest") ? changed.mutable_tokenizer_digest()
      : key == std::string("weight_dtype")     ? changed.mutable_weight_dtype()
-                                              : changed.mutable_kv_dtype())
+     : key == std::string("kv_dtype")         ? changed.mutable_kv_dtype()
+                                              : changed.mutable_arithmetic())
         ->append("x");
     const auto run = Run("score");
     EXPECT_EQ(run.status, 1);

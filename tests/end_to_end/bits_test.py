@@ -197,6 +197,7 @@ def main():
         print(f"blimp: skipped, because {BLIMP} does not exist; DYAD_REFERENCE_PAIRS names another file")
         sections.remove("blimp")
     flags = [f"--{name}={value}" for name, value in (("device", options.device), ("cpu_isa", options.cpu_isa)) if value]
+    flags.append("--arithmetic=exact")  # whatever the device does of itself
     found = compute(columns, sections, flags)
     count = sum(len(digests) for cases in found.values() for digests in cases.values())
     recorded = bits.read(RECORD, COLUMNS)

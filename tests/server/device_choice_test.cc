@@ -25,15 +25,25 @@ TEST(MakeDevicesTest, SaysWhyThereIsNoSuchDevice) {
               ::testing::AllOf(HasSubstr("--device is cuda:99; "), HasSubstr("CUDA")));
 }
 
-TEST(WishOfTest, LogsWhatAutoComesTo) {
+TEST(MakeDevicesTest, RefusesAnArithmeticThatTheDeviceHasNot) {
+  for (const DeviceKind kind : {DeviceKind::kCpu, DeviceKind::kReference}) {
+    const auto devices =
+        MakeDevices({.choice = {kind}, .arithmetic = kernels::Arithmetic::kAccurate});
+    EXPECT_EQ(devices.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(devices.status().message()), HasSubstr("--arithmetic is accurate; "));
+    EXPECT_TRUE(MakeDevices({.choice = {kind}, .arithmetic = kernels::Arithmetic::kExact}).ok());
+  }
+}
+
+TEST(ChooseDeviceTest, LogsWhatAutoComesTo) {
   std::string logged;
   const LogFunction log = [&](LogLevel, const std::string& event,
                               const std::vector<LogField>& fields) {
     logged = event + " " + std::to_string(fields.size());
   };
-  EXPECT_EQ(WishOf("cpu", 3, log).threads, 3);
+  EXPECT_EQ(ChooseDevice("cuda:3", log).ordinal, 3);
   EXPECT_EQ(logged, "");
-  const DeviceKind kind = WishOf("auto", 1, log).choice.kind;
+  const DeviceKind kind = ChooseDevice("auto", log).kind;
   EXPECT_TRUE(kind == DeviceKind::kCpu || kind == DeviceKind::kCuda);
   EXPECT_EQ(logged, "device chosen 2");
 }

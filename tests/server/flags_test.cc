@@ -108,6 +108,22 @@ TEST(FlagsTest, WeightsHaveEachTypeByName) {
   }
 }
 
+TEST(FlagsTest, ArithmeticHasEachName) {
+  using kernels::Arithmetic;
+  for (const auto& [word, arithmetic] :
+       {std::pair{"auto", std::optional<Arithmetic>()},
+        std::pair{"exact", std::optional(Arithmetic::kExact)},
+        std::pair{"accurate", std::optional(Arithmetic::kAccurate)},
+        std::pair{"fast", std::optional(Arithmetic::kFast)}}) {
+    const absl::StatusOr<Options> options =
+        Parse({"--model=a=/x", "--device=cuda", std::string("--arithmetic=") + word});
+    ASSERT_OK(options);
+    EXPECT_EQ(options->arithmetic, arithmetic) << word;
+  }
+  EXPECT_THAT(Fault({"--arithmetic=float"}),
+              HasSubstr("must be one of auto, exact, accurate, fast"));
+}
+
 TEST(FlagsTest, TheCacheHasEachTypeByName) {
   for (const auto& [word, type] : {std::pair{"float32", kernels::KvType::kFloat32},
                                    {"bfloat16", kernels::KvType::kBfloat16}}) {

@@ -49,6 +49,18 @@ TEST(FaultsTest, AllAreReportedTogether) {
   EXPECT_THAT(Faults(options), SizeIs(4));
 }
 
+TEST(FaultsTest, ArithmeticIsFreeWhereItIsPossible) {
+  Options options = Good();
+  options.arithmetic = kernels::Arithmetic::kExact;
+  EXPECT_THAT(Faults(options), IsEmpty());
+  for (const char* device : {"cuda:1", "auto"}) {
+    options.device = device;
+    options.arithmetic = kernels::Arithmetic::kAccurate;
+    options.weight_dtype = WeightDtype::kInt8;
+    EXPECT_THAT(Faults(options), IsEmpty()) << device;
+  }
+}
+
 struct BadValue {
   const char* fault;  // part of it
   std::function<void(Options&)> set;
@@ -57,6 +69,14 @@ struct BadValue {
 TEST(FaultsTest, EachRangeIsHeld) {
   const std::vector<BadValue> bad = {
       {"--threads is 257; must be 0 to 256", [](Options& o) { o.threads = 257; }},
+      {"--arithmetic is fast; --device is cpu, which computes exact only",
+       [](Options& o) { o.arithmetic = kernels::Arithmetic::kFast; }},
+      {"--arithmetic is accurate; --weight_dtype is float32: it must be bfloat16, float16 or int8",
+       [](Options& o) {
+         o.device = "cuda";
+         o.arithmetic = kernels::Arithmetic::kAccurate;
+         o.weight_dtype = WeightDtype::kFloat32;
+       }},
       {"--kv_cache_bytes is -1", [](Options& o) { o.kv_cache_bytes = -1; }},
       {"--kv_cache_bytes is 1; must be 65536", [](Options& o) { o.kv_cache_bytes = 1; }},
       {"--kv_cache_fraction is 0;", [](Options& o) { o.kv_cache_fraction = 0; }},

@@ -264,6 +264,7 @@ class FakeModels final : public v1::ModelService::Service {
     model.set_tokenizer_digest("t1");
     model.set_weight_dtype("float32");
     model.set_kv_dtype("float32");
+    model.set_arithmetic("exact");
     model.set_device("cpu");
     model.set_parameters(5'000'000'000);
     model.set_eos_id(2);

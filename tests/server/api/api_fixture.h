@@ -64,6 +64,7 @@ inline std::vector<ServedModel> FakeModels(const Tokenizer& tokenizer, engine::M
   bytes.name = "bytes";
   bytes.info.architecture = "opt";
   bytes.info.digest = "d1";
+  bytes.info.arithmetic = "fast";
   bytes.limits = limits;
   bytes.tokenizer = &tokenizer;
   bytes.engine = engine;

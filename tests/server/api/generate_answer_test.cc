@@ -135,6 +135,7 @@ TEST(GenerateAnswerTest, PiecesJoinedAreTheWhole) {
   EXPECT_EQ(pieces.answer().Summary().usage().generated_tokens(), 120);
   EXPECT_EQ(pieces.answer().Summary().seed(), 5u);
   EXPECT_EQ(pieces.answer().Summary().model_digest(), "d1");
+  EXPECT_EQ(pieces.answer().Summary().arithmetic(), "fast");
 }
 
 TEST(GenerateAnswerTest, WhatComesDuringAWriteGathersAndChoicesTakeTurns) {

@@ -79,6 +79,7 @@ TEST(ScoreAnswerTest, HasAScoreForEachItemAndTheCallsRecord) {
   EXPECT_EQ(answered.response->scores(1).scored_tokens(), 2);
   EXPECT_EQ(answered.response->scores(2).ids_size(), 1);
   EXPECT_EQ(answered.response->model_digest(), "d1");
+  EXPECT_EQ(answered.response->arithmetic(), "fast");
   EXPECT_EQ(answered.response->request_id(), answered.record.request_id);
   EXPECT_EQ(answered.response->usage().prompt_tokens(), 8);
   EXPECT_EQ(answered.record.prompt_tokens, 8);

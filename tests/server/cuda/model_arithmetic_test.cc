@@ -121,6 +121,27 @@ TEST_P(ModelArithmeticTest, IsNearTheExactOneForEveryType) {
   ExpectNearExact("neox-dyad-it4", WeightDtype::kInt8, GetParam());
 }
 
+// Fixtures are stored in float32.
+TEST_P(ModelArithmeticTest, IsRefusedForFloat32Weights) {
+  const auto load = [](WeightDtype weights) {
+    kernels::cuda::OpenedDevices opened =
+        kernels::cuda::OpenDevices(1, {.threads = 1, .arithmetic = GetParam()});
+    ModelOptions options = testing::SmallOptions();
+    options.weight_dtype = weights;
+    options.arithmetic = GetParam();
+    return LoadModel(testing::FixtureFolder("opt-dyad-ot4"), options,
+                     std::move(opened.devices.front()));
+  };
+  const auto refused = load(WeightDtype::kAsStored);
+  EXPECT_THAT(refused.status(),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                ::testing::HasSubstr(std::string(NameOf(GetParam())) +
+                                                     "; with weights of float32 ")));
+  const auto loaded = load(WeightDtype::kInt8);
+  ASSERT_OK(loaded);
+  EXPECT_EQ(loaded->info.arithmetic, NameOf(GetParam()));
+}
+
 TEST_P(ModelArithmeticTest, DependsNeitherOnNeighboursNorChunks) {
   for (const char* fixture : {"opt-dyad-it3-odd", "neox-dyad-serial"}) {
     const auto model =

@@ -111,6 +111,7 @@ TEST(MinimalPairsCallTest, AResultSaysEverything) {
   EXPECT_EQ(streamed.messages[0].convention(), v1::CONVENTION_LM_EVAL);
   EXPECT_EQ(streamed.messages[0].model(), "bytes");
   EXPECT_EQ(streamed.messages[0].model_digest(), "d1");
+  EXPECT_EQ(streamed.messages[0].arithmetic(), "fast");
   EXPECT_FALSE(streamed.messages[0].request_id().empty());
   const RpcRecord record = stack.observer.Await(0);
   EXPECT_EQ(record.method, "ScoringService/ScoreMinimalPairs");

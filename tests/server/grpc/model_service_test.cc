@@ -30,6 +30,7 @@ ServedModel Model() {
   served.info.dense_equivalent_parameters = 40;
   served.info.weight_dtype = "bfloat16";
   served.info.kv_dtype = "float32";
+  served.info.arithmetic = "accurate";
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
@@ -52,6 +53,7 @@ TEST(ModelServiceTest, GetModelSaysEverything) {
   EXPECT_EQ(model.dense_equivalent_parameters(), 40);
   EXPECT_EQ(model.weight_dtype(), "bfloat16");
   EXPECT_EQ(model.kv_dtype(), "float32");
+  EXPECT_EQ(model.arithmetic(), "accurate");
   EXPECT_EQ(model.device(), "cpu");
   EXPECT_EQ(model.context_length(), 2048);
   EXPECT_EQ(model.vocab_size(), 50);
