@@ -83,12 +83,18 @@ absl::StatusOr<LinearStructure> ChooseStructure(const LoadContext& context, cons
     result.structure = structure;
   }
   if (result.structure == nullptr) return UnknownLayer(context, path, leaves);
+  if (!named.has_value() && context.structured.has_ranks() &&
+      result.structure->kind == "low_rank") {
+    return absl::InvalidArgumentError(Text(
+        "config.json: truncation_ranks does not name ", path, ", but ", context.tensors.FilesText(),
+        " has the tensors: ", leaves.Names(), "; expected its rank"));
+  }
   if (!named.has_value()) return result;
   if (named->structure == result.structure) return *named;
   return absl::InvalidArgumentError(
-      Text("config.json: structured_linear says that ", path, " is ", named->structure->kind,
-           ", but ", context.tensors.FilesText(), " has the tensors: ", leaves.Names(),
-           "; expected ", LeafNames(*named->structure)));
+      Text("config.json says that ", path, " is ", named->structure->kind, ", but ",
+           context.tensors.FilesText(), " has the tensors: ", leaves.Names(), "; expected ",
+           LeafNames(*named->structure)));
 }
 
 // Compiles the layer from what its leaves are now.

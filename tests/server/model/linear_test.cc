@@ -122,6 +122,31 @@ TEST(LinearTest, KindsMustBeClear) {
   EXPECT_THAT(Check(both), StatusIs(kInvalid, HasSubstr("weight, wl")));
 }
 
+TEST(LinearTest, TruncationRanksNameExactlyTheFactoredLayers) {
+  const auto check = [](const nlohmann::json& ranks, bool factored) {
+    FakeCheckpoint checkpoint;
+    if (factored) {
+      checkpoint.AddShape("model.fc.BLinear.weight", {3, 16});
+      checkpoint.AddShape("model.fc.ALinear.weight", {32, 3});
+    } else {
+      checkpoint.AddShape("model.fc.weight", {32, 16});
+    }
+    Loading loading(checkpoint, LoadPass::kCheck);
+    EXPECT_OK(loading.structured.AddRanks(ranks, "model."));
+    return LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone).status();
+  };
+  EXPECT_OK(check({{"model.fc", 3}}, true));
+  EXPECT_OK(check({{"model.other", 3}}, false));
+  EXPECT_OK(check(nullptr, true));
+  EXPECT_THAT(check({{"model.fc", 4}}, true),
+              StatusIs(kInvalid, AllOf(HasSubstr("truncation_ranks['model.fc'] is 4"),
+                                       HasSubstr("BLinear.weight has rank 3"))));
+  EXPECT_THAT(check({{"model.fc", "3"}}, true), StatusIs(kInvalid, HasSubstr("is a string")));
+  EXPECT_THAT(check({{"model.fc", 3}}, false), StatusIs(kInvalid, HasSubstr("is low_rank, but")));
+  EXPECT_THAT(check({{"model.other", 3}}, true),
+              StatusIs(kInvalid, HasSubstr("truncation_ranks does not name model.fc")));
+}
+
 TEST(LinearTest, ShapesMustAddUp) {
   const auto check = [](std::vector<int64_t> wl, std::vector<int64_t> wu) {
     FakeCheckpoint checkpoint;
