@@ -32,6 +32,7 @@ struct FoundLinear {
   kernels::Leaves leaves;
   kernels::Plan plan;
   std::vector<TakenTensor> tensors;
+  std::deque<std::vector<float>> sizes;  // of leaves on which the plan's steps depend
 
   int64_t Elements(LeafUse use) const {
     int64_t elements = 0;
@@ -116,13 +117,19 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
                         .size = {size.in, size.out, bias},
                         .leaves = LeavesAt(context, path),
                         .plan = {},
-                        .tensors = {}};
+                        .tensors = {},
+                        .sizes = {}};
   ASSIGN_OR_RETURN(linear.structure, ChooseStructure(context, path, linear.leaves));
   RETURN_IF_ERROR(Compile(context, linear));
   for (const auto& [leaf, use] : linear.leaves.taken()) {
     linear.tensors.push_back({leaf, use, *context.tensors.Find(Text(path, ".", leaf))});
     context.tensors.Take(linear.tensors.back().tensor);
+    if (use != LeafUse::kSizes) continue;
+    ASSIGN_OR_RETURN(linear.sizes.emplace_back(),
+                     ReadFloats(linear.tensors.back().tensor, context.device));
+    linear.leaves.at(leaf).data = linear.sizes.back().data();
   }
+  if (!linear.sizes.empty()) RETURN_IF_ERROR(Compile(context, linear));
   return linear;
 }
 
@@ -137,7 +144,8 @@ void Count(const FoundLinear& linear, Element type, LoadTally& tally) {
   const int64_t dense = linear.size.in * linear.size.out;
   const auto bias = static_cast<int64_t>(linear.plan.bias.size());
   const int64_t weights = linear.Elements(LeafUse::kWeights);
-  const int64_t parameters = weights + linear.Elements(LeafUse::kFloats);
+  const int64_t parameters =
+      weights + linear.Elements(LeafUse::kFloats) + linear.Elements(LeafUse::kSizes);
   tally.layers.push_back({.name = NameOf(linear),
                           .structure = linear.plan.structure,
                           .in_features = linear.size.in,
@@ -172,7 +180,7 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
       ASSIGN_OR_RETURN(matrices.emplace_back(), ReadWeights(tensor, source, context.device));
       value.element = source;
       value.data = matrices.back().data();
-    } else {
+    } else if (use == LeafUse::kFloats) {
       ASSIGN_OR_RETURN(floats.emplace_back(), ReadFloats(tensor, context.device));
       value.data = floats.back().data();
     }

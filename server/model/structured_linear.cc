@@ -17,8 +17,7 @@ namespace dyad {
 namespace {
 
 // Kinds that structured_linear may name, but that are not served yet.
-constexpr std::string_view kOtherKinds[] = {"blast", "einsum", "btt_moe", "gblr",
-                                            "block_sparse_dynamic"};
+constexpr std::string_view kOtherKinds[] = {"btt_moe", "block_sparse_dynamic"};
 
 // Component by component: no component spans a dot.
 bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
