@@ -130,7 +130,7 @@ enum class Rule {
   kSoftmax,
   kSoftmaxPlus,  // weight e / Σ e + 1e-6
   // All at or above the keep-th largest: ties keep more. Weight l / (Σ l / items). Where Σ l is 0
-  // or not finite, the row chooses nothing, and the device reports it.
+  // or not finite, the row chooses nothing, and all of its y is NaN, after the epilogue.
   kShare
 };
 struct Route {

@@ -88,6 +88,7 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t dev
                         .models = static_cast<int32_t>(options.models.size())};
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
+  model.layer_form = options.layer_form;
   model.kv_dtype = options.kv_dtype;
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_draws = options.engine.max_running_sequences;

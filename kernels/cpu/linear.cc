@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <span>
 
 namespace dyad::kernels {
@@ -142,6 +143,44 @@ bool ShareRows(std::span<const LinearOutput> outputs) {
   });
 }
 
+// Whether rows that did not choose one item neither write the buffer nor read it: then what they
+// have there does not matter, and within the item's rows the buffer is as any other.
+bool IsOfOneItem(const Plan& plan, size_t buffer) {
+  const Routed* of = nullptr;
+  for (const Step& step : plan.steps) {
+    const auto* const contract = std::get_if<Contract>(&step);
+    if (contract == nullptr) {
+      const auto uses = [&](const auto& any) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(any)>, Route>) {
+          return static_cast<size_t>(any.logits) == buffer;
+        } else {
+          return static_cast<size_t>(any.source) == buffer ||
+                 static_cast<size_t>(any.destination) == buffer;
+        }
+      };
+      if (std::visit(uses, step)) return false;
+      continue;
+    }
+    const bool writes = static_cast<size_t>(contract->destination) == buffer;
+    if (!writes && static_cast<size_t>(contract->source) != buffer) continue;
+    const Routed& routed = contract->routed;
+    if (routed.route < 0 || routed.item_block != 0 || (writes && routed.scaled)) return false;
+    if (of != nullptr && (of->route != routed.route || of->item != routed.item)) return false;
+    of = &routed;
+  }
+  return of != nullptr && buffer != 1;  // y is every row's
+}
+
+// Which features a step writes for the rows that it runs for.
+std::vector<bool> WrittenByChosen(const Step& step, int64_t width) {
+  if (const auto* const contract = std::get_if<Contract>(&step)) {
+    Contract everywhere = *contract;
+    everywhere.routed = {};
+    return WrittenFeatures(everywhere, width);
+  }
+  return WrittenFeatures(step, width);
+}
+
 bool All(const std::vector<bool>& features) {
   return std::find(features.begin(), features.end(), false) == features.end();
 }
@@ -214,12 +253,13 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
     if (std::holds_alternative<PackedRoute>(step.work)) continue;
     writers_of_y += step.destination == 1 ? 1 : 0;
     std::vector<bool>& before = written[step.destination];
-    if (std::holds_alternative<PackedRouted>(step.work)) {  // it adds, for some rows
+    const bool routed = std::holds_alternative<PackedRouted>(step.work);
+    if (routed && !IsOfOneItem(plan, step.destination)) {  // it adds, for some rows
       if (!All(before)) buffers_[step.destination].zeroed = true;
       continue;
     }
     bool old = false, fresh = false;
-    const std::vector<bool> now = WrittenFeatures(plan.steps[i], plan.widths[step.destination]);
+    const std::vector<bool> now = WrittenByChosen(plan.steps[i], plan.widths[step.destination]);
     for (size_t feature = 0; feature < now.size(); ++feature) {
       if (!now[feature]) continue;
       (before[feature] ? old : fresh) = true;
@@ -243,6 +283,8 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
     auto& work = steps_[i].work;
     if (auto* const contraction = std::get_if<PackedContraction>(&work)) {
       contraction->combine = combine;
+    } else if (auto* const routed = std::get_if<PackedRouted>(&work)) {
+      routed->contraction.combine = combine;
     } else if (auto* const mix = std::get_if<PackedMix>(&work)) {
       mix->combine = combine;
     } else if (auto* const list = std::get_if<PackedBlockList>(&work)) {
@@ -256,16 +298,18 @@ void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& ep
   for (int64_t first = 0; first < tokens; first += chunk_tokens_) {
     const int64_t count = std::min(chunk_tokens_, tokens - first);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
-    const size_t failed = workspace.failed_rows.size();
     if (one_step()) {
       const ContractionJob job = OneStepJob(count, RowsFrom(y, first), rest);
       RunJobs({&job, 1}, RowsFrom(x, first), workspace);
     } else {
       RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
     }
-    for (size_t i = failed; i < workspace.failed_rows.size(); ++i) {
-      workspace.failed_rows[i] += first;
+    // After the activation, which may make a number of what is none.
+    for (const int64_t row : workspace.failed_rows) {
+      std::fill_n(y.data + (first + row) * y.stride, out_features_,
+                  std::numeric_limits<float>::quiet_NaN());
     }
+    workspace.failed_rows.clear();
   }
 }
 

@@ -66,7 +66,7 @@ struct Workspace {
 
   ThreadPool& pool;
   Scratch scratch;
-  // Rows whose Route failed, since whoever owns this last emptied it.
+  // Rows whose Route failed, within a run of a layer.
   std::vector<int64_t> failed_rows = {};
 };
 

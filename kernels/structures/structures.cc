@@ -14,10 +14,12 @@ extern const Structure kMonarch;
 extern const Structure kBlast;
 extern const Structure kEinsum;
 extern const Structure kGblr;
+extern const Structure kBttMoe;
+extern const Structure kBlockSparseDynamic;
 
 std::span<const Structure* const> Structures() {
-  static constexpr std::array kAll = {&kDense, &kDyad,   &kLowRank, &kMonarch,
-                                      &kBlast, &kEinsum, &kGblr};
+  static constexpr std::array kAll = {&kDense,  &kDyad, &kLowRank, &kMonarch,           &kBlast,
+                                      &kEinsum, &kGblr, &kBttMoe,  &kBlockSparseDynamic};
   return kAll;
 }
 

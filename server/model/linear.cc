@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "kernels/densify.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
@@ -31,6 +32,7 @@ struct FoundLinear {
   kernels::LayerSize size;
   kernels::Leaves leaves;
   kernels::Plan plan;
+  kernels::Form form;
   std::vector<TakenTensor> tensors;
   std::deque<std::vector<float>> sizes;  // of leaves on which the plan's steps depend
 
@@ -110,6 +112,20 @@ absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
   return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(fault);
 }
 
+// The form that is wanted, or the dense one, where the device has no kernel for some step.
+absl::StatusOr<kernels::Form> ChooseForm(const LoadContext& context, const FoundLinear& linear) {
+  kernels::Form form = kernels::ChooseForm(linear.plan, context.layer_form);
+  const std::string_view missing = form.dense ? "" : context.device.Misses(linear.plan);
+  if (missing.empty()) return form;
+  const std::string device = context.device.info().name;
+  if (kernels::IsRouted(linear.plan) || context.layer_form == kernels::LayerForm::kPlan) {
+    return absl::InvalidArgumentError(Text(linear.path, " is ", linear.plan.structure,
+                                           ", and device ", device, " has no kernel for ", missing,
+                                           "; expected a layer without, or --device=cpu"));
+  }
+  return kernels::Form{true, Text("no ", device, " kernel for ", missing)};
+}
+
 absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& path,
                                        LinearSize size, Bias bias) {
   FoundLinear linear = {.path = path,
@@ -117,6 +133,7 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
                         .size = {size.in, size.out, bias},
                         .leaves = LeavesAt(context, path),
                         .plan = {},
+                        .form = {},
                         .tensors = {},
                         .sizes = {}};
   ASSIGN_OR_RETURN(linear.structure, ChooseStructure(context, path, linear.leaves));
@@ -130,6 +147,7 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
     linear.leaves.at(leaf).data = linear.sizes.back().data();
   }
   if (!linear.sizes.empty()) RETURN_IF_ERROR(Compile(context, linear));
+  ASSIGN_OR_RETURN(linear.form, ChooseForm(context, linear));
   return linear;
 }
 
@@ -146,15 +164,20 @@ void Count(const FoundLinear& linear, Element type, LoadTally& tally) {
   const int64_t weights = linear.Elements(LeafUse::kWeights);
   const int64_t parameters =
       weights + linear.Elements(LeafUse::kFloats) + linear.Elements(LeafUse::kSizes);
-  tally.layers.push_back({.name = NameOf(linear),
-                          .structure = linear.plan.structure,
-                          .in_features = linear.size.in,
-                          .out_features = linear.size.out,
-                          .parameters = parameters});
+  const int64_t multiply_adds =
+      linear.form.dense ? dense : kernels::Cost(linear.plan).multiply_adds;
+  tally.layers.push_back(
+      {.name = NameOf(linear),
+       .structure = linear.form.dense
+                        ? Text(linear.plan.structure, ", multiplied out: ", linear.form.why)
+                        : linear.plan.structure,
+       .in_features = linear.size.in,
+       .out_features = linear.size.out,
+       .parameters = parameters});
   tally.parameters += parameters;
   tally.dense_equivalent_parameters += dense + bias;
   tally.elements[type] += weights;
-  tally.multiply_adds += static_cast<double>(kernels::Cost(linear.plan).multiply_adds);
+  tally.multiply_adds += static_cast<double>(multiply_adds);
   tally.dense_multiply_adds += static_cast<double>(dense);
 }
 
@@ -187,6 +210,7 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
   }
   RETURN_IF_ERROR(Compile(context, linear));
   linear.plan.type = type;
+  if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
   auto result = context.device.Pack(linear.plan);
   for (const TakenTensor& taken : linear.tensors) {
     if (taken.use == LeafUse::kWeights) context.tensors.Release(taken.tensor);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/attention.h"
+#include "kernels/densify.h"
 
 namespace dyad {
 
@@ -15,6 +16,7 @@ enum class KvCache { kWhole, kOnePage };
 
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
+  kernels::LayerForm layer_form = kernels::LayerForm::kAuto;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
   KvCache kv_cache = KvCache::kWhole;

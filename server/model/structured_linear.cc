@@ -16,9 +16,6 @@
 namespace dyad {
 namespace {
 
-// Kinds that structured_linear may name, but that are not served yet.
-constexpr std::string_view kOtherKinds[] = {"btt_moe", "block_sparse_dynamic"};
-
 // Component by component: no component spans a dot.
 bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
   if (pattern.size() != path.size()) return false;
@@ -50,11 +47,9 @@ absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
   RETURN_IF_ERROR(fields.status());
   LinearStructure result = {kernels::FindStructure(kind), kernels::Options(where)};
   if (result.structure == nullptr) {
-    const bool known = absl::c_linear_search(kOtherKinds, kind);
     return absl::InvalidArgumentError(
         Text(where, ": kind is ", kind.empty() ? "missing" : Quoted(kind),
-             known ? ", which is not supported" : ", which is unknown",
-             "; expected one of: ", kernels::StructureKinds()));
+             ", which is unknown; expected one of: ", kernels::StructureKinds()));
   }
   for (const auto& [member, option] : value.items()) {
     if (member == "kind") continue;

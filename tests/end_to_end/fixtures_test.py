@@ -10,8 +10,7 @@ import math
 from support import safetensors
 from support.server import FIXTURES, Server
 
-NAMES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "expected.safetensors").exists()
-               and not folder.name.endswith(("moe", "blockdynamic", "blockdynamic-flat")))
+NAMES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "expected.safetensors").exists())
 TOLERANCE = {"float32": 2e-4, "float16": 1e-2, "bfloat16": 6e-2, "int8": 2e-1}
 
 
@@ -56,7 +55,7 @@ def check(server, name, dtype):
 
 
 def main():
-    assert len(NAMES) == 28, NAMES
+    assert len(NAMES) == 32, NAMES
     # The comparison must be able to fail.
     assert largest_error({"ids": [0, 1], "logprobs": [None, -0.5], "greedy": [None, True]},
                          [0, 1], [0.0, 0.0], 2) > 0.19
@@ -64,7 +63,9 @@ def main():
         with Server({name: FIXTURES / name for name in NAMES}, f"--weight_dtype={dtype}",
                     f"--kv_cache_bytes={64 << 20}") as server:
             for name in NAMES:
-                check(server, name, dtype)
+                # With narrower weights a row may choose other blocks or experts, and compute something else.
+                if dtype == "float32" or "moe" not in name and "dynamic" not in name:
+                    check(server, name, dtype)
 
 
 if __name__ == "__main__":

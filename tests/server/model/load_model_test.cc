@@ -95,6 +95,15 @@ TEST_P(StructuredTest, GivesTheGoldenLogprobsAndContinuations) {
   ExpectGolden(GetParam(), SmallOptions());
 }
 
+TEST_P(StructuredTest, GivesThemInEveryForm) {
+  for (const kernels::LayerForm form : {kernels::LayerForm::kPlan, kernels::LayerForm::kDense}) {
+    ModelOptions options = SmallOptions();
+    options.layer_form = form;
+    options.weight_dtype = WeightDtype::kFloat32;  // a product of 16-bit weights is none
+    ExpectGolden(GetParam(), options);
+  }
+}
+
 // Random weights; two factors a layer round twice.
 TEST_P(StructuredTest, NarrowWeightsMoveLogprobsALittle) {
   const Golden golden(GetParam());
@@ -102,6 +111,10 @@ TEST_P(StructuredTest, NarrowWeightsMoveLogprobsALittle) {
   for (const auto& [dtype, most] : {std::pair{WeightDtype::kFloat16, 2e-2},
                                     {WeightDtype::kBfloat16, 1e-1},
                                     {WeightDtype::kInt8, 4e-1}}) {
+    // Where a row's choice flips it computes something else.
+    const bool routed =
+        GetParam().ends_with("moe") || GetParam().find("dynamic") != std::string::npos;
+    if (routed && dtype != WeightDtype::kFloat16) continue;
     ModelOptions options = SmallOptions();
     options.weight_dtype = dtype;
     LoadedModel model = Load(FixtureFolder(GetParam()), options);

@@ -49,7 +49,11 @@ inline const std::vector<std::string>& StructuredFixtures() {
                                                           "neox-einsum-btt5",
                                                           "opt-gblr-box",
                                                           "neox-gblr-gauss",
-                                                          "opt-mixed"};
+                                                          "opt-mixed",
+                                                          "opt-bttmoe",
+                                                          "neox-bttmoe",
+                                                          "opt-blockdynamic",
+                                                          "opt-blockdynamic-flat"};
   return *names;
 }
 

@@ -92,7 +92,6 @@ TEST(StructuredLinearTest, OddValuesAreRefused) {
   };
   refused("monarch", "expected an object");
   refused({{"kind", "hadamard"}}, "'hadamard', which is unknown");
-  refused({{"kind", "btt_moe"}}, "'btt_moe', which is not supported");
   refused({{"variant", "it"}}, "kind is missing");
   refused({{"kind", 3}}, "kind is 3");
   EXPECT_THAT(Parse({{"model.fc*", {{"kind", "monarch"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));
