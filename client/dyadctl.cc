@@ -73,6 +73,11 @@ std::string FlagFault(const CLI::ParseError& error) {
 absl::Status CheckSwitches(const CLI::App& app, std::span<const std::string> words) {
   const auto end_of_flags = std::find(words.begin(), words.end(), "--");
   for (auto word = words.begin(); word != end_of_flags; ++word) {
+    // -h is the only short flag, and CLI11 would read what follows its letter as more of them.
+    if (word->starts_with("-h") && word->size() > 2) {
+      return UsageError(
+          Text("unknown flag ", Quoted(*word), "; a text that begins so goes behind --"));
+    }
     const size_t equals = word->find('=');
     const std::string name = word->substr(0, equals);
     const CLI::Option* option = name.starts_with("--") ? app.get_option_no_throw(name) : nullptr;

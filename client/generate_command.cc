@@ -29,6 +29,7 @@ const std::vector<FieldFlag> kFieldFlags = {
     {"n", kJson, "N", "Choices, 1 (default) to 16"},
     {"logprobs", kJson, "N", "Log-probabilities with N competitors; with --json or --input"},
     {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
+    {"add_special_tokens", kJson, "BOOL", "false: without what the tokenizer puts in front"},
     {"stop_ids", kIds, "IDS", "End with one of these tokens: 2,50"},
     {"ignore_eos", kSwitch, "", "Go on after the end-of-text token"},
     {"echo", kSwitch, "", "Put the prompt in front of the answer"},

@@ -11,7 +11,7 @@ packages=(
   grpc-proto golang-github-gogo-googleapis-dev
   # libraries
   libabsl-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
-  libevent-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
+  libboost-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
   # fuzzing: a compiler whose runtime has libFuzzer
   clang libclang-rt-14-dev
   # LibTorch's dense products come from BLAS; this one is the fast one

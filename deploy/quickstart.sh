@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a bare clone to a served model: installs the packages, builds, serves the demonstration model on
-# free loopback ports, streams a continuation, scores minimal pairs, shows a few metrics. Leaves nothing
+# free loopback ports, streams a continuation, asks over HTTP, scores minimal pairs, shows a few metrics. Leaves nothing
 # running, unless called with --keep: then it says how to go on and how to stop the server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -63,11 +63,12 @@ cmake --preset release
 cmake --build --preset release --target dyad-server dyadctl
 
 say "3/6 server with the demonstration model (a 5 M parameter OPT with DYAD layers)"
-rpc_port=$(free_port 20000 25999)
+rpc_port=$(free_port 20000 22999)
+http_port=$(free_port 23000 25999)
 metrics_port=$(free_port 26000 31999)
 address=127.0.0.1:$rpc_port
 log=build/quickstart-server.log
-nohup "$bin/dyad-server" --listen="$address" --metrics="127.0.0.1:$metrics_port" \
+nohup "$bin/dyad-server" --listen="$address" --http="127.0.0.1:$http_port" --metrics="127.0.0.1:$metrics_port" \
   --model=demo=deploy/demo_model --kv_cache_bytes=268435456 </dev/null >"$log" 2>&1 &
 server_pid=$!
 for ((tries = 0; ; ++tries)); do
@@ -86,6 +87,14 @@ prompt="Once upon a time there was a little"
 echo "$prompt ..."
 "$bin/dyadctl" generate "$prompt" --max_new_tokens=48 --temperature=0.8 --top_p=0.95 --seed=7 \
   --server="$address"
+
+if command -v curl >/dev/null; then
+  echo "The same over HTTP, as OpenAI's clients ask (http://127.0.0.1:$http_port/v1):"
+  curl --silent --show-error --fail --max-time 60 "http://127.0.0.1:$http_port/v1/completions" \
+    --header "Content-Type: application/json" \
+    --data '{"prompt": "Once upon a time there was a little", "max_tokens": 12, "temperature": 0}'
+  echo
+fi
 
 say "5/6 minimal pairs: is the right sentence the likelier one? (deploy/minimal_pairs.jsonl)"
 "$bin/dyadctl" pairs --input=deploy/minimal_pairs.jsonl --server="$address"

@@ -19,8 +19,8 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
       }
       return devices;
     case DeviceKind::kCuda: {
-      kernels::cuda::OpenedDevices opened =
-          kernels::cuda::OpenDevices(wish.choice.ordinal, wish.count, wish.threads);
+      kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(
+          wish.count, {.ordinal = wish.choice.ordinal, .threads = wish.threads});
       if (opened.fault.empty()) return std::move(opened.devices);
       return absl::InvalidArgumentError(
           absl::StrCat("--device is cuda:", wish.choice.ordinal, "; ", opened.fault));
@@ -36,7 +36,7 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
 DeviceWish WishOf(std::string_view word, int threads, const LogFunction& log) {
   DeviceWish wish = {.choice = ParseDevice(word).value_or(DeviceChoice()), .threads = threads};
   if (wish.choice.kind != DeviceKind::kAuto) return wish;
-  const std::string fault = kernels::cuda::OpenDevices(0, 1, 1).fault;
+  const std::string fault = kernels::cuda::OpenDevices(1, {}).fault;
   wish.choice.kind = fault.empty() ? DeviceKind::kCuda : DeviceKind::kCpu;
   log(LogLevel::kInfo, "device chosen",
       {{"device", fault.empty() ? "cuda" : "cpu"}, {"reason", fault.empty() ? "usable" : fault}});

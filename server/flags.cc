@@ -155,6 +155,8 @@ void AddConnectionFlags(Options& options, FlagTable& table) {
   table.Text("tls_key", rpc.tls.key, "PEM private key; watched and reloaded");
   table.Text("tls_ca", rpc.tls.client_ca,
              "PEM authorities of clients, which must then present a certificate");
+  table.Text("api_key_file", options.api_key_file,
+             "keys, one a line, of which clients must show one, over gRPC and HTTP; reloaded");
   table.Number("max_connections", rpc.max_connections,
                "at a time, and at most what open files allow; more of them wait");
   table.Duration("max_connection_idle", rpc.max_connection_idle,
@@ -170,6 +172,24 @@ void AddConnectionFlags(Options& options, FlagTable& table) {
                  "clients that probe more often are sent away");
   table.Word("reflection", rpc.reflection, {{"on", Reflection::kOn}, {"off", Reflection::kOff}},
              "gRPC server reflection");
+}
+
+void AddHttpFlags(Options& options, FlagTable& table) {
+  HttpServerOptions& server = options.http_server;
+  table.Theme("HTTP");
+  table.Text("http", options.http, "host:port of OpenAI's completions API, or off (default)");
+  table.Text("http_allowed_hosts", options.http_allowed_hosts,
+             "names that Host may have, with commas; *: any; default: on loopback its names");
+  table.Text("http_cors_origins", options.http_cors_origins,
+             "origins whose pages may read answers, with commas; *: all");
+  table.Number("http_threads", server.threads, "that read requests and write answers");
+  table.Number("http_max_connections", server.max_connections, "at a time; the next one gets 503");
+  table.Number("http_max_body_bytes", server.max_body_bytes, "of one request");
+  table.Number("http_max_prompts", options.http_max_prompts, "prompts times n of one request");
+  table.Duration("http_idle_timeout", server.idle_timeout, "of a connection between requests");
+  table.Duration("http_read_timeout", server.read_timeout,
+                 "of one request, head and body together");
+  table.Duration("http_write_timeout", server.write_timeout, "of an answer without progress");
 }
 
 void AddLimitFlags(Options& options, FlagTable& table) {
@@ -234,6 +254,7 @@ std::vector<Flag> FlagsFor(Options& options) {
   FlagTable table;
   AddModelFlags(options, table);
   AddConnectionFlags(options, table);
+  AddHttpFlags(options, table);
   AddLimitFlags(options, table);
   AddComputeFlags(options, table);
   AddOperationFlags(options, table);
@@ -315,6 +336,7 @@ absl::StatusOr<Options> ParseArguments(const std::vector<std::string>& arguments
   }
   if (options.mode == Mode::kHelp || options.mode == Mode::kVersion) return options;
   if (options.metrics == "off") options.metrics.clear();
+  if (options.http == "off") options.http.clear();
   const std::vector<std::string> more = Faults(options);
   faults.insert(faults.end(), more.begin(), more.end());
   if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "; "));

@@ -23,6 +23,7 @@
 #include "server/grpc/rpc_server.h"
 #include "server/grpc/services.h"
 #include "server/host.h"
+#include "server/http_ports.h"
 #include "server/last_resort.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
@@ -86,10 +87,7 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t dev
                         .model_bytes = 0,
                         .fraction = options.kv_cache_fraction,
                         .models = static_cast<int32_t>(options.models.size())};
-  ModelOptions model;
-  model.weight_dtype = options.weight_dtype;
-  model.layer_form = options.layer_form;
-  model.kv_dtype = options.kv_dtype;
+  ModelOptions model{options.weight_dtype, options.layer_form, options.kv_dtype};
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
@@ -226,26 +224,21 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
 }
 
 ServerInfo InfoOf(const Options& options, const std::string& device) {
-  ServerInfo info{Version(), Commit(), TransportVersion(), device, {}, {}};
-  const auto feature = [&](const char* name, bool on) {
-    if (on) info.features.push_back(name);
-  };
-  feature("tls", !options.rpc.tls.empty());
-  feature("client_certificates", !options.rpc.tls.client_ca.empty());
-  feature("prefix_cache", options.engine.prefix_cache == engine::PrefixCache::kOn);
-  feature("reflection", options.rpc.reflection == Reflection::kOn);
+  ServerInfo info{Version(), Commit(), TransportVersion(), device, FeaturesOf(options), {}};
   for (const Limit& limit : LimitsOf(options)) info.limits.emplace_back(limit.flag, limit.value);
   return info;
 }
 
 // Ends all work within the limit; what is left then ends with UNAVAILABLE.
-void Drain(const Options& options, std::vector<ModelParts>& models, RpcServer& server) {
+void Drain(const Options& options, std::vector<ModelParts>& models, RpcServer& server,
+           HttpPorts& http) {
   const absl::Time until = SteadyNow() + options.drain_timeout;
   // One after the other, and yet at the same time: each engine works on while another is waited
   // for.
   for (ModelParts& model : models) model.engine->Drain(until - SteadyNow());
   // Ended work has still to be written to its callers.
   server.Shutdown(std::max(until - SteadyNow(), absl::Seconds(1)));
+  http.Shutdown(std::max(until - SteadyNow(), absl::Seconds(1)));
 }
 
 Metrics::Labels LabelsOf(const ServedModel& model) {
@@ -294,13 +287,10 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
 
   // What takes no time to find wrong comes before the models.
   ASSIGN_OR_RETURN(RpcServerParts parts, RpcServer::Prepare(options.rpc, write));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ApiKeys> keys, ApiKeys::Load(options.api_key_file, write));
   Metrics metrics;
-  std::string metrics_address = "off";
-  if (!options.metrics.empty()) {
-    ASSIGN_OR_RETURN(const int port, metrics.Serve(options.metrics));
-    metrics_address =
-        absl::StrCat(options.metrics.substr(0, options.metrics.rfind(':')), ":", port);
-  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<HttpPorts> http,
+                   HttpPorts::Prepare(options, metrics, write));
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
   ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
@@ -325,15 +315,22 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   RequestLog request_log(log, metrics, options.log_prompts);
   ServerState state{registry, options.limits, &request_log,
                     InfoOf(options, models.front().loaded.info.device)};
+  state.keys = keys.get();
   state.stall_timeout = options.stall_timeout;
   Services services(state);
   ASSIGN_OR_RETURN(const std::unique_ptr<RpcServer> server,
                    RpcServer::Start(options.rpc, std::move(parts),
                                     [&](auto& builder) { services.Register(builder); }));
   std::atomic<bool> ready = false;
+  std::atomic<bool> alive = false;
+  const auto serves = [&](std::string_view name) {
+    return name == "readiness" ? ready.load() : alive.load();
+  };
+  RETURN_IF_ERROR(http->Open(options, state, serves));
   metrics.SetLook([&] {
     ServerStats stats = StatsOf(state, *server, log);
     stats.ready = ready;
+    stats.http_connections = http->connections();
     return stats;
   });
   const absl::Cleanup no_look = [&metrics] { metrics.SetLook(nullptr); };
@@ -348,12 +345,14 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   const auto publish = [&](const std::string& name, ServingState state) {
     server->SetServing(name, state);
     if (name == "readiness") ready = state == ServingState::kServing;
+    if (name == "liveness") alive = state == ServingState::kServing;
   };
   HealthWatch health({look, publish, write}, options.stall_timeout);
   log.Write(LogLevel::kInfo, "serving",
             {{"listen", options.rpc.listen},
              {"port", int64_t{server->port()}},
-             {"metrics", metrics_address},
+             {"http", http->http_address()},
+             {"metrics", http->metrics_address()},
              {"isa", std::string(kernels::CurrentIsa())},
              {"device", models.front().loaded.info.device},
              {"threads", int64_t{used_threads}}});
@@ -364,7 +363,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   absl::SleepFor(options.drain_delay);
   state.draining = true;
   state.open_streams.Shutdown();
-  Drain(options, models, *server);
+  Drain(options, models, *server, *http);
   log.Write(LogLevel::kInfo, "stopped", {});
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -97,6 +98,25 @@ void CheckModels(const Options& options, Checker& check) {
   }
 }
 
+void CheckHttp(const Options& options, Checker& check) {
+  const Address http = ParseAddress(options.http);
+  if (!http.valid || absl::StartsWith(options.http, "unix:")) {
+    check.Add(
+        absl::StrCat("--http is \"", options.http, "\"; must be host:port, [v6]:port or off"));
+  } else if (!http.loopback && options.rpc.tls.empty() &&
+             options.plaintext == Plaintext::kLoopback) {
+    check.Add(absl::StrCat("--http is ", options.http,
+                           ", which is not loopback: give --tls_cert and --tls_key, or --insecure "
+                           "to serve plaintext there"));
+  }
+  const HttpServerOptions& server = options.http_server;
+  const absl::Duration least = absl::Milliseconds(100);
+  const absl::Duration day = absl::Hours(24);
+  check.Time("http_idle_timeout", server.idle_timeout, least, day);
+  check.Time("http_read_timeout", server.read_timeout, least, day);
+  check.Time("http_write_timeout", server.write_timeout, least, day);
+}
+
 void CheckConnections(const Options& options, Checker& check) {
   const RpcServerOptions& rpc = options.rpc;
   const Address listen = ParseAddress(rpc.listen);
@@ -116,6 +136,7 @@ void CheckConnections(const Options& options, Checker& check) {
     check.Add(absl::StrCat("--metrics is \"", options.metrics,
                            "\"; must be host:port, [v6]:port or off"));
   }
+  if (!options.http.empty()) CheckHttp(options, check);
   const absl::Duration second = absl::Seconds(1);
   const absl::Duration day = absl::Hours(24);
   check.Time("keepalive_time", rpc.keepalive_time, second, day);
@@ -173,7 +194,31 @@ std::vector<Limit> LimitsOf(const Options& options) {
       {"max_send_message_bytes", request.max_send_message_bytes, 1024, kMaxInt32},
       {"max_unread_bytes", request.max_unread_bytes, 64 << 10, int64_t{1} << 40},
       {"max_concurrent_streams", rpc.max_concurrent_streams, 1, 1 << 20},
+      {"http_threads", options.http_server.threads, 1, 64},
+      {"http_max_connections", options.http_server.max_connections, 1, 1 << 20},
+      {"http_max_body_bytes", options.http_server.max_body_bytes, 1024, kMaxInt32},
+      {"http_max_prompts", options.http_max_prompts, 1, 1 << 20},
   };
+}
+
+std::vector<std::string> FeaturesOf(const Options& options) {
+  std::vector<std::string> features;
+  const auto feature = [&](const char* name, bool on) {
+    if (on) features.emplace_back(name);
+  };
+  feature("tls", !options.rpc.tls.empty());
+  feature("client_certificates", !options.rpc.tls.client_ca.empty());
+  feature("prefix_cache", options.engine.prefix_cache == engine::PrefixCache::kOn);
+  feature("reflection", options.rpc.reflection == Reflection::kOn);
+  feature("api_keys", !options.api_key_file.empty());
+  feature("http", !options.http.empty());
+  return features;
+}
+
+std::string AllowedHosts(const Options& options) {
+  if (options.http_allowed_hosts == "*") return "";
+  if (!options.http_allowed_hosts.empty()) return absl::AsciiStrToLower(options.http_allowed_hosts);
+  return ParseAddress(options.http).loopback ? "localhost,127.0.0.1,[::1]" : "";
 }
 
 std::vector<std::string> Faults(const Options& options) {

@@ -11,6 +11,7 @@
 #include "server/base/log_line.h"
 #include "server/engine/engine.h"
 #include "server/grpc/rpc_server.h"
+#include "server/http/exchange.h"
 #include "server/model/load_model.h"
 
 namespace dyad {
@@ -38,6 +39,21 @@ struct Options {
   Plaintext plaintext = Plaintext::kLoopback;
   // --metrics: host:port of /metrics; empty or "off": none.
   std::string metrics = "127.0.0.1:9464";
+
+  // --http: host:port of the front door over HTTP; empty or "off": none. Its TLS is that of gRPC.
+  std::string http;
+  // --http_threads (1 … 64), --http_max_connections, --http_max_body_bytes (>= 1 KiB),
+  // --http_idle_timeout, --http_read_timeout, --http_write_timeout (100 ms … 24 h).
+  HttpServerOptions http_server;
+  // --http_max_prompts: prompts times choices of one request, >= 1.
+  int64_t http_max_prompts = 1024;
+  // --http_allowed_hosts: names, separated by commas, that a request's Host may have; "*": any.
+  // Empty: on a loopback address its names, elsewhere any.
+  std::string http_allowed_hosts;
+  // --api_key_file: keys of which clients must show one, over HTTP and gRPC; empty: none is needed.
+  std::string api_key_file;
+  // --http_cors_origins: origins, separated by commas, whose pages may read answers; "*": all.
+  std::string http_cors_origins;
 
   // --weight_dtype: of linear matrices, embedding and head in memory.
   WeightDtype weight_dtype = WeightDtype::kAsStored;
@@ -102,6 +118,12 @@ struct Limit {
   int64_t most;
 };
 std::vector<Limit> LimitsOf(const Options& options);
+
+// What is switched on, in the words and the order of GetServerInfo.
+std::vector<std::string> FeaturesOf(const Options& options);
+
+// What --http_allowed_hosts comes to: small letters; empty: any.
+std::string AllowedHosts(const Options& options);
 
 // All that is wrong with `options`, each naming flag, value and range; empty if nothing is.
 std::vector<std::string> Faults(const Options& options);

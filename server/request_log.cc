@@ -27,6 +27,7 @@ std::vector<LogField> RequestFields(const RpcRecord& record) {
   text("request_id", record.request_id);
   text("method", std::string(record.method));
   text("code", std::string(record.code));
+  count("status", record.http_status);
   text("model", record.model);
   text("peer", record.peer);
   count("prompt_tokens", record.prompt_tokens);
@@ -45,9 +46,14 @@ std::vector<LogField> RequestFields(const RpcRecord& record) {
 }
 
 void RequestLog::OnRpcEnd(const RpcRecord& record) {
-  metrics_.OnRpc(record.method, record.code, record.total);
-  log_.Write(IsServerFault(record.code) ? LogLevel::kError : LogLevel::kInfo, "rpc",
-             RequestFields(record));
+  const bool is_http = record.http_status != 0;
+  if (is_http) {
+    metrics_.OnHttp(record.method, record.http_status, record.total);
+  } else {
+    metrics_.OnRpc(record.method, record.code, record.total);
+  }
+  log_.Write(IsServerFault(record.code) ? LogLevel::kError : LogLevel::kInfo,
+             is_http ? "http" : "rpc", RequestFields(record));
 }
 
 }  // namespace dyad

@@ -31,6 +31,7 @@ part layers 60 "$bundle/bin/gpu_bench" layers
 part baseline 90 "$python" tests/gpu/baseline.py
 part make_125m 90 "$python" tests/bench/make_model.py /tmp/gpu_check_125m --size=125m --kind=dyad --blocks=4
 part model_125m 60 "$bundle/bin/gpu_bench" model /tmp/gpu_check_125m
+part model_125m_accurate 60 "$bundle/bin/gpu_bench" model /tmp/gpu_check_125m 7 accurate
 part server 60 "$bundle/bin/dyad-server" --device=cuda --model=deploy/demo_model --check
 few='CudaLayerTest.AwkwardSizes*:CudaDeviceTest.*:CudaFinishTest.AnswersWhere*'
 part memcheck 90 "$sanitizer" --tool=memcheck --error-exitcode=1 "$bundle/bin/gpu_tests" --gtest_brief=1 "--gtest_filter=$few"

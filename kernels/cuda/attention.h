@@ -10,6 +10,12 @@
 
 namespace dyad::kernels::cuda {
 
+// Neighbouring rows of one chunk, which read its keys and values together.
+struct RowRun {
+  int32_t first = 0, count = 0;  // [1, kGroupRows] rows
+};
+inline constexpr int kGroupRows = 4;
+
 struct AttentionArgs {
   int64_t rows = 0;
   AttentionShape shape;
@@ -31,6 +37,9 @@ struct AttentionArgs {
   const int32_t* store_rows = nullptr;  // [stores]: rows, and the slots where they are stored
   const int64_t* store_slots = nullptr;
   int64_t stores = 0;
+  // Null: each row is of a sequence of its own and stored once.
+  const RowRun* groups = nullptr;
+  int64_t group_count = 0;
 };
 
 // Stores keys (rotated) and values, then attends. Shapes: as Device::Attend.

@@ -1,4 +1,4 @@
-// One step of a plan on the device (Contract of kernels/plan.h), and the kernels that run it.
+// One step of a plan on the device (Contract of kernels/plan.h), as its kernels take it.
 //
 // All give the same bits: an output is one chain of fused multiply-adds, owned by one thread from
 // start to end; terms in order, k ascending, k never padded.
@@ -28,17 +28,23 @@ struct DeviceRows {
   int64_t stride = 0;
 };
 
+// Terms of a step whose sources stand among the arguments, where they are read at once.
+inline constexpr int kNearTerms = 2;
+
+// REQUIRES: rows · x.stride < 2^31.
 struct ContractArgs {
   const void* weights = nullptr;
-  const float* scales = nullptr;  // int8: [blocks][panels · 32]; else null
-  const View* sources = nullptr;  // [terms]
+  const float* scales = nullptr;       // int8: [blocks][panels · 32]; else null
+  const View* sources = nullptr;       // [terms], in the device's memory
+  View near_sources[kNearTerms] = {};  // the first of them
   int terms = 0;
   int depth = 0;    // of a term
   int vectors = 0;  // of a term, the last one perhaps not full
   int panels = 0;   // of a block
   int outputs = 0;  // of a block
   int blocks = 0;
-  int64_t groups = 1;
+  int groups = 1;
+  Activation activation = Activation::kNone;
 
   int64_t rows = 0;  // of x, y
   DeviceRows x = {};
@@ -49,18 +55,10 @@ struct ContractArgs {
   View destination;
 
   const float* step_bias = nullptr;  // [blocks · outputs]; null: none. Added in this order
-  const float* plan_bias = nullptr;  // by feature
-  Activation activation = Activation::kNone;
+  const float* plan_bias = nullptr;  // by feature; `activation` follows
   DeviceRows residual = {};
 
   constexpr int64_t row_groups() const { return rows * groups; }
 };
-
-// Few rows: a warp owns a panel and all of k; weights are read once.
-inline constexpr int64_t kStreamRows = 16;
-void LaunchStream(Runtime& runtime, Element type, const ContractArgs& args);
-
-// Many rows: 128 of them by 128 outputs.
-void LaunchTile(Runtime& runtime, Element type, const ContractArgs& args);
 
 }  // namespace dyad::kernels::cuda

@@ -60,13 +60,16 @@ DeviceRows RowsOf(Matrix matrix) {
 
 }  // namespace
 
-CudaDevice::CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal,
+CudaDevice::CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, Arithmetic arithmetic,
                        std::shared_ptr<ThreadPool> threads)
-    : runtime_(std::move(runtime)), threads_(std::move(threads)), workspace_(*threads_) {
+    : runtime_(std::move(runtime)),
+      arithmetic_(arithmetic),
+      threads_(std::move(threads)),
+      workspace_(*threads_) {
   const DeviceProperties properties = runtime_->properties();
   info_ = {.name = "cuda:" + std::to_string(ordinal) + " " + properties.name + ", sm_" +
                    std::to_string(properties.major) + std::to_string(properties.minor),
-           .arithmetic = "exact",
+           .arithmetic = std::string(NameOf(arithmetic_)),
            .threads = threads_->threads(),
            .memory_bytes = properties.free_bytes};
 }
@@ -83,7 +86,7 @@ std::string_view CudaDevice::Misses(const Plan& plan) const {
 }
 
 std::unique_ptr<Layer> CudaDevice::Pack(const Plan& plan) {
-  return std::make_unique<CudaLayer>(plan, *runtime_, *threads_);
+  return std::make_unique<CudaLayer>(plan, arithmetic_, *runtime_, *threads_);
 }
 
 std::unique_ptr<Table> CudaDevice::MakeTable(TableSource source) {
@@ -124,9 +127,20 @@ Fault CudaDevice::MapKv(KvSpec spec) {
 void CudaDevice::Begin(const StepInput& input) {
   input_ = input;
   finishes_ = false;
+  wishes_taken_ = false;
   if (lost()) return;
   runtime_->Wait();  // nothing, unless the step before was not ended
   upload_.QueueStep(*runtime_, input_);
+  if (ids_ != 0) TakeWishes(ids_);
+}
+
+// Also brings them to the device: before the step's kernels, if the head is known by then, so that
+// all kernels are queued in a row.
+void CudaDevice::TakeWishes(int64_t ids) {
+  ids_ = ids;
+  wishes_.Take(input_, ids);
+  wishes_taken_ = true;
+  if (!wishes_.wishes.empty() && !lost()) upload_.QueueWishes(*runtime_, input_, wishes_);
 }
 
 void CudaDevice::Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup,
@@ -152,14 +166,16 @@ void CudaDevice::Normalize(const Norm& norm, Matrix x, Matrix y) {
 void CudaDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
                        const Finishing& finishing) {
   if (lost()) return;
+  std::vector<CudaLayer::LayerOfRun> layers;
   for (const auto& [layer, y] : outputs) {
-    static_cast<const CudaLayer&>(*layer).Run(*runtime_, scratch_,
-                                              {.rows = x.rows,
-                                               .x = RowsOf(x),
-                                               .y = RowsOf(y),
-                                               .activation = finishing.activation,
-                                               .residual = RowsOf(finishing.residual)});
+    layers.push_back({static_cast<const CudaLayer*>(layer),
+                      {.rows = x.rows,
+                       .x = RowsOf(x),
+                       .y = RowsOf(y),
+                       .activation = finishing.activation,
+                       .residual = RowsOf(finishing.residual)}});
   }
+  CudaLayer::RunTogether(*runtime_, scratch_, layers);
 }
 
 void CudaDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
@@ -183,15 +199,16 @@ void CudaDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
                               .pages = step.pages,
                               .store_rows = step.store_rows,
                               .store_slots = step.store_slots,
-                              .stores = step.stores});
+                              .stores = step.stores,
+                              .groups = step.groups,
+                              .group_count = step.group_count});
 }
 
 // The room that networks give is not needed: logits of a few hundred rows exist at once here.
 void CudaDevice::Finish(const Layer& head, Matrix hidden, Matrix) {
-  wishes_.Take(input_, head.out_features());
+  if (!wishes_taken_ || ids_ != head.out_features()) TakeWishes(head.out_features());
   finishes_ = true;
   if (wishes_.wishes.empty() || lost()) return;
-  upload_.QueueWishes(*runtime_, input_, wishes_);
   finisher_.Queue(*runtime_, static_cast<const CudaLayer&>(head), RowsOf(hidden), input_, wishes_,
                   upload_.wishes(), scratch_);
 }

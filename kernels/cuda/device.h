@@ -1,4 +1,4 @@
-// A CUDA device behind kernels/device.h, in exact arithmetic: the CPU's bits on every GPU.
+// A CUDA device behind kernels/device.h. In exact arithmetic it has the CPU's bits on every GPU.
 //
 // What a step asks for is queued on one stream; End waits, once. Errors of CUDA are kept by the
 // runtime and told by End; after one, steps end at once.
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/cuda/finish.h"
 #include "kernels/cuda/layer.h"
@@ -23,7 +24,8 @@ namespace dyad::kernels::cuda {
 class CudaDevice final : public Device {
  public:
   // `threads`: of the host, for packing and for draws. Several devices may share them.
-  CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, std::shared_ptr<ThreadPool> threads);
+  CudaDevice(std::unique_ptr<Runtime> runtime, int ordinal, Arithmetic arithmetic,
+             std::shared_ptr<ThreadPool> threads);
 
   DeviceInfo info() const override { return info_; }
 
@@ -51,8 +53,10 @@ class CudaDevice final : public Device {
  private:
   // Whether the device can compute no more. Then no memory is asked for, either.
   bool lost() const { return !runtime_->error().empty(); }
+  void TakeWishes(int64_t ids);
 
   const std::unique_ptr<Runtime> runtime_;  // ends after all that it made
+  const Arithmetic arithmetic_;
   const std::shared_ptr<ThreadPool> threads_;
   Workspace workspace_;
   DeviceInfo info_;
@@ -67,6 +71,8 @@ class CudaDevice final : public Device {
   StepUpload upload_;
   StepInput input_;  // of the step in progress
   Wishes wishes_;
+  int64_t ids_ = 0;  // of the head that ended the last step
+  bool wishes_taken_ = false;
   bool finishes_ = false;  // whether the step has asked for results
 };
 

@@ -9,14 +9,14 @@
 
 namespace dyad::kernels::cuda {
 
-OpenedDevices OpenDevices(int ordinal, int count, int threads) {
+OpenedDevices OpenDevices(int count, const CudaOptions& options) {
   OpenedDevices opened;
-  const auto pool = std::make_shared<ThreadPool>(threads);
+  const auto pool = std::make_shared<ThreadPool>(options.threads);
   for (int i = 0; i < count; ++i) {
-    Runtime::Opened runtime = Runtime::Open(ordinal);
+    Runtime::Opened runtime = Runtime::Open(options.ordinal);
     if (!runtime.fault.empty()) return {{}, std::move(runtime.fault)};
-    opened.devices.push_back(
-        std::make_unique<CudaDevice>(std::move(runtime.runtime), ordinal, pool));
+    opened.devices.push_back(std::make_unique<CudaDevice>(
+        std::move(runtime.runtime), options.ordinal, options.arithmetic, pool));
   }
   return opened;
 }
@@ -27,7 +27,7 @@ OpenedDevices OpenDevices(int ordinal, int count, int threads) {
 
 namespace dyad::kernels::cuda {
 
-OpenedDevices OpenDevices(int, int, int) {
+OpenedDevices OpenDevices(int, const CudaOptions&) {
   return {{}, "this build has no CUDA (DYAD_CUDA=OFF, or nvcc was not found)"};
 }
 

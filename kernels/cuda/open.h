@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/device.h"
 #include "kernels/fault.h"
 
@@ -14,8 +15,13 @@ struct OpenedDevices {
   Fault fault;  // empty: opened. Else CUDA's text, or what is missing
 };
 
-// `count` devices on the GPU of this number, one for each model, each with a stream and memory of
-// its own; `threads` of the host, [1, 256], are shared.
-OpenedDevices OpenDevices(int ordinal, int count, int threads);
+struct CudaOptions {
+  int ordinal = 0;  // the GPU's number
+  int threads = 1;  // of the host, [1, 256], shared by the devices
+  Arithmetic arithmetic = Arithmetic::kExact;
+};
+
+// `count` devices on one GPU, one for each model, each with a stream and memory of its own.
+OpenedDevices OpenDevices(int count, const CudaOptions& options);
 
 }  // namespace dyad::kernels::cuda

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/cuda/contract.h"
+#include "kernels/cuda/tensor.h"
 #include "kernels/float16.h"
 #include "kernels/int8.h"
 
@@ -50,37 +51,66 @@ void Put(std::byte* weights, Element type, int64_t i, float value, float scale) 
   }
 }
 
-}  // namespace
+// How a layout cuts a step: panels of outputs, and a term's k into vectors.
+struct Cut {
+  int64_t outputs = 0;  // of a panel
+  int64_t depth = 0;    // of a vector
+};
 
-PackedWeights PackWeights(const Contract& step, Element type, ThreadPool& pool) {
-  const int64_t elements = VectorElements(type);
+// index(o, k): where output o of a panel and element k of a vector lie among the elements that a
+// panel has of a vector.
+template <typename Index>
+PackedWeights PackPanels(const Contract& step, Element type, const Cut& cut, ThreadPool& pool,
+                         Index index) {
   PackedWeights packed;
-  packed.vectors = (step.depth + elements - 1) / elements;
-  packed.panels = (step.outputs + kPanelOutputs - 1) / kPanelOutputs;
+  packed.vectors = (step.depth + cut.depth - 1) / cut.depth;
+  packed.panels = (step.outputs + cut.outputs - 1) / cut.outputs;
   const auto terms = std::ssize(step.terms);
-  const int64_t panel_vectors = terms * packed.vectors;
   const int64_t panels = step.blocks * packed.panels;
-  packed.weights.resize(static_cast<size_t>(panels * panel_vectors * kPanelOutputs * kVectorBytes));
-  if (type == Element::kInt8) packed.scales.resize(static_cast<size_t>(panels * kPanelOutputs));
+  const int64_t elements = cut.outputs * cut.depth;
+  packed.weights.resize(
+      static_cast<size_t>(panels * terms * packed.vectors * elements * ElementBytes(type)));
+  if (type == Element::kInt8) packed.scales.resize(static_cast<size_t>(panels * cut.outputs));
   pool.Run(panels, [&](int64_t panel) {
-    const int64_t b = panel / packed.panels, first = panel % packed.panels * kPanelOutputs;
-    const int64_t count = std::min(kPanelOutputs, step.outputs - first);
+    const int64_t b = panel / packed.panels, first = panel % packed.panels * cut.outputs;
+    const int64_t count = std::min(cut.outputs, step.outputs - first);
     for (int64_t o = 0; o < count; ++o) {
       float scale = 0;
       if (type == Element::kInt8) {
         scale = ScaleOf(step, b, first + o);
-        packed.scales[static_cast<size_t>(panel * kPanelOutputs + o)] = scale;
+        packed.scales[static_cast<size_t>(panel * cut.outputs + o)] = scale;
       }
       for (int64_t t = 0; t < terms; ++t) {
         const Weights& weights = step.terms[static_cast<size_t>(t)].weights;
         for (int64_t k = 0; k < step.depth; ++k) {
-          const int64_t vector = panel * panel_vectors + t * packed.vectors + k / elements;
-          Put(packed.weights.data(), type, (vector * kPanelOutputs + o) * elements + k % elements,
+          const int64_t vector = (panel * terms + t) * packed.vectors + k / cut.depth;
+          Put(packed.weights.data(), type, vector * elements + index(o, k % cut.depth),
               ValueAt(weights, b, first + o, k), scale);
         }
       }
     }
   });
+  return packed;
+}
+
+}  // namespace
+
+PackedWeights PackWeights(const Contract& step, Element type, ThreadPool& pool) {
+  const int64_t elements = VectorElements(type);
+  return PackPanels(step, type, {.outputs = kPanelOutputs, .depth = elements}, pool,
+                    [elements](int64_t o, int64_t k) { return o * elements + k; });
+}
+
+PackedWeights PackTensorWeights(const Contract& step, Element type, ThreadPool& pool) {
+  PackedWeights packed = PackPanels(step, type, {.outputs = kTensorPanel, .depth = kUnitDepth},
+                                    pool, [type](int64_t o, int64_t k) {
+                                      const int64_t half = k / 16, lane = o % 8 * 4 + k % 8 / 2;
+                                      const int64_t i = k % 2 + o / 8 * 2 + k % 16 / 8 * 4;
+                                      if (type == Element::kInt8) return lane * 16 + half * 8 + i;
+                                      return half * 256 + lane * 8 + i;
+                                    });
+  if (type != Element::kInt8) return packed;
+  for (std::byte& q : packed.weights) q ^= std::byte{0x80};  // plus 128
   return packed;
 }
 

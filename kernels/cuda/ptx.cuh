@@ -28,6 +28,13 @@ __device__ __forceinline__ float WidenFloat16(uint32_t bits) {
   return __half2float(__ushort_as_half(static_cast<unsigned short>(bits)));
 }
 
+// Of each half a float16: a - b, rounded to nearest.
+__device__ __forceinline__ uint32_t SubtractHalves(uint32_t a, uint32_t b) {
+  uint32_t result;
+  asm("sub.rn.f16x2 %0, %1, %2;\n" : "=r"(result) : "r"(a), "r"(b));
+  return result;
+}
+
 // Four 8x8 matrices of 16 bits; lane l names row l % 8 of matrix l / 8.
 __device__ __forceinline__ void LoadMatrix4(uint32_t (&r)[4], Shared row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
@@ -58,16 +65,28 @@ __device__ __forceinline__ void CopyAsync16(Shared to, const void* from, bool ok
   const int bytes = ok ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
 }
+// The same for 4 bytes.
+__device__ __forceinline__ void CopyAsync4(Shared to, const void* from, bool ok) {
+  const int bytes = ok ? 4 : 0;
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;\n" ::"r"(to), "l"(from), "r"(bytes));
+}
 __device__ __forceinline__ void CommitCopies() { asm volatile("cp.async.commit_group;\n"); }
+// Nothing is read before the wait that stands after it: a thread may read what it copied itself.
 template <int kPending>
 __device__ __forceinline__ void WaitCopies() {
-  asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending));
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
 __device__ __forceinline__ void NamedBarrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
 }
 
+// Barriers in shared memory and copies that they count: from compute capability 9.0 on.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+inline constexpr bool kHasBulkCopies = true;
+#else
+inline constexpr bool kHasBulkCopies = false;
+#endif
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 __device__ __forceinline__ void BarrierInit(Shared barrier, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(barrier), "r"(arrivals));
@@ -99,11 +118,27 @@ __device__ __forceinline__ void BulkCopy(Shared to, const void* from, uint32_t b
       "l"(from), "r"(bytes), "r"(barrier)
       : "memory");
 }
-// Waits for the kernel before, where the launch allowed both to overlap.
-__device__ __forceinline__ void WaitForEarlierKernel() {
-  asm volatile("griddepcontrol.wait;\n" ::: "memory");
-}
+#else
+__device__ __forceinline__ void BarrierInit(Shared, int) {}
+__device__ __forceinline__ void FenceBarrierInit() {}
+__device__ __forceinline__ void BarrierExpect(Shared, uint32_t) {}
+__device__ __forceinline__ void BarrierWait(Shared, int) {}
+__device__ __forceinline__ void BulkCopy(Shared, const void*, uint32_t, Shared) {}
 #endif
+
+// A kernel may begin before the one before it has ended; it waits here before it reads or writes
+// what others do, too. The next one may begin when all blocks of threads have said so, or ended.
+// Earlier generations run one after the other.
+__device__ __forceinline__ void WaitForEarlierKernel() {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;\n" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void LaunchLaterKernel() {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;\n" ::: "memory");
+#endif
+}
 
 }  // namespace dyad::kernels::cuda
 

@@ -4,15 +4,37 @@
 #include <set>
 #include <utility>
 
+#include "kernels/cuda/launches.h"
 #include "kernels/cuda/runtime.h"
 
 namespace dyad::kernels::cuda {
+namespace {
+
+constexpr int64_t kWorthRecording = 8;  // kernels in a row
+constexpr size_t kMostRecordings = 64;  // a few hundred KiB of memory each
+
+struct EndGraph {
+  void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }
+};
+using Graph = std::unique_ptr<std::remove_pointer_t<cudaGraphExec_t>, EndGraph>;
+
+}  // namespace
 
 struct Runtime::State {
-  int ordinal = 0;
+  int ordinal = 0, multiprocessors = 0;
   cudaStream_t stream = nullptr;
   std::string error;
   std::set<const void*> with_much_shared;  // kernels that were told so
+  Launches launches;                       // not yet on the stream
+  Replays<Graph> recordings{kMostRecordings};
+  bool records = true;
+  // Compute capability 9.0: kernels may begin before the one before has ended.
+  bool overlaps = false;
+  int64_t replays = 0;
+
+  ~State() {
+    if (stream != nullptr) cudaStreamDestroy(stream);
+  }
 
   // Whether what was asked succeeded; else it is the error, unless one is there.
   bool Check(cudaError_t result, const char* what) {
@@ -32,13 +54,70 @@ struct Runtime::State {
     return Check(result, what) ? memory : nullptr;
   }
   bool Bind() { return error.empty() && Check(cudaSetDevice(ordinal), "choosing the device"); }
+
+  // The first error.
+  cudaError_t LaunchAll() {
+    cudaError_t result = cudaSuccess;
+    launches.ForEach([&](const void* kernel, const LaunchShape& shape, void** arguments) {
+      cudaLaunchAttribute overlap = {};
+      overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      overlap.val.programmaticStreamSerializationAllowed = 1;
+      cudaLaunchConfig_t config = {};
+      config.gridDim = dim3(shape.grid.x, shape.grid.y, shape.grid.z);
+      config.blockDim = dim3(shape.block.x, shape.block.y, shape.block.z);
+      config.dynamicSmemBytes = shape.shared_bytes;
+      config.stream = stream;
+      config.attrs = &overlap;
+      config.numAttrs = overlaps ? 1 : 0;
+      const cudaError_t one = cudaLaunchKernelExC(&config, kernel, arguments);
+      if (result == cudaSuccess) result = one;
+    });
+    return result;
+  }
+
+  // The list as a graph; null where CUDA refuses, which is no error: there are plain launches.
+  Graph Record() {
+    cudaGraph_t recorded = nullptr;
+    cudaGraphExec_t graph = nullptr;
+    if (cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess) {
+      const bool launched = LaunchAll() == cudaSuccess;
+      const bool ended = cudaStreamEndCapture(stream, &recorded) == cudaSuccess;
+      if (launched && ended && cudaGraphInstantiate(&graph, recorded, 0) != cudaSuccess) {
+        graph = nullptr;
+      }
+      if (recorded != nullptr) cudaGraphDestroy(recorded);
+    }
+    if (graph == nullptr) {
+      cudaGetLastError();
+      records = false;
+    }
+    return Graph(graph);
+  }
+
+  // Puts the queued kernels on the stream, by a recording if there is one.
+  void Flush() {
+    if (launches.count() == 0) return;
+    Graph* recording = nullptr;
+    if (records && launches.count() >= kWorthRecording) {
+      recording = recordings.Find(launches.bytes());
+      if (recording == nullptr && recordings.CameBefore(launches.bytes())) {
+        Graph made = Record();
+        if (made != nullptr) recording = recordings.Keep(launches.bytes(), std::move(made));
+      }
+    }
+    if (recording != nullptr) {
+      Check(cudaGraphLaunch(recording->get(), stream), "replaying kernels");
+      ++replays;
+    } else {
+      Check(LaunchAll(), "launching a kernel");
+    }
+    launches.Clear();
+  }
 };
 
 Runtime::Runtime(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-Runtime::~Runtime() {
-  if (state_->stream != nullptr) cudaStreamDestroy(state_->stream);
-}
+Runtime::~Runtime() = default;
 
 Runtime::Opened Runtime::Open(int ordinal) {
   auto state = std::make_unique<State>();
@@ -60,6 +139,8 @@ Runtime::Opened Runtime::Open(int ordinal) {
                          ", has compute capability " + std::to_string(of_device.major) + "." +
                          std::to_string(of_device.minor) + "; needed is 8.0"};
   }
+  state->overlaps = of_device.major >= 9;
+  state->multiprocessors = of_device.multiProcessorCount;
   if (!state->Bind() ||
       !state->Check(cudaStreamCreateWithFlags(&state->stream, cudaStreamNonBlocking),
                     "making a stream")) {
@@ -85,6 +166,9 @@ DeviceProperties Runtime::properties() const {
   return properties;
 }
 
+int Runtime::multiprocessors() const { return state_->multiprocessors; }
+bool Runtime::has_bulk_copies() const { return state_->overlaps; }
+
 const std::string& Runtime::error() const { return state_->error; }
 
 void* Runtime::Allocate(int64_t bytes) {
@@ -95,7 +179,9 @@ void* Runtime::Allocate(int64_t bytes) {
 }
 
 void Runtime::Free(void* memory) {
-  if (memory != nullptr && state_->Bind()) cudaFree(memory);
+  if (memory == nullptr || !state_->Bind()) return;
+  state_->Flush();  // it may be what kernels wait to use; CUDA waits for those that run
+  cudaFree(memory);
 }
 
 void* Runtime::AllocateHost(int64_t bytes) {
@@ -111,6 +197,7 @@ void Runtime::FreeHost(void* memory) {
 
 void Runtime::CopyToDevice(void* to, const void* from, int64_t bytes) {
   if (bytes <= 0 || !state_->Bind()) return;
+  state_->Flush();
   state_->Check(
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, state_->stream),
       "copying to the device");
@@ -118,6 +205,7 @@ void Runtime::CopyToDevice(void* to, const void* from, int64_t bytes) {
 
 void Runtime::CopyToHost(void* to, const void* from, int64_t bytes) {
   if (bytes <= 0 || !state_->Bind()) return;
+  state_->Flush();
   state_->Check(
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, state_->stream),
       "copying from the device");
@@ -125,31 +213,34 @@ void Runtime::CopyToHost(void* to, const void* from, int64_t bytes) {
 
 void Runtime::SetZero(void* to, int64_t bytes) {
   if (bytes <= 0 || !state_->Bind()) return;
+  state_->Flush();
   state_->Check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), state_->stream),
                 "clearing memory of the device");
 }
 
 void Runtime::Wait() {
   if (!state_->Bind()) return;
+  state_->Flush();
   state_->Check(cudaStreamSynchronize(state_->stream), "waiting for the device");
 }
 
-void Runtime::LaunchKernel(const void* kernel, const LaunchShape& shape, void** arguments) {
-  if (!state_->Bind()) return;
+int64_t Runtime::replays() const { return state_->replays; }
+
+void Runtime::LaunchKernel(const void* kernel, const LaunchShape& shape,
+                           std::span<const LaunchArgument> arguments) {
+  if (!state_->error.empty()) return;
   // More shared memory than every device has must be asked for, once for each kernel.
   constexpr size_t kAlwaysThere = 48 << 10;
   if (shape.shared_bytes > kAlwaysThere && state_->with_much_shared.insert(kernel).second) {
     constexpr int kMost = 99 << 10;  // of the smallest device that runs this
-    if (!state_->Check(
+    if (!state_->Bind() ||
+        !state_->Check(
             cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMost),
             "asking for shared memory")) {
       return;
     }
   }
-  state_->Check(cudaLaunchKernel(kernel, dim3(shape.grid.x, shape.grid.y, shape.grid.z),
-                                 dim3(shape.block.x, shape.block.y, shape.block.z), arguments,
-                                 shape.shared_bytes, state_->stream),
-                "launching a kernel");
+  state_->launches.Add(kernel, shape, arguments);
 }
 
 }  // namespace dyad::kernels::cuda

@@ -13,22 +13,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <type_traits>
 
+#include "kernels/cuda/launch_shape.h"
 #include "kernels/fault.h"
 
 namespace dyad::kernels::cuda {
-
-struct Extent {
-  unsigned x = 1, y = 1, z = 1;
-};
-
-struct LaunchShape {
-  Extent grid;  // a launch of no blocks is none
-  Extent block;
-  size_t shared_bytes = 0;  // of a block; what kernels see as DynamicShared()
-};
 
 struct DeviceProperties {
   std::string name;          // "NVIDIA H100 80GB HBM3"
@@ -51,6 +43,8 @@ class Runtime {
   Runtime& operator=(const Runtime&) = delete;
 
   DeviceProperties properties() const;
+  int multiprocessors() const;
+  bool has_bulk_copies() const;      // compute capability 9.0 or later
   const std::string& error() const;  // empty: none
 
   // Null: no memory, which is no error, or an error. Aligned to 256 bytes; not initialised.
@@ -66,14 +60,18 @@ class Runtime {
   // Until all that was queued is done.
   void Wait();
 
-  // Queues a kernel. Only launchers, which are compiled as its kernel is, call it.
+  int64_t replays() const;  // recordings that ran so far
+
+  // Queues a kernel. Only launchers, which are compiled as its kernel is, call it. Kernels go to
+  // the device together, at the next copy or wait; the same kernels in a row, with the same bytes
+  // of arguments, are recorded when they come again, and replayed from then on.
   template <typename... Parameters>
   void Launch(const LaunchShape& shape, void (*kernel)(Parameters...),
               std::type_identity_t<Parameters>... arguments) {
     if (shape.grid.x == 0 || shape.grid.y == 0 || shape.grid.z == 0) return;
 #ifdef __CUDACC__
-    void* pointers[] = {&arguments...};
-    LaunchKernel(reinterpret_cast<const void*>(kernel), shape, pointers);
+    const LaunchArgument all[] = {{&arguments, sizeof(arguments)}...};
+    LaunchKernel(reinterpret_cast<const void*>(kernel), shape, all);
 #else
     LaunchBody(shape, [=] { kernel(arguments...); });
 #endif
@@ -83,7 +81,8 @@ class Runtime {
   struct State;
   explicit Runtime(std::unique_ptr<State> state);
 
-  void LaunchKernel(const void* kernel, const LaunchShape& shape, void** arguments);
+  void LaunchKernel(const void* kernel, const LaunchShape& shape,
+                    std::span<const LaunchArgument> arguments);
   void LaunchBody(const LaunchShape& shape, std::function<void()> body);
 
   const std::unique_ptr<State> state_;

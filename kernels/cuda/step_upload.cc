@@ -1,6 +1,7 @@
 // kernels/cuda/step_upload.h.
 #include "kernels/cuda/step_upload.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace dyad::kernels::cuda {
@@ -26,10 +27,16 @@ const std::byte* StepUpload::Queue(Runtime& runtime, std::span<const Part> parts
 }
 
 void StepUpload::QueueStep(Runtime& runtime, const StepInput& input) {
-  first_pages_.clear(), store_rows_.clear(), store_slots_.clear();
+  first_pages_.clear(), store_rows_.clear(), store_slots_.clear(), groups_.clear();
+  bool are_alone = input.also.empty();
   for (const AttentionChunk& chunk : input.chunks) {
     first_pages_.insert(first_pages_.end(), static_cast<size_t>(chunk.tokens), chunk.first_page);
+    are_alone = are_alone && chunk.tokens == 1;
+    for (int32_t i = 0; i < chunk.tokens; i += kGroupRows) {
+      groups_.push_back({chunk.first_row + i, std::min(kGroupRows, chunk.tokens - i)});
+    }
   }
+  if (are_alone) groups_.clear();
   for (size_t row = 0; row < input.slots.size(); ++row) {
     store_rows_.push_back(static_cast<int32_t>(row));
     store_slots_.push_back(input.slots[row]);
@@ -39,23 +46,28 @@ void StepUpload::QueueStep(Runtime& runtime, const StepInput& input) {
     store_slots_.push_back(store.slot);
   }
   int64_t bytes = 0;
+  // Pages last: as sequences grow, the others stay where they are, and the step can be replayed.
   const Part parts[] = {PartOf(input.ids, bytes),
                         PartOf(input.positions, bytes),
                         PartOf(std::span<const int32_t>(first_pages_), bytes),
-                        PartOf(input.pages, bytes),
                         PartOf(std::span<const int32_t>(store_rows_), bytes),
-                        PartOf(std::span<const int64_t>(store_slots_), bytes)};
+                        PartOf(std::span<const int64_t>(store_slots_), bytes),
+                        PartOf(std::span<const RowRun>(groups_), bytes),
+                        PartOf(input.pages, bytes)};
   const std::byte* const base = Queue(runtime, parts, bytes, of_step_);
   const auto ints = [&](int part) {
     return reinterpret_cast<const int32_t*>(base + parts[part].at);
   };
-  step_ = {.ids = ints(0),
-           .positions = ints(1),
-           .first_pages = ints(2),
-           .pages = ints(3),
-           .store_rows = ints(4),
-           .store_slots = reinterpret_cast<const int64_t*>(base + parts[5].at),
-           .stores = std::ssize(store_rows_)};
+  step_ = {
+      .ids = ints(0),
+      .positions = ints(1),
+      .first_pages = ints(2),
+      .pages = ints(6),
+      .store_rows = ints(3),
+      .store_slots = reinterpret_cast<const int64_t*>(base + parts[4].at),
+      .stores = std::ssize(store_rows_),
+      .groups = groups_.empty() ? nullptr : reinterpret_cast<const RowRun*>(base + parts[5].at),
+      .group_count = std::ssize(groups_)};
 }
 
 void StepUpload::QueueWishes(Runtime& runtime, const StepInput& input, const Wishes& wishes) {

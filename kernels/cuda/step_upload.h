@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/cuda/attention.h"
 #include "kernels/cuda/finish.h"
 #include "kernels/cuda/memory.h"
 #include "kernels/step.h"
@@ -21,6 +22,8 @@ struct StepPointers {
   const int32_t* store_rows = nullptr;  // every row, then those that are stored a second time
   const int64_t* store_slots = nullptr;
   int64_t stores = 0;
+  const RowRun* groups = nullptr;  // null: every row is a chunk, and stored once
+  int64_t group_count = 0;
 };
 
 class StepUpload {
@@ -54,6 +57,7 @@ class StepUpload {
   WishPointers wishes_;
   std::vector<int32_t> first_pages_, store_rows_;
   std::vector<int64_t> store_slots_;
+  std::vector<RowRun> groups_;
 };
 
 }  // namespace dyad::kernels::cuda

@@ -10,11 +10,13 @@ namespace dyad::kernels::cuda {
 namespace {
 
 constexpr int kTile = static_cast<int>(kVocabularyTile);
-constexpr int kThreads = 128;
+constexpr int kThreads = 512;
 
 // Grid:   x = row, y = tile. Block: a thread an id.
 // Shared: logits and exponentials of the tile, and its maximum.
 __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
   float* const logits = reinterpret_cast<float*>(DynamicShared());
   float* const exponentials = logits + kTile;
   float* const maximum = exponentials + kTile;
@@ -42,14 +44,51 @@ __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
   if (thread == 0) p.tiles[row * ((p.ids + kTile - 1) / kTile) + tile] = {*maximum, total};
 }
 
-// Grid: x = 128 rows. Block: a thread a row.
-__global__ void __launch_bounds__(kThreads, 1) JoinTiles(const LogSumArgs p) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (row >= p.rows) return;
-  const int64_t tiles = (p.ids + kTile - 1) / kTile;
-  LogSum sum;
-  for (int64_t tile = 0; tile < tiles; ++tile) sum.Add(p.tiles[row * tiles + tile]);
-  p.log_sums[row] = sum.Get();
+// What a tile does to the sum so far: sum · scale + added, as LogSum::Add has it.
+struct Link {
+  double scale, added;
+};
+
+// Grid:   x = row. Block: a thread a tile, kTile tiles at a time.
+// Shared: a link for each thread, then its maximum.
+__global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
+  Link* const links = reinterpret_cast<Link*>(DynamicShared());
+  float* const most = reinterpret_cast<float*>(links + kTile);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int64_t row = blockIdx.x, tiles = (p.ids + kTile - 1) / kTile;
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  float before = kNone;  // the largest maximum of the tiles so far
+  double sum = 0;        // of thread 0
+  for (int64_t first = 0; first < tiles; first += kTile) {
+    const TileSum tile =
+        first + thread < tiles ? p.tiles[row * tiles + first + thread] : TileSum{kNone, 0};
+    // The largest of all tiles up to each: windows that double.
+    most[thread] = Larger(kNone, tile.maximum);
+    for (int distance = 1; distance < kTile; distance *= 2) {
+      __syncthreads();
+      const float other = thread >= distance ? most[thread - distance] : kNone;
+      __syncthreads();
+      most[thread] = Larger(other, most[thread]);
+    }
+    __syncthreads();
+    const double so_far = Larger(before, thread > 0 ? most[thread - 1] : kNone);
+    const double maximum = tile.maximum, of_tile = tile.sum;
+    links[thread] = maximum > so_far ? Link{exact::ExpDouble(so_far - maximum), of_tile}
+                                     : Link{1.0, of_tile * exact::ExpDouble(maximum - so_far)};
+    before = Larger(before, most[kTile - 1]);
+    __syncthreads();
+    if (thread == 0) {
+      const int count = static_cast<int>(tiles - first < kTile ? tiles - first : kTile);
+#pragma unroll 8
+      for (int i = 0; i < count; ++i) sum = sum * links[i].scale + links[i].added;
+    }
+    __syncthreads();
+  }
+  if (thread == 0) {
+    p.log_sums[row] = static_cast<float>(static_cast<double>(before) + exact::LogDouble(sum));
+  }
 }
 
 // An id and its logit; id -1: none. The larger logit is ahead, of equal ones the lower id.
@@ -83,8 +122,8 @@ __device__ __forceinline__ Candidate BestOfBlock(Candidate mine, Candidate* room
 }
 
 // A logit as a draw sees it. The adjustments of a draw ascend by id.
-__device__ __forceinline__ float AdjustedAt(const AnswerArgs& p, const Wish& wish,
-                                            const float* logits, int32_t id) {
+__device__ __forceinline__ float AdjustedLogit(const AnswerArgs& p, const Wish& wish, float logit,
+                                               int32_t id) {
   const Adjustment* const all = p.adjustments + wish.first_adjustment;
   int32_t low = 0, high = wish.adjustments;
   while (low < high) {
@@ -96,7 +135,7 @@ __device__ __forceinline__ float AdjustedAt(const AnswerArgs& p, const Wish& wis
     }
   }
   const bool found = low < wish.adjustments && all[low].id == id;
-  return Tamed(found ? Adjusted(logits[id], all[low]) : logits[id]);
+  return Tamed(found ? Adjusted(logit, all[low]) : logit);
 }
 
 __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
@@ -104,6 +143,7 @@ __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
   Candidate last = {0, -1};
   for (int32_t n = 0; n < wish.top_n; ++n) {
     Candidate best = {0, -1};
+#pragma unroll 8
     for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
       const Candidate next = {logits[id], id};
       // A number, behind those taken so far, ahead of this thread's best.
@@ -121,8 +161,10 @@ __device__ __forceinline__ void AnswerTop(const AnswerArgs& p, const Wish& wish,
   }
 }
 
-// Grid: x = wish. Block: 128 threads over ids. Shared: a candidate for each thread.
+// Grid: x = wish. Block: 512 threads over ids. Shared: a candidate for each thread.
 __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) {
+  LaunchLaterKernel();
+  WaitForEarlierKernel();
   Candidate* const room = reinterpret_cast<Candidate*>(DynamicShared());
   const Wish wish = p.wish[blockIdx.x];
   const int64_t row = wish.row - p.first_row;
@@ -133,6 +175,7 @@ __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) 
   if (wish.target >= 0) {
     const float target = logits[wish.target];
     int32_t ahead = 0;
+#pragma unroll 8
     for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
       ahead += logits[id] > target || (logits[id] == target && id < wish.target) ? 1 : 0;
     }
@@ -141,9 +184,22 @@ __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) 
     answer.logprob = target - log_sum;
   } else {
     Candidate best = {0, -1};
-    for (int32_t id = static_cast<int32_t>(threadIdx.x); id < p.ids; id += kThreads) {
-      const Candidate next = {AdjustedAt(p, wish, logits, id), id};
-      if (Ahead(next, best)) best = next;
+    constexpr int kBatch = 8;  // loads that are under way together
+    for (int32_t first = static_cast<int32_t>(threadIdx.x); first < p.ids;
+         first += kBatch * kThreads) {
+      float batch[kBatch];
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int32_t id = first + i * kThreads;
+        batch[i] = id < p.ids ? logits[id] : 0.0f;
+      }
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const int32_t id = first + i * kThreads;
+        if (id >= p.ids) continue;
+        const Candidate next = {AdjustedLogit(p, wish, batch[i], id), id};
+        if (Ahead(next, best)) best = next;
+      }
     }
     answer.value = BestOfBlock(best, room).id;
     answer.logprob = logits[answer.value] - log_sum;
@@ -159,8 +215,9 @@ void LaunchLogSums(Runtime& runtime, const LogSumArgs& args) {
   runtime.Launch(
       {.grid = {rows, tiles}, .block = {kTile}, .shared_bytes = (2 * kTile + 1) * sizeof(float)},
       SumTiles, args);
-  runtime.Launch({.grid = {(rows + kThreads - 1) / kThreads}, .block = {kThreads}}, JoinTiles,
-                 args);
+  runtime.Launch(
+      {.grid = {rows}, .block = {kTile}, .shared_bytes = kTile * (sizeof(Link) + sizeof(float))},
+      JoinTiles, args);
 }
 
 void LaunchAnswers(Runtime& runtime, const AnswerArgs& args) {

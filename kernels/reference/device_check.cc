@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/reference/device.h"
 #include "kernels/step_arrays.h"
 #include "kernels/structures/structures.h"
@@ -17,6 +18,8 @@ namespace {
 
 // Rounding to float32 at each of at most 200 terms, twice over for the activation's own error.
 constexpr double kRelative = 400.0 / (1 << 24);
+// Of x in one piece of bfloat16, which keeps 8 bits.
+constexpr double kRelativeOfFast = 1.0 / (1 << 8);
 constexpr Element kElements[] = {Element::kFloat32, Element::kBfloat16, Element::kFloat16,
                                  Element::kInt8};
 
@@ -84,7 +87,10 @@ struct Twins {
 
 class Check {
  public:
-  explicit Check(Device& tested) : tested_(tested) {}
+  explicit Check(Device& tested)
+      : tested_(tested),
+        relative_(tested.info().arithmetic == NameOf(Arithmetic::kFast) ? kRelativeOfFast
+                                                                        : kRelative) {}
 
   Fault Run(KvType type);
 
@@ -113,12 +119,13 @@ class Check {
   Fault CompareResults(const StepArrays& step);
 
   Device& tested_;
+  const double relative_;
   ReferenceDevice expected_;
 };
 
 Fault Check::Compare(const std::string& name, double found, double expected,
                      double magnitude) const {
-  if (std::abs(found - expected) <= kRelative * (1 + magnitude)) return {};
+  if (std::abs(found - expected) <= relative_ * (1 + magnitude)) return {};
   return name + ": found " + std::to_string(found) + ", expected " + std::to_string(expected);
 }
 

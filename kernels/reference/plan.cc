@@ -6,8 +6,10 @@
 #include <cstring>
 #include <limits>
 #include <numbers>
-#include <optional>
+#include <span>
 #include <type_traits>
+
+#include "kernels/reference/sums.h"
 
 namespace dyad::kernels::reference {
 namespace {
@@ -66,73 +68,6 @@ Quantized Quantize(const std::vector<double>& row) {
     result.whole[k] = std::nearbyint(ratio);
   }
   return result;
-}
-
-// dst[t, feature] += Σ_i src[t, from[i]] · weights[i] + bias, for one output of a step.
-struct Sum {
-  int64_t feature = 0;
-  std::vector<int64_t> from;    // at or past the width: +0
-  std::vector<double> weights;  // as stored
-  std::optional<float> bias;
-  int64_t item = 0;  // of a routed step
-};
-
-// visit(sum) for each output of the step.
-template <typename Visit>
-void ForEachSum(const Contract& step, Visit visit) {
-  for (int64_t b = 0; b < step.blocks; ++b) {
-    for (int64_t n = 0; n < step.outputs; ++n) {
-      for (int64_t u = 0; u < step.groups; ++u) {
-        Sum sum = {.feature = step.view.At(b, u, n), .from = {}, .weights = {}, .bias = {}};
-        for (const auto& [source, w] : step.terms) {
-          for (int64_t k = 0; k < step.depth; ++k) {
-            const int64_t at = b * w.block + n * w.output + k * w.depth;
-            sum.from.push_back(source.At(b, u, k));
-            sum.weights.push_back(WeightAt(w.data, w.element, at));
-          }
-        }
-        if (!step.bias.empty()) sum.bias = step.bias[static_cast<size_t>(b * step.outputs + n)];
-        sum.item = step.routed.item + b * step.routed.item_block;
-        visit(sum);
-      }
-    }
-  }
-}
-
-template <typename Visit>
-void ForEachSum(const Mix& step, Visit visit) {
-  const Weights& w = step.weights;
-  for (int64_t i = 0; i < step.to; ++i) {
-    for (int64_t k = 0; k < step.width; ++k) {
-      Sum sum = {.feature = i * step.width + k, .from = {}, .weights = {}, .bias = {}};
-      for (int64_t j = 0; j < step.from; ++j) {
-        sum.from.push_back(j * step.width + k);
-        sum.weights.push_back(
-            WeightAt(w.data, w.element, k * w.block + i * w.output + j * w.depth));
-      }
-      visit(sum);
-    }
-  }
-}
-
-template <typename Visit>
-void ForEachSum(const BlockList& step, Visit visit) {
-  const Weights& w = step.weights;
-  for (const Place& place : step.places) {
-    for (int64_t n = 0; n < place.outputs; ++n) {
-      Sum sum = {.feature = place.first + n, .from = {}, .weights = {}, .bias = {}};
-      for (int64_t i = 0; i < place.ranges; ++i) {
-        const Range& range = step.ranges[static_cast<size_t>(place.first_range + i)];
-        for (int64_t at = range.first; at < range.first + range.count; ++at) {
-          const auto k = std::ssize(sum.from);
-          sum.from.push_back(at);
-          sum.weights.push_back(
-              WeightAt(w.data, w.element, place.weight + n * w.output + k * w.depth));
-        }
-      }
-      visit(sum);
-    }
-  }
 }
 
 // What weights of a step are packed to.
@@ -213,9 +148,15 @@ struct ChainBuffer {
   std::vector<float> value;  // [tokens, width]
 };
 
-template <typename AnyStep>
+float AddChainTerm(std::span<const float> w, std::span<const float> x, float sum) {
+  for (size_t k = 0; k < w.size(); ++k) sum = std::fma(x[k], w[k], sum);
+  return sum;
+}
+
+// `add_term`: the sum after one term, of its weights, its x and the sum before.
+template <typename AnyStep, typename AddTerm>
 void RunChain(const AnyStep& step, Element type, int64_t tokens, const RoutedRows& rows,
-              std::vector<ChainBuffer>& buffers) {
+              AddTerm add_term, std::vector<ChainBuffer>& buffers) {
   const ChainBuffer& src = buffers[static_cast<size_t>(step.source)];
   ChainBuffer& dst = buffers[static_cast<size_t>(step.destination)];
   ForEachSum(step, [&](Sum sum) {
@@ -227,16 +168,21 @@ void RunChain(const AnyStep& step, Element type, int64_t tokens, const RoutedRow
     } else {
       for (double& weight : row.whole) weight = RoundedTo(type, weight);
     }
+    const std::vector<float> weights(row.whole.begin(), row.whole.end());
+    const size_t depth = weights.size() / sum.terms;
+    std::vector<float> x(weights.size());
     for (int64_t t = 0; t < tokens; ++t) {
       if (!rows.Runs(t, sum.item)) continue;
       float& to = dst.value[static_cast<size_t>(t * dst.width + sum.feature)];
       const float start = rows.scaled ? 0.0f : to;
       float chain = whole ? 0.0f : start;
-      for (size_t i = 0; i < sum.from.size(); ++i) {
+      for (size_t i = 0; i < x.size(); ++i) {
         const int64_t from = sum.from[i];
-        const float x =
-            from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
-        chain = std::fma(x, static_cast<float>(row.whole[i]), chain);
+        x[i] = from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
+      }
+      for (size_t term = 0; term < sum.terms; ++term) {
+        chain = add_term(std::span(weights).subspan(term * depth, depth),
+                         std::span<const float>(x).subspan(term * depth, depth), chain);
       }
       if (whole) chain = std::fma(chain, row.scale, start);
       if (sum.bias.has_value()) chain += *sum.bias;
@@ -271,7 +217,8 @@ struct ChainRun {
   std::vector<float> y;                      // before the plan's bias
   std::vector<std::vector<Choice>> choices;  // by step, then row; of steps that are a Route
 };
-ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x) {
+template <typename AddTerm>
+ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
   auto buffers = BuffersOf<ChainBuffer>(plan, tokens, x);
   ChainRun run;
   run.choices.resize(plan.steps.size());
@@ -286,7 +233,13 @@ ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x) {
                                                          static_cast<size_t>(width))));
             }
           } else {
-            RunChain(step, TypeOf(step, plan.type), tokens, RowsOf(step, run.choices), buffers);
+            const Element type = TypeOf(step, plan.type);
+            const RoutedRows rows = RowsOf(step, run.choices);
+            if (type == plan.type) {
+              RunChain(step, type, tokens, rows, add_term, buffers);
+            } else {  // float32 has one arithmetic
+              RunChain(step, type, tokens, rows, AddChainTerm, buffers);
+            }
           }
         },
         plan.steps[i]);
@@ -341,7 +294,7 @@ double Activate(Activation activation, double x) {
 }
 
 std::vector<std::vector<Choice>> Choices(const Plan& plan, int64_t tokens, ConstRows x) {
-  return RunAsChain(plan, tokens, x).choices;
+  return RunAsChain(plan, tokens, x, AddChainTerm).choices;
 }
 
 PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& epilogue) {
@@ -385,11 +338,29 @@ PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& 
   return result;
 }
 
-std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x) {
-  std::vector<float> y = std::move(RunAsChain(plan, tokens, x).y);
+namespace {
+
+template <typename AddTerm>
+std::vector<float> ChainWith(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
+  std::vector<float> y = RunAsChain(plan, tokens, x, add_term).y;
   const auto out = static_cast<size_t>(plan.out_features());
   for (size_t at = 0; at < y.size() && !plan.bias.empty(); ++at) y[at] += plan.bias[at % out];
   return y;
+}
+
+}  // namespace
+
+std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x) {
+  return ChainWith(plan, tokens, x, AddChainTerm);
+}
+
+std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& plan, int64_t tokens,
+                               ConstRows x) {
+  if (plan.type == Element::kFloat32) return Chain(plan, tokens, x);
+  return ChainWith(plan, tokens, x,
+                   [&](std::span<const float> w, std::span<const float> of_x, float total) {
+                     return AddTensorTerm(arithmetic, plan.type, w, of_x, total);
+                   });
 }
 
 }  // namespace dyad::kernels::reference

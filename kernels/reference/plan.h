@@ -9,6 +9,7 @@
 #include "kernels/epilogue.h"
 #include "kernels/plan.h"
 #include "kernels/reference/route.h"
+#include "kernels/reference/tensor.h"
 
 namespace dyad::kernels::reference {
 
@@ -29,6 +30,12 @@ std::vector<std::vector<Choice>> Choices(const Plan& plan, int64_t tokens, Const
 
 // [tokens, out] in the arithmetic of kernels/plan.h, before the epilogue.
 std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x);
+
+// The same in the arithmetic of kernels/reference/tensor.h: a total starts at what stands in the
+// destination and takes the terms in order; int8 totals start at 0, and fma(total, scale,
+// destination) follows. Float32 weights have no such arithmetic: Chain.
+std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& plan, int64_t tokens,
+                               ConstRows x);
 
 double Activate(Activation activation, double x);
 

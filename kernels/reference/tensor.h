@@ -11,6 +11,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+
+#include "kernels/arithmetic.h"
+#include "kernels/element.h"
 
 namespace dyad::kernels::reference {
 
@@ -27,5 +31,29 @@ inline constexpr int kFloat16Least = -14;
 
 // One output of mma.m16n8k16: c + Σ a[k] · b[k] over 16 k. Shapes: a, b [16], values of a format.
 float MultiplyTensor(const TensorCore& core, const float* a, const float* b, float c, int least);
+
+// What layers make of it, in `accurate` and `fast` arithmetic. The k of a term is cut into segments
+// of 512; the last may be short. A segment begins with c = 0. With x · scale = high + low, both
+// rounded to nearest in the operands' format and low from the exact rest, for each 16 k:
+//
+//   c = MultiplyTensor(w, low, c)     accurate only
+//   c = MultiplyTensor(w, high, c)
+//
+// and at its end total = fma(c, 1 / scale, total). Zeros after the last k change no bit.
+//
+// Operands are bfloat16 for weights of bfloat16, where the scale is 1; else float16, int8 as whole
+// numbers. There the scale is the power of two that brings the largest |x| of the segment into
+// [2^14, 2^15), 2^126 at most, 1 for a segment of zeros: no input overflows. A segment in which an
+// x is not finite, or so large that bfloat16 has only infinity for it, makes the total NaN.
+struct TensorArithmetic {
+  TensorCore core = kTensorCore90;
+  Arithmetic arithmetic = Arithmetic::kAccurate;  // not kExact
+};
+inline constexpr int64_t kTensorSegment = 512;
+
+// The total after one term. Shapes: w, x [depth]; w: values of `type`, whole numbers for int8.
+// REQUIRES: a type of 8 or 16 bits.
+float AddTensorTerm(const TensorArithmetic& arithmetic, Element type, std::span<const float> w,
+                    std::span<const float> x, float total);
 
 }  // namespace dyad::kernels::reference

@@ -37,6 +37,11 @@ Call::Call(const ServerState& state, Arrival arrival)
   record_.request_id = RequestId(std::move(arrival.request_id));
   record_.method = arrival.method;
   record_.peer = std::move(arrival.peer);
+  authorizations_ = std::move(arrival.authorizations);
+}
+
+absl::Status Call::CheckKey() const {
+  return state_->keys == nullptr ? absl::OkStatus() : state_->keys->Check(authorizations_);
 }
 
 void Call::SetModel(const ServedModel& model) { record_.model = model.name; }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -28,6 +29,8 @@ struct Arrival {
   std::string request_id = {};                   // the client's own, if it gave one
   std::string peer = {};                         // as in RpcRecord
   absl::Time deadline = absl::InfiniteFuture();  // by SteadyNow()
+  // The values of its authorization fields.
+  std::vector<std::string> authorizations = {};
   // Ends the call although its answer has not left, as UnreadAnswers::Part's.
   std::function<void()> give_up = [] {};
 };
@@ -45,8 +48,12 @@ class Call {
   const ServerState& state() const { return *state_; }
   const Caller& caller() const { return caller_; }
   RpcRecord& record() { return record_; }
+  const RpcRecord& record() const { return record_; }
   // What of its answer waits to be read. Any thread.
   UnreadAnswers::Part& unread() { return *unread_; }
+
+  // Whether the client may call at all. Errors: Unauthenticated.
+  absl::Status CheckKey() const;
 
   // The model that serves the call.
   void SetModel(const ServedModel& model);
@@ -67,6 +74,7 @@ class Call {
   Caller caller_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   RpcRecord record_;
+  std::vector<std::string> authorizations_;
   std::unique_ptr<UnreadAnswers::Part> unread_;
 };
 

@@ -70,6 +70,8 @@ void ChoiceWriter::AddEnd(engine::FinishReason reason, v1::Choice& choice) {
     choice.mutable_text()->append(piece.text);
     if (piece.stopped) reason = engine::FinishReason::kStop;
   }
+  // Of a prompt that is only scored the engine names no reason.
+  if (reason == engine::FinishReason::kNone) reason = engine::FinishReason::kLength;
   choice.set_finish_reason(ToProto(reason));
   if (reason != engine::FinishReason::kStop) return;
   if (decoder_.has_value() && !decoder_->stop().empty()) {

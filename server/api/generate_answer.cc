@@ -4,31 +4,52 @@
 #include <utility>
 
 #include "absl/random/random.h"
+#include "absl/strings/str_cat.h"
 #include "server/api/answer_size.h"
+#include "server/api/request_error.h"
 #include "server/base/status_macros.h"
 
 namespace dyad {
 
-absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, Call& call) {
-  call.NotePrompt(request.text());
+absl::StatusOr<GenerationPlans> PlanPrompts(std::span<const v1::GenerateRequest> requests,
+                                            Call& call) {
   absl::BitGen random;
   const ServerState& state = call.state();
-  absl::StatusOr<GenerationPlan> plan =
-      ParseGenerate(request, state.models, state.limits, absl::Uniform<uint64_t>(random));
-  if (!plan.ok()) return plan;
-  call.SetModel(*plan->model);
-  const int64_t bytes = ChoicesBytes(*plan);
-  RETURN_IF_ERROR(CheckAnswerBytes(bytes, state.limits));
-  RETURN_IF_ERROR(call.unread().CheckRoom(bytes));
-  call.record().prompt_tokens = static_cast<int64_t>(plan->request.ids.size());
-  if (plan->request.score_from.has_value()) {
-    call.record().scored_tokens = plan->choices * (call.record().prompt_tokens - 1);
+  RpcRecord& record = call.record();
+  GenerationPlans plans;
+  int64_t bytes = 0;
+  for (const v1::GenerateRequest& request : requests) {
+    call.NotePrompt(request.text());
+    absl::StatusOr<GenerationPlan> plan =
+        ParseGenerate(request, state.models, state.limits, absl::Uniform<uint64_t>(random));
+    if (!plan.ok()) {
+      return requests.size() == 1
+                 ? plan.status()
+                 : WithFieldNames(plan.status(), [&](std::string_view field) {
+                     return absl::StrCat("requests[", plans.size(), "].", std::string(field));
+                   });
+    }
+    call.SetModel(*plan->model);
+    bytes += ChoicesBytes(*plan);
+    RETURN_IF_ERROR(CheckAnswerBytes(bytes, state.limits));
+    const auto tokens = static_cast<int64_t>(plan->request.ids.size());
+    record.prompt_tokens += tokens;
+    if (plan->request.score_from.has_value()) {
+      record.scored_tokens += plan->choices * (tokens - 1);
+    }
+    plans.push_back(*std::move(plan));
   }
-  return plan;
+  RETURN_IF_ERROR(call.unread().CheckRoom(bytes));
+  return plans;
 }
 
-GenerateAnswer::ChoiceSequence::ChoiceSequence(GenerateAnswer& answer, int32_t index)
-    : answer_(answer), index_(index), writer_(answer.plan_, index), unsent_(writer_.New()) {
+absl::StatusOr<GenerationPlans> PlanGenerate(const v1::GenerateRequest& request, Call& call) {
+  return PlanPrompts(std::span(&request, 1), call);
+}
+
+GenerateAnswer::ChoiceSequence::ChoiceSequence(GenerateAnswer& answer, const GenerationPlan& plan,
+                                               int32_t index)
+    : answer_(answer), index_(index), writer_(plan, index), unsent_(writer_.New()) {
   writer_.AddPrompt(unsent_);
 }
 
@@ -64,7 +85,10 @@ engine::Verdict GenerateAnswer::ChoiceSequence::OnToken(const engine::GeneratedT
 void GenerateAnswer::ChoiceSequence::OnSequenceEnd(const engine::Outcome& outcome) {
   if (index_ == 0) {
     answer_.call_.record().finish_reason = FinishReasonName(outcome.reason);
-    answer_.call_.record().cached_tokens = outcome.cached_tokens;
+  }
+  // A prompt counts once, whatever the number of its choices.
+  if (index_ % answer_.plans_.front().choices == 0) {
+    answer_.call_.record().cached_tokens += outcome.cached_tokens;
   }
   if (!outcome.status.ok()) return;
   bool wakes_writer;
@@ -99,9 +123,9 @@ void GenerateAnswer::ChoiceSequence::Count(size_t bytes) {
   answer_.DropPieces();
 }
 
-GenerateAnswer::GenerateAnswer(GenerationPlan plan, Call& call, Delivery delivery,
+GenerateAnswer::GenerateAnswer(GenerationPlans plans, Call& call, Delivery delivery,
                                std::function<void()> on_ready)
-    : plan_(std::move(plan)),
+    : plans_(std::move(plans)),
       call_(call),
       delivery_(delivery),
       on_ready_(std::move(on_ready)),
@@ -109,17 +133,20 @@ GenerateAnswer::GenerateAnswer(GenerationPlan plan, Call& call, Delivery deliver
         call_.AddTiming(sequences_.timing());
         End(sequences_.status());
       }) {
-  for (int32_t i = 0; i < plan_.choices; ++i) {
-    engine::Request request = plan_.request;
-    request.sampling.choice = i;
-    request.deadline = call_.caller().deadline;
-    request.client = call_.caller().client;
-    sequences_.Add(std::move(request), choices_.emplace_back(*this, i));
+  for (const GenerationPlan& plan : plans_) {
+    for (int32_t i = 0; i < plan.choices; ++i) {
+      engine::Request request = plan.request;
+      request.sampling.choice = i;
+      request.deadline = call_.caller().deadline;
+      request.client = call_.caller().client;
+      const auto index = static_cast<int32_t>(choices_.size());
+      sequences_.Add(std::move(request), choices_.emplace_back(*this, plan, index));
+    }
   }
 }
 
 void GenerateAnswer::Start() {
-  const absl::Status refused = sequences_.Submit(call_.state(), *plan_.model);
+  const absl::Status refused = sequences_.Submit(call_.state(), *plans_.front().model);
   if (!refused.ok()) End(refused);
 }
 
@@ -148,10 +175,10 @@ std::optional<GeneratePart> GenerateAnswer::Next() {
 
 v1::GenerateResponse GenerateAnswer::Summary() const {
   v1::GenerateResponse response;
-  response.set_seed(plan_.request.sampling.seed);
+  response.set_seed(plans_.front().request.sampling.seed);
   response.set_request_id(call_.record().request_id);
-  response.set_model(plan_.model->name);
-  response.set_model_digest(plan_.model->info.digest);
+  response.set_model(plans_.front().model->name);
+  response.set_model_digest(plans_.front().model->info.digest);
   *response.mutable_usage() = call_.Usage();
   return response;
 }
@@ -172,16 +199,16 @@ bool GenerateAnswer::WakesWriter() {
 }
 
 WholeGenerateAnswer::WholeGenerateAnswer(
-    GenerationPlan plan, Call& call,
+    GenerationPlans plans, Call& call,
     std::function<void(absl::StatusOr<v1::GenerateResponse>)> on_end)
     : on_end_(std::move(on_end)),
-      choices_(plan.choices),
-      answer_(std::move(plan), call, Delivery::kWhole, [this] { Gather(); }) {}
+      answer_(std::move(plans), call, Delivery::kWhole, [this] { Gather(); }) {}
 
 void WholeGenerateAnswer::Gather() {
   while (std::optional<GeneratePart> part = answer_.Next()) {
     if (!part->end.has_value()) {
-      const int32_t index = part->piece.index();
+      const auto index = static_cast<size_t>(part->piece.index());
+      if (index >= choices_.size()) choices_.resize(index + 1);
       choices_[index] = std::move(part->piece);
       continue;
     }

@@ -21,8 +21,14 @@
 
 namespace dyad {
 
-// ParseGenerate, and what the call's record says of it. Errors: also CheckAnswerBytes.
-absl::StatusOr<GenerationPlan> PlanGenerate(const v1::GenerateRequest& request, Call& call);
+// What a call generates. Not empty; all of one model, with as many choices each.
+using GenerationPlans = std::vector<GenerationPlan>;
+
+// ParseGenerate of each, and what the call's record says of them. Errors: also CheckAnswerBytes. Of
+// several requests, fields are named as in "requests[3].text".
+absl::StatusOr<GenerationPlans> PlanPrompts(std::span<const v1::GenerateRequest> requests,
+                                            Call& call);
+absl::StatusOr<GenerationPlans> PlanGenerate(const v1::GenerateRequest& request, Call& call);
 
 // What can be written next.
 struct GeneratePart {
@@ -44,9 +50,10 @@ enum class Delivery { kPieces, kWhole };
 // else keeps it alive.
 class GenerateAnswer {
  public:
+  // Choices are numbered from 0, those of the first plan first; all or none run.
   // `on_ready`: there is a part, for the first time or after Next gave none. It calls Next; it runs
   // on the engine's thread, or within Start. `call` belongs to the answer until the last part.
-  GenerateAnswer(GenerationPlan plan, Call& call, Delivery delivery,
+  GenerateAnswer(GenerationPlans plans, Call& call, Delivery delivery,
                  std::function<void()> on_ready);
 
   // Submits. A refusal is the last part. Once.
@@ -64,7 +71,7 @@ class GenerateAnswer {
  private:
   class ChoiceSequence final : public SequenceGroup::Member {
    public:
-    ChoiceSequence(GenerateAnswer& answer, int32_t index);
+    ChoiceSequence(GenerateAnswer& answer, const GenerationPlan& plan, int32_t index);
     void OnScores(std::span<const engine::TokenScore> scores) override;
     engine::Verdict OnToken(const engine::GeneratedToken& token) override;
 
@@ -95,7 +102,7 @@ class GenerateAnswer {
     return !ready_.empty() && !abandoned_;
   }
 
-  const GenerationPlan plan_;
+  const GenerationPlans plans_;
   Call& call_;
   const Delivery delivery_;
   const std::function<void()> on_ready_;
@@ -115,7 +122,7 @@ class GenerateAnswer {
 class WholeGenerateAnswer {
  public:
   // `on_end` is called once, as on_ready above; it may destroy this.
-  WholeGenerateAnswer(GenerationPlan plan, Call& call,
+  WholeGenerateAnswer(GenerationPlans plans, Call& call,
                       std::function<void(absl::StatusOr<v1::GenerateResponse>)> on_end);
   void Start() { answer_.Start(); }
   void Abandon() { answer_.Abandon(); }

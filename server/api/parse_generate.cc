@@ -25,9 +25,10 @@ absl::StatusOr<std::vector<int32_t>> ParsePrompt(const v1::GenerateRequest& prot
   switch (proto.prompt_case()) {
     case v1::GenerateRequest::kText: {
       const TextField text = {"text", proto.text()};
+      const bool adds = !proto.has_add_special_tokens() || proto.add_special_tokens();
+      const Frame frame = adds ? Frame::kDefault : Frame::kNone;
       RETURN_IF_ERROR(CheckBytes(limits, text));
-      ASSIGN_OR_RETURN(Encoding encoding,
-                       EncodeField(model, text, {Frame::kDefault, special_tokens}));
+      ASSIGN_OR_RETURN(Encoding encoding, EncodeField(model, text, {frame, special_tokens}));
       if (encoding.ids.empty()) {
         return InvalidField({"text", "empty", "must give at least one token with this tokenizer"});
       }
@@ -51,18 +52,25 @@ absl::StatusOr<int32_t> ParseNewTokens(const v1::GenerateRequest& proto, const S
   const std::string limit =
       absl::StrCat("prompt (", prompt_tokens, ") and continuation must fit the model's context of ",
                    model.limits.context_length, " tokens");
-  if (room < 1) {
-    return InvalidField(
-        {proto.has_ids() ? "ids" : "text", absl::StrCat(prompt_tokens, " tokens"), limit});
+  // Only scores: nothing has to fit behind the prompt.
+  const bool is_scored_only =
+      proto.echo() && proto.has_max_new_tokens() && proto.max_new_tokens() == 0;
+  if (room < (is_scored_only ? 0 : 1)) {
+    return InvalidField({proto.has_ids() ? "ids" : "text", absl::StrCat(prompt_tokens, " tokens"),
+                         limit, kContextLengthExceeded});
   }
+  if (is_scored_only) return 0;
   if (!proto.has_max_new_tokens()) {
     return static_cast<int32_t>(std::min<int64_t>(room, kDefaultNewTokens));
   }
   const int32_t asked = proto.max_new_tokens();
   if (asked < 1) {
-    return InvalidField({"max_new_tokens", absl::StrCat(asked), "must be at least 1"});
+    return InvalidField(
+        {"max_new_tokens", absl::StrCat(asked), "must be at least 1, or 0 with echo"});
   }
-  if (asked > room) return InvalidField({"max_new_tokens", absl::StrCat(asked), limit});
+  if (asked > room) {
+    return InvalidField({"max_new_tokens", absl::StrCat(asked), limit, kContextLengthExceeded});
+  }
   return asked;
 }
 

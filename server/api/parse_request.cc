@@ -59,7 +59,8 @@ absl::Status CheckLength(const ServedModel& model, const std::string& field, siz
   if (tokens <= static_cast<size_t>(model.limits.context_length)) return absl::OkStatus();
   return InvalidField(
       {field, absl::StrCat(tokens, " tokens"),
-       absl::StrCat("must fit the model's context of ", model.limits.context_length, " tokens")});
+       absl::StrCat("must fit the model's context of ", model.limits.context_length, " tokens"),
+       kContextLengthExceeded});
 }
 
 }  // namespace dyad

@@ -47,7 +47,7 @@ absl::Status InvalidField(const FieldFault& fault) {
   violation->set_description(absl::StrCat("is ", value, "; ", fault.limit));
   Attach(status, bad_request);
   google::rpc::ErrorInfo info;
-  info.set_reason("INVALID_FIELD");
+  info.set_reason(fault.reason);
   info.set_domain(std::string(kDomain));
   (*info.mutable_metadata())["field"] = fault.field;
   (*info.mutable_metadata())["value"] = value;
@@ -90,6 +90,44 @@ absl::Status FieldFaults::status() const {
   Attach(status, named);
   Attach(status, *Find<google::rpc::ErrorInfo>(faults_.front()));
   return status;
+}
+
+absl::Status WithFieldNames(const absl::Status& status,
+                            const std::function<std::string(std::string_view)>& rename) {
+  auto fields = Find<google::rpc::BadRequest>(status);
+  if (!fields.has_value()) return status;
+  std::string before;
+  std::string after;
+  for (auto& violation : *fields->mutable_field_violations()) {
+    const char* separator = before.empty() ? "" : ". ";
+    absl::StrAppend(&before, separator, violation.field(), " ", violation.description());
+    violation.set_field(rename(violation.field()));
+    absl::StrAppend(&after, separator, violation.field(), " ", violation.description());
+  }
+  // What stands behind the fields: how many more there are.
+  const std::string_view message(status.message().data(), status.message().size());
+  if (message.starts_with(before)) after.append(message.substr(before.size()));
+  absl::Status renamed(status.code(), after);
+  Attach(renamed, *fields);
+  if (auto info = Find<google::rpc::ErrorInfo>(status); info.has_value()) {
+    auto& metadata = *info->mutable_metadata();
+    metadata["field"] = rename(metadata["field"]);
+    Attach(renamed, *info);
+  }
+  return renamed;
+}
+
+std::vector<std::string> FieldsOf(const absl::Status& status) {
+  std::vector<std::string> names;
+  const auto fields = Find<google::rpc::BadRequest>(status);
+  if (!fields.has_value()) return names;
+  for (const auto& violation : fields->field_violations()) names.push_back(violation.field());
+  return names;
+}
+
+std::string ReasonOf(const absl::Status& status) {
+  const auto info = Find<google::rpc::ErrorInfo>(status);
+  return info.has_value() ? info->reason() : "";
 }
 
 absl::Status TooLarge(const SizeFault& fault) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,13 +16,17 @@ namespace dyad {
 
 // A field of a request that is not as it must be.
 struct FieldFault {
-  std::string field;  // path in the message: "items[3].text"
-  std::string value;  // as given, or its size; shortened if long
-  std::string limit;  // what is allowed: "must be in [0, 100]"
+  std::string field;                     // path in the message: "items[3].text"
+  std::string value;                     // as given, or its size; shortened if long
+  std::string limit;                     // what is allowed: "must be in [0, 100]"
+  std::string reason = "INVALID_FIELD";  // of the ErrorInfo
 };
 
-// InvalidArgument "<field> is <value>; <limit>", with BadRequest and ErrorInfo (reason
-// INVALID_FIELD, metadata field, value, limit).
+// Reason of what is longer than the model's context.
+inline constexpr char kContextLengthExceeded[] = "CONTEXT_LENGTH_EXCEEDED";
+
+// InvalidArgument "<field> is <value>; <limit>", with BadRequest and ErrorInfo (metadata field,
+// value, limit).
 absl::Status InvalidField(const FieldFault& fault);
 
 // What is wrong with the fields of one request, said together. The first 8 are named, as clients
@@ -56,6 +61,17 @@ absl::Status WithReason(absl::Status status, std::string_view reason);
 
 // The same status with a RetryInfo.
 absl::Status WithRetryAfter(absl::Status status, absl::Duration delay);
+
+// The same error with each wrong field named as `rename` says, in message and details: a front door
+// has names of its own. Other statuses come back as they are.
+absl::Status WithFieldNames(const absl::Status& status,
+                            const std::function<std::string(std::string_view)>& rename);
+
+// Fields that an error names, the first one first; none if it is not about fields.
+std::vector<std::string> FieldsOf(const absl::Status& status);
+
+// Reason of its ErrorInfo; empty if it has none.
+std::string ReasonOf(const absl::Status& status);
 
 // What WithRetryAfter was given.
 std::optional<absl::Duration> RetryAfter(const absl::Status& status);

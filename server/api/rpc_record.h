@@ -19,6 +19,8 @@ struct RpcRecord {
   std::string model;
   // "OK", "INVALID_ARGUMENT" …; lives as long as the program.
   std::string_view code;
+  // Of an answer over HTTP; 0: there is none.
+  int32_t http_status = 0;
   // Of the error; bounded, valid UTF-8; empty for OK.
   std::string message;
   int64_t prompt_tokens = 0;     // fed, prefix and context included

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "absl/time/time.h"
+#include "server/api/api_keys.h"
 #include "server/api/open_streams.h"
 #include "server/api/request_limits.h"
 #include "server/api/rpc_record.h"
@@ -18,6 +19,7 @@ struct ServerState {
   RequestLimits limits;
   RpcObserver* observer = nullptr;  // null: nobody looks
   ServerInfo info = {};
+  ApiKeys* keys = nullptr;  // null: nobody needs one
   // From now on new generation and scoring calls end with Unavailable, and models say DRAINING;
   // calls that were admitted go on.
   std::atomic<bool> draining = false;

@@ -10,8 +10,8 @@
 #include <unordered_set>
 
 #include "absl/time/time.h"
+#include "server/base/listener.h"
 #include "server/base/log_line.h"
-#include "server/grpc/listener.h"
 
 namespace dyad {
 

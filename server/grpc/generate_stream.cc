@@ -8,9 +8,9 @@
 
 namespace dyad {
 
-GenerateStream::GenerateStream(RpcCall call, GenerationPlan plan)
+GenerateStream::GenerateStream(RpcCall call, GenerationPlans plans)
     : call_(std::move(call)),
-      answer_(std::move(plan), call_, Delivery::kPieces, [this] { SendNext(); }) {}
+      answer_(std::move(plans), call_, Delivery::kPieces, [this] { SendNext(); }) {}
 
 void GenerateStream::OnWriteDone(bool ok) {
   if (!ok) answer_.Abandon();

@@ -19,7 +19,7 @@ namespace dyad {
 
 class GenerateStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer> {
  public:
-  GenerateStream(RpcCall call, GenerationPlan plan);
+  GenerateStream(RpcCall call, GenerationPlans plans);
 
   // Submits, or ends the call with the refusal. Once.
   void Start() { answer_.Start(); }

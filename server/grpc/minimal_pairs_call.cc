@@ -33,6 +33,7 @@ MinimalPairsCall::MinimalPairsCall(RpcCall call)
   state_.open_streams.Add(this, [this] { OnShutdown(); });
   if (state_.draining) OnShutdown();
   MutexLock lock(&mutex_);
+  failure_.Update(call_.CheckKey());
   failure_.Update(call_.unread().CheckRoom(1));
   Advance();
 }

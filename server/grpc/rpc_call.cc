@@ -34,6 +34,10 @@ Arrival ArrivalOf(const grpc::CallbackServerContext& context, std::string_view m
   if (const auto given = metadata.find(kRequestIdKey); given != metadata.end()) {
     arrival.request_id.assign(given->second.data(), given->second.size());
   }
+  const auto [begin, end] = metadata.equal_range("authorization");
+  for (auto value = begin; value != end; ++value) {
+    arrival.authorizations.emplace_back(value->second.data(), value->second.size());
+  }
   arrival.peer = context.peer();
   arrival.deadline = SteadyNow() + TimeLeft(context.raw_deadline());
   arrival.give_up = [&context] { context.TryCancel(); };

@@ -212,7 +212,7 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   SetBounds(options, builder);
   std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> connections =
       builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD,
-                                                           parts.certificates->Credentials());
+                                                           CredentialsOf(parts.certificates));
   auto calls = std::make_shared<CallCount>();
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<CallCounter>(calls));

@@ -9,8 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/base/listener.h"
 #include "server/base/log_line.h"
-#include "server/grpc/listener.h"
 #include "server/grpc/tls.h"
 
 namespace grpc {

@@ -40,6 +40,7 @@ template <typename Request, typename Result>
 absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
                               Call& call) {
   return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
+    RETURN_IF_ERROR(call.CheckKey());
     RETURN_IF_ERROR(call.unread().CheckRoom(1));
     ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
     // gRPC would keep it until the answer is read.
@@ -75,8 +76,8 @@ UnaryReactor* AnswerLater(RpcCall call, Handler<Request, Plan> handler, const By
 using RawGeneration = v1::GenerationService::WithRawCallbackMethod_Generate<
     v1::GenerationService::WithRawCallbackMethod_GenerateStream<v1::GenerationService::Service>>;
 
-absl::StatusOr<GenerationPlan> PlanGenerateStream(const v1::GenerateStreamRequest& request,
-                                                  Call& call) {
+absl::StatusOr<GenerationPlans> PlanGenerateStream(const v1::GenerateStreamRequest& request,
+                                                   Call& call) {
   return PlanGenerate(request.request(), call);
 }
 
@@ -93,11 +94,11 @@ class GenerationService final : public RawGeneration {
   grpc::ServerWriteReactor<ByteBuffer>* GenerateStream(CallbackServerContext* context,
                                                        const ByteBuffer* in) override {
     RpcCall call(state_, context, "GenerationService/GenerateStream");
-    absl::StatusOr<GenerationPlan> plan = Handle(PlanGenerateStream, *in, call);
-    if (!plan.ok()) {
-      return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plan.status());
+    absl::StatusOr<GenerationPlans> plans = Handle(PlanGenerateStream, *in, call);
+    if (!plans.ok()) {
+      return new EndedCall<grpc::ServerWriteReactor<ByteBuffer>>(std::move(call), plans.status());
     }
-    auto* reactor = new dyad::GenerateStream(std::move(call), *std::move(plan));
+    auto* reactor = new dyad::GenerateStream(std::move(call), *std::move(plans));
     reactor->Start();
     return reactor;
   }

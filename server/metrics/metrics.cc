@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
@@ -14,8 +15,6 @@
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
 #include "server/base/mutex.h"
-#include "server/base/status_macros.h"
-#include "server/metrics/http_listener.h"
 #include "server/metrics/metrics_table.h"
 #include "server/metrics/process_stats.h"
 
@@ -171,6 +170,7 @@ class ServerSeries {
   void SetServer(const ServerStats& stats) {
     gauges_[kReady]->Set(stats.ready ? 1 : 0);
     gauges_[kConnections]->Set(static_cast<double>(stats.connections));
+    gauges_[kHttpConnections]->Set(static_cast<double>(stats.http_connections));
     const absl::Time end = stats.certificate_end.value_or(absl::UnixEpoch());
     gauges_[kCertificateEnd]->Set(absl::ToDoubleSeconds(end - absl::UnixEpoch()));
     gauges_[kUnreadBytes]->Set(static_cast<double>(stats.unread_bytes));
@@ -189,11 +189,6 @@ class ServerSeries {
 
 class Metrics::Impl {
  public:
-  absl::StatusOr<int> Serve(const std::string& address) {
-    ASSIGN_OR_RETURN(listener_, HttpListener::Start(address, [this] { return Text(); }));
-    return listener_->port();
-  }
-
   ModelMetrics& AddModel(const std::string& name, absl::Duration load_time) {
     MutexLock lock(&mutex_);
     auto series = std::make_unique<ModelSeries>(*registry_, name, load_time);
@@ -201,9 +196,11 @@ class Metrics::Impl {
   }
 
   void OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
-    const auto [requests, seconds] = RpcSeries(method, code);
-    requests->Increment();
-    seconds->Observe(absl::ToDoubleSeconds(duration));
+    Count(CallSeries({kRpcRequests, kRpcDuration, "method"}, method, code), duration);
+  }
+  void OnHttp(std::string_view route, int status, absl::Duration duration) {
+    Count(CallSeries({kHttpRequests, kHttpDuration, "route"}, route, absl::StrCat(status)),
+          duration);
   }
 
   void AddInfo(Id id, const Labels& labels) { AddGauge(*registry_, id, labels).Set(1); }
@@ -234,15 +231,27 @@ class Metrics::Impl {
     }
   }
 
-  Rpc RpcSeries(std::string_view method, std::string_view code) {
-    std::string key(method);
+  // The two series of calls of one kind, and the label that names what was called.
+  struct CallKind {
+    Id requests;
+    Id duration;
+    const char* label;
+  };
+
+  static void Count(const Rpc& series, absl::Duration duration) {
+    series.first->Increment();
+    series.second->Observe(absl::ToDoubleSeconds(duration));
+  }
+
+  Rpc CallSeries(const CallKind& kind, std::string_view name, std::string_view code) {
+    std::string key(name);
     key.append(" ").append(code);
     MutexLock lock(&mutex_);
     Rpc& rpc = rpcs_[key];
     if (rpc.first == nullptr) {
-      rpc.first = &AddCounter(*registry_, kRpcRequests,
-                              {{"method", std::string(method)}, {"code", std::string(code)}});
-      rpc.second = &AddHistogram(*registry_, kRpcDuration, {{"method", std::string(method)}});
+      rpc.first = &AddCounter(*registry_, kind.requests,
+                              {{kind.label, std::string(name)}, {"code", std::string(code)}});
+      rpc.second = &AddHistogram(*registry_, kind.duration, {{kind.label, std::string(name)}});
     }
     return rpc;
   }
@@ -252,15 +261,12 @@ class Metrics::Impl {
   std::function<ServerStats()> look_ ABSL_GUARDED_BY(mutex_);
   ServerSeries server_ ABSL_GUARDED_BY(mutex_){*registry_};
   std::map<std::string, std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
-  // By "method code". Bounded: methods are those of our services, codes those of gRPC.
+  // By "method code". Bounded: methods and routes are ours, codes those of gRPC and HTTP.
   absl::flat_hash_map<std::string, Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<HttpListener> listener_;  // last: stops before the series go
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
-
-absl::StatusOr<int> Metrics::Serve(const std::string& address) { return impl_->Serve(address); }
 
 ModelMetrics& Metrics::AddModel(const std::string& name, absl::Duration load_time) {
   return impl_->AddModel(name, load_time);
@@ -268,6 +274,10 @@ ModelMetrics& Metrics::AddModel(const std::string& name, absl::Duration load_tim
 
 void Metrics::OnRpc(std::string_view method, std::string_view code, absl::Duration duration) {
   impl_->OnRpc(method, code, duration);
+}
+
+void Metrics::OnHttp(std::string_view route, int status, absl::Duration duration) {
+  impl_->OnHttp(route, status, duration);
 }
 
 void Metrics::SetBuildInfo(const Labels& labels) { impl_->AddInfo(kBuildInfo, labels); }

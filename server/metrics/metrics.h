@@ -13,7 +13,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 namespace dyad {
@@ -80,6 +79,7 @@ struct ServerStats {
 
   bool ready = false;
   int64_t connections = 0;
+  int64_t http_connections = 0;
   int64_t connection_pauses = 0;
   int64_t unread_bytes = 0;
   int64_t dropped_log_lines = 0;
@@ -87,7 +87,7 @@ struct ServerStats {
   std::vector<Queue> queues;
 };
 
-// The registry, and the HTTP server that exposes it.
+// The registry.
 class Metrics {
  public:
   Metrics();
@@ -95,15 +95,14 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // Serves /metrics on `address` ("host:port"; port 0 picks one). Returns the port.
-  // Errors: Unavailable (cannot bind), InvalidArgument (not host:port).
-  absl::StatusOr<int> Serve(const std::string& address);
-
   // The series of one model; owned by this object. Once per name.
   ModelMetrics& AddModel(const std::string& name, absl::Duration load_time);
 
   // One RPC ended. `method` as "GenerationService/Generate", `code` as "OK".
   void OnRpc(std::string_view method, std::string_view code, absl::Duration duration);
+
+  // One HTTP request ended. `route` as "/v1/completions", bounded in number.
+  void OnHttp(std::string_view route, int status, absl::Duration duration);
 
   // Series of value 1 whose labels say what runs: dyad_build_info, dyad_model_info.
   using Labels = std::map<std::string, std::string>;

@@ -25,6 +25,9 @@ const std::vector<Row> kWrongCommandLines = {
      "unknown flag --max_tokens; the nearest is --max_new_tokens"},
     {{"score", "a", "--modle=x"}, "unknown flag --modle; the nearest is --model"},
     {{"score", "a", "--frobnicate"}, "unknown flag --frobnicate"},
+    // What follows a short flag is no more of them.
+    {{"tokenize", "a", "-hh-add_special_tokens=falseX"},
+     "unknown flag '-hh-add_special_tokens=falseX'; a text that begins so goes behind --"},
     // Values.
     {{"generate", "a", "--seed=-1"},
      "--seed is -1; it must be an integer from 0 to 18446744073709551615"},

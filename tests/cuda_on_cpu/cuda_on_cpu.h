@@ -49,6 +49,7 @@ inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
   }
   return result;
 }
+inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
 template <typename T>
 T __ldcs(const T* p) {
   return *p;
@@ -63,6 +64,15 @@ inline Shared SharedAddress(const void* p) {
 inline unsigned char* DynamicShared() { return cuda_on_cpu::SharedMemory(); }
 
 inline float WidenFloat16(uint32_t bits) { return FromFloat16(static_cast<uint16_t>(bits)); }
+inline uint32_t SubtractHalves(uint32_t a, uint32_t b) {
+  uint32_t result = 0;
+  for (int shift = 0; shift < 32; shift += 16) {
+    const float difference = FromFloat16(static_cast<uint16_t>(a >> shift)) -
+                             FromFloat16(static_cast<uint16_t>(b >> shift));
+    result |= uint32_t{ToFloat16(difference)} << shift;
+  }
+  return result;
+}
 
 inline void LoadMatrix4(uint32_t (&r)[4], Shared row) {
   const auto* p = reinterpret_cast<const uint32_t*>(row);
@@ -84,6 +94,10 @@ inline void CopyAsync16(Shared to, const void* from, bool ok) {
   std::memset(to, 0xff, 16);
   cuda_on_cpu::AddCopy({to, from, ok ? 16u : 0u, ok ? 0u : 16u});
 }
+inline void CopyAsync4(Shared to, const void* from, bool ok) {
+  std::memset(to, 0xff, 4);
+  cuda_on_cpu::AddCopy({to, from, ok ? 4u : 0u, ok ? 0u : 4u});
+}
 inline void CommitCopies() { cuda_on_cpu::CommitCopies(); }
 template <int kPending>
 void WaitCopies() {
@@ -92,6 +106,7 @@ void WaitCopies() {
     std::memset(static_cast<char*>(copy.to) + copy.bytes, 0, copy.zeros);
   }
 }
+inline constexpr bool kHasBulkCopies = true;
 inline void NamedBarrier(int id, int threads) { cuda_on_cpu::Barrier(id, threads); }
 inline void BarrierInit(Shared barrier, int arrivals) {
   cuda_on_cpu::InitBarrier(barrier, arrivals);
@@ -107,5 +122,6 @@ inline void BulkCopy(Shared to, const void* from, uint32_t bytes, Shared barrier
   cuda_on_cpu::BulkCopy({to, from, bytes, 0}, barrier);
 }
 inline void WaitForEarlierKernel() {}
+inline void LaunchLaterKernel() {}
 
 }  // namespace dyad::kernels::cuda

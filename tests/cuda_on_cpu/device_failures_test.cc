@@ -75,8 +75,8 @@ TEST(FailingMemoryTest, NoMemoryIsBadAllocAndNoError) {
 }
 
 TEST(FailingOpenTest, SaysWhatThereIs) {
-  EXPECT_EQ(OpenDevices(7, 1, 1).fault, "there is no device 7: CUDA has 1");
-  EXPECT_TRUE(OpenDevices(7, 1, 1).devices.empty());
+  EXPECT_EQ(OpenDevices(1, {.ordinal = 7}).fault, "there is no device 7: CUDA has 1");
+  EXPECT_TRUE(OpenDevices(1, {.ordinal = 7}).devices.empty());
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace dyad::cuda_on_cpu {
 namespace {
 
 std::atomic<int> devices{1};
+std::atomic<bool> bulk_copies{true};
 std::atomic<int> until_failure[5];
 
 bool Fails(Request request) {
@@ -26,6 +27,7 @@ bool Fails(Request request) {
 
 void FailAt(Request request, int number) { until_failure[static_cast<size_t>(request)] = number; }
 void SetDevices(int count) { devices = count; }
+void SetBulkCopies(bool there) { bulk_copies = there; }
 
 }  // namespace dyad::cuda_on_cpu
 
@@ -63,6 +65,11 @@ Runtime::Opened Runtime::Open(int ordinal) {
 DeviceProperties Runtime::properties() const {
   return {.name = "CUDA on the CPU", .major = 9, .minor = 0, .free_bytes = int64_t{8} << 30};
 }
+
+int64_t Runtime::replays() const { return 0; }
+
+int Runtime::multiprocessors() const { return 4; }
+bool Runtime::has_bulk_copies() const { return cuda_on_cpu::bulk_copies; }
 
 const std::string& Runtime::error() const { return state_->error; }
 

@@ -11,5 +11,7 @@ void FailAt(Request request, int number);
 
 // How many devices there are from now on; 1 at first.
 void SetDevices(int devices);
+// Whether devices have bulk copies, as from compute capability 9.0 on; they do unless set.
+void SetBulkCopies(bool there);
 
 }  // namespace dyad::cuda_on_cpu

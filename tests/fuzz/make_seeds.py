@@ -99,14 +99,33 @@ def first_field(kind):
     return re.search(rf"message {kind} {{[^}}]*?\n\s+\w+ (\w+) = 1;", text).group(1)
 
 
-def metrics_http(_):
-    """What callers of /metrics send."""
-    for head in ("GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n",
-                 "GET http://a:1/metrics?x=%41&y#z HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
-                 "POST /metrics HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc", "HEAD / HTTP/1.1\r\n\r\n",
-                 "PUT /metrics HTTP/1.1\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-                 "GET /metrics HTTP/1.1\r\nA: b\r\n c: folded\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n", "GET /metrics\r\n"):
-        yield head.encode()
+def http_requests(_):
+    """A byte for the cuts, and what a connection sends."""
+    for bytes_ in ("GET /metrics HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\n", "GET /metrics HTTP/1.0\r\n\r\n",
+                   "GET http://a:1/v1/models?x=%41&y HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+                   "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: b\r\n\r\n",
+                   "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+                   "3;x=y\r\nabc\r\n0\r\nA: b\r\n\r\n",
+                   "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\nTransfer-Encoding: gzip, identity\r\n\r\n",
+                   "GET / HTTP/1.1\r\nA: b\r\n c: folded\r\nHost: a\r\nContent-Encoding: gzip\r\n\r\n", "GET /\r\n"):
+        for cut in (0, 6):
+            yield bytes([cut]) + bytes_.encode()
+
+
+def completion_json(_):
+    """Bodies of POST /v1/completions."""
+    for body in (
+            {"model": "m", "prompt": "a", "max_tokens": 5, "temperature": 0.5, "top_p": 0.9, "n": 2, "best_of": 2,
+             "logprobs": 1, "echo": True, "seed": 1234, "stop": ["x", "y"], "presence_penalty": 1,
+             "frequency_penalty": -1, "logit_bias": {"7": -100.5}, "stream": True, "user": "u", "suffix": None,
+             "stream_options": {"include_usage": True, "continuous_usage_stats": False, "include_obfuscation": False}},
+            {"prompt": [[1, 2], [3]], "top_k": -1, "min_p": 0.1, "repetition_penalty": 1.1, "ignore_eos": True,
+             "min_tokens": 3, "stop_token_ids": [2], "add_special_tokens": False, "return_token_ids": True,
+             "return_tokens_as_token_ids": True, "priority": 0, "skip_special_tokens": True, "length_penalty": 1,
+             "spaces_between_special_tokens": True, "include_stop_str_in_output": False, "use_beam_search": False},
+            {"prompt": ["a", "b"], "stop": "x", "response_format": None, "tools": None, "messages": None},
+            {"prompt": [1, 2, 3], "max_tokens": 0, "guided_json": {}, "truncate_prompt_tokens": 1}):
+        yield json.dumps(body).encode()
 
 
 def dyadctl_lines(_):
@@ -208,14 +227,14 @@ def server_flags(_):
 
 
 TARGETS = {"model_config": model_configs, "tokenizer_files": tokenizer_files, "requests": requests,
-           "metrics_http": metrics_http, "dyadctl_lines": dyadctl_lines, "dyadctl_flags": dyadctl_flags,
+           "http_requests": http_requests, "completion_json": completion_json, "dyadctl_lines": dyadctl_lines, "dyadctl_flags": dyadctl_flags,
            "corpus_archive": corpus_archives, "torch_file": torch_files, "safetensors": safetensors,
            "server_flags": server_flags}
 # Words: what stands in quotes, JSON's own, or a flag, a header or a value.
 JSON = rb'"[\w. <>-]{2,40}"|\btrue\b|\bfalse\b|\bnull\b|\d+'
 WORDS = {"model_config": JSON, "tokenizer_files": JSON, "dyadctl_lines": JSON, "safetensors": JSON,
          "torch_file": rb"[\w.]{3,40}", "dyadctl_flags": rb"[\w-]+", "server_flags": rb"--\w+=?|=\w+",
-         "metrics_http": rb"[\w/.-]{3,40}"}
+         "http_requests": rb"[\w/.-]{3,40}", "completion_json": JSON}
 
 
 def main():

@@ -90,6 +90,19 @@ TEST(FaultsTest, EachRangeIsHeld) {
       {"--stall_timeout is 1ms", [](Options& o) { o.stall_timeout = absl::Milliseconds(1); }},
       {"--metrics is \"9464\"", [](Options& o) { o.metrics = "9464"; }},
       {"--metrics is \"unix:/x\"", [](Options& o) { o.metrics = "unix:/x"; }},
+      {"--http is \"8000\"", [](Options& o) { o.http = "8000"; }},
+      {"--http is \"unix:/x\"", [](Options& o) { o.http = "unix:/x"; }},
+      {"--http is 0.0.0.0:8000, which is not loopback",
+       [](Options& o) { o.http = "0.0.0.0:8000"; }},
+      {"--http_threads is 0", [](Options& o) { o.http_server.threads = 0; }},
+      {"--http_max_connections is 0", [](Options& o) { o.http_server.max_connections = 0; }},
+      {"--http_max_body_bytes is 1;", [](Options& o) { o.http_server.max_body_bytes = 1; }},
+      {"--http_max_prompts is 0", [](Options& o) { o.http_max_prompts = 0; }},
+      {"--http_idle_timeout is 1ms",
+       [](Options& o) {
+         o.http = "localhost:1";
+         o.http_server.idle_timeout = absl::Milliseconds(1);
+       }},
       {"given together", [](Options& o) { o.rpc.tls.certificate = "cert.pem"; }},
       {"given together", [](Options& o) { o.rpc.tls.client_ca = "ca.pem"; }},
   };
@@ -126,6 +139,28 @@ TEST(FaultsTest, PlaintextBeyondLoopbackNeedsInsecure) {
     options.rpc.tls.key = "key.pem";
     EXPECT_THAT(Faults(options), IsEmpty()) << address;
   }
+}
+
+TEST(AllowedHostsTest, AreTheNamesOfLoopbackUnlessSaid) {
+  Options options = Good();
+  options.http = "127.0.0.1:8000";
+  EXPECT_EQ(AllowedHosts(options), "localhost,127.0.0.1,[::1]");
+  options.http_allowed_hosts = "A.example,b";
+  EXPECT_EQ(AllowedHosts(options), "a.example,b");
+  options.http_allowed_hosts = "*";
+  EXPECT_EQ(AllowedHosts(options), "");
+  options.http_allowed_hosts = "";
+  options.http = "0.0.0.0:8000";
+  EXPECT_EQ(AllowedHosts(options), "");
+}
+
+TEST(FeaturesOfTest, NamesWhatIsOn) {
+  Options options = Good();
+  EXPECT_THAT(FeaturesOf(options), ElementsAre("prefix_cache", "reflection"));
+  options.http = "127.0.0.1:8000";
+  options.rpc.tls.certificate = "c";
+  options.engine.prefix_cache = engine::PrefixCache::kOff;
+  EXPECT_THAT(FeaturesOf(options), ElementsAre("tls", "reflection", "http"));
 }
 
 TEST(FaultsTest, LoopbackNeedsNothing) {

@@ -56,6 +56,22 @@ TEST(RequestFieldsTest, NamesWhatHappened) {
                                 "prefill_seconds", "decode_seconds", "total_seconds"}));
 }
 
+TEST(RequestLogTest, ACallOverHttpIsCountedByItsRouteAndStatus) {
+  RpcRecord record = Record();
+  record.method = "/v1/completions";
+  record.http_status = 429;
+  record.code = "RESOURCE_EXHAUSTED";
+  Metrics metrics;
+  const std::string line = Logged(LogFormat::kText, LogLevel::kInfo, [&](ServerLog& log) {
+    RequestLog(log, metrics, PromptLogging::kOff).OnRpcEnd(record);
+  });
+  EXPECT_THAT(line, HasSubstr("info http request_id=r-1 method=/v1/completions "
+                              "code=RESOURCE_EXHAUSTED status=429 "));
+  EXPECT_THAT(metrics.Text(),
+              HasSubstr("dyad_http_requests_total{code=\"429\",route=\"/v1/completions\"} 1"));
+  EXPECT_THAT(metrics.Text(), Not(HasSubstr("dyad_rpc_requests_total{")));
+}
+
 TEST(RequestFieldsTest, RefusedCallHasItsMessageAndNoTimesOfStepsItNeverHad) {
   RpcRecord record;
   record.request_id = "r-2";

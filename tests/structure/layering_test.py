@@ -28,8 +28,10 @@ ALLOWED = {
                      "kernels/structures"},
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
-    "server": {"server", "server/api", "server/base", "server/checkpoint", "server/engine", "server/grpc",
-               "server/metrics", "server/model", "server/text", "kernels", "kernels/cuda",
+    "server/http": {"server/base", "server/http"},
+    "server/openai": {"server/base", "server/api", "server/http", "server/text", "server/openai"},
+    "server": {"server", "server/api", "server/base", "server/checkpoint", "server/engine", "server/grpc", "server/http",
+               "server/metrics", "server/model", "server/openai", "server/text", "kernels", "kernels/cuda",
                "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
@@ -41,12 +43,16 @@ FRONT_HEADERS = {
     "server/checkpoint": "server/checkpoint/tensor_source.h",
     "server/engine": "server/engine/engine.h",
     "server/grpc": "server/grpc/services.h",
+    "server/http": "server/http/http_server.h",
     "server/model": "server/model/load_model.h",
+    "server/openai": "server/openai/door.h",
     "server/text": "server/text/load_tokenizer.h",
 }
 # Folder, with those inside it -> what its sources do not even name, in any case.
 UNNAMED = {
     "server/api": r"grpc",
+    "server/http": r"json|grpc",
+    "server/openai": r"grpc",
     # Where and how a model is computed.
     "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
@@ -61,7 +67,9 @@ ONLY_IN = {
 # and deadlines are SteadyNow()'s (server/base/steady_clock.h).
 WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\(nullptr\)"
 WALL_CLOCK_READERS = {
-    "server/grpc/tls.cc",          # whether a certificate is valid now
+    "server/base/certificates.cc",  # whether a certificate is valid now
+    "server/openai/completion_call.cc",  # when an answer was made
+    "server/openai/door.cc",       # since when models are there
     "server/metrics/metrics.cc",   # *_timestamp_seconds
     "server/server_log.cc",        # when a line was written
 }
@@ -69,14 +77,16 @@ WALL_CLOCK_READERS = {
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
-    r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "client"},
+    r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "server/openai", "client"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
-    r"prometheus/|event2/": {"server/metrics"},
+    r"prometheus/": {"server/metrics"},
     r"CLI/": {"client"},
+    r"boost/": {"server/http"},
     r"hwy/": {"kernels/cpu"},
     r"cuda": {"kernels/cuda"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
-               "server/grpc", "server/metrics", "server/model", "server/text", "client"},
+               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/text",
+               "client"},
 }
 
 

@@ -20,8 +20,11 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(CudaDeviceTest, PassesTheSelfCheck) {
-  for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
-    EXPECT_EQ(reference::CheckDevice(*MakeCuda(), type), "");
+  for (const Arithmetic arithmetic :
+       {Arithmetic::kExact, Arithmetic::kAccurate, Arithmetic::kFast}) {
+    for (const KvType type : {KvType::kFloat32, KvType::kBfloat16}) {
+      EXPECT_EQ(reference::CheckDevice(*MakeCuda(1, arithmetic), type), "") << NameOf(arithmetic);
+    }
   }
 }
 
@@ -100,7 +103,7 @@ KvSpec SpecOf(const Heads& heads, int32_t pages) {
 }
 
 // One sequence of 200 tokens in chunks, over pages in a random order, and a second one that shares
-// its beginning.
+// its beginning. In some steps each has one row.
 std::vector<StepArrays> Steps() {
   constexpr int32_t kPages = 13, kShared = 21;
   std::vector<int32_t> pages(2 * kPages);
@@ -108,14 +111,15 @@ std::vector<StepArrays> Steps() {
   std::shuffle(pages.begin(), pages.end(), std::mt19937(7));
   const std::span<const int32_t> first(pages.data(), kPages), second(pages.data() + kPages, kPages);
   std::vector<StepArrays> steps;
-  int32_t position = 0;
+  int32_t position = 0, second_position = kShared;
   for (const int32_t tokens : {30, 1, 33, 1, 64, 70, 1}) {
     StepArrays step;
     step.AddChunk({0, tokens, position, first});
     if (position == 0) step.AddStore({0, kShared, 0, second});
     if (position > 0) {
-      const auto before = static_cast<int32_t>(steps.size()) - 1;
-      step.AddChunk({tokens, 2, kShared + 2 * before, second});
+      const int32_t second_tokens = std::min(tokens, 2);
+      step.AddChunk({tokens, second_tokens, second_position, second});
+      second_position += second_tokens;
     }
     steps.push_back(std::move(step));
     position += tokens;

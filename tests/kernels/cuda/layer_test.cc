@@ -1,10 +1,10 @@
-// Layers on the device have the bits of the chain, for few rows (exact_stream.cu) and many
-// (exact_tile.cu), for every type of weights.
+// Layers on the device have the bits of the chain, in every tile and for every type of weights.
 #include "kernels/cuda/layer.h"
 
 #include <gtest/gtest.h>
 
 #include "kernels/reference/plan.h"
+#include "tests/kernels/cuda/every_tile.h"
 #include "tests/kernels/cuda/twin_devices.h"
 #include "tests/kernels/random_plan.h"
 #include "tests/support/sanitized.h"
@@ -62,6 +62,8 @@ TEST(CudaLayerTest, AwkwardSizesHaveTheBitsOfTheChain) {
     }
   }
 }
+
+TEST(CudaLayerTest, EveryTileHasTheBitsOfTheChain) { ExpectTheChainInEveryTile(); }
 
 TEST(CudaLayerTest, ARowAloneHasTheBitsThatItHasAmongMany) {
   const auto device = MakeCuda();

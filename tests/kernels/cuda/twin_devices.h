@@ -17,8 +17,9 @@
 
 namespace dyad::kernels::cuda {
 
-inline std::unique_ptr<Device> MakeCuda(int threads = 1) {
-  return std::make_unique<CudaDevice>(Runtime::Open(0).runtime, 0,
+inline std::unique_ptr<Device> MakeCuda(int threads = 1,
+                                        Arithmetic arithmetic = Arithmetic::kExact) {
+  return std::make_unique<CudaDevice>(Runtime::Open(0).runtime, 0, arithmetic,
                                       std::make_shared<ThreadPool>(threads));
 }
 

@@ -21,7 +21,7 @@ class DescribeModelTest : public ::testing::Test {
   }
   absl::StatusOr<v1::Model> Get(const std::string& name) {
     const ModelRegistry models({served_});
-    ServerState state{models, {}, nullptr, {}, draining_};
+    ServerState state{models, {}, nullptr, {}, nullptr, draining_};
     Call call(state, {.method = "S/M"});
     v1::GetModelRequest request;
     request.set_model(name);

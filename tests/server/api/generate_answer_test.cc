@@ -3,6 +3,7 @@
 #include "server/api/generate_answer.h"
 
 #include "absl/synchronization/notification.h"
+#include "server/api/request_error.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -10,6 +11,8 @@ namespace dyad {
 namespace {
 
 using namespace ::dyad::testing;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -41,9 +44,9 @@ class Writer {
   Writer(EngineStack& stack, const v1::GenerateRequest& request, Delivery delivery,
          Arrival arrival = {.method = "S/M"})
       : call_(stack.state, std::move(arrival)) {
-    absl::StatusOr<GenerationPlan> plan = PlanGenerate(request, call_);
-    EXPECT_OK(plan);
-    answer_.emplace(*std::move(plan), call_, delivery, [this] {
+    absl::StatusOr<GenerationPlans> plans = PlanGenerate(request, call_);
+    EXPECT_OK(plans);
+    answer_.emplace(*std::move(plans), call_, delivery, [this] {
       MutexLock lock(&mutex_);
       ++told_;
       changed_.SignalAll();
@@ -95,8 +98,8 @@ TEST(PlanGenerateTest, NotesWhatIsKnownBeforeItRuns) {
   EXPECT_EQ(call.record().prompt_tokens, 4);
   EXPECT_EQ(call.record().scored_tokens, 9);
   request.clear_seed();
-  EXPECT_NE(PlanGenerate(request, call)->request.sampling.seed,
-            PlanGenerate(request, call)->request.sampling.seed);
+  EXPECT_NE(PlanGenerate(request, call)->front().request.sampling.seed,
+            PlanGenerate(request, call)->front().request.sampling.seed);
 }
 
 TEST(PlanGenerateTest, AnAnswerForWhichThereIsNoRoomIsNotBegun) {
@@ -259,6 +262,83 @@ TEST(GenerateAnswerTest, PiecesThatNobodyTakesEndItWhenThereIsNoRoom) {
                                    HasSubstr("a quarter of --max_unread_bytes")));
   EXPECT_LT(writer.record().generated_tokens, 4 * 200);
   EXPECT_EQ(stack.state.unread.bytes(), 0);
+}
+
+TEST(PlanPromptsTest, ABadPromptIsNamedAmongSeveral) {
+  EngineStack stack;
+  Call call(stack.state, {.method = "S/M"});
+  std::vector<v1::GenerateRequest> requests(3, Request(2, 4));
+  requests[2].set_text("");
+  requests[2].set_top_p(2);
+  const absl::StatusOr<GenerationPlans> plans = PlanPrompts(requests, call);
+  EXPECT_THAT(plans, StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("requests[2].top_p is 2; must be in (0, 1]")));
+  EXPECT_THAT(FieldsOf(plans.status()), ElementsAre("requests[2].top_p"));
+}
+
+TEST(WholeGenerateAnswerTest, HasTheChoicesOfEachPromptInOrder) {
+  EngineStack stack;
+  const auto ask = [&](const std::vector<v1::GenerateRequest>& requests) {
+    Call call(stack.state, {.method = "S/M"});
+    absl::Notification ended;
+    absl::StatusOr<v1::GenerateResponse> response;
+    WholeGenerateAnswer answer(*PlanPrompts(requests, call), call,
+                               [&](absl::StatusOr<v1::GenerateResponse> whole) {
+                                 response = std::move(whole);
+                                 ended.Notify();
+                               });
+    answer.Start();
+    ended.WaitForNotification();
+    EXPECT_OK(response);
+    EXPECT_EQ(call.record().prompt_tokens, static_cast<int64_t>(2 * requests.size()));
+    return *std::move(response);
+  };
+  std::vector<v1::GenerateRequest> requests(2, Request(2, 5));
+  requests[1].set_text("r");
+  const v1::GenerateResponse both = ask(requests);
+  const v1::GenerateResponse first = ask({requests[0]});
+  const v1::GenerateResponse second = ask({requests[1]});
+  ASSERT_EQ(both.choices_size(), 4);
+  for (int i = 0; i < 4; ++i) {
+    const v1::Choice& alone = (i < 2 ? first : second).choices(i % 2);
+    EXPECT_EQ(both.choices(i).index(), i);
+    EXPECT_THAT(both.choices(i).ids(), ElementsAreArray(alone.ids()));
+  }
+  EXPECT_EQ(both.usage().prompt_tokens(), 4);
+}
+
+TEST(WholeGenerateAnswerTest, APromptMayBeScoredAlone) {
+  EngineStack stack;
+  const auto ask = [&](int32_t tokens, bool logprobs) {
+    v1::GenerateRequest request = Request(1, tokens);
+    request.set_text("abc");
+    request.set_echo(true);
+    if (logprobs) request.set_logprobs(1);
+    Call call(stack.state, {.method = "S/M"});
+    absl::Notification ended;
+    absl::StatusOr<v1::GenerateResponse> response;
+    WholeGenerateAnswer answer(*PlanGenerate(request, call), call,
+                               [&](absl::StatusOr<v1::GenerateResponse> whole) {
+                                 response = std::move(whole);
+                                 ended.Notify();
+                               });
+    answer.Start();
+    ended.WaitForNotification();
+    EXPECT_OK(response);
+    return response->choices(0);
+  };
+  const v1::Choice scored = ask(0, true);
+  const v1::Choice longer = ask(1, true);
+  EXPECT_EQ(scored.finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(scored.text(), "abc");
+  EXPECT_THAT(scored.ids(), ElementsAre(kEnd, 'a', 'b', 'c'));
+  ASSERT_THAT(scored.logprobs(), SizeIs(4));
+  ASSERT_THAT(longer.logprobs(), SizeIs(5));
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(scored.logprobs(i).SerializeAsString(), longer.logprobs(i).SerializeAsString());
+  }
+  EXPECT_EQ(ask(0, false).text(), "abc");
+  EXPECT_TRUE(stack.ComesToRest());
 }
 
 TEST(WholeGenerateAnswerTest, HasChoicesInOrderAndTheSummary) {

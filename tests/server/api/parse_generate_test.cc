@@ -6,6 +6,7 @@
 #include <map>
 
 #include "absl/strings/str_join.h"
+#include "server/api/request_error.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -64,6 +65,16 @@ TEST_F(ParseGenerateTest, Defaults) {
   EXPECT_EQ(plan->logprobs, std::nullopt);
 }
 
+TEST_F(ParseGenerateTest, WithoutSpecialTokensTheTextAloneIsFed) {
+  request_.set_add_special_tokens(false);
+  EXPECT_THAT(Parse()->request.ids, ElementsAre('a', 'b'));
+  request_.set_add_special_tokens(true);
+  EXPECT_THAT(Parse()->request.ids, ElementsAre(kEnd, 'a', 'b'));
+  request_.set_add_special_tokens(false);
+  request_.set_text("");
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("text is empty")));
+}
+
 TEST_F(ParseGenerateTest, TheDefaultLengthShrinksToWhatFits) {
   request_.set_text(std::string(17, 'x'));
   EXPECT_EQ(Parse()->request.max_new_tokens, 2);
@@ -80,6 +91,19 @@ TEST_F(ParseGenerateTest, PromptAndContinuationMustFit) {
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
                                 HasSubstr("max_new_tokens is 18; prompt (3) and continuation must "
                                           "fit the model's context of 20 tokens")));
+}
+
+TEST_F(ParseGenerateTest, NothingIsGeneratedWhereThePromptIsOnlyScored) {
+  request_.set_max_new_tokens(0);
+  EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("or 0 with echo")));
+  request_.set_echo(true);
+  request_.set_text(std::string(19, 'x'));
+  ASSERT_OK(Parse());
+  EXPECT_EQ(Parse()->request.max_new_tokens, 0);
+  request_.set_text(std::string(20, 'x'));
+  const auto longer = Parse();
+  EXPECT_THAT(longer, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("text is 21 tokens")));
+  EXPECT_EQ(ReasonOf(longer.status()), kContextLengthExceeded);
 }
 
 TEST_F(ParseGenerateTest, NumbersOutsideTheirRangeAreNamed) {
@@ -200,6 +224,7 @@ TEST_F(ParseGenerateTest, EveryFieldAloneChangesWhatIsAsked) {
       {"text", [](R& r) { r.set_text("the"); }},
       {"ids", [](R& r) { r.mutable_ids()->add_ids(7); }},
       {"special_tokens", [](R& r) { r.set_special_tokens(v1::SPECIAL_TOKENS_LITERAL); }},
+      {"add_special_tokens", [](R& r) { r.set_add_special_tokens(false); }},
       {"max_new_tokens", [](R& r) { r.set_max_new_tokens(3); }},
       {"temperature", [](R& r) { r.set_temperature(0.5f); }},
       {"top_k", [](R& r) { r.set_top_k(5); }},

@@ -119,5 +119,25 @@ TEST(ShortenedTest, NeverPassesTheBoundAndStaysValid) {
   }
 }
 
+TEST(WithFieldNamesTest, RenamesFieldsInMessageAndDetails) {
+  FieldFaults faults;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(faults.Add(InvalidField({absl::StrCat("f", i), "0", "must be 1", "WHY"})).ok());
+  }
+  const absl::Status status = WithFieldNames(
+      faults.status(), [](std::string_view name) { return "http_" + std::string(name); });
+  EXPECT_THAT(
+      std::string(status.message()),
+      ::testing::AllOf(::testing::StartsWith("http_f0 is 0; must be 1. http_f1 is 0; must be 1. "),
+                       ::testing::EndsWith(". 2 more")));
+  EXPECT_THAT(FieldsOf(status),
+              ::testing::AllOf(::testing::SizeIs(8), ::testing::Contains("http_f7")));
+  EXPECT_EQ(ReasonOf(status), "WHY");
+  const absl::Status other = WithReason(absl::NotFoundError("m"), "R");
+  EXPECT_EQ(WithFieldNames(other, nullptr), other);
+  EXPECT_THAT(FieldsOf(other), ::testing::IsEmpty());
+  EXPECT_EQ(ReasonOf(absl::NotFoundError("m")), "");
+}
+
 }  // namespace
 }  // namespace dyad

@@ -15,7 +15,7 @@ namespace {
 using testing::RandomIds;
 
 std::unique_ptr<kernels::Device> MakeCuda() {
-  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(0, 1, 2);
+  kernels::cuda::OpenedDevices opened = kernels::cuda::OpenDevices(1, {.threads = 2});
   EXPECT_EQ(opened.fault, "");
   return opened.fault.empty() ? std::move(opened.devices.front()) : nullptr;
 }

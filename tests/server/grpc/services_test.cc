@@ -1,10 +1,13 @@
 // The five services together: registered, draining, and mixed load at once.
 #include "server/grpc/services.h"
 
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "tests/server/grpc/service_fixture.h"
 #include "tests/support/for_stream.h"
+#include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
@@ -25,6 +28,27 @@ TEST(ServicesTest, DrainingShowsInTheModelsState) {
   EXPECT_EQ(state(), v1::MODEL_STATE_READY);
   stack.state.draining = true;
   EXPECT_EQ(state(), v1::MODEL_STATE_DRAINING);
+}
+
+TEST(ServicesTest, EveryMethodAsksForAKeyWhereThereAreSome) {
+  const std::string path = absl::StrCat(::testing::TempDir(), "/grpc_keys_", getpid());
+  std::ofstream(path) << "0123456789abcdef\n";
+  const auto keys = ApiKeys::Load(path, nullptr);
+  ASSERT_OK(keys);
+  Stack stack;
+  stack.state.keys = keys->get();
+  for (const char* method : kMethods) {
+    EXPECT_EQ(CallRaw(stack, method, {""}).status.error_code(), grpc::UNAUTHENTICATED) << method;
+  }
+  for (const auto& [value, code] :
+       {std::pair{"Bearer 0123456789abcdef", grpc::OK},
+        {"Bearer 0123456789abcde", grpc::UNAUTHENTICATED}}) {
+    grpc::ClientContext context;
+    context.AddMetadata("authorization", value);
+    v1::ListModelsResponse response;
+    EXPECT_EQ(stack.model_stub->ListModels(&context, {}, &response).error_code(), code) << value;
+  }
+  std::filesystem::remove(path);
 }
 
 // Its client may keep a stream open for hours: the end must not wait for that.

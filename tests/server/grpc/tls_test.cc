@@ -1,82 +1,27 @@
-// Certificates made by the openssl command line: handshakes, client certificates, rotation, bad
-// files.
+// Handshakes, client certificates and rotation. Bad files: tests/server/base/certificates_test.cc.
 #include "server/grpc/tls.h"
 
 #include <grpcpp/grpcpp.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "server/base/mutex.h"
 #include "server/grpc/rpc_server.h"
+#include "tests/support/certificate_files.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
 namespace {
 
-using ::dyad::testing::StatusIs;
+using ::dyad::testing::CertificateFilesTest;
+using ::dyad::testing::Read;
 using ::testing::HasSubstr;
 
-std::string Read(const std::filesystem::path& path) {
-  std::stringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
-class TlsTest : public ::testing::Test {
+class TlsTest : public CertificateFilesTest {
  protected:
-  static void SetUpTestSuite() {
-    if (std::system("openssl version > /dev/null 2>&1") != 0) return;
-    std::string name = std::filesystem::temp_directory_path() / "dyad_tls_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-    // Each signs itself and is its own authority: "other" stands for the rotated pair.
-    for (const char* pair : {"server", "other", "client", "stranger"}) {
-      const std::string command = absl::StrCat(
-          "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
-          "-subj /CN=",
-          pair, " -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout ", Path(pair, ".key"),
-          " -out ", Path(pair, ".pem"), " > /dev/null 2>&1");
-      ASSERT_EQ(std::system(command.c_str()), 0) << command;
-    }
-  }
-  static void TearDownTestSuite() {
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
-  }
-  void SetUp() override {
-    if (folder_.empty()) GTEST_SKIP() << "needs the openssl command";
-  }
-
-  static std::string Path(const std::string& pair, const std::string& suffix) {
-    return folder_ / (pair + suffix);
-  }
-  static std::string Write(const std::string& name, const std::string& text) {
-    std::ofstream(folder_ / name) << text;
-    return folder_ / name;
-  }
-
-  LogFunction Log() {
-    return [this](LogLevel, const std::string& event, const std::vector<LogField>& fields) {
-      MutexLock lock(&mutex_);
-      log_ += event;
-      for (const LogField& field : fields) {
-        if (const auto* text = std::get_if<std::string>(&field.value)) log_ += " " + *text;
-      }
-      log_ += "\n";
-    };
-  }
-  std::string Logged() {
-    MutexLock lock(&mutex_);
-    return log_;
-  }
-  absl::Status Load(const TlsFiles& files) { return Certificates::Load(files, Log()).status(); }
-
   // Puts the files of `pair` in the place of live.pem and live.key, in one of the two orders, by
   // renames.
   void Replace(const std::string& pair, const std::string& suffix) {
@@ -123,9 +68,6 @@ class TlsTest : public ::testing::Test {
         .ok();
   }
 
-  static inline std::filesystem::path folder_;
-  Mutex mutex_;
-  std::string log_;
   std::unique_ptr<RpcServer> server_;
 };
 
@@ -235,52 +177,6 @@ TEST_F(TlsTest, TheEndOfTheCertificateIsKnown) {
   const absl::Duration left = server_->certificate_end().value() - absl::Now();
   EXPECT_GT(left, absl::Hours(47));
   EXPECT_LT(left, absl::Hours(49));
-}
-
-TEST_F(TlsTest, WarnsOfAnExpiredCertificateAndOfAKeyThatAllMayRead) {
-  const std::string expired = folder_ / "expired.pem";
-  const std::string command =
-      absl::StrCat("openssl x509 -in ", Path("server", ".pem"), " -signkey ",
-                   Path("server", ".key"), " -days -1 -out ", expired, " > /dev/null 2>&1");
-  ASSERT_EQ(std::system(command.c_str()), 0) << command;
-  const std::string key = Write("open.key", Read(Path("server", ".key")));
-  std::filesystem::permissions(key, std::filesystem::perms::others_read,
-                               std::filesystem::perm_options::add);
-  EXPECT_OK(Load({.certificate = expired, .key = key}));
-  EXPECT_THAT(Logged(), HasSubstr(expired + " is valid from "));
-  EXPECT_THAT(Logged(), HasSubstr(key + ", the private key, may be read by everybody"));
-}
-
-TEST_F(TlsTest, NoFilesMeanPlaintext) { EXPECT_OK(Load({})); }
-
-TEST_F(TlsTest, MissingFileIsNamedWithItsFlag) {
-  EXPECT_THAT(
-      Load({.certificate = Path("server", ".pem"), .key = "/nowhere/key"}),
-      StatusIs(absl::StatusCode::kNotFound, HasSubstr("--tls_key: cannot read /nowhere/key")));
-}
-
-TEST_F(TlsTest, CertificateAndKeyGoTogether) {
-  EXPECT_THAT(Load({.certificate = Path("server", ".pem")}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_key is empty")));
-  EXPECT_THAT(Load({.client_ca = Path("client", ".pem")}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_cert is empty")));
-}
-
-TEST_F(TlsTest, KeyOfAnotherCertificateIsRefused) {
-  EXPECT_THAT(Load({.certificate = Path("server", ".pem"), .key = Path("other", ".key")}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is not the key of")));
-}
-
-TEST_F(TlsTest, FilesThatAreNoPemAreRefused) {
-  const std::string junk = Write("junk", "not a certificate\n");
-  EXPECT_THAT(Load({.certificate = junk, .key = Path("server", ".key")}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no PEM certificate")));
-  EXPECT_THAT(Load({.certificate = Path("server", ".pem"), .key = junk}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no PEM private key")));
-  EXPECT_THAT(Load({.certificate = Path("server", ".pem"),
-                    .key = Path("server", ".key"),
-                    .client_ca = junk}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tls_ca")));
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ TEST(MetricsTest, ReadmeTableIsTheExposition) {
   Metrics metrics;
   metrics.AddModel("m", absl::Seconds(1));
   metrics.OnRpc("ScoringService/Score", "OK", absl::Milliseconds(1));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(1));
   metrics.SetBuildInfo({{"version", "1"}, {"commit", "c"}, {"isa", "avx2"}, {"device", "cpu"}});
   metrics.AddModelInfo({{"model", "m"},
                         {"digest", "d"},
@@ -325,20 +326,14 @@ TEST(MetricsTest, CountsFromManyThreadsAddUp) {
             2000);
 }
 
-TEST(MetricsServeTest, PortZeroPicksOne) {
+TEST(MetricsTest, RequestsOverHttpAreCountedByRouteAndStatus) {
   Metrics metrics;
-  const absl::StatusOr<int> port = metrics.Serve("127.0.0.1:0");
-  ASSERT_OK(port);
-  EXPECT_GT(*port, 0);
-}
-
-TEST(MetricsServeTest, TakenPortIsUnavailable) {
-  Metrics first;
-  const absl::StatusOr<int> port = first.Serve("127.0.0.1:0");
-  ASSERT_OK(port);
-  Metrics second;
-  EXPECT_THAT(second.Serve(absl::StrCat("127.0.0.1:", *port)),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr(absl::StrCat(*port))));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(3));
+  metrics.OnHttp("/v1/completions", 200, absl::Milliseconds(3));
+  metrics.OnHttp("/v1/completions", 429, absl::Milliseconds(1));
+  EXPECT_EQ(Value(metrics, "dyad_http_requests_total{code=\"200\",route=\"/v1/completions\"}"), 2);
+  EXPECT_EQ(Value(metrics, "dyad_http_requests_total{code=\"429\",route=\"/v1/completions\"}"), 1);
+  EXPECT_EQ(Value(metrics, "dyad_http_request_seconds_count{route=\"/v1/completions\"}"), 3);
 }
 
 }  // namespace

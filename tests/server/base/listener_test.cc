@@ -1,5 +1,5 @@
 // Addresses of every kind, taken and free.
-#include "server/grpc/listener.h"
+#include "server/base/listener.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
 // Addresses -> sockets.
-#include "server/grpc/listener.h"
+#include "server/base/listener.h"
 
 #include <netdb.h>
 #include <netinet/in.h>

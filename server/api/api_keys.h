@@ -1,0 +1,54 @@
+// The keys that clients show, from a file that may be replaced while the server runs.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/base/log_line.h"
+#include "server/base/mutex.h"
+
+namespace dyad {
+
+// One key a line, 16 to 512 visible ASCII characters; empty lines and those that begin with # do
+// not count. The file is looked at when a call comes and the last look is `reload` old. While it
+// cannot be read, holds no key or a bad one, the keys before hold, and an error is logged. Only
+// their digests are kept. Threads: any.
+class ApiKeys {
+ public:
+  // Null without a path. Errors: NotFound, InvalidArgument (with the line): what would not be taken
+  // later either.
+  static absl::StatusOr<std::unique_ptr<ApiKeys>> Load(const std::string& path, LogFunction log,
+                                                       absl::Duration reload = absl::Seconds(1));
+
+  // `authorizations` are the values of the request's authorization fields: there must be one,
+  // "Bearer KEY", whatever the case of the first word. The time it takes does not tell where a key
+  // differs. Errors: Unauthenticated.
+  absl::Status Check(const std::vector<std::string>& authorizations) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  using Digest = std::array<uint8_t, 32>;  // SHA-256
+
+  ApiKeys(std::string path, LogFunction log, absl::Duration reload)
+      : path_(std::move(path)), log_(std::move(log)), reload_(reload) {}
+  static Digest DigestOf(const std::string& key);
+  static absl::StatusOr<std::vector<Digest>> Read(const std::string& path);
+  void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::string path_;
+  const LogFunction log_;
+  const absl::Duration reload_;
+  Mutex mutex_;
+  std::vector<Digest> keys_ ABSL_GUARDED_BY(mutex_);
+  absl::Time looked_ ABSL_GUARDED_BY(mutex_);
+  std::string logged_ ABSL_GUARDED_BY(mutex_);  // what was wrong at the last look
+};
+
+}  // namespace dyad

@@ -1,0 +1,255 @@
+// All but the callbacks of the engine runs on the exchange's thread, one thing after the other.
+#include "server/openai/completion_call.h"
+
+#include <atomic>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/api/generate_answer.h"
+#include "server/base/message_text.h"
+#include "server/base/status_macros.h"
+#include "server/openai/completion_json.h"
+#include "server/openai/json_body.h"
+
+namespace dyad {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kFiller[] = ": waiting\n\n";
+
+std::string Event(std::string_view data) { return Text("data: ", data, "\n\n"); }
+
+// What both kinds of answer are made of. Keeps itself alive until the call has ended, which it does
+// also when the client has left: the engine then ends the sequences.
+class Completion : public std::enable_shared_from_this<Completion> {
+ public:
+  Completion(std::shared_ptr<HttpCall> call, CompletionRequest request, GenerationPlans plans)
+      : call_(std::move(call)), request_(std::move(request)), plans_(std::move(plans)) {
+    const ServedModel& model = *plans_.front().model;
+    call_->SetDigest(model.info.digest);
+    base_ = {
+        {"id", "cmpl-" + call_->record().request_id},
+        {"object", "text_completion"},
+        {"created", absl::ToUnixSeconds(absl::Now())},
+        {"model", model.name},
+        {"system_fingerprint", absl::StrCat("dyad-", model.info.digest.substr(0, 12), "-exact")}};
+    for (const GenerationPlan& plan : plans_) {
+      for (int32_t i = 0; i < plan.choices; ++i) choices_.emplace_back(plan, request_);
+    }
+  }
+  virtual ~Completion() = default;
+
+  void Start() {
+    self_ = shared_from_this();
+    Submit();
+    call_->exchange()->OnLeave([weak = weak_from_this()] {
+      if (const auto self = weak.lock(); self != nullptr) self->Leave();
+    });
+  }
+
+ protected:
+  virtual void Submit() = 0;
+  virtual void Leave() = 0;
+
+  HttpCall& call() { return *call_; }
+  const CompletionRequest& request() const { return request_; }
+  const GenerationPlans& plans() const { return plans_; }
+
+  // On the exchange's thread, after all that was asked for before. From the engine's thread: as
+  // soon as `work` may run, it may end this.
+  void Post(std::function<void()> work) {
+    const std::shared_ptr<HttpExchange> exchange = call_->exchange();
+    exchange->Post(std::move(work));
+  }
+
+  absl::StatusOr<Json> ChoiceJson(const v1::Choice& choice) {
+    return choices_[static_cast<size_t>(choice.index())].Piece(choice);
+  }
+
+  // Everything of an answer but these.
+  Json Answer(Json choices, Json usage) const {
+    Json json = base_;
+    json["choices"] = std::move(choices);
+    json["usage"] = std::move(usage);
+    return json;
+  }
+
+  Json UsageSoFar() const {
+    int64_t generated = 0;
+    for (const CompletionChoice& choice : choices_) generated += choice.generated_tokens();
+    const int64_t prompt = call_->record().prompt_tokens;
+    return {{"prompt_tokens", prompt},
+            {"completion_tokens", generated},
+            {"total_tokens", prompt + generated}};
+  }
+  // Once the engine is done.
+  Json UsageAtEnd() const {
+    Json usage = UsageSoFar();
+    usage["prompt_tokens_details"] = {{"cached_tokens", call_->record().cached_tokens}};
+    return usage;
+  }
+  Json Provenance() const {
+    return {{"seed", plans_.front().request.sampling.seed},
+            {"model_digest", plans_.front().model->info.digest}};
+  }
+
+  // May destroy this.
+  void Over() { self_.reset(); }
+
+ private:
+  const std::shared_ptr<HttpCall> call_;
+  const CompletionRequest request_;
+  const GenerationPlans plans_;
+  Json base_;
+  std::vector<CompletionChoice> choices_;  // by index
+  std::shared_ptr<Completion> self_;
+};
+
+class WholeCompletion final : public Completion {
+ public:
+  using Completion::Completion;
+
+ private:
+  void Submit() override {
+    answer_.emplace(plans(), call(), [this](absl::StatusOr<v1::GenerateResponse> response) {
+      Post([this, response = std::move(response)] { End(response); });
+    });
+    answer_->Start();
+  }
+  void Leave() override { answer_->Abandon(); }
+
+  void End(const absl::StatusOr<v1::GenerateResponse>& response) {
+    const absl::StatusOr<Json> json = ToJson(response);
+    if (json.ok()) {
+      call().Answer(JsonResponse(*json));
+    } else {
+      call().Fail(json.status());
+    }
+    Over();
+  }
+
+  absl::StatusOr<Json> ToJson(const absl::StatusOr<v1::GenerateResponse>& response) {
+    RETURN_IF_ERROR(response.status());
+    Json choices = Json::array();
+    for (const v1::Choice& choice : response->choices()) {
+      ASSIGN_OR_RETURN(Json json, ChoiceJson(choice));
+      choices.push_back(std::move(json));
+    }
+    Json json = Answer(std::move(choices), UsageAtEnd());
+    json["dyad"] = Provenance();
+    return json;
+  }
+
+  std::optional<WholeGenerateAnswer> answer_;
+};
+
+class StreamedCompletion final : public Completion {
+ public:
+  using Completion::Completion;
+
+ private:
+  void Submit() override {
+    answer_.emplace(plans(), call(), Delivery::kPieces, [this] {
+      is_told_early_ = true;
+      Post([this] {
+        is_told_ = true;
+        if (!is_writing_) WriteNext();
+      });
+    });
+    answer_->Start();
+    // A refusal is told within Start, and gets a status of its own. Who was let in gets a head now.
+    if (!is_told_early_) Send("");
+  }
+
+  void Leave() override {
+    Post([this, self = shared_from_this()] {
+      has_left_ = true;
+      answer_->Abandon();
+      // Of the write that was under way nothing more is heard.
+      if (std::exchange(is_writing_, false)) WriteNext();
+    });
+  }
+
+  void Send(std::string bytes) {
+    is_writing_ = true;
+    const auto written = [this, self = shared_from_this()] {
+      call().unread().Remove(std::exchange(unread_, 0));
+      is_writing_ = false;
+      WriteNext();
+    };
+    if (std::exchange(is_begun_, true)) return call().exchange()->Write(std::move(bytes), written);
+    HttpFields fields = call().Fields();
+    fields.push_back({"Content-Type", "text/event-stream; charset=utf-8"});
+    fields.push_back({"Cache-Control", "no-cache"});
+    call().exchange()->Begin({200, std::move(fields), std::move(bytes)}, kFiller, written);
+  }
+
+  // Takes parts until one is being written, or there is none: then the engine tells of the next.
+  void WriteNext() {
+    while (std::exchange(is_told_, false)) {
+      const std::optional<GeneratePart> part = answer_->Next();
+      if (!part.has_value()) continue;
+      is_told_ = true;
+      if (part->end.has_value()) return End(*part->end);
+      absl::StatusOr<std::string> event = PieceEvent(part->piece);
+      if (event.ok()) failure_.Update(call().unread().Add(static_cast<int64_t>(event->size())));
+      failure_.Update(event.status());
+      if (failure_.ok() && !has_left_) {
+        unread_ = static_cast<int64_t>(event->size());
+        return Send(*std::move(event));
+      }
+      answer_->Abandon();  // its end is the next part
+    }
+  }
+
+  absl::StatusOr<std::string> PieceEvent(const v1::Choice& choice) {
+    ASSIGN_OR_RETURN(Json json, ChoiceJson(choice));
+    Json usage = request().usage == UsageChunks::kAll ? UsageSoFar() : Json(nullptr);
+    return Event(JsonBytes(Answer(Json::array({std::move(json)}), std::move(usage))));
+  }
+
+  void End(const absl::Status& end) {
+    failure_.Update(end);
+    if (failure_.ok()) {
+      std::string tail;
+      if (request().usage != UsageChunks::kNone) {
+        tail = Event(JsonBytes(Answer(Json::array(), UsageAtEnd())));
+      }
+      call().EndStream(tail + Event("[DONE]"), failure_);
+    } else if (is_begun_) {
+      call().EndStream(Event(call().ErrorData(failure_)), failure_);
+    } else {
+      call().Fail(failure_);
+    }
+    Over();
+  }
+
+  std::optional<GenerateAnswer> answer_;
+  std::atomic<bool> is_told_early_ = false;
+  bool is_told_ = false;  // there is a part, or was one at the last look
+  bool is_writing_ = false;
+  bool is_begun_ = false;
+  bool has_left_ = false;
+  int64_t unread_ = 0;  // of the write
+  absl::Status failure_;
+};
+
+}  // namespace
+
+void StartCompletion(const std::shared_ptr<HttpCall>& call, CompletionRequest request) {
+  absl::StatusOr<GenerationPlans> plans = PlanPrompts(request.prompts, *call);
+  if (!plans.ok()) return call->Fail(plans.status());
+  const bool streams = request.stream;
+
+  if (streams) {
+    std::make_shared<StreamedCompletion>(call, std::move(request), *std::move(plans))->Start();
+  } else {
+    std::make_shared<WholeCompletion>(call, std::move(request), *std::move(plans))->Start();
+  }
+}
+
+}  // namespace dyad

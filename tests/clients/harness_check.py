@@ -1,0 +1,105 @@
+"""lm-evaluation-harness, model local-completions, tokenizer by the server: minimal pairs equal dyadctl's sums and
+accuracy, in four ways of asking; rolling and generating tasks run."""
+import json
+import math
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from support.server import BUILD, DEMO, SOURCE, Server, free_port
+
+PAIRS = SOURCE / "deploy" / "minimal_pairs.jsonl"
+TASKS = {
+    "pairs": """
+output_type: multiple_choice
+doc_to_text: ""
+doc_to_target: 0
+doc_to_choice: "{{[sentence_good, sentence_bad]}}"
+metric_list:
+  - metric: acc
+""",
+    "rolling": """
+output_type: loglikelihood_rolling
+doc_to_text: ""
+doc_to_target: "{{sentence_good}}"
+metric_list:
+  - metric: bits_per_byte
+""",
+    "generating": """
+output_type: generate_until
+doc_to_text: "{{sentence_good}}"
+doc_to_target: "{{sentence_bad}}"
+generation_kwargs:
+  until: ["."]
+  max_gen_toks: 8
+  do_sample: false
+metric_list:
+  - metric: exact_match
+""",
+}
+
+
+def write_tasks(folder):
+    for name, text in TASKS.items():
+        (folder / f"{name}.yaml").write_text(f"task: dyad_{name}\ndataset_path: json\ndataset_kwargs:\n  data_files: {PAIRS}\n"
+                                             f"test_split: train\nnum_fewshot: 0\nmetadata:\n  version: 1\n{text}")
+
+
+def run_harness(folder, port, tasks, concurrent, batch, prefix=""):
+    """{task: (results, samples)} of one run."""
+    output = folder / f"{'-'.join(tasks)}-{concurrent}-{batch}"
+    arguments = (f"model=demo,base_url=http://127.0.0.1:{port}{prefix}/v1/completions,num_concurrent={concurrent},"
+                 f"max_length=256,tokenizer_backend=remote,max_retries=1")
+    result = subprocess.run([sys.executable, "-m", "lm_eval", "--model", "local-completions", "--model_args", arguments,
+                             "--tasks", ",".join(f"dyad_{task}" for task in tasks), "--include_path", str(folder), "--batch_size", str(batch),
+                             "--log_samples", "--output_path", str(output)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+    results = json.loads(next(output.rglob("results_*.json")).read_text())["results"]
+    answer = {}
+    for task in tasks:
+        lines = next(output.rglob(f"samples_dyad_{task}_*.jsonl")).read_text().splitlines()
+        answer[task] = results[f"dyad_{task}"], sorted(map(json.loads, lines), key=lambda sample: sample["doc_id"])
+    return answer
+
+
+def dyadctl_pairs(server):
+    run = server.ctl("pairs", "--input", str(PAIRS), "--convention", "LM_EVAL", "--json")
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def check_pairs(samples, results, expected):
+    correct = 0
+    for sample, pair in zip(samples, expected, strict=True):
+        (good, good_greedy), (bad, bad_greedy) = (response[0] for response in sample["resps"])
+        assert math.isclose(float(good), pair["good_sum"], abs_tol=1e-12), (good, pair)
+        assert math.isclose(float(bad), pair["bad_sum"], abs_tol=1e-12), (bad, pair)
+        correct += pair["correct"]
+    assert results["acc,none"] == correct / len(expected), (results, correct)
+    return results["acc,none"]
+
+
+def main():
+    port, two = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        write_tasks(folder)
+        with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
+            expected = dyadctl_pairs(server)
+            for concurrent, batch in ((1, 1), (16, 16)):
+                results, samples = run_harness(folder, port, ["pairs"], concurrent, batch)["pairs"]
+                accuracy = check_pairs(samples, results, expected)
+            others = run_harness(folder, port, ["rolling", "generating"], 4, 1)
+            rolled = [float(sample["resps"][0][0]) for sample in others["rolling"][1]]
+            # Without the leading blank of a choice, and so another number; but one for each sentence.
+            assert len(rolled) == len(expected) and all(value < 0 for value in rolled), rolled
+            texts = [sample["resps"][0][0] for sample in others["generating"][1]]
+            assert len(texts) == len(expected) and any(texts) and not any("." in text for text in texts), texts
+        with Server({"demo": DEMO, "other": DEMO}, f"--http=127.0.0.1:{two}", "--kv_cache_bytes=33554432"):
+            results, samples = run_harness(folder, two, ["pairs"], 16, 1, prefix="/models/demo")["pairs"]
+            check_pairs(samples, results, expected)
+    print(f"lm_eval: {len(expected)} pairs, accuracy {accuracy:.4f}, sums and accuracy are dyadctl's")
+
+
+if __name__ == "__main__":
+    main()

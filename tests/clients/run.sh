@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Real clients, unmodified, against the built server: lm-evaluation-harness and openai, pinned, in a virtual
+# environment under build/. Where no Python package registry can be reached it ends with 77: skipped.
+#   tests/clients/run.sh            # all
+#   tests/clients/run.sh openai     # one
+set -euo pipefail
+cd "$(dirname "$0")"
+root=$(cd ../.. && pwd)
+venv=$root/build/clients/venv
+pins=$PWD/requirements.txt
+
+if ! cmp --silent "$pins" "$venv/pins"; then
+  rm -rf "$venv"
+  if ! /usr/bin/python3 -m venv "$venv"; then
+    echo "clients: SKIPPED: python3 -m venv does not work here (Debian: python3-venv)"
+    exit 77
+  fi
+  if ! "$venv/bin/pip" install --quiet --disable-pip-version-check --retries 1 --timeout 20 \
+      --requirement "$pins" >"$root/build/clients/pip.log" 2>&1; then
+    tail -n 3 "$root/build/clients/pip.log"
+    echo "clients: SKIPPED: the pinned packages cannot be installed; is a Python package registry in reach?"
+    exit 77
+  fi
+  cp "$pins" "$venv/pins"
+fi
+
+export DYAD_BUILD_DIR=${DYAD_BUILD_DIR:-$root/build/release}
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end
+# The harness must not look anything up in the network.
+export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+for client in "${@:-openai harness}"; do
+  for name in $client; do
+    "$venv/bin/python" -u "${name}_check.py"
+  done
+done

@@ -1,0 +1,94 @@
+// Each row of the table of errors.
+#include "server/openai/error.h"
+
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+#include "server/api/request_error.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad {
+namespace {
+
+absl::Status Because(absl::StatusCode code, const std::string& reason) {
+  return WithReason(absl::Status(code, "m"), reason);
+}
+
+TEST(OpenAiErrorTest, EachCauseHasItsStatusTypeAndCode) {
+  struct Row {
+    absl::Status status;
+    int http;
+    const char* type;
+    const char* code;
+  };
+  using enum absl::StatusCode;
+  const std::vector<Row> rows = {
+      {InvalidField({"f", "v", "l"}), 400, "invalid_request_error", "invalid_value"},
+      {Because(kInvalidArgument, "UNKNOWN_PARAMETER"), 400, "invalid_request_error",
+       "unknown_parameter"},
+      {Because(kInvalidArgument, "INVALID_JSON"), 400, "invalid_request_error", "invalid_json"},
+      {Because(kInvalidArgument, "CONTEXT_LENGTH_EXCEEDED"), 400, "invalid_request_error",
+       "context_length_exceeded"},
+      {Because(kFailedPrecondition, "NO_TOKENIZER"), 400, "invalid_request_error", "no_tokenizer"},
+      {Because(kResourceExhausted, "ANSWER_TOO_LARGE"), 400, "invalid_request_error",
+       "response_too_large"},
+      {absl::UnauthenticatedError("m"), 401, "authentication_error", "invalid_api_key"},
+      {Because(kNotFound, "MODEL_NOT_FOUND"), 404, "not_found_error", "model_not_found"},
+      {Because(kNotFound, "UNSUPPORTED_ENDPOINT"), 404, "not_found_error", "unsupported_endpoint"},
+      {Because(kNotFound, "UNKNOWN_PATH"), 404, "not_found_error", "unknown_path"},
+      {Because(kInvalidArgument, "METHOD_NOT_ALLOWED"), 405, "invalid_request_error",
+       "method_not_allowed"},
+      {Because(kInvalidArgument, "UNSUPPORTED_MEDIA_TYPE"), 415, "invalid_request_error",
+       "unsupported_media_type"},
+      {Because(kInvalidArgument, "MISDIRECTED_REQUEST"), 421, "invalid_request_error",
+       "misdirected_request"},
+      {Because(kResourceExhausted, "QUEUE_FULL"), 429, "rate_limit_error", "queue_full"},
+      {Because(kResourceExhausted, "UNREAD_ANSWERS"), 429, "rate_limit_error", "unread_answers"},
+      {absl::InternalError("m"), 500, "server_error", "internal"},
+      {absl::DataLossError("m"), 500, "server_error", "internal"},
+      {Because(kUnavailable, "DRAINING"), 503, "server_error", "draining"},
+      {absl::UnavailableError("m"), 503, "server_error", "overloaded"},
+      {absl::DeadlineExceededError("m"), 504, "server_error", "deadline"},
+  };
+  for (const Row& row : rows) {
+    const HttpResponse response = ErrorResponse(ToOpenAiError(row.status));
+    const auto error = nlohmann::json::parse(response.body)["error"];
+    EXPECT_EQ(response.status, row.http) << row.code;
+    EXPECT_EQ(error["type"], row.type) << row.code;
+    EXPECT_EQ(error["code"], row.code);
+    EXPECT_EQ(error.size(), 4u);
+    EXPECT_EQ(FindField(response.fields, "Content-Type"), "application/json");
+  }
+}
+
+TEST(OpenAiErrorTest, TheFirstWrongFieldIsTheParam) {
+  FieldFaults faults;
+  EXPECT_OK(faults.Add(InvalidField({"top_p", "2", "must be in (0, 1]"})));
+  EXPECT_OK(faults.Add(InvalidField({"n", "0", "must be in [1, 16]"})));
+  const auto error = nlohmann::json::parse(ErrorJson(ToOpenAiError(faults.status())))["error"];
+  EXPECT_EQ(error["param"], "top_p");
+  EXPECT_EQ(error["message"], "top_p is 2; must be in (0, 1]. n is 0; must be in [1, 16]");
+  EXPECT_TRUE(
+      nlohmann::json::parse(ErrorJson(ToOpenAiError(absl::InternalError("x"))))["error"]["param"]
+          .is_null());
+}
+
+TEST(OpenAiErrorTest, HeadersSayWhenToComeBackAndWhenNot) {
+  const auto field = [](const absl::Status& status, std::string_view name) {
+    const HttpResponse response = ErrorResponse(ToOpenAiError(status));
+    return std::string(FindField(response.fields, name).value_or("none"));
+  };
+  const absl::Status full = WithRetryAfter(
+      Because(absl::StatusCode::kResourceExhausted, "QUEUE_FULL"), absl::Milliseconds(1200));
+  EXPECT_EQ(field(full, "Retry-After"), "2");
+  EXPECT_EQ(field(full, "retry-after-ms"), "1200");
+  const absl::Status soon = WithRetryAfter(full, absl::ZeroDuration());
+  EXPECT_EQ(field(soon, "Retry-After"), "1");
+  EXPECT_EQ(field(soon, "retry-after-ms"), "1");
+  EXPECT_EQ(field(Because(absl::StatusCode::kUnavailable, "DRAINING"), "Retry-After"), "1");
+  EXPECT_EQ(field(absl::UnauthenticatedError("m"), "WWW-Authenticate"), "Bearer");
+  EXPECT_EQ(field(absl::InternalError("m"), "x-should-retry"), "false");
+  EXPECT_EQ(field(absl::InvalidArgumentError("m"), "Retry-After"), "none");
+}
+
+}  // namespace
+}  // namespace dyad
