@@ -15,11 +15,17 @@ namespace dyad::kernels {
 
 // kLarge: enough work to be shared among threads.
 enum class PlanSize { kSmall, kLarge };
+// kContractions: those of dense layers alone, for devices that have no kernels for others.
+enum class PlanSteps { kAll, kContractions };
 
 class RandomPlan {
  public:
-  explicit RandomPlan(uint32_t seed, PlanSize size = PlanSize::kSmall)
-      : random_(seed), large_(size == PlanSize::kLarge), tiny_(Chance(8)) {
+  explicit RandomPlan(uint32_t seed, PlanSize size = PlanSize::kSmall,
+                      PlanSteps steps_of = PlanSteps::kAll)
+      : random_(seed),
+        large_(size == PlanSize::kLarge),
+        all_(steps_of == PlanSteps::kAll),
+        tiny_(Chance(8)) {
     plan_.type = Pick<Element>({Element::kFloat32, Element::kFloat32, Element::kBfloat16,
                                 Element::kFloat16, Element::kInt8});
     plan_.widths = {Size(), Size()};
@@ -63,12 +69,12 @@ class RandomPlan {
   int64_t SmallSize() { return Pick<int64_t>({1, 1, 1, 2, 3, 4, 5, 8}); }
 
   void AddStep(bool last) {
-    if (!last && Chance(4)) return AddRoute();
-    if (Chance(6)) return AddMix(last);
-    if (Chance(4)) return AddList(last);
+    if (all_ && !last && Chance(4)) return AddRoute();
+    if (all_ && Chance(6)) return AddMix(last);
+    if (all_ && Chance(4)) return AddList(last);
     Contract step;
     step.source = Source();
-    step.precise = Chance(5);
+    step.precise = all_ && Chance(5);
     step.blocks = SmallSize();
     step.groups = Chance(3) ? SmallSize() : 1;
     step.depth = Size();
@@ -273,7 +279,7 @@ class RandomPlan {
   }
 
   std::mt19937 random_;
-  bool large_, tiny_;
+  bool large_, all_, tiny_;
   Plan plan_;
   std::vector<bool> written_;
   std::vector<int> routes_;  // steps
