@@ -19,6 +19,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/attention.h"
@@ -126,7 +127,13 @@ class Device {
   // thread, and returns when all are done. `run` must not throw.
   virtual void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) = 0;
 
-  // May throw std::bad_alloc, as the three after it.
+  // The first kind of step of the plan that it has no kernel for, as KindOf names it; empty: it can
+  // run the plan.
+  virtual std::string_view Misses(const Plan& plan) const {
+    static_cast<void>(plan);
+    return {};
+  }
+  // May throw std::bad_alloc, as the three after it. REQUIRES: Misses(plan) is empty.
   virtual std::unique_ptr<Layer> Pack(const Plan& plan) = 0;
   virtual std::unique_ptr<Table> MakeTable(TableSource source) = 0;
   virtual std::unique_ptr<Norm> MakeNorm(NormSource source) = 0;

@@ -8,19 +8,23 @@
 // - Ragged edges: a source index at or past the buffer's width reads +0, which takes part in the
 //   sum. A destination index at or past it is dropped.
 // - Within one step an output stands in one place only.
+// - A routed step runs only for the rows that chose its item. A row's choice depends on that row
+//   alone, so rows of an item may run together in any way.
 //
 // Bits: a sum is one chain of fused multiply-adds, terms in order and k ascending. It starts at
 // what stands in the destination and is rounded to float32 at each step; then the step's bias is
 // added. int8: the chain runs over whole numbers from 0, and fma(chain, scale, destination)
-// follows. After the last step come the plan's bias and the epilogue. A device never pads k with
-// zeros of its own: one zero more can turn −0 into +0. kernels/reference/plan.h defines the
-// numbers.
+// follows. Routed and scaled: the sum starts at 0, takes its bias, and fma(weight, sum,
+// destination) follows. After the last step come the plan's bias and the epilogue. A device never
+// pads k with zeros of its own: one zero more can turn −0 into +0. kernels/reference/plan.h defines
+// the numbers.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -58,6 +62,15 @@ struct Term {
   Weights weights;
 };
 
+// Makes a step run only for rows that chose an item; that of block b is item + b · item_block.
+struct Routed {
+  int route = -1;  // the Route, by its index among the plan's steps; −1: every row
+  int64_t item = 0;
+  int64_t item_block = 0;
+  // The row's weight for the item multiplies what is added, the step's bias included.
+  bool scaled = true;
+};
+
 // dst[t, view(b, u, n)] += Σ_term Σ_{k < depth} src[t, source_term(b, u, k)] · w_term[b, n, k]
 //                          + bias[b · outputs + n]
 // for every row t, block b, row group u and output n. Groups share the weights.
@@ -71,11 +84,62 @@ struct Contract {
   std::vector<Term> terms;
   View view;                    // of the destination
   std::span<const float> bias;  // [blocks · outputs] or empty
+  bool precise = false;         // weights stay float32 whatever the plan's type: gates
+  Routed routed;
 };
 
-// Later kinds of steps stand here, too: lists of irregular blocks (BlockList), sums over blocks
-// with weights (Mix), the choice of items for a row (Route).
-using Step = std::variant<Contract>;
+// dst[t, i · width + k] += Σ_j w[k, i, j] · src[t, j · width + k], i < to, j < from, k < width.
+// Weights are float32 and stay so.
+struct Mix {
+  int source = 0;
+  int destination = 1;
+  int64_t from = 1;
+  int64_t to = 1;
+  int64_t width = 0;
+  Weights weights;  // block: k, output: i, depth: j
+};
+
+// Irregular blocks: windows and masks, which have no stride.
+struct Range {  // consecutive features
+  int64_t first = 0;
+  int64_t count = 0;
+};
+// Outputs [first, first + outputs), each a sum over the features of some ranges, in their order.
+struct Place {
+  int64_t first = 0;
+  int64_t outputs = 0;      // at most kPlaceOutputs
+  int64_t first_range = 0;  // of BlockList::ranges
+  int64_t ranges = 0;       // at least 1
+  int64_t weight = 0;       // of the first feature and output, counted from the weights' data
+};
+inline constexpr int64_t kPlaceOutputs = 32;
+// dst[t, first + n] += Σ_k src[t, feature k of the place] · w[n, k] at Place::weight.
+struct BlockList {
+  int source = 0;
+  int destination = 1;
+  std::vector<Place> places;
+  std::vector<Range> ranges;
+  Weights weights;  // block: without meaning
+};
+
+// Every row chooses items by its logits, whose buffer is as wide as there are items. All of it is
+// float32; sums over items go through 16 lanes (item mod 16), the unchosen as 0, which are folded
+// by 8, 4, 2, 1.
+enum class Rule {
+  // The `keep` largest, ties to the lower item. e = exp(l − the largest); weight e / Σ e.
+  kSoftmax,
+  kSoftmaxPlus,  // weight e / Σ e + 1e-6
+  // All at or above the keep-th largest: ties keep more. Weight l / (Σ l / items). Where Σ l is 0
+  // or not finite, the row chooses nothing, and all of its y is NaN, after the epilogue.
+  kShare
+};
+struct Route {
+  int logits = 0;
+  Rule rule = Rule::kSoftmax;
+  int64_t keep = 1;
+};
+
+using Step = std::variant<Contract, Mix, BlockList, Route>;
 
 struct Plan {
   std::string structure;        // of the layer, for people: "low_rank rank 12"
@@ -93,12 +157,19 @@ struct Plan {
 // Sizes, strides, buffers, places. Whatever is no fault here, a device can run.
 Fault Check(const Plan& plan);
 
-// Which features of its destination, of `width`, a step writes.
-std::vector<bool> WrittenFeatures(const Contract& step, int64_t width);
+// Which features of its destination, of `width`, a step writes for every row: none if it is routed.
+std::vector<bool> WrittenFeatures(const Step& step, int64_t width);
+
+// Features over which the outputs of a place sum.
+int64_t DepthOf(const BlockList& step, const Place& place);
+
+// What a device has no kernel for: "lists" and the like; empty: a step of the kind of dense layers.
+std::string_view KindOf(const Step& step);
+bool IsRouted(const Plan& plan);
 
 struct PlanCost {
   int64_t parameters = 0;      // weights that the steps read, each once, without biases
-  int64_t multiply_adds = 0;   // for a row
+  int64_t multiply_adds = 0;   // for a row; of routed steps the share that a row chooses
   int64_t scratch_floats = 0;  // for a row
 };
 PlanCost Cost(const Plan& plan);

@@ -130,6 +130,11 @@ void AddModelFlags(Options& options, FlagTable& table) {
               {"bfloat16", WeightDtype::kBfloat16},
               {"int8", WeightDtype::kInt8}},
              "of weights in memory");
+  table.Word("layer_form", options.layer_form,
+             {{"auto", kernels::LayerForm::kAuto},
+              {"plan", kernels::LayerForm::kPlan},
+              {"dense", kernels::LayerForm::kDense}},
+             "structured layers as they are, multiplied out, or what costs less");
   table.Word("kv_dtype", options.kv_dtype,
              {{"float32", kernels::KvType::kFloat32}, {"bfloat16", kernels::KvType::kBfloat16}},
              "of keys and values in memory");

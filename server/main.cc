@@ -89,6 +89,7 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t dev
                         .models = static_cast<int32_t>(options.models.size())};
   ModelOptions model;
   model.weight_dtype = options.weight_dtype;
+  model.layer_form = options.layer_form;
   model.kv_dtype = options.kv_dtype;
   model.arithmetic = options.arithmetic;
   model.max_batch_tokens = options.engine.max_batch_tokens;

@@ -59,6 +59,10 @@ struct Options {
 
   // --weight_dtype: of linear matrices, embedding and head in memory.
   WeightDtype weight_dtype = WeightDtype::kAsStored;
+  // --layer_form=auto|plan|dense: whether structured layers run as what they are or multiplied out.
+  // auto: multiplied out where that costs no more. Layers whose rows choose what they run never are.
+  // plan and dense differ in the last bits of results.
+  kernels::LayerForm layer_form = kernels::LayerForm::kAuto;
   // --device=cpu|cuda|cuda:N|auto|reference: where models live and what computes them. cuda is
   // cuda:0; auto takes it if it is usable, else the CPU, and the log says which. reference is the
   // definition in plain loops, for tests, and needs --allow_reference_device.

@@ -47,6 +47,10 @@ enum class ScratchUse {
   kBest,
   kUnadjusted,
   kWeights,
+  kItems,
+  kItemRows,
+  kGathered,
+  kChoices,
   kCount
 };
 

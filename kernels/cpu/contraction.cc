@@ -136,7 +136,7 @@ PanelColumns ColumnsOf(const ContractionJob& job, const PanelPlace& place, int64
 template <int64_t kOutputs>
 void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
   std::fill_n(tile, rows.count * kOutputs, 0.0f);
-  if (job.contraction->combine == Combine::kAssign) return;
+  if (job.contraction->combine == Combine::kAssign || job.weights != nullptr) return;
   const int64_t groups = job.contraction->groups;
   PanelColumns columns = place.columns;
   for (int64_t r = 0; r < rows.count; ++r) {
@@ -145,9 +145,23 @@ void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, 
       columns = ColumnsOf(job, place, token % groups);
       token /= groups;
     }
-    const float* y = job.y.data + token * job.y.stride + columns.first;
+    const float* y = job.y.data + job.RowOf(token) * job.y.stride + columns.first;
     for (int64_t n = 0; n < columns.count; ++n) tile[r * kOutputs + n] = y[n * columns.stride];
   }
+}
+
+// y = weight · (sum + bias) + y.
+template <int64_t kOutputs>
+void AddScaled(const float* sum, const float* bias, float weight, const PanelColumns& columns,
+               float* y) {
+  alignas(64) float result[kOutputs] = {};
+  for (int64_t n = 0; n < columns.count; ++n) result[n] = y[n * columns.stride];
+  for (int64_t n = 0; n < kOutputs; n += kLanes) {
+    Vec value = Load(sum + n);
+    if (bias != nullptr) value = hn::Add(value, Load(bias + n));
+    Store(Fma(Set(weight), value, Load(result + n)), result + n);
+  }
+  for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
 }
 
 template <int64_t kOutputs>
@@ -164,7 +178,11 @@ void StoreTile(const ContractionJob& job, const PanelPlace& place, RowTile rows,
       direct = columns.count == kOutputs && columns.stride == 1;
       token /= groups;
     }
-    float* y = job.y.data + token * job.y.stride + columns.first;
+    float* y = job.y.data + job.RowOf(token) * job.y.stride + columns.first;
+    if (job.weights != nullptr) {
+      AddScaled<kOutputs>(tile, place.bias, job.weights[token], columns, y);
+      continue;
+    }
     const float* added = residual.data == nullptr
                              ? nullptr
                              : residual.data + token * residual.stride + columns.first;

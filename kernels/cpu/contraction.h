@@ -118,6 +118,9 @@ PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool
 // outputs that are dropped. REQUIRES: no row groups.
 std::vector<float> PackBias(const PackedContraction& contraction, std::span<const float> bias);
 
+// Packs all rows of a batch by ranges of features instead of views: [row tile][k][row].
+void PackRanges(std::span<const Range> ranges, ConstRows x, int64_t rows, float* packed);
+
 // Packs one row tile of x for `blocks`; `packed` is the whole batch's buffer,
 // rows · blocks.count · depth() floats. Pieces [0, RowPieces) are the same work in parts, for
 // several threads.
@@ -135,14 +138,19 @@ struct PackedRows {
 
 struct ContractionJob {
   const PackedContraction* contraction = nullptr;
-  PackedRows rows;  // blocks: at least those of the panels
+  PackedRows rows = {};  // blocks: at least those of the panels
   int64_t tokens = 0;
-  Rows y;  // y[t, feature - first_feature]
+  Rows y = {};  // y[t, feature - first_feature]
   int64_t first_feature = 0;
   const float* bias = nullptr;  // panel order; null: none
-  Epilogue epilogue;            // residual has y's columns
+  Epilogue epilogue = {};       // residual has y's columns
+  // The rows of y that the tokens are, null: 0, 1, 2, …; and what their sums are multiplied with
+  // before they are added to y, null: as `combine` says. REQUIRES, with weights: sums begin at 0.
+  const int32_t* row_of = nullptr;
+  const float* weights = nullptr;
 
   int64_t row_count() const { return tokens * contraction->groups; }
+  int64_t RowOf(int64_t token) const { return row_of == nullptr ? token : row_of[token]; }
 };
 
 // Computes the outputs of `panels` for all rows of the job, epilogue included. One thread; several

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <span>
 
 namespace dyad::kernels {
@@ -120,15 +121,64 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
   });
 }
 
+// On the pool if the multiply-adds are worth it.
+template <typename Task>
+void RunTasks(int64_t tasks, int64_t work, Workspace& workspace, const Task& task) {
+  if (work < kWorthSharing || workspace.pool.threads() == 1) {
+    for (int64_t i = 0; i < tasks; ++i) task(i, workspace.scratch);
+    return;
+  }
+  workspace.pool.Run(tasks, [&](int64_t i, Worker& worker) { task(i, worker.scratch); });
+}
+
 // Whether one packing of x serves all these layers.
 bool ShareRows(std::span<const LinearOutput> outputs) {
+  if (!outputs.front().layer->one_step()) return false;
   const PackedContraction& front = outputs.front().layer->contraction();
   return std::all_of(outputs.begin(), outputs.end(), [&](const LinearOutput& output) {
+    if (!output.layer->one_step()) return false;
     const PackedContraction& other = output.layer->contraction();
-    return output.layer->one_step() && other.blocks == front.blocks &&
-           other.groups == front.groups && other.term_depth == front.term_depth &&
-           other.sources == front.sources;
+    return other.blocks == front.blocks && other.groups == front.groups &&
+           other.term_depth == front.term_depth && other.sources == front.sources;
   });
+}
+
+// Whether rows that did not choose one item neither write the buffer nor read it: then what they
+// have there does not matter, and within the item's rows the buffer is as any other.
+bool IsOfOneItem(const Plan& plan, size_t buffer) {
+  const Routed* of = nullptr;
+  for (const Step& step : plan.steps) {
+    const auto* const contract = std::get_if<Contract>(&step);
+    if (contract == nullptr) {
+      const auto uses = [&](const auto& any) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(any)>, Route>) {
+          return static_cast<size_t>(any.logits) == buffer;
+        } else {
+          return static_cast<size_t>(any.source) == buffer ||
+                 static_cast<size_t>(any.destination) == buffer;
+        }
+      };
+      if (std::visit(uses, step)) return false;
+      continue;
+    }
+    const bool writes = static_cast<size_t>(contract->destination) == buffer;
+    if (!writes && static_cast<size_t>(contract->source) != buffer) continue;
+    const Routed& routed = contract->routed;
+    if (routed.route < 0 || routed.item_block != 0 || (writes && routed.scaled)) return false;
+    if (of != nullptr && (of->route != routed.route || of->item != routed.item)) return false;
+    of = &routed;
+  }
+  return of != nullptr && buffer != 1;  // y is every row's
+}
+
+// Which features a step writes for the rows that it runs for.
+std::vector<bool> WrittenByChosen(const Step& step, int64_t width) {
+  if (const auto* const contract = std::get_if<Contract>(&step)) {
+    Contract everywhere = *contract;
+    everywhere.routed = {};
+    return WrittenFeatures(everywhere, width);
+  }
+  return WrittenFeatures(step, width);
 }
 
 bool All(const std::vector<bool>& features) {
@@ -141,22 +191,52 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
     : in_features_(plan.in_features()), out_features_(plan.out_features()) {
   int64_t groups = 1;
   for (const Step& step : plan.steps) {
-    const auto& contract = std::get<Contract>(step);
-    steps_.push_back({PackWeights(contract, plan, pool), static_cast<size_t>(contract.source),
-                      static_cast<size_t>(contract.destination)});
-    weight_bytes_ += steps_.back().contraction.weight_bytes();
-    groups = std::max(groups, contract.groups);
+    PackStep(step, plan, pool);
+    if (const auto* const contract = std::get_if<Contract>(&step)) {
+      groups = std::max(groups, contract->groups);
+    }
   }
   multiply_adds_ = Cost(plan).multiply_adds;
   PlanBuffers(plan);
   chunk_tokens_ = std::max<int64_t>(
       1, std::min(kChunkRows / groups, kChunkScratch / std::max<int64_t>(1, scratch_floats_)));
-  const PackedContraction& last = steps_.back().contraction;
   if (!fused_) {
     bias_ = plan.bias;
-  } else {
-    panel_bias_ = plan.bias.empty() ? last.bias : PackBias(last, plan.bias);
+    return;
   }
+  const auto& last = std::get<PackedContraction>(steps_.back().work);
+  panel_bias_ = plan.bias.empty() ? last.bias : PackBias(last, plan.bias);
+}
+
+void PackedLinear::PackStep(const Step& step, const Plan& plan, ThreadPool* pool) {
+  PackedStep packed;
+  if (const auto* const route = std::get_if<Route>(&step)) {
+    const auto logits = static_cast<size_t>(route->logits);
+    packed = {PackedRoute{*route, plan.widths[logits]}, logits, logits};
+    item_bytes_ += ItemRowsBytes(1, plan.widths[logits]);
+  } else if (const auto* const mix = std::get_if<Mix>(&step)) {
+    PackedMix work = PackMix(*mix);
+    weight_bytes_ += work.weights.bytes();
+    packed = {std::move(work), static_cast<size_t>(mix->source),
+              static_cast<size_t>(mix->destination)};
+  } else if (const auto* const list = std::get_if<BlockList>(&step)) {
+    PackedBlockList work = PackBlockList(*list, plan);
+    weight_bytes_ += work.weight_bytes();
+    packed = {std::move(work), static_cast<size_t>(list->source),
+              static_cast<size_t>(list->destination)};
+  } else if (const auto* const contract = std::get_if<Contract>(&step)) {
+    PackedContraction work = PackWeights(*contract, plan, pool);
+    weight_bytes_ += work.weight_bytes();
+    packed.source = static_cast<size_t>(contract->source);
+    packed.destination = static_cast<size_t>(contract->destination);
+    if (contract->routed.route < 0) {
+      packed.work = std::move(work);
+    } else {
+      work.combine = Combine::kAccumulate;
+      packed.work = PackedRouted{std::move(work), contract->routed};
+    }
+  }
+  steps_.push_back(std::move(packed));
 }
 
 // Where buffers lie, and which steps assign. A step assigns if it is the first to write all of its
@@ -166,32 +246,50 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
   std::vector<std::vector<bool>> written;
   for (const int64_t width : plan.widths) written.emplace_back(static_cast<size_t>(width), false);
   int64_t writers_of_y = 0;
+  std::vector<Combine> combines(steps_.size(), Combine::kAccumulate);
   for (size_t i = 0; i < steps_.size(); ++i) {
-    PackedStep& step = steps_[i];
+    const PackedStep& step = steps_[i];
     if (step.source != 0 && !All(written[step.source])) buffers_[step.source].zeroed = true;
+    if (std::holds_alternative<PackedRoute>(step.work)) continue;
     writers_of_y += step.destination == 1 ? 1 : 0;
     std::vector<bool>& before = written[step.destination];
+    const bool routed = std::holds_alternative<PackedRouted>(step.work);
+    if (routed && !IsOfOneItem(plan, step.destination)) {  // it adds, for some rows
+      if (!All(before)) buffers_[step.destination].zeroed = true;
+      continue;
+    }
     bool old = false, fresh = false;
-    const std::vector<bool> now =
-        WrittenFeatures(std::get<Contract>(plan.steps[i]), plan.widths[step.destination]);
+    const std::vector<bool> now = WrittenByChosen(plan.steps[i], plan.widths[step.destination]);
     for (size_t feature = 0; feature < now.size(); ++feature) {
       if (!now[feature]) continue;
       (before[feature] ? old : fresh) = true;
       before[feature] = true;
     }
-    step.contraction.combine = old ? Combine::kAccumulate : Combine::kAssign;
+    combines[i] = old ? Combine::kAccumulate : Combine::kAssign;
     if (old && fresh) buffers_[step.destination].zeroed = true;
   }
   if (!All(written[1])) buffers_[1].zeroed = true;
-  const PackedContraction& last = steps_.back().contraction;
-  const bool bias_fits = plan.bias.empty() || (last.bias.empty() && last.groups == 1);
+  const auto* const last = std::get_if<PackedContraction>(&steps_.back().work);
+  const bool bias_fits =
+      last != nullptr && (plan.bias.empty() || (last->bias.empty() && last->groups == 1));
   fused_ = steps_.back().destination == 1 && writers_of_y == 1 && !buffers_[1].zeroed && bias_fits;
   for (size_t i = fused_ ? 2 : 1; i < buffers_.size(); ++i) {
     buffers_[i].width = plan.widths[i];
     scratch_floats_ += plan.widths[i];
   }
-  for (PackedStep& step : steps_) {
-    if (buffers_[step.destination].zeroed) step.contraction.combine = Combine::kAccumulate;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Combine combine =
+        buffers_[steps_[i].destination].zeroed ? Combine::kAccumulate : combines[i];
+    auto& work = steps_[i].work;
+    if (auto* const contraction = std::get_if<PackedContraction>(&work)) {
+      contraction->combine = combine;
+    } else if (auto* const routed = std::get_if<PackedRouted>(&work)) {
+      routed->contraction.combine = combine;
+    } else if (auto* const mix = std::get_if<PackedMix>(&work)) {
+      mix->combine = combine;
+    } else if (auto* const list = std::get_if<PackedBlockList>(&work)) {
+      list->SetCombine(combine);
+    }
   }
 }
 
@@ -206,6 +304,12 @@ void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& ep
     } else {
       RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
     }
+    // After the activation, which may make a number of what is none.
+    for (const int64_t row : workspace.failed_rows) {
+      std::fill_n(y.data + (first + row) * y.stride, out_features_,
+                  std::numeric_limits<float>::quiet_NaN());
+    }
+    workspace.failed_rows.clear();
   }
 }
 
@@ -229,22 +333,13 @@ void PackedLinear::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue&
     if (zeroed) std::fill_n(next, tokens * width, 0.0f);
     next += tokens * width;
   }
-  for (const PackedStep& step : steps_) {
-    ContractionJob job = {.contraction = &step.contraction,
-                          .rows = {},
-                          .tokens = tokens,
-                          .y = rows[step.destination],
-                          .bias = step.contraction.bias.data(),
-                          .epilogue = {}};
-    if (step.contraction.bias.empty()) job.bias = nullptr;
-    if (fused_ && &step == &steps_.back()) {
-      job.y = y;
-      job.bias = panel_bias();
-      job.epilogue = epilogue;
-    }
-    const Rows& source = rows[step.source];
-    RunJobs({&job, 1}, step.source == 0 ? x : ConstRows{source.data, source.stride}, workspace);
+  Run run = {.tokens = tokens, .x = x, .rows = rows};
+  run.items = workspace.scratch.Get<ItemRows>(ScratchUse::kItems, std::ssize(steps_));
+  if (item_bytes_ > 0) {
+    run.item_memory = workspace.scratch.Get<std::byte>(ScratchUse::kItemRows, tokens * item_bytes_);
   }
+  if (fused_) run.last = {.y = y, .bias = panel_bias(), .epilogue = epilogue};
+  for (size_t i = 0; i < steps_.size(); ++i) RunStep(i, run, workspace);
   if (fused_) return;
   const FinishJob finish = {.sum = {rows[1].data, rows[1].stride},
                             .y = y,
@@ -253,6 +348,36 @@ void PackedLinear::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue&
                             .epilogue = epilogue};
   workspace.pool.Run(RowTileCount(tokens),
                      [&](int64_t i) { FinishRows(finish, RowTileAt(tokens, i)); });
+}
+
+void PackedLinear::RunStep(size_t index, Run& run, Workspace& workspace) const {
+  const PackedStep& step = steps_[index];
+  const Rows& source = run.rows[step.source];
+  const ConstRows x = step.source == 0 ? run.x : ConstRows{source.data, source.stride};
+  const Rows y = run.rows[step.destination];
+  if (const auto* const contraction = std::get_if<PackedContraction>(&step.work)) {
+    ContractionJob job = {.y = y,
+                          .bias = contraction->bias.empty() ? nullptr : contraction->bias.data()};
+    if (fused_ && index + 1 == steps_.size()) job = run.last;
+    job.contraction = contraction;
+    job.tokens = run.tokens;
+    RunJobs({&job, 1}, x, workspace);
+  } else if (const auto* const mix = std::get_if<PackedMix>(&step.work)) {
+    const MixJob job = {mix, run.tokens, x, y};
+    RunTasks(mix->to, run.tokens * mix->multiply_adds(), workspace,
+             [&](int64_t i, Scratch&) { MixBlock(job, i); });
+  } else if (const auto* const list = std::get_if<PackedBlockList>(&step.work)) {
+    RunTasks(std::ssize(list->places), run.tokens * list->multiply_adds(), workspace,
+             [&](int64_t i, Scratch& scratch) {
+               RunPlace(list->places[static_cast<size_t>(i)], run.tokens, x, y, scratch);
+             });
+  } else if (const auto* const route = std::get_if<PackedRoute>(&step.work)) {
+    run.items[index] =
+        ChooseItems(route->route, route->items, run.tokens, x, run.item_memory, workspace);
+    run.item_memory += ItemRowsBytes(run.tokens, route->items);
+  } else if (const auto* const routed = std::get_if<PackedRouted>(&step.work)) {
+    RunRouted({routed, run.items[routed->routed.route], run.tokens, x, y}, workspace);
+  }
 }
 
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,

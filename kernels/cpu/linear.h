@@ -7,9 +7,13 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include "kernels/cpu/block_list.h"
 #include "kernels/cpu/contraction.h"
+#include "kernels/cpu/mix.h"
+#include "kernels/cpu/routed.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/epilogue.h"
 #include "kernels/isa.h"
@@ -38,15 +42,30 @@ class PackedLinear {
   // Whether the plan is one step that writes all of y at once. Of such a layer: its contraction,
   // its bias in panel order (null: none), and its job for rows that are packed later.
   bool one_step() const { return steps_.size() == 1 && fused_; }
-  const PackedContraction& contraction() const { return steps_.front().contraction; }
+  const PackedContraction& contraction() const {
+    return std::get<PackedContraction>(steps_.front().work);
+  }
   const float* panel_bias() const { return panel_bias_.empty() ? nullptr : panel_bias_.data(); }
   ContractionJob OneStepJob(int64_t tokens, Rows y, const Epilogue& epilogue) const;
 
  private:
+  struct PackedRoute {
+    Route route;
+    int64_t items = 0;
+  };
   struct PackedStep {
-    PackedContraction contraction;
+    std::variant<PackedContraction, PackedRouted, PackedMix, PackedBlockList, PackedRoute> work;
     size_t source = 0;  // buffers of the plan
     size_t destination = 0;
+  };
+  // What a run works with besides x and y.
+  struct Run {
+    int64_t tokens = 0;
+    ConstRows x;
+    Rows* rows = nullptr;       // of the buffers in scratch
+    ItemRows* items = nullptr;  // by step
+    std::byte* item_memory = nullptr;
+    ContractionJob last = {};  // the last step's, if fused
   };
   // A buffer that the device keeps in scratch: all but x, and y where the last step is not fused.
   struct Buffer {
@@ -54,7 +73,9 @@ class PackedLinear {
     bool zeroed = false;  // before the first step, because not every feature is assigned
   };
 
+  void PackStep(const Step& step, const Plan& plan, ThreadPool* pool);
   void PlanBuffers(const Plan& plan);
+  void RunStep(size_t index, Run& run, Workspace& workspace) const;
   void RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                 Workspace& workspace) const;
 
@@ -65,6 +86,7 @@ class PackedLinear {
   std::vector<PackedStep> steps_;
   std::vector<Buffer> buffers_;
   int64_t scratch_floats_ = 0;  // for a token
+  int64_t item_bytes_ = 0;      // at most, for a token: who chose which items
   int64_t chunk_tokens_ = 0;    // that run at once
   // The last step alone writes y, and all of it: the epilogue follows while a tile is in the cache.
   bool fused_ = false;

@@ -148,7 +148,7 @@ std::vector<float> InPanelOrder(const PackedContraction& contraction, Value valu
 
 PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool) {
   PackedContraction packed;
-  packed.type = plan.type;
+  packed.type = step.precise ? Element::kFloat32 : plan.type;
   packed.blocks = step.blocks;
   packed.groups = step.groups;
   packed.outputs = step.outputs;
@@ -158,8 +158,8 @@ PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool
   packed.destination = step.view;
   packed.destination_width = plan.widths[static_cast<size_t>(step.destination)];
   packed.weights = AlignedBuffer::Kept(packed.all_panels().last * packed.depth() * kPanelOutputs *
-                                       ElementBytes(plan.type));
-  if (plan.type == Element::kInt8) packed.scales = Int8Scales(step, packed);
+                                       ElementBytes(packed.type));
+  if (packed.type == Element::kInt8) packed.scales = Int8Scales(step, packed);
   PackPanels(step, packed, pool);
   if (!step.bias.empty()) {
     packed.bias = InPanelOrder(packed, [&](int64_t b, int64_t n) {

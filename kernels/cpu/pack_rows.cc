@@ -191,6 +191,25 @@ void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, Const
   }
 }
 
+void PackRanges(std::span<const Range> ranges, ConstRows x, int64_t rows, float* packed) {
+  for (int64_t i = 0; i < RowTileCount(rows); ++i) {
+    const RowTile tile = RowTileAt(rows, i);
+    for (const Range& range : ranges) {
+      const float* from = x.data + tile.first * x.stride + range.first;
+      int64_t done = 0;
+      if (tile.count >= kSquare) {
+        done = range.count / kSquare * kSquare;
+        TransposeSquares(
+            {from, kSquare, {packed, tile.count}, kSquare * tile.count, done / kSquare}, x.stride,
+            tile.count);
+      }
+      Interleave(from + done, x.stride, 1, tile.count, range.count - done,
+                 packed + done * tile.count);
+      packed += range.count * tile.count;
+    }
+  }
+}
+
 void PackRowTile(const PackedContraction& contraction, BlockRange blocks, ConstRows x, RowTile rows,
                  float* packed) {
   const int64_t pieces = RowPieces(contraction, blocks);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 #include "kernels/cpu/aligned_buffer.h"
 
@@ -65,6 +66,8 @@ struct Workspace {
 
   ThreadPool& pool;
   Scratch scratch;
+  // Rows whose Route failed, within a run of a layer.
+  std::vector<int64_t> failed_rows = {};
 };
 
 }  // namespace dyad::kernels

@@ -78,6 +78,13 @@ void CudaDevice::RunOnHost(int64_t tasks, const std::function<void(int64_t)>& ru
   threads_->Run(tasks, [&](int64_t task) { run(task); });
 }
 
+std::string_view CudaDevice::Misses(const Plan& plan) const {
+  for (const Step& step : plan.steps) {
+    if (const std::string_view kind = KindOf(step); !kind.empty()) return kind;
+  }
+  return {};
+}
+
 std::unique_ptr<Layer> CudaDevice::Pack(const Plan& plan) {
   return std::make_unique<CudaLayer>(plan, arithmetic_, *runtime_, *threads_);
 }

@@ -30,6 +30,7 @@ class CudaDevice final : public Device {
   DeviceInfo info() const override { return info_; }
 
   void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) override;
+  std::string_view Misses(const Plan& plan) const override;
   std::unique_ptr<Layer> Pack(const Plan& plan) override;
   std::unique_ptr<Table> MakeTable(TableSource source) override;
   std::unique_ptr<Norm> MakeNorm(NormSource source) override;

@@ -16,17 +16,21 @@ const void* ReferenceLayer::Keep(const void* data, int64_t bytes) {
 }
 
 ReferenceLayer::ReferenceLayer(const Plan& plan) : plan_(plan) {
+  const auto keep = [&](Weights& weights) {
+    const int64_t bytes = weights.elements * ElementBytes(weights.element);
+    weights.data = Keep(weights.data, bytes);
+    bytes_ += bytes;
+  };
   for (Step& step : plan_.steps) {
-    auto& contract = std::get<Contract>(step);
-    for (Term& term : contract.terms) {
-      const int64_t bytes = term.weights.elements * ElementBytes(term.weights.element);
-      term.weights.data = Keep(term.weights.data, bytes);
-      bytes_ += bytes;
-    }
-    if (contract.bias.empty()) continue;
+    if (auto* const mix = std::get_if<Mix>(&step)) keep(mix->weights);
+    if (auto* const list = std::get_if<BlockList>(&step)) keep(list->weights);
+    auto* const contract = std::get_if<Contract>(&step);
+    if (contract == nullptr) continue;
+    for (Term& term : contract->terms) keep(term.weights);
+    if (contract->bias.empty()) continue;
     const auto* bias = static_cast<const float*>(
-        Keep(contract.bias.data(), static_cast<int64_t>(contract.bias.size_bytes())));
-    contract.bias = {bias, contract.bias.size()};
+        Keep(contract->bias.data(), static_cast<int64_t>(contract->bias.size_bytes())));
+    contract->bias = {bias, contract->bias.size()};
   }
 }
 

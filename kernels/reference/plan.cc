@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <numbers>
 #include <span>
+#include <type_traits>
+
+#include "kernels/reference/sums.h"
 
 namespace dyad::kernels::reference {
 namespace {
@@ -66,31 +70,33 @@ Quantized Quantize(const std::vector<double>& row) {
   return result;
 }
 
-// The weights of output n of block b as they are stored, term after term: [terms · depth].
-std::vector<double> StoredWeights(const Contract& step, int64_t b, int64_t n) {
-  std::vector<double> weights;
-  for (const auto& [source, w] : step.terms) {
-    for (int64_t k = 0; k < step.depth; ++k) {
-      weights.push_back(WeightAt(w.data, w.element, b * w.block + n * w.output + k * w.depth));
-    }
-  }
-  return weights;
+// What weights of a step are packed to.
+Element TypeOf(const Contract& step, Element plan) {
+  return step.precise ? Element::kFloat32 : plan;
 }
+Element TypeOf(const Mix&, Element) { return Element::kFloat32; }
+Element TypeOf(const BlockList&, Element plan) { return plan; }
 
-// As they are packed; int8 as scale · q.
-std::vector<double> PackedWeights(const Contract& step, Element type, int64_t b, int64_t n) {
-  std::vector<double> weights = StoredWeights(step, b, n);
-  if (type == Element::kInt8) return ThroughInt8(std::move(weights));
-  for (double& weight : weights) weight = RoundedTo(type, weight);
-  return weights;
-}
+// What the rows of a routed step chose, and whether their weights scale the sum.
+struct RoutedRows {
+  const std::vector<Choice>* choices = nullptr;  // by row; null: every row runs
+  bool scaled = false;
 
-// visit(b, n) for every output of a block.
-template <typename Visit>
-void ForEachOutput(const Contract& step, Visit visit) {
-  for (int64_t b = 0; b < step.blocks; ++b) {
-    for (int64_t n = 0; n < step.outputs; ++n) visit(b, n);
+  bool Runs(int64_t t, int64_t item) const {
+    return choices == nullptr ||
+           (*choices)[static_cast<size_t>(t)].chosen[static_cast<size_t>(item)];
   }
+  float WeightOf(int64_t t, int64_t item) const {
+    return (*choices)[static_cast<size_t>(t)].weight[static_cast<size_t>(item)];
+  }
+};
+template <typename AnyStep>
+RoutedRows RowsOf(const AnyStep&, const std::vector<std::vector<Choice>>&) {
+  return {};
+}
+RoutedRows RowsOf(const Contract& step, const std::vector<std::vector<Choice>>& choices) {
+  if (step.routed.route < 0) return {};
+  return {&choices[static_cast<size_t>(step.routed.route)], step.routed.scaled};
 }
 
 // A buffer in double.
@@ -100,37 +106,39 @@ struct WideBuffer {
   std::vector<int64_t> roundings;        // [width]
 };
 
-void RunWide(const Contract& step, Element type, int64_t tokens, std::vector<WideBuffer>& buffers) {
+template <typename AnyStep>
+void RunWide(const AnyStep& step, Element type, int64_t tokens, const RoutedRows& rows,
+             std::vector<WideBuffer>& buffers) {
   const WideBuffer& src = buffers[static_cast<size_t>(step.source)];
   WideBuffer& dst = buffers[static_cast<size_t>(step.destination)];
-  ForEachOutput(step, [&](int64_t b, int64_t n) {
-    const std::vector<double> weights = PackedWeights(step, type, b, n);
-    const double bias =
-        step.bias.empty() ? 0.0 : step.bias[static_cast<size_t>(b * step.outputs + n)];
-    for (int64_t u = 0; u < step.groups; ++u) {
-      const int64_t feature = step.view.At(b, u, n);
-      if (feature >= dst.width) continue;
-      int64_t& roundings = dst.roundings[static_cast<size_t>(feature)];
-      auto weight = weights.begin();
-      for (const Term& term : step.terms) {
-        for (int64_t k = 0; k < step.depth; ++k, ++weight) {
-          const int64_t from = term.source.At(b, u, k);
-          if (from >= src.width) continue;
-          roundings = std::max(roundings, src.roundings[static_cast<size_t>(from)]);
-          for (int64_t t = 0; t < tokens; ++t) {
-            const auto at = static_cast<size_t>(t * dst.width + feature);
-            const auto read = static_cast<size_t>(t * src.width + from);
-            dst.value[at] += *weight * src.value[read];
-            dst.magnitude[at] += std::abs(*weight) * src.magnitude[read];
-          }
-        }
+  ForEachSum(step, [&](Sum sum) {
+    if (sum.feature >= dst.width) return;
+    if (type == Element::kInt8) {
+      sum.weights = ThroughInt8(std::move(sum.weights));
+    } else {
+      for (double& weight : sum.weights) weight = RoundedTo(type, weight);
+    }
+    int64_t& roundings = dst.roundings[static_cast<size_t>(sum.feature)];
+    for (const int64_t from : sum.from) {
+      if (from < src.width) {
+        roundings = std::max(roundings, src.roundings[static_cast<size_t>(from)]);
       }
-      roundings +=
-          std::ssize(weights) + (type == Element::kInt8 ? 1 : 0) + (step.bias.empty() ? 0 : 1);
-      for (int64_t t = 0; t < tokens; ++t) {
-        dst.value[static_cast<size_t>(t * dst.width + feature)] += bias;
-        dst.magnitude[static_cast<size_t>(t * dst.width + feature)] += std::abs(bias);
+    }
+    roundings += std::ssize(sum.weights) + (type == Element::kInt8 ? 1 : 0) +
+                 (sum.bias.has_value() ? 1 : 0) + (rows.scaled ? 1 : 0);
+    for (int64_t t = 0; t < tokens; ++t) {
+      if (!rows.Runs(t, sum.item)) continue;
+      double value = sum.bias.value_or(0.0f), magnitude = std::abs(value);
+      for (size_t i = 0; i < sum.from.size(); ++i) {
+        if (sum.from[i] >= src.width) continue;
+        const auto read = static_cast<size_t>(t * src.width + sum.from[i]);
+        value += sum.weights[i] * src.value[read];
+        magnitude += std::abs(sum.weights[i]) * src.magnitude[read];
       }
+      const double scale = rows.scaled ? rows.WeightOf(t, sum.item) : 1.0;
+      dst.value[static_cast<size_t>(t * dst.width + sum.feature)] += scale * value;
+      dst.magnitude[static_cast<size_t>(t * dst.width + sum.feature)] +=
+          std::abs(scale) * magnitude;
     }
   });
 }
@@ -146,35 +154,39 @@ float AddChainTerm(std::span<const float> w, std::span<const float> x, float sum
 }
 
 // `add_term`: the sum after one term, of its weights, its x and the sum before.
-template <typename AddTerm>
-void RunChain(const Contract& step, Element type, int64_t tokens, AddTerm add_term,
-              std::vector<ChainBuffer>& buffers) {
-  const auto depth = static_cast<size_t>(step.depth);
-  std::vector<float> x(depth);
+template <typename AnyStep, typename AddTerm>
+void RunChain(const AnyStep& step, Element type, int64_t tokens, const RoutedRows& rows,
+              AddTerm add_term, std::vector<ChainBuffer>& buffers) {
   const ChainBuffer& src = buffers[static_cast<size_t>(step.source)];
   ChainBuffer& dst = buffers[static_cast<size_t>(step.destination)];
-  ForEachOutput(step, [&](int64_t b, int64_t n) {
+  ForEachSum(step, [&](Sum sum) {
+    if (sum.feature >= dst.width) return;
     const bool whole = type == Element::kInt8;
-    const Quantized row = whole ? Quantize(StoredWeights(step, b, n))
-                                : Quantized{PackedWeights(step, type, b, n), 1.0f};
+    Quantized row = {std::move(sum.weights), 1.0f};
+    if (whole) {
+      row = Quantize(row.whole);
+    } else {
+      for (double& weight : row.whole) weight = RoundedTo(type, weight);
+    }
     const std::vector<float> weights(row.whole.begin(), row.whole.end());
-    for (int64_t u = 0; u < step.groups; ++u) {
-      const int64_t feature = step.view.At(b, u, n);
-      if (feature >= dst.width) continue;
-      for (int64_t t = 0; t < tokens; ++t) {
-        float& to = dst.value[static_cast<size_t>(t * dst.width + feature)];
-        float sum = whole ? 0.0f : to;
-        for (size_t term = 0; term < step.terms.size(); ++term) {
-          for (size_t k = 0; k < depth; ++k) {
-            const int64_t from = step.terms[term].source.At(b, u, static_cast<int64_t>(k));
-            x[k] = from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
-          }
-          sum = add_term(std::span(weights).subspan(term * depth, depth), std::span(x), sum);
-        }
-        if (whole) sum = std::fma(sum, row.scale, to);
-        if (!step.bias.empty()) sum += step.bias[static_cast<size_t>(b * step.outputs + n)];
-        to = sum;
+    const size_t depth = weights.size() / sum.terms;
+    std::vector<float> x(weights.size());
+    for (int64_t t = 0; t < tokens; ++t) {
+      if (!rows.Runs(t, sum.item)) continue;
+      float& to = dst.value[static_cast<size_t>(t * dst.width + sum.feature)];
+      const float start = rows.scaled ? 0.0f : to;
+      float chain = whole ? 0.0f : start;
+      for (size_t i = 0; i < x.size(); ++i) {
+        const int64_t from = sum.from[i];
+        x[i] = from < src.width ? src.value[static_cast<size_t>(t * src.width + from)] : 0.0f;
       }
+      for (size_t term = 0; term < sum.terms; ++term) {
+        chain = add_term(std::span(weights).subspan(term * depth, depth),
+                         std::span<const float>(x).subspan(term * depth, depth), chain);
+      }
+      if (whole) chain = std::fma(chain, row.scale, start);
+      if (sum.bias.has_value()) chain += *sum.bias;
+      to = rows.scaled ? std::fma(rows.WeightOf(t, sum.item), chain, to) : chain;
     }
   });
 }
@@ -192,6 +204,53 @@ std::vector<Buffer> BuffersOf(const Plan& plan, int64_t tokens, ConstRows x) {
                 buffers[0].value.begin() + t * plan.in_features());
   }
   return buffers;
+}
+
+// Of a row whose choice failed.
+template <typename Number>
+void FillRow(size_t row, const Plan& plan, std::vector<Number>& y) {
+  std::fill_n(y.begin() + static_cast<int64_t>(row) * plan.out_features(), plan.out_features(),
+              std::numeric_limits<Number>::quiet_NaN());
+}
+
+struct ChainRun {
+  std::vector<float> y;                      // before the plan's bias
+  std::vector<std::vector<Choice>> choices;  // by step, then row; of steps that are a Route
+};
+template <typename AddTerm>
+ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
+  auto buffers = BuffersOf<ChainBuffer>(plan, tokens, x);
+  ChainRun run;
+  run.choices.resize(plan.steps.size());
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    std::visit(
+        [&]<typename AnyStep>(const AnyStep& step) {
+          if constexpr (std::is_same_v<AnyStep, Route>) {
+            const auto& [width, logits] = buffers[static_cast<size_t>(step.logits)];
+            for (int64_t t = 0; t < tokens; ++t) {
+              run.choices[i].push_back(
+                  Choose(step, std::span(logits).subspan(static_cast<size_t>(t * width),
+                                                         static_cast<size_t>(width))));
+            }
+          } else {
+            const Element type = TypeOf(step, plan.type);
+            const RoutedRows rows = RowsOf(step, run.choices);
+            if (type == plan.type) {
+              RunChain(step, type, tokens, rows, add_term, buffers);
+            } else {  // float32 has one arithmetic
+              RunChain(step, type, tokens, rows, AddChainTerm, buffers);
+            }
+          }
+        },
+        plan.steps[i]);
+  }
+  run.y = std::move(buffers[1].value);
+  for (const std::vector<Choice>& of_step : run.choices) {
+    for (size_t t = 0; t < of_step.size(); ++t) {
+      if (of_step[t].failed) FillRow(t, plan, run.y);
+    }
+  }
+  return run;
 }
 
 }  // namespace
@@ -234,19 +293,36 @@ double Activate(Activation activation, double x) {
   return x;
 }
 
+std::vector<std::vector<Choice>> Choices(const Plan& plan, int64_t tokens, ConstRows x) {
+  return RunAsChain(plan, tokens, x, AddChainTerm).choices;
+}
+
 PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& epilogue) {
   auto buffers = BuffersOf<WideBuffer>(plan, tokens, x);
   for (WideBuffer& buffer : buffers) {
     for (const double value : buffer.value) buffer.magnitude.push_back(std::abs(value));
     buffer.roundings.resize(static_cast<size_t>(buffer.width));
   }
-  for (const Step& step : plan.steps) {
-    RunWide(std::get<Contract>(step), plan.type, tokens, buffers);
+  const auto choices =
+      IsRouted(plan) ? Choices(plan, tokens, x) : std::vector<std::vector<Choice>>();
+  for (const Step& any : plan.steps) {
+    std::visit(
+        [&]<typename AnyStep>(const AnyStep& step) {
+          if constexpr (!std::is_same_v<AnyStep, Route>) {
+            RunWide(step, TypeOf(step, plan.type), tokens, RowsOf(step, choices), buffers);
+          }
+        },
+        any);
   }
   WideBuffer& sums = buffers[1];
   PlanResult result = {
       {}, std::move(sums.value), std::move(sums.magnitude), std::move(sums.roundings)};
   const auto out = static_cast<size_t>(plan.out_features());
+  for (const std::vector<Choice>& of_step : choices) {
+    for (size_t t = 0; t < of_step.size(); ++t) {
+      if (of_step[t].failed) FillRow(t, plan, result.sum);
+    }
+  }
   for (int64_t& roundings : result.roundings) roundings += plan.bias.empty() ? 0 : 1;
   for (size_t at = 0; at < result.sum.size(); ++at) {
     const size_t feature = at % out;
@@ -266,11 +342,7 @@ namespace {
 
 template <typename AddTerm>
 std::vector<float> ChainWith(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
-  auto buffers = BuffersOf<ChainBuffer>(plan, tokens, x);
-  for (const Step& step : plan.steps) {
-    RunChain(std::get<Contract>(step), plan.type, tokens, add_term, buffers);
-  }
-  std::vector<float> y = std::move(buffers[1].value);
+  std::vector<float> y = RunAsChain(plan, tokens, x, add_term).y;
   const auto out = static_cast<size_t>(plan.out_features());
   for (size_t at = 0; at < y.size() && !plan.bias.empty(); ++at) y[at] += plan.bias[at % out];
   return y;

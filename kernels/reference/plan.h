@@ -8,6 +8,7 @@
 
 #include "kernels/epilogue.h"
 #include "kernels/plan.h"
+#include "kernels/reference/route.h"
 #include "kernels/reference/tensor.h"
 
 namespace dyad::kernels::reference {
@@ -20,8 +21,12 @@ struct PlanResult {
   std::vector<int64_t> roundings;  // of a sum, for each output feature
 };
 
-// In double. REQUIRES, here and below: Check(plan) found no fault, and weights have data.
+// In double, with the choices and weights of routed steps as they are. REQUIRES, here and below:
+// Check(plan) found no fault, and weights have data.
 PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& epilogue);
+
+// What each row chooses, by step and row, where a step is a Route; taken from the chain.
+std::vector<std::vector<Choice>> Choices(const Plan& plan, int64_t tokens, ConstRows x);
 
 // [tokens, out] in the arithmetic of kernels/plan.h, before the epilogue.
 std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x);

@@ -8,7 +8,9 @@ namespace {
 
 constexpr std::string_view kLeaves[] = {"weight"};
 
-bool Matches(const Leaves& leaves) { return leaves.Has("weight"); }
+bool Matches(const Leaves& leaves) {
+  return leaves.Has("weight") && !leaves.Has("gates.0.weight") && !leaves.Has("gates.0.bias");
+}
 
 Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
   const std::string expected = SizesText({SizeText(size.out, "out"), SizeText(size.in, "in")});

@@ -2,19 +2,19 @@
 #include "kernels/structures/leaves.h"
 
 #include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "kernels/float16.h"
 
 namespace dyad::kernels {
-namespace {
 
-// Text from a configuration of unknown origin, fit for one line of a message.
 std::string Quoted(std::string_view text) {
   constexpr size_t kLongest = 200;
   std::string result = "'";
   for (const char c : text.substr(0, kLongest)) result += c >= ' ' && c <= '~' ? c : '?';
   return result.append(text.size() > kLongest ? "'..." : "'");
 }
-
-}  // namespace
 
 int64_t Leaf::elements() const {
   int64_t product = 1;
@@ -43,6 +43,33 @@ Fault WrongShape(const Leaf& leaf, std::string_view expected) {
 
 std::string SizeText(int64_t size, std::string_view name) {
   return size > 0 ? std::to_string(size) : std::string(name);
+}
+
+std::vector<double> ValuesOf(const Leaf& leaf) {
+  std::vector<double> values(static_cast<size_t>(leaf.elements()));
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (leaf.element == Element::kFloat32) values[i] = static_cast<const float*>(leaf.data)[i];
+    if (leaf.element == Element::kBfloat16) {
+      values[i] = FromBfloat16(static_cast<const uint16_t*>(leaf.data)[i]);
+    }
+    if (leaf.element == Element::kFloat16) {
+      values[i] = FromFloat16(static_cast<const uint16_t*>(leaf.data)[i]);
+    }
+  }
+  return values;
+}
+
+const float* KeepFold(std::vector<float> values, Plan& plan) {
+  plan.folds.push_back(std::make_shared<const std::vector<float>>(std::move(values)));
+  return plan.folds.back()->data();
+}
+
+Weights From(Weights weights, int64_t first) {
+  if (weights.data != nullptr) {
+    weights.data = static_cast<const char*>(weights.data) + first * ElementBytes(weights.element);
+  }
+  weights.elements -= first;
+  return weights;
 }
 
 Weights RowMajor(const Leaf& leaf) {
@@ -123,13 +150,44 @@ std::string_view Options::Word(std::string_view option, std::span<const std::str
   return words.front();
 }
 
-std::optional<Options::Whole> Options::WholeNumber(std::string_view option) {
+std::optional<Options::Named<int64_t>> Options::WholeNumber(std::string_view option) {
   const Option* const found = Take(option);
   if (found == nullptr) return std::nullopt;
   if (const auto* const value = std::get_if<int64_t>(&found->value)) {
-    return Whole{found->name, *value};
+    return Named<int64_t>{found->name, *value};
   }
   WrongType(*found, "a whole number");
+  return std::nullopt;
+}
+
+std::optional<Options::Named<double>> Options::Number(std::string_view option) {
+  const Option* const found = Take(option);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* const whole = std::get_if<int64_t>(&found->value)) {
+    return Named<double>{found->name, static_cast<double>(*whole)};
+  }
+  if (const auto* const value = std::get_if<double>(&found->value)) {
+    return Named<double>{found->name, *value};
+  }
+  WrongType(*found, "a number");
+  return std::nullopt;
+}
+
+std::optional<Options::Named<std::string>> Options::String(std::string_view option) {
+  const Option* const found = Take(option);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* const value = std::get_if<std::string>(&found->value)) {
+    return Named<std::string>{found->name, *value};
+  }
+  WrongType(*found, "a string");
+  return std::nullopt;
+}
+
+std::optional<bool> Options::Switch(std::string_view option) {
+  const Option* const found = Take(option);
+  if (found == nullptr) return std::nullopt;
+  if (const auto* const value = std::get_if<bool>(&found->value)) return *value;
+  WrongType(*found, "true or false");
   return std::nullopt;
 }
 

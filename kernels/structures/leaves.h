@@ -27,6 +27,8 @@ struct Leaf {
   int64_t elements() const;  // a shape whose product does not fit has 0
 };
 
+// Text from a configuration of unknown origin, fit for one line of a message.
+std::string Quoted(std::string_view text);
 std::string ShapeText(std::span<const int64_t> shape);  // "[2, 3]"
 // The same of what need not be numbers: "[blocks, out/blocks]".
 std::string SizesText(std::initializer_list<std::string> sizes);
@@ -35,11 +37,20 @@ Fault WrongShape(const Leaf& leaf, std::string_view expected);
 // A size where it is known, else what it stands for: "32", "out".
 std::string SizeText(int64_t size, std::string_view name);
 
+// The numbers of a leaf that has data.
+std::vector<double> ValuesOf(const Leaf& leaf);
+// A tensor made at load: kept by the plan, [elements]; zeros while the leaf has no data.
+const float* KeepFold(std::vector<float> values, Plan& plan);
+// Weights whose first element is element `first` of these.
+Weights From(Weights weights, int64_t first);
+
 // All of a tensor [output, depth] or [block, output, depth].
 Weights RowMajor(const Leaf& leaf);
 
-// What a taken leaf is read as: weights in the type that the layer is kept in, or float32.
-enum class LeafUse { kWeights, kFloats };
+// What a taken leaf is read as: weights in the type that the layer is kept in, or float32. kSizes:
+// float32, of which steps of the plan depend; whoever checks shapes reads these, too, and compiles
+// once more.
+enum class LeafUse { kWeights, kFloats, kSizes };
 
 class Leaves {
  public:
@@ -95,11 +106,17 @@ class Options {
 
   // One of `words`, the first where it is missing.
   std::string_view Word(std::string_view option, std::span<const std::string_view> words);
-  struct Whole {
+  // A value, and the name of its option for messages.
+  template <typename Value>
+  struct Named {
     std::string name;
-    int64_t value;
+    Value value;
   };
-  std::optional<Whole> WholeNumber(std::string_view option);  // nothing where it is missing
+  // Nothing where it is missing, or of another type.
+  std::optional<Named<int64_t>> WholeNumber(std::string_view option);
+  std::optional<Named<double>> Number(std::string_view option);
+  std::optional<Named<std::string>> String(std::string_view option);
+  std::optional<bool> Switch(std::string_view option);
 
   const Fault& fault() const { return fault_; }
   // Of an option that nobody took. `kind`: of the layer.

@@ -3,7 +3,7 @@
 //   h[t, j] = Σ_i V[j, i] · x[t, i];   y[t, o] = Σ_j U[o, j] · h[t, j] + bias[o]
 //
 // Files have several names for the two factors. Where letters could stand for either factor, shapes
-// decide which is first.
+// decide which is first. The option `rank`, where it is there, must agree with the tensors.
 #include <array>
 
 #include "kernels/structures/structures.h"
@@ -49,7 +49,7 @@ Contract Product(int source, int destination, const Leaf& factor) {
   return product;
 }
 
-Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
+Fault Compile(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
   const Names* const found = NamesIn(leaves);
   const Names& names = found == nullptr ? kNames.front() : *found;
   const std::string in = SizeText(size.in, "in"), out = SizeText(size.out, "out");
@@ -69,6 +69,11 @@ Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
                  : WrongShape(*u, SizesText({out, std::to_string(v->shape[0])}));
   }
   const int64_t rank = v->shape[0];
+  const auto wanted = options.WholeNumber("rank");
+  if (wanted.has_value() && wanted->value != rank) {
+    return wanted->name + " is " + std::to_string(wanted->value) + ", but " + v->name +
+           " has rank " + std::to_string(rank);
+  }
   plan = Plan();
   plan.structure = "low_rank rank " + std::to_string(rank);
   plan.widths = {v->shape[1], u->shape[0], rank};

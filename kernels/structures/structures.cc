@@ -11,9 +11,15 @@ extern const Structure kDense;
 extern const Structure kDyad;
 extern const Structure kLowRank;
 extern const Structure kMonarch;
+extern const Structure kBlast;
+extern const Structure kEinsum;
+extern const Structure kGblr;
+extern const Structure kBttMoe;
+extern const Structure kBlockSparseDynamic;
 
 std::span<const Structure* const> Structures() {
-  static constexpr std::array kAll = {&kDense, &kDyad, &kLowRank, &kMonarch};
+  static constexpr std::array kAll = {&kDense,  &kDyad, &kLowRank, &kMonarch,           &kBlast,
+                                      &kEinsum, &kGblr, &kBttMoe,  &kBlockSparseDynamic};
   return kAll;
 }
 
@@ -41,25 +47,41 @@ Fault CompileLayer(const Structure& structure, Leaves& leaves, Options& options,
   return fault;
 }
 
-Fault TakeBias(Leaves& leaves, std::string_view leaf, LayerSize size, BiasShape shape, Plan& plan) {
+namespace {
+
+Fault TakeFirstOf(const std::vector<std::vector<int64_t>>& shapes, Leaves& leaves,
+                  std::string_view leaf, LayerSize size, Plan& plan) {
   if (size.bias == Bias::kNone) return {};
-  const int64_t out = plan.out_features();
-  const std::vector<int64_t> vector = {out}, column = {out, 1};
-  const std::string expected = shape == BiasShape::kVector
-                                   ? ShapeText(vector)
-                                   : ShapeText(vector) + " or " + ShapeText(column);
+  std::string expected = ShapeText(shapes[0]);
+  for (size_t i = 1; i < shapes.size(); ++i) expected += " or " + ShapeText(shapes[i]);
   const Leaf* const bias = leaves.Take(leaf, LeafUse::kFloats);
   if (bias == nullptr) {
     return size.bias == Bias::kPresent ? leaves.Missing(leaf, expected) : Fault();
   }
-  if (bias->shape != vector && (shape == BiasShape::kVector || bias->shape != column)) {
+  if (std::find(shapes.begin(), shapes.end(), bias->shape) == shapes.end()) {
     return WrongShape(*bias, expected);
   }
+  const int64_t out = plan.out_features();
   plan.bias.assign(static_cast<size_t>(out), 0.0f);
   if (bias->data != nullptr) {
-    std::copy_n(static_cast<const float*>(bias->data), out, plan.bias.begin());
+    std::copy_n(static_cast<const float*>(bias->data), std::min(out, bias->shape[0]),
+                plan.bias.begin());
   }
   return {};
+}
+
+}  // namespace
+
+Fault TakeBias(Leaves& leaves, std::string_view leaf, LayerSize size, BiasShape shape, Plan& plan) {
+  const int64_t out = plan.out_features();
+  std::vector<std::vector<int64_t>> shapes = {{out}};
+  if (shape == BiasShape::kColumn) shapes.push_back({out, 1});
+  return TakeFirstOf(shapes, leaves, leaf, size, plan);
+}
+
+Fault TakeBiasOf(int64_t stored, Leaves& leaves, std::string_view leaf, LayerSize size,
+                 Plan& plan) {
+  return TakeFirstOf({{stored}}, leaves, leaf, size, plan);
 }
 
 }  // namespace dyad::kernels

@@ -31,6 +31,7 @@ struct LayerSize {
 struct ExampleLeaf {
   std::string_view leaf;
   std::vector<int64_t> shape;
+  LeafUse use = LeafUse::kWeights;  // kSizes: numbers in [0, 1]
 };
 
 struct Structure {
@@ -38,6 +39,7 @@ struct Structure {
   std::span<const std::string_view> leaves;  // what messages expect; a bias may stand beside them
   // A key of config.json that is an option of every layer of this kind, a positive whole number.
   std::string_view network_option;
+  std::string_view bias = "bias";  // its leaf
   // By leaf names. Two families that match one layer are refused by the caller.
   bool (*Matches)(const Leaves& leaves);
   // Takes leaves and options; writes all of the plan but its type. The plan's bias is zeros, and
@@ -61,5 +63,7 @@ Fault CompileLayer(const Structure& structure, Leaves& leaves, Options& options,
 // stand. kColumn: [out, 1] will do, too.
 enum class BiasShape { kVector, kColumn };
 Fault TakeBias(Leaves& leaves, std::string_view leaf, LayerSize size, BiasShape shape, Plan& plan);
+// The same of a bias [stored], whose end is dropped or filled with zeros to make it [out].
+Fault TakeBiasOf(int64_t stored, Leaves& leaves, std::string_view leaf, LayerSize size, Plan& plan);
 
 }  // namespace dyad::kernels

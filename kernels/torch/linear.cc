@@ -206,6 +206,8 @@ class Linear final : public torch::CustomClassHolder {
   // whatever the weight type.
   at::Tensor Dense() const {
     const at::NoGradGuard no_grad;
+    TORCH_CHECK_VALUE(!IsRouted(layer_.plan), layer_.plan.structure,
+                      " has no matrix: its rows choose what they are multiplied with");
     Plan plan = layer_.plan;
     plan.bias.clear();
     const PackedLinear unbiased(plan);

@@ -54,9 +54,11 @@ bool AllFinite(float logprob, std::span<const TopToken> top) {
 
 // Finite weights may still overflow on some tokens; such a number means nothing to anybody.
 absl::Status NotFinite(int32_t position) {
-  return absl::InternalError(absl::StrCat(
-      "the model's log-probabilities at position ", position,
-      " of the tokens fed, counted from 0, are not finite; it overflows on these tokens"));
+  return absl::InternalError(
+      absl::StrCat("the model's log-probabilities at position ", position,
+                   " of the tokens fed, counted from 0, are not finite; it overflows on these "
+                   "tokens, or the shares "
+                   "that the gate of a dynamic layer gives them add up to 0"));
 }
 
 // Phases that were not reached are empty; the one in which it ended lasts until now.

@@ -88,6 +88,9 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
   ASSIGN_OR_RETURN(config.structured_linear,
                    StructuredLinear::Parse(structured == json.end() ? nullptr : *structured,
                                            config.architecture->tensor_root));
+  if (const auto ranks = json.find("truncation_ranks"); ranks != json.end()) {
+    RETURN_IF_ERROR(config.structured_linear.AddRanks(*ranks, config.architecture->tensor_root));
+  }
   return config;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
+#include "kernels/densify.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
@@ -31,7 +32,9 @@ struct FoundLinear {
   kernels::LayerSize size;
   kernels::Leaves leaves;
   kernels::Plan plan;
+  kernels::Form form;
   std::vector<TakenTensor> tensors;
+  std::deque<std::vector<float>> sizes;  // of leaves on which the plan's steps depend
 
   int64_t Elements(LeafUse use) const {
     int64_t elements = 0;
@@ -83,12 +86,18 @@ absl::StatusOr<LinearStructure> ChooseStructure(const LoadContext& context, cons
     result.structure = structure;
   }
   if (result.structure == nullptr) return UnknownLayer(context, path, leaves);
+  if (!named.has_value() && context.structured.has_ranks() &&
+      result.structure->kind == "low_rank") {
+    return absl::InvalidArgumentError(Text(
+        "config.json: truncation_ranks does not name ", path, ", but ", context.tensors.FilesText(),
+        " has the tensors: ", leaves.Names(), "; expected its rank"));
+  }
   if (!named.has_value()) return result;
   if (named->structure == result.structure) return *named;
   return absl::InvalidArgumentError(
-      Text("config.json: structured_linear says that ", path, " is ", named->structure->kind,
-           ", but ", context.tensors.FilesText(), " has the tensors: ", leaves.Names(),
-           "; expected ", LeafNames(*named->structure)));
+      Text("config.json says that ", path, " is ", named->structure->kind, ", but ",
+           context.tensors.FilesText(), " has the tensors: ", leaves.Names(), "; expected ",
+           LeafNames(*named->structure)));
 }
 
 // Compiles the layer from what its leaves are now.
@@ -103,6 +112,20 @@ absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
   return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(fault);
 }
 
+// The form that is wanted, or the dense one, where the device has no kernel for some step.
+absl::StatusOr<kernels::Form> ChooseForm(const LoadContext& context, const FoundLinear& linear) {
+  kernels::Form form = kernels::ChooseForm(linear.plan, context.layer_form);
+  const std::string_view missing = form.dense ? "" : context.device.Misses(linear.plan);
+  if (missing.empty()) return form;
+  const std::string device = context.device.info().name;
+  if (kernels::IsRouted(linear.plan) || context.layer_form == kernels::LayerForm::kPlan) {
+    return absl::InvalidArgumentError(Text(linear.path, " is ", linear.plan.structure,
+                                           ", and device ", device, " has no kernel for ", missing,
+                                           "; expected a layer without, or --device=cpu"));
+  }
+  return kernels::Form{true, Text("no ", device, " kernel for ", missing)};
+}
+
 absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& path,
                                        LinearSize size, Bias bias) {
   FoundLinear linear = {.path = path,
@@ -110,13 +133,21 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
                         .size = {size.in, size.out, bias},
                         .leaves = LeavesAt(context, path),
                         .plan = {},
-                        .tensors = {}};
+                        .form = {},
+                        .tensors = {},
+                        .sizes = {}};
   ASSIGN_OR_RETURN(linear.structure, ChooseStructure(context, path, linear.leaves));
   RETURN_IF_ERROR(Compile(context, linear));
   for (const auto& [leaf, use] : linear.leaves.taken()) {
     linear.tensors.push_back({leaf, use, *context.tensors.Find(Text(path, ".", leaf))});
     context.tensors.Take(linear.tensors.back().tensor);
+    if (use != LeafUse::kSizes) continue;
+    ASSIGN_OR_RETURN(linear.sizes.emplace_back(),
+                     ReadFloats(linear.tensors.back().tensor, context.device));
+    linear.leaves.at(leaf).data = linear.sizes.back().data();
   }
+  if (!linear.sizes.empty()) RETURN_IF_ERROR(Compile(context, linear));
+  ASSIGN_OR_RETURN(linear.form, ChooseForm(context, linear));
   return linear;
 }
 
@@ -131,16 +162,22 @@ void Count(const FoundLinear& linear, Element type, LoadTally& tally) {
   const int64_t dense = linear.size.in * linear.size.out;
   const auto bias = static_cast<int64_t>(linear.plan.bias.size());
   const int64_t weights = linear.Elements(LeafUse::kWeights);
-  const int64_t parameters = weights + linear.Elements(LeafUse::kFloats);
-  tally.layers.push_back({.name = NameOf(linear),
-                          .structure = linear.plan.structure,
-                          .in_features = linear.size.in,
-                          .out_features = linear.size.out,
-                          .parameters = parameters});
+  const int64_t parameters =
+      weights + linear.Elements(LeafUse::kFloats) + linear.Elements(LeafUse::kSizes);
+  const int64_t multiply_adds =
+      linear.form.dense ? dense : kernels::Cost(linear.plan).multiply_adds;
+  tally.layers.push_back(
+      {.name = NameOf(linear),
+       .structure = linear.form.dense
+                        ? Text(linear.plan.structure, ", multiplied out: ", linear.form.why)
+                        : linear.plan.structure,
+       .in_features = linear.size.in,
+       .out_features = linear.size.out,
+       .parameters = parameters});
   tally.parameters += parameters;
   tally.dense_equivalent_parameters += dense + bias;
   tally.elements[type] += weights;
-  tally.multiply_adds += static_cast<double>(kernels::Cost(linear.plan).multiply_adds);
+  tally.multiply_adds += static_cast<double>(multiply_adds);
   tally.dense_multiply_adds += static_cast<double>(dense);
 }
 
@@ -166,13 +203,14 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
       ASSIGN_OR_RETURN(matrices.emplace_back(), ReadWeights(tensor, source, context.device));
       value.element = source;
       value.data = matrices.back().data();
-    } else {
+    } else if (use == LeafUse::kFloats) {
       ASSIGN_OR_RETURN(floats.emplace_back(), ReadFloats(tensor, context.device));
       value.data = floats.back().data();
     }
   }
   RETURN_IF_ERROR(Compile(context, linear));
   linear.plan.type = type;
+  if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
   auto result = context.device.Pack(linear.plan);
   for (const TakenTensor& taken : linear.tensors) {
     if (taken.use == LeafUse::kWeights) context.tensors.Release(taken.tensor);

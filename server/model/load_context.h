@@ -46,6 +46,7 @@ struct LoadContext {
   const StructuredLinear& structured;
   const std::map<std::string, int64_t, std::less<>>& layer_options;  // of config.json
   WeightDtype weight_dtype;
+  kernels::LayerForm layer_form;
   LoadPass pass;
   kernels::Device& device;
   LoadTally tally;

@@ -36,6 +36,7 @@ absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Check
                       .structured = config.structured_linear,
                       .layer_options = config.layer_options,
                       .weight_dtype = options.weight_dtype,
+                      .layer_form = options.layer_form,
                       .pass = pass,
                       .device = device,
                       .tally = {},

@@ -10,8 +10,10 @@ namespace dyad {
 
 // One linear layer as it was found, in the order of the network.
 struct LinearInfo {
-  std::string name;       // module path in the checkpoint
-  std::string structure;  // as its family says it: "dense", "monarch 4 blocks inner 68"
+  std::string name;  // module path in the checkpoint
+  // As its family says it: "dense", "monarch 4 blocks inner 68". Of a layer that was multiplied out
+  // with the reason: "dyad it 2 blocks, multiplied out: the plan saves nothing".
+  std::string structure;
   int64_t in_features = 0;
   int64_t out_features = 0;
   int64_t parameters = 0;

@@ -6,6 +6,7 @@
 
 #include "kernels/arithmetic.h"
 #include "kernels/attention.h"
+#include "kernels/densify.h"
 
 namespace dyad {
 
@@ -17,6 +18,7 @@ enum class KvCache { kWhole, kOnePage };
 
 struct ModelOptions {
   WeightDtype weight_dtype = WeightDtype::kAsStored;
+  kernels::LayerForm layer_form = kernels::LayerForm::kAuto;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // What the device must compute with these weights. None: whatever it does.
   std::optional<kernels::Arithmetic> arithmetic;

@@ -16,10 +16,6 @@
 namespace dyad {
 namespace {
 
-// Kinds that structured_linear may name, but that are not served yet.
-constexpr std::string_view kOtherKinds[] = {"blast", "einsum", "btt_moe", "gblr",
-                                            "block_sparse_dynamic"};
-
 // Component by component: no component spans a dot.
 bool Matches(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
   if (pattern.size() != path.size()) return false;
@@ -51,11 +47,9 @@ absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
   RETURN_IF_ERROR(fields.status());
   LinearStructure result = {kernels::FindStructure(kind), kernels::Options(where)};
   if (result.structure == nullptr) {
-    const bool known = absl::c_linear_search(kOtherKinds, kind);
     return absl::InvalidArgumentError(
         Text(where, ": kind is ", kind.empty() ? "missing" : Quoted(kind),
-             known ? ", which is not supported" : ", which is unknown",
-             "; expected one of: ", kernels::StructureKinds()));
+             ", which is unknown; expected one of: ", kernels::StructureKinds()));
   }
   for (const auto& [member, option] : value.items()) {
     if (member == "kind") continue;
@@ -66,6 +60,10 @@ absl::StatusOr<LinearStructure> ParseStructure(const std::string& where,
     result.options.Add(member, OptionOf(option));
   }
   return result;
+}
+
+std::vector<std::string> PatternOf(std::string_view key, std::string_view root) {
+  return absl::StrSplit(key.starts_with(root) ? std::string(key) : Text(root, key), '.');
 }
 
 }  // namespace
@@ -80,17 +78,32 @@ absl::StatusOr<StructuredLinear> StructuredLinear::Parse(const nlohmann::json& v
   }
   for (const auto& [key, structure] : value.items()) {
     const std::string where = Text("config.json: structured_linear[", Quoted(key), "]");
-    const std::string path = key.starts_with(root) ? key : Text(root, key);
-    std::vector<std::string> pattern = absl::StrSplit(path, '.');
+    std::vector<std::string> pattern = PatternOf(key, root);
     for (const std::string& component : pattern) {
       if (component == "*" || component.find('*') == std::string::npos) continue;
       return absl::InvalidArgumentError(Text(where, " has the component ", Quoted(component),
                                              "; expected * alone, for a layer index"));
     }
     ASSIGN_OR_RETURN(LinearStructure parsed, ParseStructure(where, structure));
-    result.entries_.push_back({key, std::move(pattern), std::move(parsed)});
+    result.entries_.push_back({where, std::move(pattern), std::move(parsed)});
   }
   return result;
+}
+
+absl::Status StructuredLinear::AddRanks(const nlohmann::json& ranks, std::string_view root) {
+  if (ranks.is_null()) return absl::OkStatus();
+  if (!ranks.is_object()) {
+    return absl::InvalidArgumentError(Text("config.json: truncation_ranks is ", JsonText(ranks),
+                                           "; expected an object of paths and ranks"));
+  }
+  has_ranks_ = true;
+  for (const auto& [path, rank] : ranks.items()) {
+    const std::string where = Text("config.json: truncation_ranks[", Quoted(path), "]");
+    LinearStructure structure = {kernels::FindStructure("low_rank"), kernels::Options(where)};
+    structure.options.AddNamed("rank", where, OptionOf(rank));
+    entries_.push_back({where, PatternOf(path, root), std::move(structure)});
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<LinearStructure>> StructuredLinear::Find(std::string_view path) const {
@@ -99,9 +112,8 @@ absl::StatusOr<std::optional<LinearStructure>> StructuredLinear::Find(std::strin
   for (const Entry& entry : entries_) {
     if (!Matches(entry.pattern, components)) continue;
     if (found != nullptr) {
-      return absl::InvalidArgumentError(Text("config.json: structured_linear names ", path,
-                                             " by two keys, ", Quoted(found->key), " and ",
-                                             Quoted(entry.key), "; expected one"));
+      return absl::InvalidArgumentError(Text(path, " is named by two keys, ", found->where, " and ",
+                                             entry.where, "; expected one"));
     }
     found = &entry;
   }
@@ -115,8 +127,7 @@ absl::Status StructuredLinear::RefuseUnusedKeys(const std::vector<std::string>& 
       return Matches(entry.pattern, absl::StrSplit(path, '.'));
     });
     if (used) continue;
-    return absl::InvalidArgumentError(Text("config.json: structured_linear[", Quoted(entry.key),
-                                           "] names no linear layer of this network"));
+    return absl::InvalidArgumentError(Text(entry.where, " names no linear layer of this network"));
   }
   return absl::OkStatus();
 }

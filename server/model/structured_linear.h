@@ -4,6 +4,9 @@
 //
 // A key is a path in which a component `*` stands for any layer index. Kinds and their options are
 // those of kernels/structures. Layers that no key names are told by their tensors.
+//
+// Low-rank checkpoints have `truncation_ranks` instead, {PATH: RANK, …}: it names all low-rank
+// layers, and no other.
 #pragma once
 
 #include <optional>
@@ -30,6 +33,10 @@ class StructuredLinear {
   // Errors: InvalidArgument: key, what was found, what is supported.
   static absl::StatusOr<StructuredLinear> Parse(const nlohmann::json& value, std::string_view root);
 
+  // Adds what `truncation_ranks` says. Errors: as Parse.
+  absl::Status AddRanks(const nlohmann::json& ranks, std::string_view root);
+  bool has_ranks() const { return has_ranks_; }
+
   // The structure that a key gives to the layer at `path`; absent: no key names it.
   // Errors: InvalidArgument: two keys name it.
   absl::StatusOr<std::optional<LinearStructure>> Find(std::string_view path) const;
@@ -39,11 +46,12 @@ class StructuredLinear {
 
  private:
   struct Entry {
-    std::string key;
+    std::string where;                 // "config.json: structured_linear['KEY']"
     std::vector<std::string> pattern;  // components
     LinearStructure structure;
   };
   std::vector<Entry> entries_;
+  bool has_ranks_ = false;
 };
 
 }  // namespace dyad

@@ -2,6 +2,7 @@
 #include "tests/bench/linear_bench.h"
 
 #include <chrono>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <random>
@@ -41,6 +42,16 @@ std::vector<std::byte> RandomWeights(int64_t count, kernels::Element type) {
   return bytes;
 }
 
+// Makes float32 numbers in [0, 1], a quarter in the mean where they are widths.
+void MakeFractions(std::vector<std::byte>& bytes) {
+  for (size_t i = 0; i < bytes.size(); i += sizeof(float)) {
+    float value;
+    std::memcpy(&value, &bytes[i], sizeof(value));
+    value = std::abs(value) * 5;  // of ±0.1
+    std::memcpy(&bytes[i], &value, sizeof(value));
+  }
+}
+
 // A plan of the chosen layer and the random weights that it points into; without data on request.
 enum class Data { kNone, kRandom };
 class ExampleLayer {
@@ -48,12 +59,14 @@ class ExampleLayer {
   ExampleLayer(const LayerChoice& choice, Data data) {
     kernels::Leaves leaves("", "");
     const kernels::LayerSize size = {choice.in, choice.out};
-    for (const auto& [leaf, shape] : choice.structure->Example(size, choice.detail)) {
+    for (const auto& [leaf, shape, use] : choice.structure->Example(size, choice.detail)) {
       kernels::Leaf tensor = {.name = std::string(leaf), .shape = shape};
-      if (choice.type != kernels::Element::kInt8) tensor.element = choice.type;
+      const bool weights = use == kernels::LeafUse::kWeights;
+      if (weights && choice.type != kernels::Element::kInt8) tensor.element = choice.type;
       if (data == Data::kRandom) {
-        weights_.push_back(RandomWeights(tensor.elements(), choice.type));
+        weights_.push_back(RandomWeights(tensor.elements(), tensor.element));
         tensor.data = weights_.back().data();
+        if (use == kernels::LeafUse::kSizes) MakeFractions(weights_.back());
       }
       leaves.Add(std::string(leaf), std::move(tensor));
     }
@@ -86,8 +99,8 @@ std::vector<PackedLinear> PackLayers(const LayerChoice& choice) {
 // The blocks of a layer that multiplies two views of the input in one step: LibTorch has such a
 // layer's reference form. 0: it is no such layer.
 int64_t BlocksOfTwoViews(const kernels::Plan& plan) {
-  const auto& step = std::get<kernels::Contract>(plan.steps.front());
-  return plan.steps.size() == 1 && step.terms.size() == 2 ? step.blocks : 0;
+  const auto* const step = std::get_if<kernels::Contract>(&plan.steps.front());
+  return plan.steps.size() == 1 && step != nullptr && step->terms.size() == 2 ? step->blocks : 0;
 }
 
 // One layer after another on rows of its own.

@@ -89,6 +89,87 @@ TEST(CheckTest, NamesWhatIsDamaged) {
   }
 }
 
+// A mix, a list, a gate with its choice, and a step routed by it.
+Plan OtherSteps() {
+  Plan plan;
+  plan.widths = {6, 5, 4, 3};
+  const Mix mix = {.source = 0,
+                   .destination = 2,
+                   .from = 3,
+                   .to = 2,
+                   .width = 2,
+                   .weights = {kWeights.data(), 12, Element::kFloat32, 1, 6, 2}};
+  BlockList list = {
+      .source = 2, .destination = 3, .places = {}, .ranges = {{0, 2}, {3, 1}}, .weights = {}};
+  list.places = {{.first = 0, .outputs = 2, .first_range = 0, .ranges = 2, .weight = 0}};
+  list.weights = {kWeights.data(), 6, Element::kFloat32, 0, 1, 2};
+  Contract chosen;
+  chosen.blocks = 2;
+  chosen.depth = 3;
+  chosen.outputs = 2;
+  chosen.terms = {{{}, {kWeights.data(), 12, Element::kFloat32, 6, 3, 1}}};
+  chosen.view = {.block = 2};
+  chosen.routed = {.route = 2, .item = 0, .item_block = 1, .scaled = true};
+  plan.steps = {mix, list, Route{.logits = 3, .rule = Rule::kShare, .keep = 2}, chosen};
+  return plan;
+}
+
+TEST(CheckTest, NamesWhatIsDamagedInOtherSteps) {
+  ASSERT_EQ(Check(OtherSteps()), "");
+  const std::pair<const char*, std::function<void(std::vector<Step>&)>> damages[] = {
+      {"step 0 of the plan: from is 0", [](auto& s) { std::get<Mix>(s[0]).from = 0; }},
+      {"source is buffer 0 of width 6; expected at least 8",
+       [](auto& s) { std::get<Mix>(s[0]).from = 4; }},
+      {"destination is buffer 2 of width 4; expected at least 6",
+       [](auto& s) { std::get<Mix>(s[0]).to = 3; }},
+      {"largest index, 12", [](auto& s) { std::get<Mix>(s[0]).weights.block = 2; }},
+      {"not float32", [](auto& s) { std::get<Mix>(s[0]).weights.element = Element::kFloat16; }},
+      {"a range is [3, + 2)", [](auto& s) { std::get<BlockList>(s[1]).ranges[1].count = 2; }},
+      {"a range is [-1", [](auto& s) { std::get<BlockList>(s[1]).ranges[0].first = -1; }},
+      {"outputs is 33", [](auto& s) { std::get<BlockList>(s[1]).places[0].outputs = 33; }},
+      {"first output is 2", [](auto& s) { std::get<BlockList>(s[1]).places[0].first = 2; }},
+      {"ranges are [1, + 2)", [](auto& s) { std::get<BlockList>(s[1]).places[0].first_range = 1; }},
+      {"ranges are [0, + 0)", [](auto& s) { std::get<BlockList>(s[1]).places[0].ranges = 0; }},
+      {"largest index, 6", [](auto& s) { std::get<BlockList>(s[1]).places[0].weight = 1; }},
+      {"writes feature 0 of its destination twice",
+       [](auto& s) {
+         auto& places = std::get<BlockList>(s[1]).places;
+         places.push_back(places[0]);
+       }},
+      {"logits is 1", [](auto& s) { std::get<Route>(s[2]).logits = 1; }},
+      {"keep is 4; expected [1, 3]", [](auto& s) { std::get<Route>(s[2]).keep = 4; }},
+      {"route is step 1", [](auto& s) { std::get<Contract>(s[3]).routed.route = 1; }},
+      {"route is step 4", [](auto& s) { std::get<Contract>(s[3]).routed.route = 4; }},
+      {"items begin at 2; expected all in [0, 3)",
+       [](auto& s) { std::get<Contract>(s[3]).routed.item = 2; }},
+      {"logits are buffer 3; expected one that an earlier step wrote",
+       [](auto& s) { std::swap(s[1], s[2]); }},
+  };
+  for (const auto& [what, apply] : damages) {
+    Plan plan = OtherSteps();
+    apply(plan.steps);
+    EXPECT_THAT(Check(plan), HasSubstr(what));
+  }
+}
+
+TEST(CostTest, CountsOfRoutedStepsWhatARowChooses) {
+  const PlanCost cost = Cost(OtherSteps());
+  EXPECT_EQ(cost.parameters, 12 + 6 + 12);
+  EXPECT_EQ(cost.multiply_adds, 12 + 6 + 12 * 2 / 3);
+  EXPECT_TRUE(IsRouted(OtherSteps()));
+  EXPECT_FALSE(IsRouted(TwoSteps()));
+}
+
+TEST(WrittenFeaturesTest, OfOtherSteps) {
+  const Plan plan = OtherSteps();
+  EXPECT_EQ(WrittenFeatures(plan.steps[0], 5), (std::vector<bool>{true, true, true, true, false}));
+  EXPECT_EQ(WrittenFeatures(plan.steps[1], 3), (std::vector<bool>{true, true, false}));
+  EXPECT_EQ(WrittenFeatures(plan.steps[2], 1), (std::vector<bool>{false}));
+  EXPECT_EQ(WrittenFeatures(plan.steps[3], 1), (std::vector<bool>{false}));
+  EXPECT_EQ(KindOf(plan.steps[1]), "lists");
+  EXPECT_EQ(KindOf(TwoSteps().steps[0]), "");
+}
+
 // More outputs than Check would look at one by one.
 TEST(CheckTest, BoundsTheOutputsOfAStep) {
   Plan plan = TwoSteps();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstring>
 #include <functional>
 
@@ -189,6 +190,123 @@ TEST(RandomPlanTest, OneWrongIndexIsNoticed) {
   EXPECT_EQ(FirstWrong(wide, Activation::kNone, 14, 13, {expected.data(), 13}), -1);
 }
 
+// A mix, a list, a choice and what is routed by it: every index of these steps counts.
+struct EveryKind {
+  std::vector<float> values;
+  Plan plan;
+  Case batch;
+
+  EveryKind() {
+    RandomPlan random(3);
+    values = random.Floats(4000);
+    for (float& value : values) value += value < 0 ? -1 : 1;
+    Mix mix = {.source = 0, .destination = 2, .from = 3, .to = 2, .width = 7, .weights = {}};
+    mix.weights = {values.data(), 1000, Element::kFloat32, 1, 21, 7};
+    BlockList list = {.source = 2, .destination = 3, .places = {}, .ranges = {}, .weights = {}};
+    list.ranges = {{9, 5}, {0, 3}, {4, 6}};
+    list.places = {{.first = 1, .outputs = 4, .first_range = 0, .ranges = 2, .weight = 10},
+                   {.first = 6, .outputs = 5, .first_range = 2, .ranges = 1, .weight = 300}};
+    list.weights = {values.data() + 200, 1000, Element::kFloat32, 0, 1, 8};
+    Contract gate;
+    gate.source = 3;
+    gate.destination = 4;
+    gate.depth = 12;
+    gate.outputs = 5;
+    gate.terms = {{{}, {values.data() + 2000, 1000, Element::kFloat32, 0, 12, 1}}};
+    gate.precise = true;
+    Contract chosen;
+    chosen.blocks = 2;
+    chosen.depth = 10;
+    chosen.outputs = 6;
+    chosen.terms = {{{.block = 11}, {values.data() + 600, 1000, Element::kFloat32, 60, 10, 1}}};
+    chosen.view = {.block = 6};
+    chosen.routed = {.route = 3, .item = 1, .item_block = 2, .scaled = true};
+    plan.type = Element::kBfloat16;
+    plan.widths = {21, 13, 14, 12, 5};
+    plan.steps = {mix, list, gate, Route{.logits = 4, .rule = Rule::kShare, .keep = 3}, chosen};
+    batch.tokens = 14;
+    batch.x.assign(values.begin() + 1000, values.begin() + 1000 + 14 * 21);
+  }
+};
+
+TEST(RandomPlanTest, OneWrongIndexOfEveryKindOfStepIsNoticed) {
+  const EveryKind right;
+  ASSERT_EQ(Check(right.plan), "");
+  const std::vector<float> expected = Expected(right.plan, right.batch);
+  ASSERT_TRUE(SameBits(Found(PackedLinear(right.plan), right.plan, right.batch, 1), expected));
+  const std::function<void(std::vector<Step>&)> wrongs[] = {
+      [](auto& s) { std::get<Mix>(s[0]).from -= 1; },
+      [](auto& s) { std::get<Mix>(s[0]).to -= 1; },
+      [](auto& s) { std::get<Mix>(s[0]).width -= 1; },
+      [](auto& s) { std::get<Mix>(s[0]).weights.block += 1; },
+      [](auto& s) { std::get<Mix>(s[0]).weights.output += 1; },
+      [](auto& s) { std::get<Mix>(s[0]).weights.depth += 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).ranges[0].first -= 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).ranges[1].count += 1; },
+      [](auto& s) {
+        std::swap(std::get<BlockList>(s[1]).ranges[0], std::get<BlockList>(s[1]).ranges[2]);
+      },
+      [](auto& s) { std::get<BlockList>(s[1]).places[0].first += 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).places[0].outputs -= 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).places[0].ranges -= 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).places[1].first_range -= 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).places[1].weight += 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).weights.output += 1; },
+      [](auto& s) { std::get<BlockList>(s[1]).weights.depth += 1; },
+      [](auto& s) { std::get<Contract>(s[2]).precise = false; },
+      [](auto& s) { std::get<Route>(s[3]).keep -= 1; },
+      [](auto& s) { std::get<Route>(s[3]).rule = Rule::kSoftmax; },
+      [](auto& s) { std::get<Contract>(s[4]).routed.item += 1; },
+      [](auto& s) { std::get<Contract>(s[4]).routed.item_block -= 1; },
+      [](auto& s) { std::get<Contract>(s[4]).routed.scaled = false; },
+      [](auto& s) { std::get<Contract>(s[4]).routed.route = -1; },
+  };
+  for (size_t i = 0; i < std::size(wrongs); ++i) {
+    Plan plan = right.plan;
+    wrongs[i](plan.steps);
+    ASSERT_EQ(Check(plan), "") << i;
+    EXPECT_FALSE(SameBits(Found(PackedLinear(plan), plan, right.batch, 1), expected)) << i;
+  }
+}
+
+TEST(RandomPlanTest, ExpertsThatNobodyChoseGiveNothing) {
+  EveryKind of;
+  auto& route = std::get<Route>(of.plan.steps[3]);
+  route = {.logits = 4, .rule = Rule::kSoftmaxPlus, .keep = 1};
+  std::get<Contract>(of.plan.steps[4]).blocks = 1;
+  for (const int64_t tokens : {0, 1, 14}) {
+    of.batch.tokens = tokens;
+    int64_t ran = 0;
+    for (int64_t item = 0; item < 5; ++item) {
+      std::get<Contract>(of.plan.steps[4]).routed.item = item;
+      const std::vector<float> y = Found(PackedLinear(of.plan), of.plan, of.batch, 2);
+      EXPECT_TRUE(SameBits(y, Expected(of.plan, of.batch)));
+      for (int64_t t = 0; t < tokens; ++t) ran += y[static_cast<size_t>(t * 13)] != 0 ? 1 : 0;
+    }
+    EXPECT_EQ(ran, tokens) << "each row has one expert";
+  }
+}
+
+// The others have the bits that they have without it.
+TEST(RandomPlanTest, ARowWhoseChoiceFailsIsNoNumberAlone) {
+  EveryKind of;
+  const std::vector<float> whole = Found(PackedLinear(of.plan), of.plan, of.batch, 2);
+  of.batch.activation = Activation::kRelu;
+  const std::vector<float> relu = Found(PackedLinear(of.plan), of.plan, of.batch, 2);
+  std::fill_n(of.batch.x.begin() + 3 * 21, 21, 0.0f);  // logits of 0
+  EXPECT_TRUE(
+      SameBits(Found(PackedLinear(of.plan), of.plan, of.batch, 2), Expected(of.plan, of.batch)));
+  const std::vector<float> y = Found(PackedLinear(of.plan), of.plan, of.batch, 1);
+  for (size_t i = 0; i < y.size(); ++i) {
+    if (i / 13 == 3) {
+      EXPECT_TRUE(std::isnan(y[i])) << i;
+    } else {
+      EXPECT_EQ(y[i], relu[i]) << i;
+    }
+  }
+  EXPECT_FALSE(SameBits(whole, relu));
+}
+
 // Sums of the chain stay within what the double way allows.
 TEST(RandomPlanTest, TheChainStaysWithinTheBoundOfTheDefinition) {
   for (uint32_t seed = 1; seed <= 500; ++seed) {
@@ -198,6 +316,8 @@ TEST(RandomPlanTest, TheChainStaysWithinTheBoundOfTheDefinition) {
     const auto wide = reference::Apply(plan, 3, batch.rows(plan), {});
     const std::vector<float> chain = reference::Chain(plan, 3, batch.rows(plan));
     for (size_t i = 0; i < chain.size(); ++i) {
+      ASSERT_EQ(std::isnan(chain[i]), std::isnan(wide.sum[i])) << "seed " << seed;
+      if (std::isnan(chain[i])) continue;
       const auto feature = i % static_cast<size_t>(plan.out_features());
       const double bound =
           static_cast<double>(wide.roundings[feature]) * 0x1p-24 * wide.magnitude[i];
@@ -211,8 +331,17 @@ TEST(RandomPlanTest, DamagedPlansAreRefused) {
   for (uint32_t seed = 1; seed <= 2000; ++seed) {
     RandomPlan random(seed);
     Plan& plan = random.plan();
-    auto& step = std::get<Contract>(
-        plan.steps[static_cast<size_t>(random.Between(0, std::ssize(plan.steps) - 1))]);
+    Step& any = plan.steps[static_cast<size_t>(random.Between(0, std::ssize(plan.steps) - 1))];
+    if (!std::holds_alternative<Contract>(any)) {
+      if (auto* const mix = std::get_if<Mix>(&any)) mix->weights.elements -= 1;
+      if (auto* const list = std::get_if<BlockList>(&any)) {
+        list->ranges.push_back({0, 1 << 20});
+      }
+      if (auto* const route = std::get_if<Route>(&any)) route->keep += 33;
+      EXPECT_NE(Check(plan), "") << "seed " << seed;
+      continue;
+    }
+    auto& step = std::get<Contract>(any);
     switch (seed % 4) {
       case 0:  // an index past the weights
         step.terms[0].weights.elements -= 1;

@@ -17,6 +17,7 @@ class ForwardingDevice : public Device {
   void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) override {
     device_->RunOnHost(tasks, run);
   }
+  std::string_view Misses(const Plan& plan) const override { return device_->Misses(plan); }
   std::unique_ptr<Layer> Pack(const Plan& plan) override { return device_->Pack(plan); }
   std::unique_ptr<Table> MakeTable(TableSource source) override {
     return device_->MakeTable(std::move(source));

@@ -29,7 +29,7 @@ TEST(CudaLayerTest, RandomPlansHaveTheBitsOfTheChain) {
   const int64_t counts[] = {1, 2, 3, 5, 7, 9, 16, 17, 33};
   const auto device = MakeCuda(2);
   for (uint32_t seed = 1; seed <= plans; ++seed) {
-    RandomPlan random(seed);
+    RandomPlan random(seed, PlanSize::kSmall, PlanSteps::kContractions);
     const Plan& plan = random.plan();
     const int64_t rows = counts[seed % std::size(counts)];
     const std::vector<float> x = random.Floats(rows * plan.in_features());

@@ -21,6 +21,14 @@ using Shape = std::vector<int64_t>;
 struct CompiledLayer {
   explicit CompiledLayer(std::string_view kind) : structure(*FindStructure(kind)) {}
 
+  // The tensors of the family's example, of random numbers.
+  void AddExample(LayerSize size, int64_t detail) {
+    for (const auto& [leaf, shape, use] : structure.Example(size, detail)) {
+      Add(std::string(leaf), shape);
+      if (use != LeafUse::kSizes) continue;
+      for (float& value : values.back()) value = std::abs(value);
+    }
+  }
   // A tensor of random numbers, which the layer keeps.
   const std::vector<float>& Add(const std::string& leaf, const Shape& shape) {
     Leaf tensor = {.name = "file: tensor fc." + leaf, .shape = shape};

@@ -27,10 +27,10 @@ TEST(StructuresTest, EveryFamilyCompilesItsExampleWithAndWithoutData) {
   for (const Structure* structure : Structures()) {
     for (const int64_t detail : {1, 4, 6}) {
       CompiledLayer shapes(structure->kind), layer(structure->kind);
-      for (const auto& [leaf, shape] : structure->Example(kSize, detail)) {
+      for (const auto& [leaf, shape, use] : structure->Example(kSize, detail)) {
         shapes.AddShape(std::string(leaf), shape);
-        layer.Add(std::string(leaf), shape);
       }
+      layer.AddExample(kSize, detail);
       ASSERT_EQ(shapes.Compile(kSize), "") << structure->kind;
       ASSERT_EQ(layer.Compile(kSize), "") << structure->kind;
       EXPECT_EQ(layer.plan.structure, shapes.plan.structure);
@@ -48,7 +48,7 @@ TEST(StructuresTest, EveryFamilyCompilesItsExampleWithAndWithoutData) {
 TEST(StructuresTest, OptionsThatNobodyTakesAreRefused) {
   for (const Structure* structure : Structures()) {
     CompiledLayer layer(structure->kind);
-    for (const auto& [leaf, shape] : structure->Example({24, 36}, 4)) {
+    for (const auto& [leaf, shape, use] : structure->Example({24, 36}, 4)) {
       layer.AddShape(std::string(leaf), shape);
     }
     layer.options.Add("colour", std::string("red"));
@@ -63,10 +63,10 @@ TEST(StructuresTest, TheBiasIsTakenAsTheNetworkSays) {
     for (const Bias bias : {Bias::kNone, Bias::kPresent, Bias::kAsFound}) {
       for (const bool there : {false, true}) {
         CompiledLayer layer(structure->kind);
-        for (const auto& [leaf, shape] : structure->Example({24, 36}, 4)) {
+        for (const auto& [leaf, shape, use] : structure->Example({24, 36}, 4)) {
           layer.AddShape(std::string(leaf), shape);
         }
-        if (there) layer.AddShape("bias", {36});
+        if (there) layer.AddShape(std::string(structure->bias), {36});
         const Fault fault = layer.Compile({24, 36, bias});
         EXPECT_EQ(fault.empty(), there || bias != Bias::kPresent) << fault;
         const bool taken = there && bias != Bias::kNone;

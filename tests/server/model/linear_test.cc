@@ -32,7 +32,9 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
 TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
   int layers = 0;
-  for (const std::string& fixture : testing::ServedFixtures()) {
+  std::vector<std::string> fixtures = testing::ServedFixtures();
+  for (const std::string& name : testing::StructuredFixtures()) fixtures.push_back(name);
+  for (const std::string& fixture : fixtures) {
     const Golden golden(fixture);
     const auto checkpoint = Checkpoint::Open(testing::FixtureFolder(fixture));
     ASSERT_OK(checkpoint);
@@ -61,7 +63,7 @@ TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
       ++layers;
     }
   }
-  EXPECT_EQ(layers, 2 * 10 + 6 + 5);
+  EXPECT_EQ(layers, 2 * 10 + 6 + 5 + 81);
 }
 
 // Worked by hand: two blocks, which read their input by two views.
@@ -94,12 +96,64 @@ TEST(LinearTest, CountsWhatItLoads) {
   EXPECT_EQ(tally.dense_equivalent_parameters, 24 + 24 + 6);  // two blocks save nothing
   EXPECT_EQ(tally.elements.at(kernels::Element::kBfloat16), 24);
   EXPECT_EQ(tally.elements.at(kernels::Element::kFloat32), 24);
-  EXPECT_EQ(tally.multiply_adds, 48);
+  EXPECT_EQ(tally.multiply_adds, 48);  // two blocks save nothing: multiplied out
   ASSERT_EQ(tally.layers.size(), 2u);
   EXPECT_EQ(tally.layers[0].structure, "dense");
   EXPECT_EQ(tally.layers[1].name, "b");
-  EXPECT_EQ(tally.layers[1].structure, "dyad it 2 blocks");
+  EXPECT_EQ(tally.layers[1].structure, "dyad it 2 blocks, multiplied out: the plan saves nothing");
   EXPECT_EQ(tally.layers[1].parameters, 30);
+}
+
+TEST(LinearTest, ALayerIsServedInTheFormThatIsAskedFor) {
+  FakeCheckpoint checkpoint;
+  checkpoint.AddShape("model.fc.wl", {4, 2, 2});
+  checkpoint.AddShape("model.fc.wu", {4, 2, 2});
+  const auto structure = [&](kernels::LayerForm form) {
+    Loading loading(checkpoint, LoadPass::kCheck);
+    loading.context.layer_form = form;
+    EXPECT_OK(LoadLinear(loading.context, "model.fc", {8, 8}, Bias::kNone));
+    return loading.context.tally.layers.at(0).structure;
+  };
+  EXPECT_EQ(structure(kernels::LayerForm::kAuto), "dyad it 4 blocks");
+  EXPECT_EQ(structure(kernels::LayerForm::kPlan), "dyad it 4 blocks");
+  EXPECT_EQ(structure(kernels::LayerForm::kDense),
+            "dyad it 4 blocks, multiplied out: as asked for");
+}
+
+// Knows steps of dense layers alone.
+struct DenseDevice : kernels::ForwardingDevice {
+  DenseDevice() : ForwardingDevice(kernels::MakeCpuDevice({.threads = 1})) {}
+  std::string_view Misses(const kernels::Plan& plan) const override {
+    for (const kernels::Step& step : plan.steps) {
+      if (!kernels::KindOf(step).empty()) return kernels::KindOf(step);
+    }
+    return "";
+  }
+};
+
+TEST(LinearTest, WhatADeviceHasNoKernelForIsMultipliedOutOrRefused) {
+  const auto load = [](const FakeCheckpoint& checkpoint, kernels::LayerForm form) {
+    DenseDevice device;
+    Loading loading(checkpoint, device);
+    loading.context.pass = LoadPass::kCheck;
+    loading.context.layer_form = form;
+    const auto layer = LoadLinear(loading.context, "model.fc", {8, 8}, Bias::kNone);
+    return layer.ok() ? loading.context.tally.layers.at(0).structure
+                      : std::string(layer.status().message());
+  };
+  FakeCheckpoint blast;
+  blast.AddShape("model.fc.B", {2, 4, 1});
+  blast.AddShape("model.fc.C", {2, 1, 4});
+  blast.AddShape("model.fc.D", {2, 2, 1});
+  EXPECT_EQ(load(blast, kernels::LayerForm::kAuto),
+            "blast 2x2 rank 1, multiplied out: no cpu kernel for mixes");
+  EXPECT_THAT(load(blast, kernels::LayerForm::kPlan),
+              AllOf(HasSubstr("model.fc is blast 2x2 rank 1"), HasSubstr("no kernel for mixes")));
+  FakeCheckpoint dynamic;
+  dynamic.AddShape("model.fc.weight", {8, 8});
+  dynamic.AddShape("model.fc.gates.0.weight", {4, 8});
+  dynamic.AddShape("model.fc.gates.0.bias", {4});
+  EXPECT_THAT(load(dynamic, kernels::LayerForm::kDense), HasSubstr("no kernel for routed steps"));
 }
 
 absl::Status Check(const FakeCheckpoint& checkpoint, Bias bias = Bias::kNone) {
@@ -112,14 +166,39 @@ TEST(LinearTest, KindsMustBeClear) {
   EXPECT_THAT(Check(none), StatusIs(kInvalid, AllOf(HasSubstr("model.fc.weight is missing"),
                                                     HasSubstr("wl and wu"))));
   FakeCheckpoint other;
-  for (const char* leaf : {"B", "C", "D", "bias"}) {
+  for (const char* leaf : {"hadamard", "bias"}) {
     other.AddShape(std::string("model.fc.") + leaf, {1});
   }
   EXPECT_THAT(Check(other), StatusIs(kInvalid, AllOf(HasSubstr("unsupported layer model.fc"),
-                                                     HasSubstr("B, C, D, bias"))));
+                                                     HasSubstr("bias, hadamard"))));
   FakeCheckpoint both;
   for (const char* leaf : {"weight", "wl"}) both.AddShape(std::string("model.fc.") + leaf, {1});
   EXPECT_THAT(Check(both), StatusIs(kInvalid, HasSubstr("weight, wl")));
+}
+
+TEST(LinearTest, TruncationRanksNameExactlyTheFactoredLayers) {
+  const auto check = [](const nlohmann::json& ranks, bool factored) {
+    FakeCheckpoint checkpoint;
+    if (factored) {
+      checkpoint.AddShape("model.fc.BLinear.weight", {3, 16});
+      checkpoint.AddShape("model.fc.ALinear.weight", {32, 3});
+    } else {
+      checkpoint.AddShape("model.fc.weight", {32, 16});
+    }
+    Loading loading(checkpoint, LoadPass::kCheck);
+    EXPECT_OK(loading.structured.AddRanks(ranks, "model."));
+    return LoadLinear(loading.context, "model.fc", {16, 32}, Bias::kNone).status();
+  };
+  EXPECT_OK(check({{"model.fc", 3}}, true));
+  EXPECT_OK(check({{"model.other", 3}}, false));
+  EXPECT_OK(check(nullptr, true));
+  EXPECT_THAT(check({{"model.fc", 4}}, true),
+              StatusIs(kInvalid, AllOf(HasSubstr("truncation_ranks['model.fc'] is 4"),
+                                       HasSubstr("BLinear.weight has rank 3"))));
+  EXPECT_THAT(check({{"model.fc", "3"}}, true), StatusIs(kInvalid, HasSubstr("is a string")));
+  EXPECT_THAT(check({{"model.fc", 3}}, false), StatusIs(kInvalid, HasSubstr("is low_rank, but")));
+  EXPECT_THAT(check({{"model.other", 3}}, true),
+              StatusIs(kInvalid, HasSubstr("truncation_ranks does not name model.fc")));
 }
 
 TEST(LinearTest, ShapesMustAddUp) {
@@ -192,7 +271,8 @@ TEST(LinearTest, NamesWithDotsAreLeavesToo) {
   ASSERT_OK(linear);
   EXPECT_THAT(Applied(*loading.device, **linear, {1, 1}), ElementsAre(50.5f, 499.5f));
   EXPECT_EQ(loading.context.tally.layers.at(0).name, "fc");
-  EXPECT_EQ(loading.context.tally.layers.at(0).structure, "low_rank rank 1");
+  EXPECT_EQ(loading.context.tally.layers.at(0).structure,
+            "low_rank rank 1, multiplied out: the plan saves nothing");
   EXPECT_EQ(loading.context.tally.parameters, 2 + 2 + 2);
   EXPECT_EQ(loading.context.tally.dense_equivalent_parameters, 4 + 2);
   EXPECT_OK(loading.tensors.RefuseTheRest());

@@ -37,6 +37,7 @@ struct Loading {
                 .structured = structured,
                 .layer_options = layer_options,
                 .weight_dtype = dtype,
+                .layer_form = kernels::LayerForm::kAuto,
                 .pass = pass,
                 .device = elsewhere != nullptr ? *elsewhere : *device,
                 .tally = {},

@@ -35,6 +35,28 @@ inline const std::vector<std::string>& ServedFixtures() {
   return *names;
 }
 
+// Those of families whose layers are several steps of other kinds, or that narrow differently.
+inline const std::vector<std::string>& StructuredFixtures() {
+  static const auto* names = new std::vector<std::string>{"opt-asvd",
+                                                          "opt-blast",
+                                                          "neox-blast",
+                                                          "opt-einsum-btt1",
+                                                          "opt-einsum-btt11-normalized-gamma",
+                                                          "opt-einsum-kron",
+                                                          "opt-einsum-tt3",
+                                                          "opt-einsum-lowrank",
+                                                          "opt-einsum-generic",
+                                                          "neox-einsum-btt5",
+                                                          "opt-gblr-box",
+                                                          "neox-gblr-gauss",
+                                                          "opt-mixed",
+                                                          "opt-bttmoe",
+                                                          "neox-bttmoe",
+                                                          "opt-blockdynamic",
+                                                          "opt-blockdynamic-flat"};
+  return *names;
+}
+
 inline std::string FixtureFolder(const std::string& name) {
   return (FixturesDir() / name).string();
 }

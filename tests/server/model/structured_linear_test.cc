@@ -63,6 +63,28 @@ TEST(StructuredLinearTest, KeysThatNameNoLayerAreRefused) {
   EXPECT_THAT(s->RefuseUnusedKeys({"model.layers.0.fc2"}), StatusIs(kInvalid, HasSubstr("fc1")));
 }
 
+TEST(StructuredLinearTest, TruncationRanksNameLowRankLayers) {
+  auto s = Parse({{"model.layers.0.fc1", {{"kind", "monarch"}}}});
+  ASSERT_OK(s);
+  EXPECT_OK(s->AddRanks(nullptr, "model."));
+  EXPECT_FALSE(s->has_ranks());
+  EXPECT_OK(s->AddRanks({{"layers.0.fc2", 7}}, "model."));
+  EXPECT_TRUE(s->has_ranks());
+  auto found = s->Find("model.layers.0.fc2");
+  ASSERT_OK(found);
+  ASSERT_TRUE(found->has_value());
+  EXPECT_EQ((*found)->structure->kind, "low_rank");
+  const auto rank = (*found)->options.WholeNumber("rank");
+  ASSERT_TRUE(rank.has_value());
+  EXPECT_EQ(rank->value, 7);
+  EXPECT_EQ(rank->name, "config.json: truncation_ranks['layers.0.fc2']");
+  EXPECT_THAT(s->RefuseUnusedKeys({"model.layers.0.fc1"}),
+              StatusIs(kInvalid, HasSubstr("truncation_ranks['layers.0.fc2'] names no linear")));
+  EXPECT_OK(s->AddRanks({{"model.layers.0.fc1", 3}}, "model."));
+  EXPECT_THAT(s->Find("model.layers.0.fc1"), StatusIs(kInvalid, HasSubstr("two keys")));
+  EXPECT_THAT(s->AddRanks({1}, "model."), StatusIs(kInvalid, HasSubstr("truncation_ranks is")));
+}
+
 TEST(StructuredLinearTest, OddValuesAreRefused) {
   const auto refused = [](const json& value, const char* text) {
     EXPECT_THAT(Parse({{"model.a", value}}),
@@ -70,8 +92,6 @@ TEST(StructuredLinearTest, OddValuesAreRefused) {
   };
   refused("monarch", "expected an object");
   refused({{"kind", "hadamard"}}, "'hadamard', which is unknown");
-  refused({{"kind", "blast"}}, "'blast', which is not supported");
-  refused({{"kind", "einsum"}, {"expr", "x"}}, "not supported");
   refused({{"variant", "it"}}, "kind is missing");
   refused({{"kind", 3}}, "kind is 3");
   EXPECT_THAT(Parse({{"model.fc*", {{"kind", "monarch"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));

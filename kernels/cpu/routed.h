@@ -1,0 +1,44 @@
+// The step Route of a plan (kernels/plan.h), and contractions of the rows that chose an item: those
+// rows are brought together, and an item that no row chose is neither read nor multiplied.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/cpu/contraction.h"
+#include "kernels/plan.h"
+
+namespace dyad::kernels {
+
+// Who chose what, item by item: rows of item i are rows[first[i] … first[i + 1]), ascending.
+struct ItemRows {
+  const int32_t* first = nullptr;
+  const int32_t* rows = nullptr;
+  const float* weights = nullptr;  // of those rows
+
+  int64_t count(int64_t item) const { return first[item + 1] - first[item]; }
+};
+
+// Which rows have a share whose sum is 0 or not finite is added to `workspace.failed_rows`.
+// Scratch: kChoices; the result lies in `memory`, of ItemRowsBytes.
+int64_t ItemRowsBytes(int64_t tokens, int64_t items);
+ItemRows ChooseItems(const Route& route, int64_t items, int64_t tokens, ConstRows logits,
+                     std::byte* memory, Workspace& workspace);
+
+struct PackedRouted {
+  PackedContraction contraction;
+  Routed routed;
+};
+// Adds to y what the step gives for the rows that chose its items. Scratch: kGathered, kRows,
+// kPanel.
+struct RoutedJob {
+  const PackedRouted* step = nullptr;
+  ItemRows items;
+  int64_t tokens = 0;
+  ConstRows x;
+  Rows y;
+};
+void RunRouted(const RoutedJob& job, Workspace& workspace);
+
+}  // namespace dyad::kernels
