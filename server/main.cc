@@ -84,7 +84,6 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t dev
     log.Write(LogLevel::kWarning, "a limit of this process cannot be read", {{"file", file}});
   }
   KvCacheShare share = {.available_bytes = device_bytes > 0 ? device_bytes : host.memory_bytes,
-                        .model_bytes = 0,
                         .fraction = options.kv_cache_fraction,
                         .models = static_cast<int32_t>(options.models.size())};
   ModelOptions model;
