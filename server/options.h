@@ -71,7 +71,7 @@ struct Options {
   // --arithmetic=auto|exact|accurate|fast: how linear layers are computed (kernels/arithmetic.h).
   // exact has the CPU's bits on every device. accurate and fast use tensor cores: CUDA only,
   // weights of 16 or 8 bits only. auto (none here): accurate where that is possible, else exact.
-  std::optional<kernels::Arithmetic> arithmetic;
+  std::optional<kernels::Arithmetic> arithmetic = std::nullopt;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;
   // --cpu_isa: instruction set of the kernels; empty: the best that runs here. For tests and

@@ -21,7 +21,7 @@ struct ModelOptions {
   kernels::LayerForm layer_form = kernels::LayerForm::kAuto;
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // What the device must compute with these weights. None: whatever it does.
-  std::optional<kernels::Arithmetic> arithmetic;
+  std::optional<kernels::Arithmetic> arithmetic = std::nullopt;
   int64_t kv_cache_bytes = int64_t{1} << 30;  // >= one page
   KvCache kv_cache = KvCache::kWhole;
   int32_t max_batch_tokens = 512;  // [1, 65536]
