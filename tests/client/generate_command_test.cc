@@ -26,7 +26,8 @@ TEST(GenerateCommandTest, JsonHasIdsTextReasonAndSeed) {
       {"generate", "ab", "--json", "--max_new_tokens=1", "--seed=9", "--server", server.address()});
   EXPECT_EQ(run.out,
             "{\"ids\":[98],\"text\":\"b\",\"finish_reason\":\"EOS\",\"seed\":9,"
-            "\"request_id\":\"r1\",\"model\":\"fake\",\"model_digest\":\"d1\"}\n");
+            "\"request_id\":\"r1\",\"model\":\"fake\",\"model_digest\":\"d1\",\"arithmetic\":"
+            "\"exact\"}\n");
 }
 
 TEST(GenerateCommandTest, SeveralChoicesArePrintedOneByOne) {

@@ -47,6 +47,7 @@ const std::vector<Row> kRows = {
     {kGenerate, "--stop_ids=7"},
     {kGenerate, "--ignore_eos"},
     {kGenerate, "--echo"},
+    {kGenerate, "--add_special_tokens=false"},
     {kGenerate, "--stop=x"},
     {{"generate"}, "--ids=7"},
     {{"generate"}, "--text=x"},
@@ -88,8 +89,9 @@ const std::vector<Row> kRows = {
 
 // How fast, how long, where to: tests of their own look at these.
 const std::set<std::string> kElsewhere = {
-    "--help",        "--server",  "--tls_ca",  "--tls_cert",  "--tls_key",      "--input",
-    "--concurrency", "--streams", "--timeout", "--tokenizer", "--retry_errors", "--output"};
+    "--help",         "--server",       "--tls_ca",      "--tls_cert", "--tls_key",
+    "--api_key_file", "--input",        "--concurrency", "--streams",  "--timeout",
+    "--tokenizer",    "--retry_errors", "--output"};
 
 class SettingsTest : public ::testing::Test {
  protected:
@@ -174,6 +176,7 @@ TEST_F(SettingsTest, EveryKeyOfALineChangesSomething) {
       {"generate", "text", "seed", 7},
       {"generate", "text", "n", 2},
       {"generate", "text", "echo", true},
+      {"generate", "text", "add_special_tokens", false},
       {"generate", "text", "logprobs", 1},
   };
   std::set<std::string> of_generate = {"text", "ids"};

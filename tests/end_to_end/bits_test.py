@@ -40,7 +40,10 @@ STORED = ("bfloat16", "float32")
 BLIMP = pathlib.Path(os.environ.get(
     "DYAD_REFERENCE_PAIRS", SOURCE.parent / "shared/models/dyad-opt-demo/reference_scores.jsonl"))
 BLIMP_CONVENTIONS = ("LM_EVAL", "BABYLM", "MINICONS_MEAN")
-NAMES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "expected.safetensors").exists())
+# Families that came later: their bits are not recorded yet.
+NOT_RECORDED = ("asvd", "blast", "blockdynamic", "bttmoe", "einsum", "gblr", "mixed")
+NAMES = sorted(folder.name for folder in FIXTURES.iterdir() if (folder / "expected.safetensors").exists()
+               and not any(family in folder.name for family in NOT_RECORDED))
 IN_FLIGHT = 48
 
 

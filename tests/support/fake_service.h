@@ -88,6 +88,7 @@ class FakeGeneration final : public v1::GenerationService::Service {
     response.set_request_id("r1");
     response.set_model("fake");
     response.set_model_digest("d1");
+    response.set_arithmetic("exact");
   }
 
   FakeTraffic& traffic_;

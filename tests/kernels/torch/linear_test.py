@@ -290,7 +290,7 @@ class ErrorTest(unittest.TestCase):
         dense, dyad = {"weight": weight}, {"wl": block, "wu": block}
         nan = torch.full((4, 6), float("nan"))
         for parts, arguments in (
-            (["kind", "'blast'", "dense, dyad"], ("blast", dense, "{}", "float32")),
+            (["kind", "'nonesuch'", "dense, dyad"], ("nonesuch", dense, "{}", "float32")),
             (["weight_dtype", "'int4'", "bfloat16"], ("dense", dense, "{}", "int4")),
             (["options_json", "'[1]'", "JSON object"], ("dense", dense, "[1]", "float32")),
             (["options_json", "'{'", "JSON object"], ("dense", dense, "{", "float32")),
