@@ -56,9 +56,9 @@ bool RequestReader::TakeExpectation() { return std::exchange(expects_continue_, 
 
 RequestReader::State RequestReader::Parse() {
   if (parser_ == nullptr) {
-    // Some old clients send an empty line behind a body.
-    if (pending_.starts_with("\r\n")) pending_.erase(0, 2);
-    if (pending_.empty()) return state_ = State::kNothing;
+    // Some old clients send empty lines behind a body; one may come in two pieces.
+    while (pending_.starts_with("\r\n")) pending_.erase(0, 2);
+    if (pending_.empty() || pending_ == "\r") return state_ = State::kNothing;
     parser_ = std::make_unique<Parser>(max_body_bytes_);
   }
   state_ = State::kPart;
@@ -67,6 +67,10 @@ RequestReader::State RequestReader::Parse() {
   while (!parser.is_done()) {
     const size_t left = pending_.size() - parsed;
     if (left == 0 && parsed > 0) break;
+    // A last chunk has five bytes at least, and Beast asserts as much where trailers begin.
+    constexpr size_t kLastChunkBytes = 5;
+    const bool may_be_last = left > 0 && pending_[parsed] == '0';
+    if (parser_->has_head && parser.chunked() && may_be_last && left < kLastChunkBytes) break;
     beast::error_code error;
     const size_t used = parser.put(boost::asio::buffer(pending_.data() + parsed, left), error);
     parsed += used;

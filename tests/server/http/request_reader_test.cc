@@ -71,6 +71,20 @@ TEST(RequestReaderTest, PiecesJoined) {
   }
 }
 
+// Found by fuzzing: an empty line in two pieces, and trailers that begin in a piece of their own.
+TEST(RequestReaderTest, PiecesOfOneByteAreTheSameRequests) {
+  const std::string bytes = "\r\n\r\nGET /a HTTP/1.1\r\nHost: h\r\n\r\n" +
+                            Post("Transfer-Encoding: chunked\r\n", "2\r\nab\r\n0\r\nA: b\r\n\r\n");
+  RequestReader reader(kMaxBody);
+  std::string seen;
+  for (const char c : bytes) {
+    if (reader.Feed({&c, 1}) != State::kWhole) continue;
+    const HttpRequest request = reader.Take();
+    seen += request.path + " " + request.body + ";";
+  }
+  EXPECT_EQ(seen, "/a ;/p ab;");
+}
+
 TEST(RequestReaderTest, OneBehindTheOther) {
   RequestReader reader(kMaxBody);
   const std::string one = Post("Content-Length: 1\r\n", "1");
