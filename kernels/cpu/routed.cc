@@ -90,8 +90,9 @@ FeatureRange FeaturesOf(const PackedContraction& contraction, BlockRange blocks)
 // Rows of x that chose an item, one below the other; features outside the range are not there.
 ConstRows Gather(ConstRows x, std::span<const int32_t> rows, FeatureRange features,
                  Scratch& scratch) {
-  if (rows.size() == 1) return {x.data + rows[0] * x.stride, x.stride};
   const int64_t width = features.last - features.first;
+  // One row is where it is; where no feature is read, any row does.
+  if (rows.size() == 1 || width == 0) return {x.data + rows[0] * x.stride, x.stride};
   auto* to = scratch.Get<float>(ScratchUse::kGathered, std::ssize(rows) * width);
   const float* const data = to - features.first;
   for (const int32_t row : rows) {
