@@ -5,24 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "kernels/float16.h"
-
 namespace dyad::kernels {
 namespace {
-
-double ValueAt(const Weights& weights, int64_t index) {
-  switch (weights.element) {
-    case Element::kFloat32:
-      return static_cast<const float*>(weights.data)[index];
-    case Element::kBfloat16:
-      return FromBfloat16(static_cast<const uint16_t*>(weights.data)[index]);
-    case Element::kFloat16:
-      return FromFloat16(static_cast<const uint16_t*>(weights.data)[index]);
-    case Element::kInt8:
-      break;  // made while packing only
-  }
-  return 0;
-}
 
 // A buffer as a function of x: for each feature its weights, and behind them a constant.
 class Functions {
@@ -59,7 +43,7 @@ class Multiplier {
           for (const auto& [source, w] : step.terms) {
             for (int64_t k = 0; k < step.depth; ++k) {
               Add(step.source, source.At(b, u, k), step.destination, feature,
-                  ValueAt(w, b * w.block + n * w.output + k * w.depth));
+                  ValueAt(w, w.At(b, n, k)));
             }
           }
           if (step.bias.empty()) continue;
@@ -76,7 +60,7 @@ class Multiplier {
       for (int64_t j = 0; j < step.from; ++j) {
         for (int64_t k = 0; k < step.width; ++k) {
           Add(step.source, j * step.width + k, step.destination, i * step.width + k,
-              ValueAt(w, k * w.block + i * w.output + j * w.depth));
+              ValueAt(w, w.At(k, i, j)));
         }
       }
     }

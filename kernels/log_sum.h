@@ -20,18 +20,26 @@ struct TileSum {
   float sum = 0;
 };
 
+// What a tile does to the sum so far: sum · scale + added.
+struct LogSumLink {
+  double scale = 1;
+  double added = 0;
+};
+// `so_far`: the largest maximum of the tiles before.
+DYAD_HOST_DEVICE LogSumLink LinkOf(double so_far, TileSum tile) {
+  const double maximum = tile.maximum, sum = tile.sum;
+  if (maximum > so_far) return {exact::ExpDouble(so_far - maximum), sum};
+  return {1.0, sum * exact::ExpDouble(maximum - so_far)};
+}
+
 // Joins tiles in the order they are added. In double, so that the order is all that has to be
 // fixed.
 class LogSum {
  public:
   DYAD_HOST_DEVICE void Add(TileSum tile) {
-    const double maximum = tile.maximum;
-    if (maximum > maximum_) {
-      sum_ = sum_ * exact::ExpDouble(maximum_ - maximum) + static_cast<double>(tile.sum);
-      maximum_ = maximum;
-    } else {
-      sum_ += static_cast<double>(tile.sum) * exact::ExpDouble(maximum - maximum_);
-    }
+    const LogSumLink link = LinkOf(maximum_, tile);
+    sum_ = sum_ * link.scale + link.added;
+    if (tile.maximum > maximum_) maximum_ = tile.maximum;
   }
   DYAD_HOST_DEVICE float Get() const {
     return static_cast<float>(maximum_ + exact::LogDouble(sum_));

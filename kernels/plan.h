@@ -30,6 +30,7 @@
 
 #include "kernels/element.h"
 #include "kernels/fault.h"
+#include "kernels/float16.h"
 
 namespace dyad::kernels {
 
@@ -55,7 +56,26 @@ struct Weights {
   int64_t block = 0;
   int64_t output = 0;
   int64_t depth = 1;
+
+  constexpr int64_t At(int64_t b, int64_t n, int64_t k) const {
+    return b * block + n * output + k * depth;
+  }
 };
+
+// Element `index` of weights that have data, exact. 0 of int8, whose numbers need their scale.
+inline float ValueAt(const Weights& weights, int64_t index) {
+  switch (weights.element) {
+    case Element::kFloat32:
+      return static_cast<const float*>(weights.data)[index];
+    case Element::kBfloat16:
+      return FromBfloat16(static_cast<const uint16_t*>(weights.data)[index]);
+    case Element::kFloat16:
+      return FromFloat16(static_cast<const uint16_t*>(weights.data)[index]);
+    case Element::kInt8:
+      break;
+  }
+  return 0;
+}
 
 struct Term {
   View source;

@@ -73,6 +73,18 @@ __device__ __forceinline__ RowGroup RowGroupAt(const ContractArgs& p, int64_t i)
   return {i / p.groups, i % p.groups};
 }
 
+// The source of a term. Read from either place by itself: a pointer that may be to both would make
+// the near ones as slow to read as those in memory.
+__device__ __forceinline__ View SourceOf(const ContractArgs& p, int term) {
+  View view;
+  if (p.terms <= kNearTerms) {
+    view = p.near_sources[term];
+  } else {
+    view = p.sources[term];
+  }
+  return view;
+}
+
 // What stands where an output goes. Not inlined, as what follows a chain: a kernel has many chains.
 [[maybe_unused]] __device__ __noinline__ static float StartAt(const ContractArgs& p, int block,
                                                               int64_t row_group, int output) {

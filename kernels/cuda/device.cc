@@ -127,10 +127,10 @@ Fault CudaDevice::MapKv(KvSpec spec) {
 void CudaDevice::Begin(const StepInput& input) {
   input_ = input;
   finishes_ = false;
-  wishes_taken_ = false;
-  if (lost()) return;
-  runtime_->Wait();  // nothing, unless the step before was not ended
-  upload_.QueueStep(*runtime_, input_);
+  if (!lost()) {
+    runtime_->Wait();  // nothing, unless the step before was not ended
+    upload_.QueueStep(*runtime_, input_);
+  }
   if (ids_ != 0) TakeWishes(ids_);
 }
 
@@ -139,7 +139,6 @@ void CudaDevice::Begin(const StepInput& input) {
 void CudaDevice::TakeWishes(int64_t ids) {
   ids_ = ids;
   wishes_.Take(input_, ids);
-  wishes_taken_ = true;
   if (!wishes_.wishes.empty() && !lost()) upload_.QueueWishes(*runtime_, input_, wishes_);
 }
 
@@ -206,7 +205,7 @@ void CudaDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
 
 // The room that networks give is not needed: logits of a few hundred rows exist at once here.
 void CudaDevice::Finish(const Layer& head, Matrix hidden, Matrix) {
-  if (!wishes_taken_ || ids_ != head.out_features()) TakeWishes(head.out_features());
+  if (ids_ != head.out_features()) TakeWishes(head.out_features());
   finishes_ = true;
   if (wishes_.wishes.empty() || lost()) return;
   finisher_.Queue(*runtime_, static_cast<const CudaLayer&>(head), RowsOf(hidden), input_, wishes_,

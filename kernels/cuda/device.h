@@ -71,8 +71,7 @@ class CudaDevice final : public Device {
   StepUpload upload_;
   StepInput input_;  // of the step in progress
   Wishes wishes_;
-  int64_t ids_ = 0;  // of the head that ended the last step
-  bool wishes_taken_ = false;
+  int64_t ids_ = 0;        // of the head that ended the last step; 0: none has
   bool finishes_ = false;  // whether the step has asked for results
 };
 

@@ -152,12 +152,7 @@ class Copier {
   // To the sources of a term.
   __device__ __forceinline__ void Turn(int term) {
     term_ = term;
-    View view;
-    if (p_.terms <= kNearTerms) {
-      view = p_.near_sources[term];
-    } else {
-      view = p_.sources[term];
-    }
+    const View view = SourceOf(p_, term);
     begin_ = static_cast<int>(view.At(place_.block, 0, 0));
     group_ = static_cast<int>(view.group);
     stride_ = static_cast<int>(view.stride);

@@ -12,23 +12,11 @@
 namespace dyad::kernels::cuda {
 namespace {
 
-float ValueAt(const Weights& weights, int64_t b, int64_t n, int64_t k) {
-  const int64_t i = b * weights.block + n * weights.output + k * weights.depth;
-  switch (weights.element) {
-    case Element::kBfloat16:
-      return FromBfloat16(static_cast<const uint16_t*>(weights.data)[i]);
-    case Element::kFloat16:
-      return FromFloat16(static_cast<const uint16_t*>(weights.data)[i]);
-    default:
-      return static_cast<const float*>(weights.data)[i];
-  }
-}
-
 float ScaleOf(const Contract& step, int64_t b, int64_t n) {
   float largest = 0;
   for (const Term& term : step.terms) {
     for (int64_t k = 0; k < step.depth; ++k) {
-      largest = std::max(largest, std::abs(ValueAt(term.weights, b, n, k)));
+      largest = std::max(largest, std::abs(ValueAt(term.weights, term.weights.At(b, n, k))));
     }
   }
   return Int8Scale(largest);
@@ -85,7 +73,7 @@ PackedWeights PackPanels(const Contract& step, Element type, const Cut& cut, Thr
         for (int64_t k = 0; k < step.depth; ++k) {
           const int64_t vector = (panel * terms + t) * packed.vectors + k / cut.depth;
           Put(packed.weights.data(), type, vector * elements + index(o, k % cut.depth),
-              ValueAt(weights, b, first + o, k), scale);
+              ValueAt(weights, weights.At(b, first + o, k)), scale);
         }
       }
     }

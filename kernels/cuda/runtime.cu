@@ -30,7 +30,6 @@ struct Runtime::State {
   bool records = true;
   // Compute capability 9.0: kernels may begin before the one before has ended.
   bool overlaps = false;
-  int64_t replays = 0;
 
   ~State() {
     if (stream != nullptr) cudaStreamDestroy(stream);
@@ -107,7 +106,6 @@ struct Runtime::State {
     }
     if (recording != nullptr) {
       Check(cudaGraphLaunch(recording->get(), stream), "replaying kernels");
-      ++replays;
     } else {
       Check(LaunchAll(), "launching a kernel");
     }
@@ -223,8 +221,6 @@ void Runtime::Wait() {
   state_->Flush();
   state_->Check(cudaStreamSynchronize(state_->stream), "waiting for the device");
 }
-
-int64_t Runtime::replays() const { return state_->replays; }
 
 void Runtime::LaunchKernel(const void* kernel, const LaunchShape& shape,
                            std::span<const LaunchArgument> arguments) {

@@ -60,8 +60,6 @@ class Runtime {
   // Until all that was queued is done.
   void Wait();
 
-  int64_t replays() const;  // recordings that ran so far
-
   // Queues a kernel. Only launchers, which are compiled as its kernel is, call it. Kernels go to
   // the device together, at the next copy or wait; the same kernels in a row, with the same bytes
   // of arguments, are recorded when they come again, and replayed from then on.

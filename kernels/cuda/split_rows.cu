@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(32 * kWarps, 1) SplitRows(const __grid_constan
   const int first_unit = in_block % term_segments * kSegmentUnits;
   const int units = min(kSegmentUnits, p.step.vectors - first_unit);
 
-  const View view = p.step.terms <= kNearTerms ? p.step.near_sources[term] : p.step.sources[term];
+  const View view = SourceOf(p.step, term);
   const bool is_row = row < p.step.row_groups();
   const RowGroup at_row = RowGroupAt(p.step, is_row ? row : 0);
   const float* const x = p.step.x.data + at_row.row * p.step.x.stride;

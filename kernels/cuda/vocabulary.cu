@@ -44,17 +44,12 @@ __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
   if (thread == 0) p.tiles[row * ((p.ids + kTile - 1) / kTile) + tile] = {*maximum, total};
 }
 
-// What a tile does to the sum so far: sum · scale + added, as LogSum::Add has it.
-struct Link {
-  double scale, added;
-};
-
 // Grid:   x = row. Block: a thread a tile, kTile tiles at a time.
 // Shared: a link for each thread, then its maximum.
 __global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
   LaunchLaterKernel();
   WaitForEarlierKernel();
-  Link* const links = reinterpret_cast<Link*>(DynamicShared());
+  LogSumLink* const links = reinterpret_cast<LogSumLink*>(DynamicShared());
   float* const most = reinterpret_cast<float*>(links + kTile);
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t row = blockIdx.x, tiles = (p.ids + kTile - 1) / kTile;
@@ -74,9 +69,7 @@ __global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
     }
     __syncthreads();
     const double so_far = Larger(before, thread > 0 ? most[thread - 1] : kNone);
-    const double maximum = tile.maximum, of_tile = tile.sum;
-    links[thread] = maximum > so_far ? Link{exact::ExpDouble(so_far - maximum), of_tile}
-                                     : Link{1.0, of_tile * exact::ExpDouble(maximum - so_far)};
+    links[thread] = LinkOf(so_far, tile);
     before = Larger(before, most[kTile - 1]);
     __syncthreads();
     if (thread == 0) {
@@ -215,9 +208,10 @@ void LaunchLogSums(Runtime& runtime, const LogSumArgs& args) {
   runtime.Launch(
       {.grid = {rows, tiles}, .block = {kTile}, .shared_bytes = (2 * kTile + 1) * sizeof(float)},
       SumTiles, args);
-  runtime.Launch(
-      {.grid = {rows}, .block = {kTile}, .shared_bytes = kTile * (sizeof(Link) + sizeof(float))},
-      JoinTiles, args);
+  runtime.Launch({.grid = {rows},
+                  .block = {kTile},
+                  .shared_bytes = kTile * (sizeof(LogSumLink) + sizeof(float))},
+                 JoinTiles, args);
 }
 
 void LaunchAnswers(Runtime& runtime, const AnswerArgs& args) {

@@ -206,11 +206,18 @@ std::vector<Buffer> BuffersOf(const Plan& plan, int64_t tokens, ConstRows x) {
   return buffers;
 }
 
-// Of a row whose choice failed.
+// Rows in which a choice failed; by step, then row.
 template <typename Number>
-void FillRow(size_t row, const Plan& plan, std::vector<Number>& y) {
-  std::fill_n(y.begin() + static_cast<int64_t>(row) * plan.out_features(), plan.out_features(),
-              std::numeric_limits<Number>::quiet_NaN());
+void FillFailed(const std::vector<std::vector<Choice>>& choices, const Plan& plan,
+                std::vector<Number>& y) {
+  const int64_t out = plan.out_features();
+  for (const std::vector<Choice>& of_step : choices) {
+    for (size_t t = 0; t < of_step.size(); ++t) {
+      if (!of_step[t].failed) continue;
+      std::fill_n(y.begin() + static_cast<int64_t>(t) * out, out,
+                  std::numeric_limits<Number>::quiet_NaN());
+    }
+  }
 }
 
 struct ChainRun {
@@ -245,11 +252,7 @@ ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_t
         plan.steps[i]);
   }
   run.y = std::move(buffers[1].value);
-  for (const std::vector<Choice>& of_step : run.choices) {
-    for (size_t t = 0; t < of_step.size(); ++t) {
-      if (of_step[t].failed) FillRow(t, plan, run.y);
-    }
-  }
+  FillFailed(run.choices, plan, run.y);
   return run;
 }
 
@@ -318,11 +321,7 @@ PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& 
   PlanResult result = {
       {}, std::move(sums.value), std::move(sums.magnitude), std::move(sums.roundings)};
   const auto out = static_cast<size_t>(plan.out_features());
-  for (const std::vector<Choice>& of_step : choices) {
-    for (size_t t = 0; t < of_step.size(); ++t) {
-      if (of_step[t].failed) FillRow(t, plan, result.sum);
-    }
-  }
+  FillFailed(choices, plan, result.sum);
   for (int64_t& roundings : result.roundings) roundings += plan.bias.empty() ? 0 : 1;
   for (size_t at = 0; at < result.sum.size(); ++at) {
     const size_t feature = at % out;

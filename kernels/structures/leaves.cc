@@ -5,8 +5,6 @@
 #include <memory>
 #include <utility>
 
-#include "kernels/float16.h"
-
 namespace dyad::kernels {
 
 std::string Quoted(std::string_view text) {
@@ -46,16 +44,9 @@ std::string SizeText(int64_t size, std::string_view name) {
 }
 
 std::vector<double> ValuesOf(const Leaf& leaf) {
+  const Weights all = RowMajor(leaf);
   std::vector<double> values(static_cast<size_t>(leaf.elements()));
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (leaf.element == Element::kFloat32) values[i] = static_cast<const float*>(leaf.data)[i];
-    if (leaf.element == Element::kBfloat16) {
-      values[i] = FromBfloat16(static_cast<const uint16_t*>(leaf.data)[i]);
-    }
-    if (leaf.element == Element::kFloat16) {
-      values[i] = FromFloat16(static_cast<const uint16_t*>(leaf.data)[i]);
-    }
-  }
+  for (size_t i = 0; i < values.size(); ++i) values[i] = ValueAt(all, static_cast<int64_t>(i));
   return values;
 }
 

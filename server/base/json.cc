@@ -102,11 +102,12 @@ std::string JsonText(const nlohmann::json& value) {
 }
 
 absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where,
-                                               const JsonBounds& bounds) {
+                                               const JsonBounds& bounds,
+                                               const nlohmann::json::parser_callback_t& look) {
   if (const absl::Status status = CheckBounds(text, bounds); !status.ok()) {
     return absl::InvalidArgumentError(Text(where, ": ", status.message()));
   }
-  nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json value = nlohmann::json::parse(text, look, /*allow_exceptions=*/false);
   if (value.is_discarded()) {
     AnyHandler handler;
     const absl::Status status = ReadEvents(text, bounds, handler);

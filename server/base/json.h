@@ -24,8 +24,10 @@ std::string JsonText(const nlohmann::json& value);
 
 // Reads one object. Memory: a small multiple of the text. `where` begins every message.
 // Errors: InvalidArgument: beyond the bounds; not JSON, with line and column; no object.
-absl::StatusOr<nlohmann::json> ParseJsonObject(std::string_view text, std::string_view where,
-                                               const JsonBounds& bounds);
+// `look` sees what the parser finds, as the library's callback of a parser that keeps all.
+absl::StatusOr<nlohmann::json> ParseJsonObject(
+    std::string_view text, std::string_view where, const JsonBounds& bounds,
+    const nlohmann::json::parser_callback_t& look = nullptr);
 
 // Receives events. Refuses whatever a derived class does not expect. A handler returns false to
 // stop, after Fail.

@@ -2,7 +2,6 @@
 #include "server/openai/json_body.h"
 
 #include <set>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -28,9 +27,6 @@ absl::StatusOr<nlohmann::json> ReadJsonBody(std::string_view body) {
   if (brace == std::string_view::npos || body[brace] != '{') {
     return Invalid("the body must be a JSON object");
   }
-  const JsonBounds bounds = {body.size(), kMaxDepth, body.size()};
-  absl::StatusOr<nlohmann::json> json = ParseJsonObject(body, "the body", bounds);
-  if (!json.ok()) return Invalid(std::string(json.status().message()));
   // The last of two values would hold in silence.
   std::vector<std::set<std::string>> keys;
   std::string twice;
@@ -44,7 +40,9 @@ absl::StatusOr<nlohmann::json> ReadJsonBody(std::string_view body) {
     }
     return true;
   };
-  std::ignore = nlohmann::json::parse(body, look, /*allow_exceptions=*/false);
+  const JsonBounds bounds = {body.size(), kMaxDepth, body.size()};
+  absl::StatusOr<nlohmann::json> json = ParseJsonObject(body, "the body", bounds, look);
+  if (!json.ok()) return Invalid(std::string(json.status().message()));
   if (!twice.empty()) {
     return Invalid(absl::StrCat("the body has ", Shortened(twice, 100), " twice"));
   }

@@ -50,10 +50,6 @@ inline uint32_t __byte_perm(uint32_t a, uint32_t b, uint32_t selector) {
   return result;
 }
 inline uint32_t __float_as_uint(float value) { return std::bit_cast<uint32_t>(value); }
-template <typename T>
-T __ldcs(const T* p) {
-  return *p;
-}
 
 namespace dyad::kernels::cuda {
 

@@ -66,8 +66,6 @@ DeviceProperties Runtime::properties() const {
   return {.name = "CUDA on the CPU", .major = 9, .minor = 0, .free_bytes = int64_t{8} << 30};
 }
 
-int64_t Runtime::replays() const { return 0; }
-
 int Runtime::multiprocessors() const { return 4; }
 bool Runtime::has_bulk_copies() const { return cuda_on_cpu::bulk_copies; }
 

@@ -277,19 +277,25 @@ TEST(PlanPromptsTest, ABadPromptIsNamedAmongSeveral) {
   EXPECT_THAT(FieldsOf(plans.status()), ElementsAre("requests[2].top_p"));
 }
 
+// The answer, once it has ended.
+absl::StatusOr<v1::GenerateResponse> Whole(GenerationPlans plans, Call& call) {
+  absl::Notification ended;
+  absl::StatusOr<v1::GenerateResponse> response;
+  WholeGenerateAnswer answer(std::move(plans), call,
+                             [&](absl::StatusOr<v1::GenerateResponse> whole) {
+                               response = std::move(whole);
+                               ended.Notify();
+                             });
+  answer.Start();
+  ended.WaitForNotification();
+  return response;
+}
+
 TEST(WholeGenerateAnswerTest, HasTheChoicesOfEachPromptInOrder) {
   EngineStack stack;
   const auto ask = [&](const std::vector<v1::GenerateRequest>& requests) {
     Call call(stack.state, {.method = "S/M"});
-    absl::Notification ended;
-    absl::StatusOr<v1::GenerateResponse> response;
-    WholeGenerateAnswer answer(*PlanPrompts(requests, call), call,
-                               [&](absl::StatusOr<v1::GenerateResponse> whole) {
-                                 response = std::move(whole);
-                                 ended.Notify();
-                               });
-    answer.Start();
-    ended.WaitForNotification();
+    absl::StatusOr<v1::GenerateResponse> response = Whole(*PlanPrompts(requests, call), call);
     EXPECT_OK(response);
     EXPECT_EQ(call.record().prompt_tokens, static_cast<int64_t>(2 * requests.size()));
     return *std::move(response);
@@ -316,15 +322,7 @@ TEST(WholeGenerateAnswerTest, APromptMayBeScoredAlone) {
     request.set_echo(true);
     if (logprobs) request.set_logprobs(1);
     Call call(stack.state, {.method = "S/M"});
-    absl::Notification ended;
-    absl::StatusOr<v1::GenerateResponse> response;
-    WholeGenerateAnswer answer(*PlanGenerate(request, call), call,
-                               [&](absl::StatusOr<v1::GenerateResponse> whole) {
-                                 response = std::move(whole);
-                                 ended.Notify();
-                               });
-    answer.Start();
-    ended.WaitForNotification();
+    const absl::StatusOr<v1::GenerateResponse> response = Whole(*PlanGenerate(request, call), call);
     EXPECT_OK(response);
     return response->choices(0);
   };
@@ -345,15 +343,8 @@ TEST(WholeGenerateAnswerTest, APromptMayBeScoredAlone) {
 TEST(WholeGenerateAnswerTest, HasChoicesInOrderAndTheSummary) {
   EngineStack stack;
   Call call(stack.state, {.method = "S/M"});
-  absl::Notification ended;
-  absl::StatusOr<v1::GenerateResponse> response;
-  WholeGenerateAnswer answer(*PlanGenerate(Request(5, 7), call), call,
-                             [&](absl::StatusOr<v1::GenerateResponse> whole) {
-                               response = std::move(whole);
-                               ended.Notify();
-                             });
-  answer.Start();
-  ended.WaitForNotification();
+  const absl::StatusOr<v1::GenerateResponse> response =
+      Whole(*PlanGenerate(Request(5, 7), call), call);
   ASSERT_OK(response);
   ASSERT_EQ(response->choices_size(), 5);
   for (int i = 0; i < 5; ++i) {
