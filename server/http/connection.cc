@@ -149,7 +149,6 @@ void Connection::Start(std::optional<HttpFault> refusal) {
 
 void Connection::CloseWhenIdle() {
   asio::post(transport_->socket().get_executor(), [self = shared_from_this()] {
-    self->closes_ = true;
     if (self->phase_ == Phase::kIdle) self->Finish();
   });
 }
@@ -245,7 +244,8 @@ std::string Connection::Framed(const std::string& piece) const {
   return is_chunked_ ? Chunk(piece) : piece;
 }
 
-std::string Connection::Head(const HttpResponse& response, std::string_view framing) const {
+std::string Connection::Head(const HttpResponse& response, std::string_view framing) {
+  closes_ = closes_ || parts_.is_ending;
   std::string head = Text("HTTP/1.1 ", response.status, " ", ReasonPhrase(response.status), "\r\n");
   for (const HttpField& field : response.fields) {
     absl::StrAppend(&head, field.name, ": ", field.value, "\r\n");
@@ -262,7 +262,7 @@ void Connection::AnswerIsOut() {
   if (exchange_ != nullptr) std::exchange(exchange_, nullptr)->Over();
   is_streaming_ = false;
   is_head_request_ = false;
-  if (closes_) return Finish();
+  if (closes_ || parts_.is_ending) return Finish();
   phase_ = Phase::kIdle;
   SetTimer(parts_.options.idle_timeout, &Connection::Close);
   Look(reader_.Feed({}));

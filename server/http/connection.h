@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -27,6 +28,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   struct Parts {
     const HttpServerOptions& options;
     const HttpHandlers& server;
+    // Of the whole server: every answer that begins from then on is its connection's last.
+    const std::atomic<bool>& is_ending;
     std::function<void(Connection*)> on_closed;  // once
   };
   Connection(std::unique_ptr<Transport> transport, Parts parts);
@@ -34,7 +37,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // Once. With a refusal that is all it answers.
   void Start(std::optional<HttpFault> refusal);
 
-  // Any thread. The connection closes: at once if it is idle, else with its answer.
+  // Any thread, once the server is ending. Closes at once if idle, else with its answer.
   void CloseWhenIdle();
   void CloseNow();
 
@@ -60,7 +63,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void EndAnswer();
 
   std::string Framed(const std::string& piece) const;
-  std::string Head(const HttpResponse& response, std::string_view framing) const;
+  std::string Head(const HttpResponse& response, std::string_view framing);
   void AnswerIsOut();
   void Send(std::string bytes, std::function<void()> written);
   void WriteMore();

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <set>
 #include <thread>
 #include <utility>
@@ -104,7 +105,7 @@ class AsioServer final : public HttpServer {
     });
     const absl::Time until = SteadyNow() + limit;
     MutexLock lock(&mutex_);
-    is_shut_down_ = true;
+    is_ending_ = true;
     parts_.listener.reset();
     for (const auto& connection : connections_) connection->CloseWhenIdle();
     AwaitNone(until);
@@ -179,7 +180,7 @@ class AsioServer final : public HttpServer {
     const auto executor = socket.get_executor();
     const auto connection = std::make_shared<Connection>(
         Transport::Make(std::move(socket), CurrentTls()),
-        Connection::Parts{options_, parts_.handlers, [this](Connection* closed) {
+        Connection::Parts{options_, parts_.handlers, is_ending_, [this](Connection* closed) {
                             MutexLock lock(&mutex_);
                             connections_.erase(closed->shared_from_this());
                             changed_.SignalAll();
@@ -188,7 +189,7 @@ class AsioServer final : public HttpServer {
     {
       MutexLock lock(&mutex_);
       const auto most = static_cast<size_t>(options_.max_connections);
-      if (is_shut_down_ || connections_.size() >= most + kRefusals) return;
+      if (is_ending_ || connections_.size() >= most + kRefusals) return;
       if (connections_.size() >= most) {
         refusal = HttpFault{503, absl::StrCat("the server has ", most, " connections, its limit")};
       }
@@ -201,6 +202,7 @@ class AsioServer final : public HttpServer {
 
   const HttpServerOptions options_;
   Parts parts_;
+  std::atomic<bool> is_ending_ = false;  // set with the mutex held
   const int port_;
   asio::io_context context_;
   const asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
@@ -212,7 +214,6 @@ class AsioServer final : public HttpServer {
 
   mutable Mutex mutex_;
   CondVar changed_;
-  bool is_shut_down_ ABSL_GUARDED_BY(mutex_) = false;
   std::set<std::shared_ptr<Connection>> connections_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread> threads_;
 };
