@@ -78,14 +78,18 @@ TEST(CudaFinishTest, AnswersAsTheCpuDoes) {
   }
 }
 
-// More rows than have logits at once.
+// More rows than have logits at once, draws on both sides of that edge among them.
 TEST(CudaFinishTest, AnswersManyRows) {
-  constexpr int64_t kHidden = 4, kVocabulary = 20, kRows = 300;
+  constexpr int64_t kHidden = 4, kVocabulary = 20, kRows = 264;
   const TwinDevices twins;
   const std::vector<float> weights = RandomFloats(kHidden * kVocabulary, 1);
   const Plan head = DensePlan(kHidden, kVocabulary, {weights.data(), Element::kFloat32});
   const std::vector<float> hidden = RandomFloats(kRows * kHidden, 2);
-  const StepArrays step = Wanted(kRows, kVocabulary);
+  StepArrays step;
+  for (int32_t row = 0; row < kRows; ++row) step.scores.push_back({row, row % 20, 0});
+  for (int32_t row = 250; row < kRows; ++row) {
+    step.draws.push_back({.row = row, .temperature = 0.8f, .uniform = uint64_t{1} << (row - 200)});
+  }
   twins.ExpectSame([&](Device& device) { return Answers(device, head, step, hidden); });
 }
 

@@ -92,7 +92,10 @@ double Distance(const std::vector<float>& a, const std::vector<float>& b) {
 
 class ModelArithmeticTest : public ::testing::TestWithParam<Arithmetic> {};
 INSTANTIATE_TEST_SUITE_P(Both, ModelArithmeticTest,
-                         ::testing::Values(Arithmetic::kAccurate, Arithmetic::kFast),
+                         ::testing::ValuesIn(testing::kSanitized
+                                                 ? std::vector{Arithmetic::kAccurate}
+                                                 : std::vector{Arithmetic::kAccurate,
+                                                               Arithmetic::kFast}),
                          [](const auto& info) { return std::string(NameOf(info.param)); });
 
 void ExpectNearExact(const std::string& fixture, WeightDtype weights, Arithmetic arithmetic) {
