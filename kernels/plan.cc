@@ -318,6 +318,27 @@ std::string_view KindOf(const Step& step) {
   return contract.precise || contract.routed.route >= 0 ? "routed steps" : "";
 }
 
+bool IsOfOneItem(const Plan& plan, size_t buffer) {
+  const Routed* of = nullptr;
+  const auto is_it = [buffer](int other) { return static_cast<size_t>(other) == buffer; };
+  const auto uses = [&](const auto* of_kind) {
+    return of_kind != nullptr && (is_it(of_kind->source) || is_it(of_kind->destination));
+  };
+  for (const Step& step : plan.steps) {
+    const auto* const route = std::get_if<Route>(&step);
+    if (route != nullptr && is_it(route->logits)) return false;
+    if (uses(std::get_if<Mix>(&step)) || uses(std::get_if<BlockList>(&step))) return false;
+    const auto* const contract = std::get_if<Contract>(&step);
+    if (!uses(contract)) continue;
+    const bool writes = is_it(contract->destination);
+    const Routed& routed = contract->routed;
+    if (routed.route < 0 || routed.item_block != 0 || (writes && routed.scaled)) return false;
+    if (of != nullptr && (of->route != routed.route || of->item != routed.item)) return false;
+    of = &routed;
+  }
+  return of != nullptr && buffer != 1;  // y is every row's
+}
+
 bool IsRouted(const Plan& plan) {
   return std::any_of(plan.steps.begin(), plan.steps.end(),
                      [](const Step& step) { return std::holds_alternative<Route>(step); });

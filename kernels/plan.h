@@ -186,6 +186,9 @@ int64_t DepthOf(const BlockList& step, const Place& place);
 // What a device has no kernel for: "lists" and the like; empty: a step of the kind of dense layers.
 std::string_view KindOf(const Step& step);
 bool IsRouted(const Plan& plan);
+// Whether rows that did not choose one item neither write the buffer nor read it: then what they
+// have there does not matter, and within the item's rows the buffer is as any other.
+bool IsOfOneItem(const Plan& plan, size_t buffer);
 
 struct PlanCost {
   int64_t parameters = 0;      // weights that the steps read, each once, without biases

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "server/model/load_model.h"
 
 namespace dyad {
 namespace {

@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/log_line.h"
 #include "server/host.h"
-#include "server/model/model_options.h"
+#include "server/model/load_model.h"
 #include "server/options.h"
 
 namespace dyad {

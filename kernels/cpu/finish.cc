@@ -24,9 +24,8 @@ std::span<T> Room(Scratch& scratch, ScratchUse use, int64_t count) {
 // Takes the first `count` of a span away and returns them.
 template <typename T>
 std::span<T> Take(std::span<T>& from, int64_t count) {
-  const std::span<T> taken = from.first(static_cast<size_t>(count));
-  from = from.subspan(static_cast<size_t>(count));
-  return taken;
+  const auto size = static_cast<size_t>(count);
+  return std::exchange(from, from.subspan(size)).first(size);
 }
 
 // Wishes with the places of their answers.
@@ -87,11 +86,10 @@ class FinishPass {
 
   int64_t Gather(ConstRows hidden, std::span<float> gathered);
   void Pack(const float* gathered, Workspace& workspace);
-  float LogitOf(const ScoreRow& wish, int64_t row, const float* hidden, Scratch& scratch) const;
+  float LogitOf(size_t i, const float* gathered, Scratch& scratch) const;
   void ScoreTile(size_t i, int64_t tile, std::span<const float> logits);
   void DrawTile(size_t i, int64_t tile, std::span<float> logits);
   void OfferTop(const Slot& slot, int64_t tile, std::span<const float> logits);
-
   int64_t GroupRows(int64_t first) const { return std::min(kGroupRows, rows_ - first); }
   size_t At(int64_t tile, size_t i, size_t of) const { return static_cast<size_t>(tile) * of + i; }
   std::span<const Slot> draw_slots() const { return slots_.subspan(work_.scores.size()); }
@@ -102,7 +100,6 @@ class FinishPass {
     return adjustments_.subspan(static_cast<size_t>(draw.first_adjustment),
                                 static_cast<size_t>(draw.adjustments));
   }
-
   void AnswerScore(size_t i, float log_sum) const;
   void AnswerDraw(size_t i, float log_sum, Scratch& scratch) const;
   void AnswerTop(const Slot& slot, float log_sum) const;
@@ -158,9 +155,8 @@ FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& w
   }
   Pack(gathered.data(), workspace);
   workspace.pool.Run(scores, [&](int64_t i, Worker& worker) {
-    Slot& slot = slots_[static_cast<size_t>(i)];
-    slot.target_logit = LogitOf(work_.scores[static_cast<size_t>(i)], slot.row,
-                                gathered.data() + slot.row * head_.in_features(), worker.scratch);
+    slots_[static_cast<size_t>(i)].target_logit =
+        LogitOf(static_cast<size_t>(i), gathered.data(), worker.scratch);
   });
   sums_ = Room<TileSum>(scratch, ScratchUse::kPartials, tiles_ * rows_);
   ahead_ = Room<int32_t>(scratch, ScratchUse::kRanks, tiles_ * scores);
@@ -202,22 +198,21 @@ void FinishPass::Pack(const float* gathered, Workspace& workspace) {
   }
   auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, rows_ * width);
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
-    const int64_t rows = GroupRows(first);
-    for (int64_t b = 0; b < RowTileCount(rows); ++b) {
-      PackRowTile(head_.contraction(), {}, {gathered + first * width, width}, RowTileAt(rows, b),
-                  packed + first * width);
+    const ConstRows from = {gathered + first * width, width};
+    for (int64_t b = 0, rows = GroupRows(first); b < RowTileCount(rows); ++b) {
+      PackRowTile(head_.contraction(), {}, from, RowTileAt(rows, b), packed + first * width);
     }
   }
   packed_ = packed;
 }
 
 // A row of one is packed as it stands, so this is the chain that the tile computes.
-float FinishPass::LogitOf(const ScoreRow& wish, int64_t row, const float* hidden,
-                          Scratch& scratch) const {
+float FinishPass::LogitOf(size_t i, const float* gathered, Scratch& scratch) const {
   float logits[kPanelOutputs] = {};
-  const int64_t panel = wish.target / kPanelOutputs;
+  const int64_t row = slots_[i].row, target = work_.scores[i].target;
+  const int64_t panel = target / kPanelOutputs;
   ContractPanels({.contraction = &head_.contraction(),
-                  .rows = {hidden, {}},
+                  .rows = {gathered + row * head_.in_features(), {}},
                   .whole = whole_.From(row),
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
@@ -225,7 +220,7 @@ float FinishPass::LogitOf(const ScoreRow& wish, int64_t row, const float* hidden
                   .bias = head_.panel_bias(),
                   .epilogue = {}},
                  {panel, panel + 1}, scratch);
-  return logits[wish.target % kPanelOutputs];
+  return logits[target % kPanelOutputs];
 }
 
 void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
@@ -351,10 +346,10 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
                               best.adjusted, draw, scratch);
   const std::span<const Adjustment> all = AdjustmentsOf(draw);
   const auto by = std::ranges::lower_bound(all, id, {}, &Adjustment::id);
-  const bool is_adjusted = by != all.end() && by->id == id;
   const float logit =
-      is_adjusted ? unadjusted_[static_cast<size_t>(draw.first_adjustment + (by - all.begin()))]
-                  : slot.logits[id];
+      by != all.end() && by->id == id
+          ? unadjusted_[static_cast<size_t>(draw.first_adjustment + (by - all.begin()))]
+          : slot.logits[id];
   answer.id = id;
   answer.logprob = logit - log_sum;
 }
@@ -387,7 +382,6 @@ int64_t SampledRows(std::span<const DrawRow> draws) {
 
 void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace) {
-  ThreadPool& pool = workspace.pool;
   const int64_t vocabulary = head.out_features();
   PlaceTops(input, vocabulary, answers.scores, answers.draws);
   Work rest = {input.scores, input.draws, answers.scores, answers.draws};
@@ -395,10 +389,10 @@ void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
   while (!rest.scores.empty() || !rest.draws.empty()) {
     const Work chunk = TakeChunk(rest);
     FinishPass pass(head, hidden, chunk, input.adjustments, sampled, answers.top, workspace);
-    pool.Run(pass.tiles(),
-             [&](int64_t tile, Worker& worker) { pass.ReduceTile(tile, worker.scratch); });
-    pool.Run(pass.wishes(),
-             [&](int64_t wish, Worker& worker) { pass.AnswerWish(wish, worker.scratch); });
+    workspace.pool.Run(pass.tiles(),
+                       [&](int64_t tile, Worker& of) { pass.ReduceTile(tile, of.scratch); });
+    workspace.pool.Run(pass.wishes(),
+                       [&](int64_t wish, Worker& of) { pass.AnswerWish(wish, of.scratch); });
     sampled += SampledRows(chunk.draws) * vocabulary;
   }
 }

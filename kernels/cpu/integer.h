@@ -9,13 +9,13 @@
 //   kWords   [4 q] of 16 bits; 24 bits: [4 of q / 256, rounded down][4 of the rest]
 //
 // A row's stride is an odd number of cache lines, so that kernels read rows as they lie. Where a
-// step has row groups, a row of the batch is several rows here, as in kernels/cpu/contraction.h.
+// step has row groups, a row of the batch is several rows here, as in kernels/cpu/operands.h.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/arithmetic.h"
-#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/epilogue.h"
 

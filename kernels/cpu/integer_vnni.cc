@@ -39,22 +39,20 @@ HWY_INLINE __m512d HighHalf(__m512i sum) {
   return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
 }
 
-// float(S) of the pieces' sums, highest first, rounded once: through doubles, which are exact, or
-// where S stays below 2^31 in whole numbers, where whatever wraps on the way wraps back.
-template <int kPieces>
-HWY_INLINE __m512 JoinPieces(const __m512i* sums, __m512i weight_sum, bool fits) {
-  const __m512i highest = _mm512_sub_epi32(sums[0], _mm512_slli_epi32(weight_sum, 7));
-  if constexpr (kPieces == 1) return _mm512_cvtepi32_ps(highest);
-  if (kPieces == 2 && fits) {
-    return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(highest, 8), sums[1]));
-  }
+// float(S) of the sums of pieces, rounded once: 256 · high + low, through doubles, which are exact,
+// or where S stays below 2^31 in whole numbers, where whatever wraps on the way wraps back.
+HWY_INLINE __m512 JoinTwo(__m512i high, __m512i low, bool fits) {
+  if (fits) return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(high, 8), low));
   const __m512d k256 = _mm512_set1_pd(256.0);
-  __m512d low = LowHalf(highest), high = HighHalf(highest);
-  for (int piece = 1; piece < kPieces; ++piece) {
-    low = _mm512_fmadd_pd(low, k256, LowHalf(sums[piece]));
-    high = _mm512_fmadd_pd(high, k256, HighHalf(sums[piece]));
-  }
-  return Join(_mm512_cvtpd_ps(low), _mm512_cvtpd_ps(high));
+  return Join(_mm512_cvtpd_ps(_mm512_fmadd_pd(LowHalf(high), k256, LowHalf(low))),
+              _mm512_cvtpd_ps(_mm512_fmadd_pd(HighHalf(high), k256, HighHalf(low))));
+}
+HWY_INLINE __m512 JoinThree(__m512i high, __m512i middle, __m512i low) {
+  const __m512d k256 = _mm512_set1_pd(256.0);
+  const __m512d first = _mm512_fmadd_pd(LowHalf(high), k256, LowHalf(middle));
+  const __m512d second = _mm512_fmadd_pd(HighHalf(high), k256, HighHalf(middle));
+  return Join(_mm512_cvtpd_ps(_mm512_fmadd_pd(first, k256, LowHalf(low))),
+              _mm512_cvtpd_ps(_mm512_fmadd_pd(second, k256, HighHalf(low))));
 }
 
 template <Ahead kAhead, int kLines>
@@ -66,76 +64,72 @@ HWY_INLINE void Prefetch(const char* first) {
   }
 }
 
-template <int kRows, int kPieces>
-struct Sums {
-  __m512i of[kRows][kPanelVectors][kPieces];
-};
-
 constexpr int QuadBytes(int pieces) { return pieces == 3 ? 16 : 4 * pieces; }
 
-// One quad more. Rows go by threes from a pointer each, which address them without arithmetic.
-template <int kRows, int kPieces>
-HWY_INLINE void AddQuad(const uint8_t* const* x, int64_t stride, int at, const int8_t* weights,
-                        Sums<kRows, kPieces>& sums) {
-  const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + 64);
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-    for (int piece = 0; piece < kPieces; ++piece) {
-      const __m512i value =
-          Broadcast(x[r / 3] + (r % 3) * stride + at * QuadBytes(kPieces) + 4 * piece);
-      sums.of[r][0][piece] = _mm512_dpbusd_epi32(sums.of[r][0][piece], value, w0);
-      sums.of[r][1][piece] = _mm512_dpbusd_epi32(sums.of[r][1][piece], value, w1);
-    }
-  }
-}
-
 // Few rows keep kUnroll quads side by side in sums of their own, to hide an instruction's latency.
+// Rows go by threes from a pointer each, which address them without arithmetic.
 template <int kRows, int kPieces, int kUnroll, Ahead kAhead>
 HWY_NOINLINE void SumRows(const IntegerTile& tile, float* to) {
-  Sums<kRows, kPieces> sums[kUnroll];
+  constexpr int kPointers = (kRows + 2) / 3;
+  __m512i sums[kUnroll][kRows][kPieces][kPanelVectors];
 #pragma GCC unroll 16
   for (int u = 0; u < kUnroll; ++u) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kPanelVectors * kPieces; ++i) {
-        sums[u].of[r][i / kPieces][i % kPieces] = _mm512_setzero_si512();
+      for (int piece = 0; piece < kPieces; ++piece) {
+        sums[u][r][piece][0] = sums[u][r][piece][1] = _mm512_setzero_si512();
       }
     }
   }
-  constexpr int kPointers = (kRows + 2) / 3;
   const uint8_t* x[kPointers];
 #pragma GCC unroll 16
   for (int i = 0; i < kPointers; ++i) x[i] = tile.x + 3 * i * tile.x_stride;
+  const int64_t stride = tile.x_stride;
   const int8_t* weights = tile.weights;
   const char* ahead = tile.ahead;
   int64_t left = tile.quads;
-  for (; left >= kUnroll; left -= kUnroll) {
+  const auto add_quad = [&](int u, int at) __attribute__((always_inline)) {
+    const __m512i w0 = _mm512_loadu_si512(weights + at * 128);
+    const __m512i w1 = _mm512_loadu_si512(weights + at * 128 + 64);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int piece = 0; piece < kPieces; ++piece) {
+        const __m512i value =
+            Broadcast(x[r / 3] + (r % 3) * stride + at * QuadBytes(kPieces) + 4 * piece);
+        sums[u][r][piece][0] = _mm512_dpbusd_epi32(sums[u][r][piece][0], value, w0);
+        sums[u][r][piece][1] = _mm512_dpbusd_epi32(sums[u][r][piece][1], value, w1);
+      }
+    }
+  };
+  const auto go_on = [&](int quads) __attribute__((always_inline)) {
+    weights += 128 * quads;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPointers; ++i) x[i] += QuadBytes(kPieces) * quads;
+    left -= quads;
+  };
+  while (left >= kUnroll) {
     Prefetch<kAhead, 2 * kUnroll>(ahead);
     ahead += tile.ahead_step * kUnroll;
 #pragma GCC unroll 16
-    for (int u = 0; u < kUnroll; ++u) {
-      AddQuad<kRows, kPieces>(x, tile.x_stride, u, weights + 128 * u, sums[u]);
-    }
-    weights += 128 * kUnroll;
-#pragma GCC unroll 16
-    for (int i = 0; i < kPointers; ++i) x[i] += QuadBytes(kPieces) * kUnroll;
+    for (int u = 0; u < kUnroll; ++u) add_quad(u, u);
+    go_on(kUnroll);
   }
-  for (; left > 0; --left) {
-    AddQuad<kRows, kPieces>(x, tile.x_stride, 0, weights, sums[0]);
-    weights += 128;
-#pragma GCC unroll 16
-    for (int i = 0; i < kPointers; ++i) x[i] += QuadBytes(kPieces);
+  if constexpr (kUnroll > 1) {
+    while (left > 0) {
+      add_quad(0, 0);
+      go_on(1);
+    }
   }
 #pragma GCC unroll 16
   for (int u = 1; u < kUnroll; ++u) {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kPanelVectors * kPieces; ++i) {
-        __m512i& sum = sums[0].of[r][i / kPieces][i % kPieces];
-        sum = _mm512_add_epi32(sum, sums[u].of[r][i / kPieces][i % kPieces]);
+      for (int piece = 0; piece < kPieces; ++piece) {
+        sums[0][r][piece][0] = _mm512_add_epi32(sums[0][r][piece][0], sums[u][r][piece][0]);
+        sums[0][r][piece][1] = _mm512_add_epi32(sums[0][r][piece][1], sums[u][r][piece][1]);
       }
     }
   }
@@ -143,10 +137,19 @@ HWY_NOINLINE void SumRows(const IntegerTile& tile, float* to) {
   const bool fits = tile.quads * 4 <= 512;
 #pragma GCC unroll 16
   for (int v = 0; v < kPanelVectors; ++v) {
-    const __m512i weight_sum = _mm512_loadu_si512(tile.weight_sums + 16 * v);
+    // What the offset of q has added to the highest piece.
+    const __m512i offset = _mm512_slli_epi32(_mm512_loadu_si512(tile.weight_sums + 16 * v), 7);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const __m512 sum = JoinPieces<kPieces>(sums[0].of[r][v], weight_sum, fits);
+      const __m512i highest = _mm512_sub_epi32(sums[0][r][0][v], offset);
+      __m512 sum;
+      if constexpr (kPieces == 1) {
+        sum = _mm512_cvtepi32_ps(highest);
+      } else if constexpr (kPieces == 2) {
+        sum = JoinTwo(highest, sums[0][r][1][v], fits);
+      } else {
+        sum = JoinThree(highest, sums[0][r][1][v], sums[0][r][2][v]);
+      }
       _mm512_storeu_ps(to + kPanelOutputs * r + 16 * v,
                        _mm512_mul_ps(sum, _mm512_set1_ps(tile.units[r])));
     }

@@ -158,34 +158,6 @@ bool ShareRows(std::span<const LinearOutput> outputs) {
   });
 }
 
-// Whether rows that did not choose one item neither write the buffer nor read it: then what they
-// have there does not matter, and within the item's rows the buffer is as any other.
-bool IsOfOneItem(const Plan& plan, size_t buffer) {
-  const Routed* of = nullptr;
-  for (const Step& step : plan.steps) {
-    const auto* const contract = std::get_if<Contract>(&step);
-    if (contract == nullptr) {
-      const auto uses = [&](const auto& any) {
-        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(any)>, Route>) {
-          return static_cast<size_t>(any.logits) == buffer;
-        } else {
-          return static_cast<size_t>(any.source) == buffer ||
-                 static_cast<size_t>(any.destination) == buffer;
-        }
-      };
-      if (std::visit(uses, step)) return false;
-      continue;
-    }
-    const bool writes = static_cast<size_t>(contract->destination) == buffer;
-    if (!writes && static_cast<size_t>(contract->source) != buffer) continue;
-    const Routed& routed = contract->routed;
-    if (routed.route < 0 || routed.item_block != 0 || (writes && routed.scaled)) return false;
-    if (of != nullptr && (of->route != routed.route || of->item != routed.item)) return false;
-    of = &routed;
-  }
-  return of != nullptr && buffer != 1;  // y is every row's
-}
-
 // Which features a step writes for the rows that it runs for.
 std::vector<bool> WrittenByChosen(const Step& step, int64_t width) {
   if (const auto* const contract = std::get_if<Contract>(&step)) {

@@ -1,9 +1,9 @@
-// Packing of weights, once at load: the layout is in kernels/cpu/contraction.h.
+// Packing of weights, once at load: the layout is in kernels/cpu/operands.h.
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
 
-#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/operands.h"
 #include "kernels/float16.h"
 #include "kernels/int8.h"
 #include "kernels/integer.h"

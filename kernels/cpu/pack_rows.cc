@@ -1,8 +1,8 @@
-// Packing of rows, on each run: the layout is in kernels/cpu/contraction.h.
+// Packing of rows, on each run: the layout is in kernels/cpu/operands.h.
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/operands.h"
 
 namespace dyad::kernels {
 namespace {

@@ -11,7 +11,7 @@
 
 #include <algorithm>
 
-#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/operands.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {

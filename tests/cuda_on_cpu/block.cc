@@ -66,7 +66,7 @@ struct Block {
   std::vector<Warp> warps;
   NumberedBarrier barriers[16];
   std::map<void*, MemoryBarrier> memory_barriers;
-  std::deque<BulkTask> bulk;
+  size_t first_bulk = 0, bulk = 0;  // of bulk_tasks: those that have not landed
   unsigned char* shared = nullptr;
   Extent index, size;
   int current = 0, alive = 0;
@@ -84,6 +84,9 @@ TensorCore tensor_core;
 // Kept from block to block.
 std::vector<std::unique_ptr<unsigned char[]>> stacks;
 std::vector<void*> tsan_fibers;
+// A ring. Threads allocate nothing for it: each is a fiber of its own to ThreadSanitizer, and would
+// race with whoever frees.
+std::vector<BulkTask> bulk_tasks(4096);
 
 [[noreturn]] void Fail(const char* why) {
   std::fprintf(stderr, "cuda_on_cpu: %s\n", why);
@@ -189,8 +192,8 @@ void MultiplyWarp(Slot* slots) {
 
 // One bulk copy lands.
 void CopyOne() {
-  const BulkTask task = block->bulk.front();
-  block->bulk.pop_front();
+  const BulkTask task = bulk_tasks[block->first_bulk++ % bulk_tasks.size()];
+  --block->bulk;
   tsan::SwitchTo(block->copier_tsan);
   tsan::Acquire(task.barrier);
   tsan::Written(task.copy.to, task.copy.bytes);
@@ -236,7 +239,7 @@ void RunFibers(Block& b) {
       tsan::SwitchTo(b.fibers[t].tsan);
       swapcontext(&b.scheduler, &b.fibers[t].context);
     }
-    if (!b.bulk.empty()) {
+    if (b.bulk > 0) {
       CopyOne();
     } else if (b.progress == before) {
       Fail("a barrier or collective that not all threads reach");
@@ -385,7 +388,8 @@ void Wait(void* address, unsigned parity) {
 }
 void BulkCopy(Copy copy, void* barrier) {
   tsan::Release(barrier);
-  block->bulk.push_back({copy, barrier});
+  if (block->bulk == bulk_tasks.size()) Fail("more bulk copies at once than the harness keeps");
+  bulk_tasks[(block->first_bulk + block->bulk++) % bulk_tasks.size()] = {copy, barrier};
 }
 
 }  // namespace dyad::cuda_on_cpu

@@ -1,6 +1,6 @@
 // Rows of whole numbers, made on each run: the layout is in kernels/cpu/integer.h.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/cpu/integer_rows.cc"
+#define HWY_TARGET_INCLUDE "kernels/cpu/integer.cc"
 #include "kernels/cpu/targets.h"
 // Targets first, then the file that compiles this one for each of them.
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
@@ -13,8 +13,8 @@
 #include "kernels/cpu/vector-inl.h"
 #include "kernels/integer.h"
 
-#ifndef DYAD_KERNELS_CPU_INTEGER_ROWS_ONCE_
-#define DYAD_KERNELS_CPU_INTEGER_ROWS_ONCE_
+#ifndef DYAD_KERNELS_CPU_INTEGER_ONCE_
+#define DYAD_KERNELS_CPU_INTEGER_ONCE_
 namespace dyad::kernels {
 
 // One row of a buffer, to be packed for all blocks and row groups.
