@@ -25,7 +25,7 @@ if ! cmp --silent "$pins" "$venv/pins"; then
 fi
 
 export DYAD_BUILD_DIR=${DYAD_BUILD_DIR:-$root/build/release}
-export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end
+export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end:$root/client/python
 # The harness must not look anything up in the network.
 export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 for client in "${@:-openai harness}"; do

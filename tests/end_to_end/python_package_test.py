@@ -8,15 +8,18 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import grpc
 
+from support import minicons_cases
 from support.server import BUILD, DEMO, SOURCE, Server  # BUILD puts the generated stubs on the path
 from dyad.v1 import generation_pb2, generation_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 PACKAGE = SOURCE / "client" / "python"
 sys.path.insert(0, str(PACKAGE))
 import dyad_serve  # noqa: E402
+from dyad_serve.minicons import Scorer  # noqa: E402
 
 EXAMPLES = SOURCE / "client" / "examples"
 PAIRS = SOURCE / "deploy" / "minimal_pairs.jsonl"
@@ -115,7 +118,11 @@ def check_generate(server, client):
 def check_errors(server, client):
     """All wrong fields at once; the item's number is the caller's."""
     error = raised(dyad_serve.InvalidArgument, lambda: client.generate("x", temperature=-1, top_p=3))
-    assert error.fields.keys() == {"temperature", "top_p"} and error.request_id in server.output(), error
+    assert error.fields.keys() == {"temperature", "top_p"}, error
+    limit = time.monotonic() + 60  # the line comes after the answer
+    while error.request_id not in server.output():
+        assert time.monotonic() < limit, error.request_id
+        time.sleep(0.01)
     error = raised(dyad_serve.InvalidArgument, lambda: client.score(["a b"] * 100 + ["word " * 600]))
     assert "items[100]" in error.message and list(error.fields) == ["items[100].text"], error
     with dyad_serve.Client(server.address, model="none") as other:
@@ -165,6 +172,31 @@ def check_tables(client):
         assert list(score.frame().columns) == ["token", "id", "logprob", "rank", "greedy"]
         return
     assert "pip install" in str(raised(ImportError, score.frame))
+
+
+def check_minicons(client):
+    """One script, for minicons and for ours: the answers that record_minicons.py wrote down, in shape and value."""
+    recorded = json.loads((SOURCE / "tests" / "fixtures" / "minicons.json").read_text())["answers"]
+    scorer = Scorer(client)
+    found = minicons_cases.answers(scorer)
+    assert found.keys() == recorded.keys()
+    for name, answer in recorded.items():
+        check_alike(found[name], answer, name)
+    for refused in (scorer.distribution, scorer.next_word_distribution, scorer.query, scorer.topk,
+                    lambda text: scorer.token_score(text, bow_correction=True)):
+        raised(NotImplementedError, lambda: refused("a b"))
+    raised(AssertionError, lambda: scorer.token_score("a b", prob=True, base_two=True))
+
+
+def check_alike(found, recorded, name):
+    if isinstance(recorded, list):
+        assert isinstance(found, list) and len(found) == len(recorded), (name, found, recorded)
+        for pair in zip(found, recorded):
+            check_alike(*pair, name)
+    elif isinstance(recorded, float):
+        assert abs(found - recorded) < 2e-5, (name, found, recorded)
+    else:
+        assert found == recorded, (name, found, recorded)
 
 
 def check_keys(folder):
@@ -219,6 +251,7 @@ def main():
             check_errors(server, client)
             asyncio.run(check_async(server, client))
             check_tables(client)
+            check_minicons(client)
             check_examples(server, client, python, folder)
         check_keys(folder)
     print(f"python package: bits are gRPC's, {BUILD.name}; installed off-line; examples run")
