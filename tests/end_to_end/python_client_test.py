@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -182,6 +183,7 @@ def check_wire():
 
 
 def main():
+    signal.alarm(300)  # a stream of pairs waits for ever if one is lost
     _retry.FIRST_BACKOFF = 0.01  # the first wait; the others grow with it
     check_wire()
     for ask, stream in ((models, pairs), (models_async, pairs_async)):
