@@ -9,7 +9,14 @@ namespace dyad::kernels {
 // kAccurate, kFast: tensor cores, with the activations in two or in one piece of 16 bits
 // (kernels/reference/tensor.h); for weights of 16 and 8 bits. Layers of float32 weights are exact
 // on a device of any arithmetic.
-enum class Arithmetic { kExact, kAccurate, kFast };
+// kInteger24, kInteger16, kInteger8: int8 weights times activations that are whole numbers of so
+// many bits, summed exactly (kernels/integer.h); for weights of 8 bits only.
+enum class Arithmetic { kExact, kAccurate, kFast, kInteger24, kInteger16, kInteger8 };
+
+constexpr bool IsInteger(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kInteger24 || arithmetic == Arithmetic::kInteger16 ||
+         arithmetic == Arithmetic::kInteger8;
+}
 
 constexpr std::string_view NameOf(Arithmetic arithmetic) {
   switch (arithmetic) {
@@ -19,6 +26,12 @@ constexpr std::string_view NameOf(Arithmetic arithmetic) {
       return "accurate";
     case Arithmetic::kFast:
       return "fast";
+    case Arithmetic::kInteger24:
+      return "integer24";
+    case Arithmetic::kInteger16:
+      return "integer16";
+    case Arithmetic::kInteger8:
+      return "integer8";
   }
   return {};
 }

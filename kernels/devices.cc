@@ -11,7 +11,7 @@ std::vector<std::unique_ptr<Device>> MakeCpuDevices(int count, const CpuOptions&
   const auto threads = std::make_shared<ThreadPool>(options.threads);
   std::vector<std::unique_ptr<Device>> devices;
   for (int i = 0; i < count; ++i) {
-    devices.push_back(std::make_unique<CpuDevice>(threads, options.population));
+    devices.push_back(std::make_unique<CpuDevice>(threads, options));
   }
   return devices;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/device.h"
 
 namespace dyad::kernels {
@@ -15,6 +16,7 @@ enum class KvPopulation { kAsUsed, kInBackground };
 struct CpuOptions {
   int threads = 1;  // [1, 256], the caller's included
   KvPopulation population = KvPopulation::kAsUsed;
+  Arithmetic arithmetic = Arithmetic::kExact;  // or an integer one, for weights of int8
 };
 
 // `count` devices on this machine's processors that share the threads: one for each model.

@@ -10,6 +10,8 @@
 
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/contraction.h"
+#include "kernels/cpu/integer-inl.h"
+#include "kernels/cpu/panel-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
@@ -69,147 +71,6 @@ void ContractTileOfRows(const float* a, int64_t rows, Panel<Weight> panel, int64
   }
 }
 
-template <Activation kActivation>
-HWY_INLINE Vec Activate(Vec x) {
-  if constexpr (kActivation == Activation::kRelu) return Relu(x);
-  if constexpr (kActivation == Activation::kGelu) return Gelu(x);
-  if constexpr (kActivation == Activation::kGeluTanh) return GeluTanh(x);
-  return x;
-}
-
-// y[n] = activation(sum[n] + bias[n]) + residual[n], n a whole number of vectors; null bias or
-// residual: none.
-template <Activation kActivation>
-HWY_INLINE void FinishVectors(const float* sum, const float* bias, const float* residual,
-                              int64_t count, float* y) {
-  for (int64_t n = 0; n < count; n += kLanes) {
-    Vec value = Load(sum + n);
-    if (bias != nullptr) value = hn::Add(value, Load(bias + n));
-    value = Activate<kActivation>(value);
-    if (residual != nullptr) value = hn::Add(value, Load(residual + n));
-    Store(value, y + n);
-  }
-}
-
-void Finish(Activation activation, const float* sum, const float* bias, const float* residual,
-            int64_t count, float* y) {
-  switch (activation) {
-    case Activation::kNone:
-      return FinishVectors<Activation::kNone>(sum, bias, residual, count, y);
-    case Activation::kRelu:
-      return FinishVectors<Activation::kRelu>(sum, bias, residual, count, y);
-    case Activation::kGelu:
-      return FinishVectors<Activation::kGelu>(sum, bias, residual, count, y);
-    case Activation::kGeluTanh:
-      return FinishVectors<Activation::kGeluTanh>(sum, bias, residual, count, y);
-  }
-}
-
-// Where the outputs of one panel lie in a row of y: `count` of them are kept.
-struct PanelColumns {
-  int64_t first = 0;
-  int64_t stride = 1;
-  int64_t count = 0;
-};
-
-// What a panel, or a pair of them, is multiplied with and where its outputs go.
-struct PanelPlace {
-  int64_t block = 0;
-  int64_t first_output = 0;
-  int64_t outputs = 0;            // what the block has of the panel's
-  PanelColumns columns;           // of the first row group
-  const float* bias = nullptr;    // one for each output; null: none
-  const float* scales = nullptr;  // one for each output; null: the weights are no int8
-};
-
-PanelColumns ColumnsOf(const ContractionJob& job, const PanelPlace& place, int64_t group) {
-  const View& view = job.contraction->destination;
-  const int64_t first = view.At(place.block, group, place.first_output);
-  const int64_t left = job.contraction->destination_width - first;
-  int64_t count = left > 0 ? place.outputs : 0;
-  if (view.stride > 0)
-    count = std::clamp<int64_t>((left + view.stride - 1) / view.stride, 0, count);
-  return {first - job.first_feature, view.stride, count};
-}
-
-// What the sums are added to: y when accumulating, else 0.
-template <int64_t kOutputs>
-void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
-  std::fill_n(tile, rows.count * kOutputs, 0.0f);
-  if (job.contraction->combine == Combine::kAssign || job.weights != nullptr) return;
-  const int64_t groups = job.contraction->groups;
-  PanelColumns columns = place.columns;
-  for (int64_t r = 0; r < rows.count; ++r) {
-    int64_t token = rows.first + r;
-    if (groups > 1) {
-      columns = ColumnsOf(job, place, token % groups);
-      token /= groups;
-    }
-    const float* y = job.y.data + job.RowOf(token) * job.y.stride + columns.first;
-    for (int64_t n = 0; n < columns.count; ++n) tile[r * kOutputs + n] = y[n * columns.stride];
-  }
-}
-
-// y = weight · (sum + bias) + y.
-template <int64_t kOutputs>
-void AddScaled(const float* sum, const float* bias, float weight, const PanelColumns& columns,
-               float* y) {
-  alignas(64) float result[kOutputs] = {};
-  for (int64_t n = 0; n < columns.count; ++n) result[n] = y[n * columns.stride];
-  for (int64_t n = 0; n < kOutputs; n += kLanes) {
-    Vec value = Load(sum + n);
-    if (bias != nullptr) value = hn::Add(value, Load(bias + n));
-    Store(Fma(Set(weight), value, Load(result + n)), result + n);
-  }
-  for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
-}
-
-template <int64_t kOutputs>
-void StoreTile(const ContractionJob& job, const PanelPlace& place, RowTile rows,
-               const float* tile) {
-  const ConstRows& residual = job.epilogue.residual;
-  const int64_t groups = job.contraction->groups;
-  PanelColumns columns = place.columns;
-  bool direct = columns.count == kOutputs && columns.stride == 1;
-  for (int64_t r = 0; r < rows.count; ++r, tile += kOutputs) {
-    int64_t token = rows.first + r;
-    if (groups > 1) {
-      columns = ColumnsOf(job, place, token % groups);
-      direct = columns.count == kOutputs && columns.stride == 1;
-      token /= groups;
-    }
-    float* y = job.y.data + job.RowOf(token) * job.y.stride + columns.first;
-    if (job.weights != nullptr) {
-      AddScaled<kOutputs>(tile, place.bias, job.weights[token], columns, y);
-      continue;
-    }
-    const float* added = residual.data == nullptr
-                             ? nullptr
-                             : residual.data + token * residual.stride + columns.first;
-    if (direct) {
-      Finish(job.epilogue.activation, tile, place.bias, added, kOutputs, y);
-      continue;
-    }
-    float result[kOutputs], gathered[kOutputs] = {};
-    if (added != nullptr) {
-      for (int64_t n = 0; n < columns.count; ++n) gathered[n] = added[n * columns.stride];
-    }
-    Finish(job.epilogue.activation, tile, place.bias, added == nullptr ? nullptr : gathered,
-           kOutputs, result);
-    for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
-  }
-}
-
-// tile = tile · scale + what the sums are added to.
-template <int64_t kOutputs>
-void ScaleTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, float* tile) {
-  alignas(64) float start[kRowTile * kOutputs];
-  LoadTile<kOutputs>(job, place, rows, start);
-  for (int64_t i = 0; i < rows.count * kOutputs; i += kLanes) {
-    Store(Fma(Load(tile + i), Load(place.scales + i % kOutputs), Load(start + i)), tile + i);
-  }
-}
-
 template <int64_t kOutputs, typename Weight>
 void ContractPanel(const ContractionJob& job, Panel<Weight> panel, const PanelPlace& place) {
   const PackedContraction& contraction = *job.contraction;
@@ -252,21 +113,6 @@ void ContractNarrowPanel(const ContractionJob& job, Panel<Weight> panel, const P
       job, Panel<float>{wide, kPanelOutputs, panel.packed, panel.packed_bytes}, place);
 }
 
-// Of panel `index` and, where `outputs` are a pair's, the one after it.
-PanelPlace PlaceOf(const ContractionJob& job, int64_t index, int64_t outputs) {
-  const PackedContraction& contraction = *job.contraction;
-  const int64_t first_output = index % contraction.panels() * kPanelOutputs;
-  const float* scales = contraction.scales.empty() ? nullptr : contraction.scales.data();
-  PanelPlace place = {.block = index / contraction.panels(),
-                      .first_output = first_output,
-                      .outputs = std::min(outputs, contraction.outputs - first_output),
-                      .columns = {},
-                      .bias = job.bias == nullptr ? nullptr : job.bias + index * kPanelOutputs,
-                      .scales = scales == nullptr ? nullptr : scales + index * kPanelOutputs};
-  place.columns = ColumnsOf(job, place, 0);
-  return place;
-}
-
 template <typename Weight>
 Panel<Weight> PanelOf(const PackedContraction& contraction, int64_t index) {
   const PanelLayout layout = contraction.LayoutOf(index);
@@ -293,10 +139,51 @@ int64_t ContractInt8(const ContractionJob& job, int64_t index, int64_t last, Scr
   return index + 1;
 }
 
+// Whole numbers times int8 (kernels/cpu/integer.h), in even parts of the rows.
+void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
+  const PackedContraction& contraction = *job.contraction;
+  const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
+  const int64_t rows = job.row_count();
+  const int64_t most = IntegerRowsAtOnce(job.whole);
+  const int64_t parts = (rows + most - 1) / most;
+  const int64_t panel_bytes = contraction.quads() * 4 * kPanelOutputs;
+  const auto* weights = contraction.weights.as<const int8_t>() + index * panel_bytes;
+  IntegerTile tile = {.x_stride = job.whole.stride,
+                      .weights = weights,
+                      .weight_sums = contraction.weight_sums.data() + index * kPanelOutputs,
+                      .quads = contraction.quads(),
+                      .ahead = reinterpret_cast<const char*>(weights) + 16384,
+                      .ahead_step = 4 * kPanelOutputs,
+                      .many = parts > 1};
+  if (tile.many) tile.ahead_step = 4 * kPanelOutputs / parts;
+  alignas(64) float sums[kRowTile * kPanelOutputs];
+  for (int64_t part = 0; part < parts; ++part) {
+    const RowTile of_part = {part * rows / parts, (part + 1) * rows / parts - part * rows / parts};
+    const IntegerRows from = job.whole.From(of_part.first);
+    tile.x = from.data + place.block * from.block_stride;
+    tile.units = from.units;
+    if (tile.many) {
+      tile.ahead = reinterpret_cast<const char*>(weights) + panel_bytes +
+                   part * tile.quads * tile.ahead_step;
+    }
+    if (from.form == RowForm::kBytes) {
+      SumBytes(tile, from.arithmetic, of_part.count, sums);
+    } else {
+      SumWords(tile, from.arithmetic, of_part.count, sums);
+    }
+    ScaleTile<kPanelOutputs>(job, place, of_part, sums);
+    StoreTile<kPanelOutputs>(job, place, of_part, sums);
+  }
+}
+
 }  // namespace
 
 void ContractPanelsOnTarget(const ContractionJob& job, PanelRange panels, Scratch& scratch) {
   const PackedContraction& contraction = *job.contraction;
+  if (contraction.is_integer()) {
+    for (int64_t i = panels.first; i < panels.last; ++i) ContractIntegerPanel(job, i);
+    return;
+  }
   if (contraction.type == Element::kInt8) {
     for (int64_t i = panels.first; i < panels.last;) i = ContractInt8(job, i, panels.last, scratch);
     return;

@@ -16,6 +16,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/cpu/aligned_buffer.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/epilogue.h"
@@ -63,6 +64,7 @@ enum class Combine { kAssign, kAccumulate };
 
 struct PackedContraction {
   Element type = Element::kFloat32;
+  Arithmetic arithmetic = Arithmetic::kExact;  // integer: laid out as kernels/cpu/integer.h says
   int64_t blocks = 0;
   int64_t groups = 1;         // of rows
   int64_t outputs = 0;        // per block and group
@@ -73,9 +75,14 @@ struct PackedContraction {
   int64_t destination_width = 0;  // features at or past it are dropped
   Combine combine = Combine::kAssign;
   AlignedBuffer weights;
-  std::vector<float> scales;  // of int8
-  std::vector<float> bias;    // of the step, in panel order; or empty
+  std::vector<float> scales;         // of int8
+  std::vector<int32_t> weight_sums;  // of integer arithmetic, in panel order
+  std::vector<float> bias;           // of the step, in panel order; or empty
 
+  bool is_integer() const { return IsInteger(arithmetic); }
+  int64_t quads() const {  // of a block, in integer arithmetic
+    return (term_depth + 3) / 4 * static_cast<int64_t>(sources.size());
+  }
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
   PanelRange all_panels() const { return {0, blocks * panels()}; }
@@ -84,7 +91,7 @@ struct PackedContraction {
   // view lie side by side in x, and four of them are packed at once.
   int64_t blocks_together() const;
   int64_t weight_bytes() const {
-    return weights.bytes() + static_cast<int64_t>(scales.size() * sizeof(float));
+    return weights.bytes() + static_cast<int64_t>((scales.size() + weight_sums.size()) * 4);
   }
 
   // Bundles of panels that one thread takes at once: int8's pairs, else a panel each.
@@ -105,14 +112,15 @@ struct PackedContraction {
   }
 
  private:
-  int64_t panels_together() const { return type == Element::kInt8 ? 2 : 1; }
+  int64_t panels_together() const { return type == Element::kInt8 && !is_integer() ? 2 : 1; }
   int64_t bundles_of_block() const {
     return (panels() + panels_together() - 1) / panels_together();
   }
 };
 
 // `step`: one of the plan's, whose weights have data.
-PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool = nullptr);
+PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool = nullptr,
+                              Arithmetic arithmetic = Arithmetic::kExact);
 
 // The bias of a plan, by feature of the destination, in panel order: [block][panel][32], zeros for
 // outputs that are dropped. REQUIRES: no row groups.
@@ -136,9 +144,25 @@ struct PackedRows {
   BlockRange blocks;
 };
 
+// The same in integer arithmetic: kernels/cpu/integer.h.
+enum class RowForm { kBytes, kWords };
+struct IntegerRows {
+  const uint8_t* data = nullptr;
+  int64_t stride = 0;            // bytes
+  int64_t block_stride = 0;      // bytes, from block to block of a row
+  const float* units = nullptr;  // one for each row
+  Arithmetic arithmetic = Arithmetic::kInteger16;
+  RowForm form = RowForm::kBytes;
+
+  IntegerRows From(int64_t row) const {
+    return {data + row * stride, stride, block_stride, units + row, arithmetic, form};
+  }
+};
+
 struct ContractionJob {
   const PackedContraction* contraction = nullptr;
-  PackedRows rows = {};  // blocks: at least those of the panels
+  PackedRows rows = {};    // blocks: at least those of the panels
+  IntegerRows whole = {};  // instead of rows, if the contraction is integer
   int64_t tokens = 0;
   Rows y = {};  // y[t, feature - first_feature]
   int64_t first_feature = 0;

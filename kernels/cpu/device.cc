@@ -10,13 +10,15 @@
 #include "kernels/cpu/norm.h"
 #include "kernels/cpu/paged_attention.h"
 #include "kernels/cpu/table.h"
+#include "kernels/integer.h"
 
 namespace dyad::kernels {
 namespace {
 
 class CpuLayer final : public Layer {
  public:
-  CpuLayer(const Plan& plan, ThreadPool& pool) : packed(plan, &pool) {}
+  CpuLayer(const Plan& plan, ThreadPool& pool, Arithmetic arithmetic)
+      : packed(plan, &pool, arithmetic) {}
 
   int64_t in_features() const override { return packed.in_features(); }
   int64_t out_features() const override { return packed.out_features(); }
@@ -49,15 +51,28 @@ Rows WriteRows(Matrix matrix) { return {DataOf(matrix), matrix.stride}; }
 }  // namespace
 
 DeviceInfo CpuDevice::info() const {
-  return {.name = "cpu", .arithmetic = "exact", .threads = threads_->threads()};
+  return {.name = "cpu",
+          .arithmetic = std::string(NameOf(arithmetic_)),
+          .threads = threads_->threads()};
 }
 
 void CpuDevice::RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) {
   threads_->Run(tasks, [&](int64_t task) { run(task); });
 }
 
+std::string_view CpuDevice::Misses(const Plan& plan) const {
+  if (!IsInteger(arithmetic_) || plan.type != Element::kInt8) return {};
+  const auto is_deep = [](const Step& step) {
+    const auto* const contract = std::get_if<Contract>(&step);
+    return contract != nullptr && RunsAsInteger(*contract) &&
+           contract->depth * std::ssize(contract->terms) > kMostIntegerDepth;
+  };
+  if (!std::ranges::any_of(plan.steps, is_deep)) return {};
+  return "integer sums over more than 65536 features";
+}
+
 std::unique_ptr<Layer> CpuDevice::Pack(const Plan& plan) {
-  return std::make_unique<CpuLayer>(plan, *threads_);
+  return std::make_unique<CpuLayer>(plan, *threads_, arithmetic_);
 }
 
 std::unique_ptr<Table> CpuDevice::MakeTable(TableSource source) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -18,12 +19,16 @@ namespace dyad::kernels {
 class CpuDevice final : public Device {
  public:
   // Devices may share threads: their runs take turns.
-  CpuDevice(std::shared_ptr<ThreadPool> threads, KvPopulation population)
-      : threads_(std::move(threads)), population_(population), workspace_(*threads_) {}
+  CpuDevice(std::shared_ptr<ThreadPool> threads, const CpuOptions& options)
+      : threads_(std::move(threads)),
+        population_(options.population),
+        arithmetic_(options.arithmetic),
+        workspace_(*threads_) {}
 
   DeviceInfo info() const override;
 
   void RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run) override;
+  std::string_view Misses(const Plan& plan) const override;
   std::unique_ptr<Layer> Pack(const Plan& plan) override;
   std::unique_ptr<Table> MakeTable(TableSource source) override;
   std::unique_ptr<Norm> MakeNorm(NormSource source) override;
@@ -46,6 +51,7 @@ class CpuDevice final : public Device {
  private:
   const std::shared_ptr<ThreadPool> threads_;
   const KvPopulation population_;
+  const Arithmetic arithmetic_;
   Workspace workspace_;
   std::vector<AlignedBuffer> activations_;
   KvSpec kv_;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "kernels/cpu/draw.h"
+#include "kernels/cpu/integer.h"
 #include "kernels/cpu/score.h"
 #include "kernels/cpu/top_list.h"
 #include "kernels/cpu/weights.h"
@@ -85,8 +86,8 @@ class FinishPass {
   };
 
   int64_t Gather(ConstRows hidden, std::span<float> gathered);
-  void Pack(const float* gathered, Scratch& scratch);
-  float LogitOf(const ScoreRow& wish, const float* row, Scratch& scratch) const;
+  void Pack(const float* gathered, Workspace& workspace);
+  float LogitOf(const ScoreRow& wish, int64_t row, const float* hidden, Scratch& scratch) const;
   void ScoreTile(size_t i, int64_t tile, std::span<const float> logits);
   void DrawTile(size_t i, int64_t tile, std::span<float> logits);
   void OfferTop(const Slot& slot, int64_t tile, std::span<const float> logits);
@@ -114,6 +115,7 @@ class FinishPass {
   int64_t top_entries_ = 0;        // per tile
   std::span<Slot> slots_;          // [wishes]
   const float* packed_ = nullptr;  // groups of kGroupRows, each packed as a batch of its own
+  IntegerRows whole_;              // instead, of a head of integer arithmetic
   std::span<TileSum> sums_;        // [tiles, rows]
   std::span<int32_t> ahead_;       // [tiles, scores]
   std::span<TileBest> best_;       // [tiles, draws]
@@ -154,10 +156,10 @@ FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& w
     }
     top_entries_ += static_cast<int64_t>(slot.top.size());
   }
-  Pack(gathered.data(), scratch);
+  Pack(gathered.data(), workspace);
   workspace.pool.Run(scores, [&](int64_t i, Worker& worker) {
     Slot& slot = slots_[static_cast<size_t>(i)];
-    slot.target_logit = LogitOf(work_.scores[static_cast<size_t>(i)],
+    slot.target_logit = LogitOf(work_.scores[static_cast<size_t>(i)], slot.row,
                                 gathered.data() + slot.row * head_.in_features(), worker.scratch);
   });
   sums_ = Room<TileSum>(scratch, ScratchUse::kPartials, tiles_ * rows_);
@@ -190,9 +192,15 @@ int64_t FinishPass::Gather(ConstRows hidden, std::span<float> gathered) {
   return rows;
 }
 
-void FinishPass::Pack(const float* gathered, Scratch& scratch) {
+void FinishPass::Pack(const float* gathered, Workspace& workspace) {
   const int64_t width = head_.in_features();
-  auto* packed = scratch.Get<float>(ScratchUse::kRows, rows_ * width);
+  if (head_.contraction().is_integer()) {
+    // 8 bits would add more to the error of a logit than all layers before.
+    const Arithmetic of_head = std::min(head_.contraction().arithmetic, Arithmetic::kInteger16);
+    whole_ = PackIntegerRows(head_.contraction(), of_head, rows_, {gathered, width}, workspace);
+    return;
+  }
+  auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, rows_ * width);
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const int64_t rows = GroupRows(first);
     for (int64_t b = 0; b < RowTileCount(rows); ++b) {
@@ -204,11 +212,13 @@ void FinishPass::Pack(const float* gathered, Scratch& scratch) {
 }
 
 // A row of one is packed as it stands, so this is the chain that the tile computes.
-float FinishPass::LogitOf(const ScoreRow& wish, const float* row, Scratch& scratch) const {
+float FinishPass::LogitOf(const ScoreRow& wish, int64_t row, const float* hidden,
+                          Scratch& scratch) const {
   float logits[kPanelOutputs] = {};
   const int64_t panel = wish.target / kPanelOutputs;
   ContractPanels({.contraction = &head_.contraction(),
-                  .rows = {row, {}},
+                  .rows = {hidden, {}},
+                  .whole = whole_.From(row),
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
                   .first_feature = panel * kPanelOutputs,
@@ -229,6 +239,7 @@ void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
     const int64_t rows = GroupRows(first);
     ContractPanels({.contraction = &head_.contraction(),
                     .rows = {packed_ + first * head_.in_features(), {}},
+                    .whole = whole_.From(first),
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,

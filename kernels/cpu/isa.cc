@@ -1,22 +1,28 @@
 // The choice of instruction set: declared in kernels/isa.h, used by every kernel.
 #include "kernels/cpu/targets.h"
 //
+#include <atomic>
+
 #include "hwy/highway.h"
-#include "kernels/cpu/linear.h"
+#include "kernels/cpu/integer.h"
+#include "kernels/isa.h"
 
 namespace dyad::kernels {
 namespace {
 
+// With VNNI or without: the integer kernels differ, the others are the same.
+enum class Vnni { kNo, kYes };
 struct Isa {
   std::string_view name;
   int64_t target;
+  Vnni vnni = Vnni::kNo;
 };
 
 // Best first.
 const std::vector<Isa>& Isas() {
   static const auto* const isas = new std::vector<Isa> {
 #if HWY_ARCH_X86
-    {"avx512", HWY_AVX3}, {"avx2", HWY_AVX2},
+    {"avx512_vnni", HWY_AVX3, Vnni::kYes}, {"avx512", HWY_AVX3}, {"avx2", HWY_AVX2},
 #else
     {"neon", HWY_NEON},
 #endif
@@ -31,24 +37,45 @@ int64_t RunnableTargets() {
   return targets;
 }
 
+bool HasVnni() {
+#if HWY_ARCH_X86
+  return __builtin_cpu_supports("avx512vnni") != 0;
+#else
+  return false;
+#endif
+}
+
+bool Runs(const Isa& isa) {
+  return (RunnableTargets() & isa.target) != 0 && (isa.vnni == Vnni::kNo || HasVnni());
+}
+
+// The best that runs here, until one is forced.
+std::atomic<Vnni>& ChosenVnni() {
+  static std::atomic<Vnni> vnni = HasVnni() ? Vnni::kYes : Vnni::kNo;
+  return vnni;
+}
+
 }  // namespace
 
 std::vector<std::string_view> SupportedIsas() {
   std::vector<std::string_view> names;
   for (const Isa& isa : Isas()) {
-    if ((RunnableTargets() & isa.target) != 0) names.push_back(isa.name);
+    if (Runs(isa)) names.push_back(isa.name);
   }
   return names;
 }
 
 bool ForceIsa(std::string_view name) {
   for (const Isa& isa : Isas()) {
-    if (isa.name != name || (RunnableTargets() & isa.target) == 0) continue;
+    if (isa.name != name || !Runs(isa)) continue;
     hwy::GetChosenTarget().Update(isa.target);
+    ChosenVnni() = isa.vnni;
     return true;
   }
   return false;
 }
+
+bool MultipliesBytes() { return CurrentIsa() == "avx512_vnni"; }
 
 std::string_view CurrentIsa() {
   // Index 0 of a dispatch table chooses, the following ones are targets from the best on.
@@ -57,7 +84,8 @@ std::string_view CurrentIsa() {
   for (const Isa& isa : Isas()) {
     hwy::ChosenTarget of_isa;
     of_isa.Update(isa.target);
-    if (of_isa.GetIndex() == chosen.GetIndex()) return isa.name;
+    const bool fits = isa.vnni == Vnni::kNo || (Runs(isa) && ChosenVnni() == Vnni::kYes);
+    if (of_isa.GetIndex() == chosen.GetIndex() && fits) return isa.name;
   }
   return "scalar";
 }

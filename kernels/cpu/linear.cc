@@ -7,6 +7,8 @@
 #include <limits>
 #include <span>
 
+#include "kernels/cpu/integer.h"
+
 namespace dyad::kernels {
 namespace {
 
@@ -81,6 +83,11 @@ void ContractWith(ContractionJob job, PackedRows rows, PanelRange panels, Scratc
   job.rows = rows;
   ContractPanels(job, panels, scratch);
 }
+void ContractWith(ContractionJob job, const IntegerRows& rows, PanelRange panels,
+                  Scratch& scratch) {
+  job.whole = rows;
+  ContractPanels(job, panels, scratch);
+}
 
 // Jobs as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
 void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& workspace) {
@@ -88,11 +95,13 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
   const PackedContraction& front = *jobs.front().contraction;
   const int64_t rows = jobs.front().row_count();
   const int64_t work = rows * PanelCount(jobs) * kPanelOutputs * front.depth();
-  if (work < kWorthSharing || pool.threads() == 1) {
-    const PackedRows packed = PackRows(front, front.all_blocks(), rows, x, workspace.scratch);
+  const auto run_here = [&](const auto& packed) {
     for (const ContractionJob& job : jobs)
       ContractWith(job, packed, job.contraction->all_panels(), workspace.scratch);
-    return;
+  };
+  const bool alone = work < kWorthSharing || pool.threads() == 1;
+  if (alone && !front.is_integer()) {
+    return run_here(PackRows(front, front.all_blocks(), rows, x, workspace.scratch));
   }
   // Threads take bundles of panels, counted through all jobs.
   const auto run_bundles = [&](const auto& rows_for) {
@@ -104,6 +113,11 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
                    worker.scratch);
     });
   };
+  if (front.is_integer()) {
+    const IntegerRows packed =
+        PackIntegerRows(front, front.arithmetic, jobs.front().tokens, x, workspace);
+    return alone ? run_here(packed) : run_bundles([&](int64_t, Worker&) { return packed; });
+  }
   if (!PacksByThread(jobs, pool.threads())) {
     const PackedRows packed = PackAllRows(front, rows, x, workspace);
     return run_bundles([&](int64_t, Worker&) { return packed; });
@@ -139,7 +153,8 @@ bool ShareRows(std::span<const LinearOutput> outputs) {
     if (!output.layer->one_step()) return false;
     const PackedContraction& other = output.layer->contraction();
     return other.blocks == front.blocks && other.groups == front.groups &&
-           other.term_depth == front.term_depth && other.sources == front.sources;
+           other.term_depth == front.term_depth && other.sources == front.sources &&
+           other.arithmetic == front.arithmetic;
   });
 }
 
@@ -187,11 +202,11 @@ bool All(const std::vector<bool>& features) {
 
 }  // namespace
 
-PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
+PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithmetic)
     : in_features_(plan.in_features()), out_features_(plan.out_features()) {
   int64_t groups = 1;
   for (const Step& step : plan.steps) {
-    PackStep(step, plan, pool);
+    PackStep(step, plan, arithmetic, pool);
     if (const auto* const contract = std::get_if<Contract>(&step)) {
       groups = std::max(groups, contract->groups);
     }
@@ -208,7 +223,8 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool)
   panel_bias_ = plan.bias.empty() ? last.bias : PackBias(last, plan.bias);
 }
 
-void PackedLinear::PackStep(const Step& step, const Plan& plan, ThreadPool* pool) {
+void PackedLinear::PackStep(const Step& step, const Plan& plan, Arithmetic arithmetic,
+                            ThreadPool* pool) {
   PackedStep packed;
   if (const auto* const route = std::get_if<Route>(&step)) {
     const auto logits = static_cast<size_t>(route->logits);
@@ -225,7 +241,7 @@ void PackedLinear::PackStep(const Step& step, const Plan& plan, ThreadPool* pool
     packed = {std::move(work), static_cast<size_t>(list->source),
               static_cast<size_t>(list->destination)};
   } else if (const auto* const contract = std::get_if<Contract>(&step)) {
-    PackedContraction work = PackWeights(*contract, plan, pool);
+    PackedContraction work = PackWeights(*contract, plan, pool, arithmetic);
     weight_bytes_ += work.weight_bytes();
     packed.source = static_cast<size_t>(contract->source);
     packed.destination = static_cast<size_t>(contract->destination);

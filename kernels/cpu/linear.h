@@ -26,7 +26,9 @@ class PackedLinear {
  public:
   // Packs on `pool`, or on the calling thread. Cost: one pass over the weights.
   // REQUIRES: Check(plan) finds no fault; weights have data.
-  explicit PackedLinear(const Plan& plan, ThreadPool* pool = nullptr);
+  // Of the arithmetics, exact and the integer ones.
+  explicit PackedLinear(const Plan& plan, ThreadPool* pool = nullptr,
+                        Arithmetic arithmetic = Arithmetic::kExact);
 
   // y[t, :] = activation(x[t, :] Wᵀ + bias) + residual[t, :]
   // Shapes: x [tokens, in_features], y [tokens, out_features]; they do not overlap (the residual
@@ -73,7 +75,7 @@ class PackedLinear {
     bool zeroed = false;  // before the first step, because not every feature is assigned
   };
 
-  void PackStep(const Step& step, const Plan& plan, ThreadPool* pool);
+  void PackStep(const Step& step, const Plan& plan, Arithmetic arithmetic, ThreadPool* pool);
   void PlanBuffers(const Plan& plan);
   void RunStep(size_t index, Run& run, Workspace& workspace) const;
   void RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,

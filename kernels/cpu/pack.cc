@@ -6,6 +6,7 @@
 #include "kernels/cpu/contraction.h"
 #include "kernels/float16.h"
 #include "kernels/int8.h"
+#include "kernels/integer.h"
 
 namespace dyad::kernels {
 namespace {
@@ -113,8 +114,35 @@ void PackPanel(const Contract& from, PackedContraction& to, int64_t panel) {
   }
 }
 
+// kernels/cpu/integer.h. The scale has no term of its own, so all terms of an output share it.
+void PackIntegerPanel(const Contract& from, PackedContraction& to, int64_t panel) {
+  const int64_t first = panel % to.panels() * kPanelOutputs;
+  const int64_t count = std::min(kPanelOutputs, to.outputs - first);
+  const int64_t term_quads = to.quads() / static_cast<int64_t>(from.terms.size());
+  int8_t* const packed = to.weights.as<int8_t>() + panel * to.quads() * 4 * kPanelOutputs;
+  std::fill_n(packed, to.quads() * 4 * kPanelOutputs, int8_t{0});
+  for (int64_t n = 0; n < count; ++n) {
+    const auto output = static_cast<size_t>(panel * kPanelOutputs + n);
+    int32_t sum = 0;
+    int8_t* of_term = packed + 4 * n;
+    for (const Term& term : from.terms) {
+      VisitStored(term.weights.element, [&]<typename Stored>(Stored) {
+        const auto* row = ElementAt<Stored>(term.weights, panel / to.panels(), first + n, 0);
+        for (int64_t k = 0; k < from.depth; ++k) {
+          const int8_t whole = QuantizeInt8(row[k * term.weights.depth].value(), to.scales[output]);
+          of_term[k / 4 * 4 * kPanelOutputs + k % 4] = whole;
+          sum += whole;
+        }
+      });
+      of_term += term_quads * 4 * kPanelOutputs;
+    }
+    to.weight_sums[output] = sum;
+  }
+}
+
 void PackPanels(const Contract& from, PackedContraction& to, ThreadPool* pool) {
   const auto pack = [&](int64_t panel) {
+    if (to.is_integer()) return PackIntegerPanel(from, to, panel);
     switch (to.type) {
       case Element::kFloat32:
         return PackPanel<float, Element::kFloat32>(from, to, panel);
@@ -146,9 +174,13 @@ std::vector<float> InPanelOrder(const PackedContraction& contraction, Value valu
 
 }  // namespace
 
-PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool) {
+PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool* pool,
+                              Arithmetic arithmetic) {
   PackedContraction packed;
   packed.type = step.precise ? Element::kFloat32 : plan.type;
+  if (IsInteger(arithmetic) && packed.type == Element::kInt8 && RunsAsInteger(step)) {
+    packed.arithmetic = arithmetic;
+  }
   packed.blocks = step.blocks;
   packed.groups = step.groups;
   packed.outputs = step.outputs;
@@ -157,9 +189,11 @@ PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool
   packed.source_width = plan.widths[static_cast<size_t>(step.source)];
   packed.destination = step.view;
   packed.destination_width = plan.widths[static_cast<size_t>(step.destination)];
-  packed.weights = AlignedBuffer::Kept(packed.all_panels().last * packed.depth() * kPanelOutputs *
+  const int64_t depth = packed.is_integer() ? packed.quads() * 4 : packed.depth();
+  packed.weights = AlignedBuffer::Kept(packed.all_panels().last * depth * kPanelOutputs *
                                        ElementBytes(packed.type));
   if (packed.type == Element::kInt8) packed.scales = Int8Scales(step, packed);
+  if (packed.is_integer()) packed.weight_sums.assign(packed.scales.size(), 0);
   PackPanels(step, packed, pool);
   if (!step.bias.empty()) {
     packed.bias = InPanelOrder(packed, [&](int64_t b, int64_t n) {

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "kernels/reference/integer.h"
 #include "kernels/reference/plan.h"
 
 namespace dyad::kernels::reference {

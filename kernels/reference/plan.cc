@@ -9,6 +9,8 @@
 #include <span>
 #include <type_traits>
 
+#include "kernels/integer.h"
+#include "kernels/reference/integer.h"
 #include "kernels/reference/sums.h"
 
 namespace dyad::kernels::reference {
@@ -49,25 +51,6 @@ double RoundedTo(Element type, double value) {
       break;
   }
   return value;
-}
-
-// w ≈ whole · scale.
-struct Quantized {
-  std::vector<double> whole;
-  float scale = 0;
-};
-
-// In the float32 arithmetic that kernels/int8.h defines.
-Quantized Quantize(const std::vector<double>& row) {
-  float largest = 0;
-  for (const double weight : row) largest = std::max(largest, static_cast<float>(std::abs(weight)));
-  Quantized result = {std::vector<double>(row.size(), 0.0), largest / 127.0f};
-  if (result.scale < 0x1p-126f) return {std::move(result.whole), 0.0f};
-  for (size_t k = 0; k < row.size(); ++k) {
-    const float ratio = static_cast<float>(row[k]) / result.scale;
-    result.whole[k] = std::nearbyint(ratio);
-  }
-  return result;
 }
 
 // What weights of a step are packed to.
@@ -224,8 +207,10 @@ struct ChainRun {
   std::vector<float> y;                      // before the plan's bias
   std::vector<std::vector<Choice>> choices;  // by step, then row; of steps that are a Route
 };
+// `arithmetic`: integer, or any other for chains of `add_term`.
 template <typename AddTerm>
-ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
+ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term,
+                    Arithmetic arithmetic = Arithmetic::kExact) {
   auto buffers = BuffersOf<ChainBuffer>(plan, tokens, x);
   ChainRun run;
   run.choices.resize(plan.steps.size());
@@ -242,6 +227,14 @@ ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_t
           } else {
             const Element type = TypeOf(step, plan.type);
             const RoutedRows rows = RowsOf(step, run.choices);
+            if constexpr (std::is_same_v<AnyStep, Contract>) {
+              if (IsInteger(arithmetic) && type == Element::kInt8 && RunsAsInteger(step)) {
+                ChainBuffer& src = buffers[static_cast<size_t>(step.source)];
+                ChainBuffer& dst = buffers[static_cast<size_t>(step.destination)];
+                return AddWholeSums(arithmetic, step, {src.value, src.width},
+                                    {dst.value, dst.width});
+              }
+            }
             if (type == plan.type) {
               RunChain(step, type, tokens, rows, add_term, buffers);
             } else {  // float32 has one arithmetic
@@ -270,14 +263,6 @@ double WeightAt(const void* data, Element element, int64_t index) {
       break;  // a number of 8 bits has no value without its row's scale
   }
   return 0;
-}
-
-std::vector<double> ThroughInt8(std::vector<double> row) {
-  const Quantized quantized = Quantize(row);
-  for (size_t k = 0; k < row.size(); ++k) {
-    row[k] = quantized.whole[k] * static_cast<double>(quantized.scale);
-  }
-  return row;
 }
 
 double Activate(Activation activation, double x) {
@@ -340,8 +325,9 @@ PlanResult Apply(const Plan& plan, int64_t tokens, ConstRows x, const Epilogue& 
 namespace {
 
 template <typename AddTerm>
-std::vector<float> ChainWith(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term) {
-  std::vector<float> y = RunAsChain(plan, tokens, x, add_term).y;
+std::vector<float> ChainWith(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term,
+                             Arithmetic arithmetic = Arithmetic::kExact) {
+  std::vector<float> y = RunAsChain(plan, tokens, x, add_term, arithmetic).y;
   const auto out = static_cast<size_t>(plan.out_features());
   for (size_t at = 0; at < y.size() && !plan.bias.empty(); ++at) y[at] += plan.bias[at % out];
   return y;
@@ -360,6 +346,11 @@ std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& p
                    [&](std::span<const float> w, std::span<const float> of_x, float total) {
                      return AddTensorTerm(arithmetic, plan.type, w, of_x, total);
                    });
+}
+
+std::vector<float> IntegerChain(Arithmetic arithmetic, const Plan& plan, int64_t tokens,
+                                ConstRows x) {
+  return ChainWith(plan, tokens, x, AddChainTerm, arithmetic);
 }
 
 }  // namespace dyad::kernels::reference

@@ -37,10 +37,11 @@ std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x);
 std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& plan, int64_t tokens,
                                ConstRows x);
 
-double Activate(Activation activation, double x);
+// The same in the arithmetic of kernels/integer.h, where the plan's type is int8; else Chain.
+std::vector<float> IntegerChain(Arithmetic arithmetic, const Plan& plan, int64_t tokens,
+                                ConstRows x);
 
-// A row of weights as int8 stands for it: scale · q.
-std::vector<double> ThroughInt8(std::vector<double> row);
+double Activate(Activation activation, double x);
 
 // The value of element `index` of weights that are not int8.
 double WeightAt(const void* data, Element element, int64_t index);

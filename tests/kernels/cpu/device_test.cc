@@ -19,7 +19,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::unique_ptr<CpuDevice> Make(KvPopulation population = KvPopulation::kAsUsed) {
-  return std::make_unique<CpuDevice>(std::make_shared<ThreadPool>(2), population);
+  return std::make_unique<CpuDevice>(std::make_shared<ThreadPool>(2),
+                                     CpuOptions{.population = population});
 }
 
 // Layers that run together have the bits of layers that run one after the other.

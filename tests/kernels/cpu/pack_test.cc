@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "kernels/cpu/contraction.h"
+#include "kernels/reference/integer.h"
 #include "tests/kernels/sample_layers.h"
 
 namespace dyad::kernels {

@@ -1,4 +1,5 @@
 // The definition itself, on cases worked by hand.
+#include "kernels/reference/integer.h"
 #include "kernels/reference/plan.h"
 
 #include <gtest/gtest.h>

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/float16.h"
+#include "kernels/reference/integer.h"
 #include "kernels/reference/plan.h"
 #include "nlohmann/json.hpp"
 #include "server/checkpoint/checkpoint.h"

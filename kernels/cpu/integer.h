@@ -1,0 +1,59 @@
+// The integer arithmetic (kernels/integer.h) on packed operands.
+//
+// Weights: panels of 32 outputs, [block][panel][quad][32][4], where a quad is four k; every term
+// ends with zeros to a whole quad. Beside them each output's Σ p. One layout for all instruction
+// sets. Rows: [row][block][quad], a quad in one of two forms, chosen by the instruction set:
+//
+//   kBytes   q + 128 (8 bits), + 2^15, + 2^23: [4 highest bytes][4 next] … of the four k; for
+//            instructions that multiply unsigned bytes with signed ones
+//   kWords   [4 q] of 16 bits; 24 bits: [4 of q / 256, rounded down][4 of the rest]
+//
+// A row's stride is an odd number of cache lines, so that kernels read rows as they lie. Where a
+// step has row groups, a row of the batch is several rows here, as in kernels/cpu/contraction.h.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/arithmetic.h"
+#include "kernels/cpu/contraction.h"
+#include "kernels/cpu/thread_pool.h"
+#include "kernels/epilogue.h"
+
+namespace dyad::kernels {
+
+// A panel and some rows of a block.
+struct IntegerTile {
+  const uint8_t* x = nullptr;  // the first row's first quad
+  int64_t x_stride = 0;
+  const float* units = nullptr;  // of the rows
+  const int8_t* weights = nullptr;
+  const int32_t* weight_sums = nullptr;
+  int64_t quads = 0;
+  // What is on its way from memory meanwhile, and how much of it for each quad. Few rows: the
+  // weights a little further on. Many: this tile's part of the next panel.
+  const char* ahead = nullptr;
+  int64_t ahead_step = 0;
+  bool many = false;
+};
+
+// Rows that a kernel takes at once.
+constexpr int64_t IntegerRowsAtOnce(const IntegerRows& rows) {
+  if (rows.form == RowForm::kWords) return 4;
+  return rows.arithmetic == Arithmetic::kInteger8    ? 12
+         : rows.arithmetic == Arithmetic::kInteger16 ? 6
+                                                     : 4;
+}
+
+// to[r][n] = float(S) · unit for `count` rows and the panel's 32 outputs. REQUIRES: kBytes, and a
+// processor that MultipliesBytes.
+void SumBytes(const IntegerTile& tile, Arithmetic arithmetic, int64_t count, float* to);
+
+// Whether the instruction set in use multiplies bytes and adds them up four at a time (VNNI).
+bool MultipliesBytes();
+
+// Makes rows of x for all blocks, on the pool if it pays. They stay until ScratchUse::kRows of the
+// workspace is asked for again. REQUIRES: contraction.is_integer().
+IntegerRows PackIntegerRows(const PackedContraction& contraction, Arithmetic arithmetic,
+                            int64_t tokens, ConstRows x, Workspace& workspace);
+
+}  // namespace dyad::kernels

@@ -1,0 +1,299 @@
+// Rows of whole numbers, made on each run: the layout is in kernels/cpu/integer.h.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/integer_rows.cc"
+#include "kernels/cpu/targets.h"
+// Targets first, then the file that compiles this one for each of them.
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+//
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "kernels/cpu/integer.h"
+#include "kernels/cpu/vector-inl.h"
+#include "kernels/integer.h"
+
+#ifndef DYAD_KERNELS_CPU_INTEGER_ROWS_ONCE_
+#define DYAD_KERNELS_CPU_INTEGER_ROWS_ONCE_
+namespace dyad::kernels {
+
+// One row of a buffer, to be packed for all blocks and row groups.
+struct RowToPack {
+  const PackedContraction* contraction;
+  Arithmetic arithmetic;
+  RowForm form;
+  const float* x;
+  int32_t* whole;  // room: [source_width], [source_width] and 64 more
+  int64_t stride;  // of `to`, from row group to row group
+  uint8_t* to;
+};
+
+inline constexpr int64_t kRowRoom = 64;
+
+inline int64_t QuadBytes(Arithmetic arithmetic, RowForm form) {
+  if (arithmetic == Arithmetic::kInteger24) return 16;
+  return arithmetic == Arithmetic::kInteger16 || form == RowForm::kWords ? 8 : 4;
+}
+
+}  // namespace dyad::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace dyad::kernels::HWY_NAMESPACE {
+namespace {
+
+using HalfTag = hn::Rebind<int16_t, FloatTag>;
+
+uint32_t LargestBits(const float* x, int64_t count) {
+  const IntVec magnitude = hn::Set(IntTag(), 0x7fffffff);
+  IntVec largest = hn::Zero(IntTag());
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    largest = hn::Max(largest, hn::And(hn::BitCast(IntTag(), Load(x + i)), magnitude));
+  }
+  auto most = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(IntTag(), largest)));
+  for (; i < count; ++i) most = std::max(most, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  return most;
+}
+
+// q of a row. Whole: int16_t, or int32_t for 24 bits.
+template <typename Whole>
+void MakeWhole(const RowToPack& row, int64_t count, float multiplier, Whole* q) {
+  if (multiplier == 0) {
+    std::fill_n(q, count, Whole{0});
+    return;
+  }
+  int64_t i = 0;
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  const IntVec largest = hn::Set(IntTag(), LargestWhole(row.arithmetic));
+  for (; i + kLanes <= count; i += kLanes) {
+    const IntVec whole =
+        hn::Min(hn::NearestInt(hn::Mul(Load(row.x + i), Set(multiplier))), largest);
+    if constexpr (sizeof(Whole) == 4) {
+      hn::StoreU(whole, IntTag(), q + i);
+    } else {
+      hn::StoreU(hn::DemoteTo(HalfTag(), whole), HalfTag(), q + i);
+    }
+  }
+#endif
+  for (; i < count; ++i) {
+    q[i] = static_cast<Whole>(ToWhole(row.arithmetic, row.x[i], multiplier));
+  }
+}
+
+// One quad in its form.
+template <typename Whole>
+void PutQuad(const Whole* q, Arithmetic arithmetic, RowForm form, uint8_t* to) {
+  if (form == RowForm::kWords) {
+    if constexpr (sizeof(Whole) == 2) {
+      std::memcpy(to, q, 8);
+    } else {
+      int16_t words[8];
+      for (int k = 0; k < 4; ++k) {
+        words[k] = static_cast<int16_t>(q[k] >> 8);
+        words[4 + k] = static_cast<int16_t>(q[k] & 255);
+      }
+      std::memcpy(to, words, 16);
+    }
+    return;
+  }
+  const int pieces = sizeof(Whole) == 4 ? 3 : arithmetic == Arithmetic::kInteger16 ? 2 : 1;
+  for (int k = 0; k < 4; ++k) {
+    const auto shifted = static_cast<uint32_t>(q[k] + (128 << (8 * (pieces - 1))));
+    for (int piece = 0; piece < pieces; ++piece) {
+      to[4 * piece + k] = static_cast<uint8_t>(shifted >> (8 * (pieces - 1 - piece)));
+    }
+  }
+}
+
+// Whole quads in vectors; how many numbers that were.
+template <typename Whole>
+int64_t PutVectors(const Whole* q, int64_t count, [[maybe_unused]] Arithmetic arithmetic,
+                   RowForm form, uint8_t* to) {
+  const int64_t whole_quads = count / 4 * 4;
+  if (form == RowForm::kWords) {
+    if constexpr (sizeof(Whole) == 4) return 0;
+    std::memcpy(to, q, static_cast<size_t>(whole_quads) * 2);
+    return whole_quads;
+  }
+  int64_t i = 0;
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (sizeof(Whole) == 4) {
+    alignas(16) static constexpr uint8_t kOrder[16] = {2, 6, 10, 14, 1, 5, 9,  13,
+                                                       0, 4, 8,  12, 3, 7, 11, 15};
+    const hn::Repartition<uint8_t, FloatTag> bytes;
+    const auto order = hn::LoadDup128(bytes, kOrder);
+    for (; i + kLanes <= count; i += kLanes) {
+      const IntVec shifted = hn::Add(hn::LoadU(IntTag(), q + i), hn::Set(IntTag(), 1 << 23));
+      hn::StoreU(hn::TableLookupBytes(hn::BitCast(bytes, shifted), order), bytes, to + 4 * i);
+    }
+    return i;
+  } else {
+    const hn::Repartition<int16_t, FloatTag> words;
+    constexpr int64_t kWords = 2 * kLanes;
+    if (arithmetic == Arithmetic::kInteger8) {
+      const hn::Rebind<uint8_t, decltype(words)> bytes;
+      for (; i + kWords <= count; i += kWords) {
+        const auto shifted = hn::Add(hn::LoadU(words, q + i), hn::Set(words, 128));
+        hn::StoreU(hn::DemoteTo(bytes, shifted), bytes, to + i);
+      }
+      return i;
+    }
+    alignas(16) static constexpr uint8_t kOrder[16] = {1, 3,  5,  7,  0, 2,  4,  6,
+                                                       9, 11, 13, 15, 8, 10, 12, 14};
+    const hn::Repartition<uint8_t, FloatTag> bytes;
+    const auto order = hn::LoadDup128(bytes, kOrder);
+    for (; i + kWords <= count; i += kWords) {
+      const auto shifted = hn::Xor(hn::LoadU(words, q + i), hn::Set(words, -32768));
+      hn::StoreU(hn::TableLookupBytes(hn::BitCast(bytes, shifted), order), bytes, to + 2 * i);
+    }
+  }
+#endif
+  return i;
+}
+
+// A block's part of a term, k by k; the last quad ends with zeros.
+template <typename Whole>
+void PutTerm(const Whole* q, int64_t depth, Arithmetic arithmetic, RowForm form, uint8_t* to) {
+  const int64_t bytes = QuadBytes(arithmetic, form);
+  int64_t k = PutVectors(q, depth, arithmetic, form, to);
+  for (; k + 4 <= depth; k += 4) PutQuad(q + k, arithmetic, form, to + k / 4 * bytes);
+  if (k == depth) return;
+  Whole rest[4] = {};
+  std::copy(q + k, q + depth, rest);
+  PutQuad(rest, arithmetic, form, to + k / 4 * bytes);
+}
+
+// to[b][k] = q[k · blocks + b].
+template <typename Whole>
+void Deinterleave(const Whole* q, int64_t blocks, int64_t depth, Whole* to) {
+  int64_t k = 0;
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+  const hn::Repartition<Whole, FloatTag> tag;
+  constexpr auto kCount = static_cast<int64_t>(64 / (16 / kLanes) / sizeof(Whole));
+  if (blocks == 4) {
+    for (; k + kCount <= depth; k += kCount) {
+      auto a = hn::Zero(tag), b = a, c = a, d = a;
+      hn::LoadInterleaved4(tag, q + 4 * k, a, b, c, d);
+      hn::StoreU(a, tag, to + k);
+      hn::StoreU(b, tag, to + depth + k);
+      hn::StoreU(c, tag, to + 2 * depth + k);
+      hn::StoreU(d, tag, to + 3 * depth + k);
+    }
+  } else if (blocks == 8 && sizeof(Whole) == 2) {
+    // Pairs of neighbouring blocks first, then the two of a pair.
+    const hn::Repartition<uint32_t, FloatTag> pairs;
+    for (; k + kCount <= depth; k += kCount) {
+      auto low0 = hn::Zero(pairs), low1 = low0, low2 = low0, low3 = low0;
+      auto high0 = low0, high1 = low0, high2 = low0, high3 = low0;
+      const auto* from = reinterpret_cast<const uint32_t*>(q + 8 * k);
+      hn::LoadInterleaved4(pairs, from, low0, low1, low2, low3);
+      hn::LoadInterleaved4(pairs, from + 2 * kCount, high0, high1, high2, high3);
+      const auto put = [&](int64_t block, auto low, auto high) HWY_ATTR {
+        const auto first = hn::BitCast(tag, low), second = hn::BitCast(tag, high);
+        hn::StoreU(hn::ConcatEven(tag, second, first), tag, to + block * depth + k);
+        hn::StoreU(hn::ConcatOdd(tag, second, first), tag, to + (block + 1) * depth + k);
+      };
+      put(0, low0, high0);
+      put(2, low1, high1);
+      put(4, low2, high2);
+      put(6, low3, high3);
+    }
+  }
+#endif
+  for (; k < depth; ++k) {
+    for (int64_t b = 0; b < blocks; ++b) to[b * depth + k] = q[k * blocks + b];
+  }
+}
+
+template <typename Whole>
+float PackRowAs(const RowToPack& row) {
+  const PackedContraction& contraction = *row.contraction;
+  const int64_t width = contraction.source_width, depth = contraction.term_depth;
+  const RowUnit unit = UnitOf(row.arithmetic, LargestBits(row.x, width));
+  auto* const q = reinterpret_cast<Whole*>(row.whole);
+  Whole* const room = q + width;
+  MakeWhole(row, width, unit.multiplier, q);
+  const int64_t bytes = QuadBytes(row.arithmetic, row.form);
+  const int64_t term_bytes = (depth + 3) / 4 * bytes, block_bytes = contraction.quads() * bytes;
+  uint8_t* of_term = row.to;
+  for (const View& view : contraction.sources) {
+    const bool all_blocks =
+        view == View{.offset = 0, .block = 1, .group = view.group, .stride = contraction.blocks} &&
+        contraction.groups == 1 && contraction.blocks * depth <= width;
+    if (all_blocks) Deinterleave(q, contraction.blocks, depth, room);
+    for (int64_t group = 0; group < contraction.groups; ++group) {
+      for (int64_t b = 0; b < contraction.blocks; ++b) {
+        const int64_t first = view.At(b, group, 0), last = first + (depth - 1) * view.stride;
+        const Whole* from = room;
+        if (all_blocks) {
+          from = room + b * depth;
+        } else if (view.stride == 1 && last < width) {
+          from = q + first;
+        } else {
+          for (int64_t k = 0; k < depth; ++k) {
+            const int64_t feature = first + k * view.stride;
+            room[k] = feature < width ? q[feature] : Whole{0};
+          }
+        }
+        PutTerm(from, depth, row.arithmetic, row.form,
+                of_term + group * row.stride + b * block_bytes);
+      }
+    }
+    of_term += term_bytes;
+  }
+  return unit.unit;
+}
+
+}  // namespace
+
+float PackIntegerRowOnTarget(const RowToPack& row) {
+  return row.arithmetic == Arithmetic::kInteger24 ? PackRowAs<int32_t>(row)
+                                                  : PackRowAs<int16_t>(row);
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace dyad::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace dyad::kernels {
+
+HWY_EXPORT(PackIntegerRowOnTarget);
+
+IntegerRows PackIntegerRows(const PackedContraction& contraction, Arithmetic arithmetic,
+                            int64_t tokens, ConstRows x, Workspace& workspace) {
+  constexpr int64_t kWorthSharing = 1 << 14;  // floats
+  const RowForm form = MultipliesBytes() ? RowForm::kBytes : RowForm::kWords;
+  const int64_t groups = contraction.groups, rows = tokens * groups;
+  const int64_t block_bytes = contraction.quads() * QuadBytes(arithmetic, form);
+  const int64_t stride = (contraction.blocks * block_bytes + 64) / 128 * 128 + 64;
+  const int64_t unit_bytes = (rows * 4 + 63) / 64 * 64;
+  auto* const memory =
+      workspace.scratch.Get<uint8_t>(ScratchUse::kRows, unit_bytes + rows * stride);
+  auto* const units = reinterpret_cast<float*>(memory);
+  uint8_t* const data = memory + unit_bytes;
+  const int64_t room = contraction.source_width + kRowRoom +
+                       std::max(contraction.term_depth, contraction.source_width);
+  const auto pack = [&](int64_t token, Scratch& scratch) {
+    const float unit = HWY_DYNAMIC_DISPATCH(PackIntegerRowOnTarget)(
+        {.contraction = &contraction,
+         .arithmetic = arithmetic,
+         .form = form,
+         .x = x.data + token * x.stride,
+         .whole = scratch.Get<int32_t>(ScratchUse::kPanel, room),
+         .stride = stride,
+         .to = data + token * groups * stride});
+    std::fill_n(units + token * groups, groups, unit);
+  };
+  if (rows * contraction.blocks * contraction.quads() * 4 < kWorthSharing ||
+      workspace.pool.threads() == 1) {
+    for (int64_t token = 0; token < tokens; ++token) pack(token, workspace.scratch);
+  } else {
+    workspace.pool.Run(tokens, [&](int64_t token, Worker& worker) { pack(token, worker.scratch); });
+  }
+  return {data, stride, block_bytes, units, arithmetic, form};
+}
+
+}  // namespace dyad::kernels
+#endif  // HWY_ONCE

@@ -1,0 +1,189 @@
+// Sums of bytes by AVX-512 with VNNI, for which Highway has no name here: kernels/cpu/integer.h.
+//
+// vpdpbusd adds four products of unsigned and signed bytes to each of 16 sums. The pieces of q have
+// sums of their own; they join at the end, less what the offset of q has added: offset · Σ p.
+#include "hwy/base.h"
+#include "kernels/cpu/integer.h"
+
+#if HWY_ARCH_X86
+
+// g++ 12's own header passes what it calls undefined to its built-in functions, and warns of it.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vnni,avx2,fma")
+namespace dyad::kernels {
+namespace {
+
+constexpr int kPanelVectors = 2;
+
+enum class Ahead { kNothing, kFirstCache, kSecondCache };
+
+// An x of four bytes for all outputs.
+HWY_INLINE __m512i Broadcast(const uint8_t* from) {
+  int32_t four;
+  std::memcpy(&four, from, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+HWY_INLINE __m512 Join(__m256 low, __m256 high) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+}
+HWY_INLINE __m512d LowHalf(__m512i sum) { return _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum)); }
+HWY_INLINE __m512d HighHalf(__m512i sum) {
+  return _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(sum, 1));
+}
+
+// float(S) of the pieces' sums, highest first, rounded once: through doubles, which are exact, or
+// where S stays below 2^31 in whole numbers, where whatever wraps on the way wraps back.
+template <int kPieces>
+HWY_INLINE __m512 JoinPieces(const __m512i* sums, __m512i weight_sum, bool fits) {
+  const __m512i highest = _mm512_sub_epi32(sums[0], _mm512_slli_epi32(weight_sum, 7));
+  if constexpr (kPieces == 1) return _mm512_cvtepi32_ps(highest);
+  if (kPieces == 2 && fits) {
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(highest, 8), sums[1]));
+  }
+  const __m512d k256 = _mm512_set1_pd(256.0);
+  __m512d low = LowHalf(highest), high = HighHalf(highest);
+  for (int piece = 1; piece < kPieces; ++piece) {
+    low = _mm512_fmadd_pd(low, k256, LowHalf(sums[piece]));
+    high = _mm512_fmadd_pd(high, k256, HighHalf(sums[piece]));
+  }
+  return Join(_mm512_cvtpd_ps(low), _mm512_cvtpd_ps(high));
+}
+
+template <Ahead kAhead, int kLines>
+HWY_INLINE void Prefetch(const char* first) {
+  if constexpr (kAhead == Ahead::kNothing) return;
+#pragma GCC unroll 16
+  for (int line = 0; line < kLines; ++line) {
+    __builtin_prefetch(first + 64 * line, 0, kAhead == Ahead::kFirstCache ? 3 : 2);
+  }
+}
+
+template <int kRows, int kPieces>
+struct Sums {
+  __m512i of[kRows][kPanelVectors][kPieces];
+};
+
+constexpr int QuadBytes(int pieces) { return pieces == 3 ? 16 : 4 * pieces; }
+
+// One quad more. Rows go by threes from a pointer each, which address them without arithmetic.
+template <int kRows, int kPieces>
+HWY_INLINE void AddQuad(const uint8_t* const* x, int64_t stride, int at, const int8_t* weights,
+                        Sums<kRows, kPieces>& sums) {
+  const __m512i w0 = _mm512_loadu_si512(weights), w1 = _mm512_loadu_si512(weights + 64);
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int piece = 0; piece < kPieces; ++piece) {
+      const __m512i value =
+          Broadcast(x[r / 3] + (r % 3) * stride + at * QuadBytes(kPieces) + 4 * piece);
+      sums.of[r][0][piece] = _mm512_dpbusd_epi32(sums.of[r][0][piece], value, w0);
+      sums.of[r][1][piece] = _mm512_dpbusd_epi32(sums.of[r][1][piece], value, w1);
+    }
+  }
+}
+
+// Few rows keep kUnroll quads side by side in sums of their own, to hide an instruction's latency.
+template <int kRows, int kPieces, int kUnroll, Ahead kAhead>
+HWY_NOINLINE void SumRows(const IntegerTile& tile, float* to) {
+  Sums<kRows, kPieces> sums[kUnroll];
+#pragma GCC unroll 16
+  for (int u = 0; u < kUnroll; ++u) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kPanelVectors * kPieces; ++i) {
+        sums[u].of[r][i / kPieces][i % kPieces] = _mm512_setzero_si512();
+      }
+    }
+  }
+  constexpr int kPointers = (kRows + 2) / 3;
+  const uint8_t* x[kPointers];
+#pragma GCC unroll 16
+  for (int i = 0; i < kPointers; ++i) x[i] = tile.x + 3 * i * tile.x_stride;
+  const int8_t* weights = tile.weights;
+  const char* ahead = tile.ahead;
+  int64_t left = tile.quads;
+  for (; left >= kUnroll; left -= kUnroll) {
+    Prefetch<kAhead, 2 * kUnroll>(ahead);
+    ahead += tile.ahead_step * kUnroll;
+#pragma GCC unroll 16
+    for (int u = 0; u < kUnroll; ++u) {
+      AddQuad<kRows, kPieces>(x, tile.x_stride, u, weights + 128 * u, sums[u]);
+    }
+    weights += 128 * kUnroll;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPointers; ++i) x[i] += QuadBytes(kPieces) * kUnroll;
+  }
+  for (; left > 0; --left) {
+    AddQuad<kRows, kPieces>(x, tile.x_stride, 0, weights, sums[0]);
+    weights += 128;
+#pragma GCC unroll 16
+    for (int i = 0; i < kPointers; ++i) x[i] += QuadBytes(kPieces);
+  }
+#pragma GCC unroll 16
+  for (int u = 1; u < kUnroll; ++u) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int i = 0; i < kPanelVectors * kPieces; ++i) {
+        __m512i& sum = sums[0].of[r][i / kPieces][i % kPieces];
+        sum = _mm512_add_epi32(sum, sums[u].of[r][i / kPieces][i % kPieces]);
+      }
+    }
+  }
+  // 2^15 · 127 · k < 2^31.
+  const bool fits = tile.quads * 4 <= 512;
+#pragma GCC unroll 16
+  for (int v = 0; v < kPanelVectors; ++v) {
+    const __m512i weight_sum = _mm512_loadu_si512(tile.weight_sums + 16 * v);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const __m512 sum = JoinPieces<kPieces>(sums[0].of[r][v], weight_sum, fits);
+      _mm512_storeu_ps(to + kPanelOutputs * r + 16 * v,
+                       _mm512_mul_ps(sum, _mm512_set1_ps(tile.units[r])));
+    }
+  }
+}
+
+template <int kPieces, int kRows>
+void SumExactly(const IntegerTile& tile, int64_t count, float* to) {
+  if (count == kRows) {
+    constexpr int kUnroll = std::max(1, 4 / (kRows * kPieces));
+    constexpr Ahead kFew = kRows * kPieces >= 2 ? Ahead::kFirstCache : Ahead::kNothing;
+    if (tile.many) return SumRows<kRows, kPieces, kUnroll, Ahead::kSecondCache>(tile, to);
+    return SumRows<kRows, kPieces, kUnroll, kFew>(tile, to);
+  }
+  if constexpr (kRows > 1) SumExactly<kPieces, kRows - 1>(tile, count, to);
+}
+
+}  // namespace
+
+void SumBytes(const IntegerTile& tile, Arithmetic arithmetic, int64_t count, float* to) {
+  switch (arithmetic) {
+    case Arithmetic::kInteger24:
+      return SumExactly<3, 4>(tile, count, to);
+    case Arithmetic::kInteger16:
+      return SumExactly<2, 6>(tile, count, to);
+    default:
+      return SumExactly<1, 12>(tile, count, to);
+  }
+}
+
+}  // namespace dyad::kernels
+HWY_POP_ATTRIBUTES
+
+#else
+
+namespace dyad::kernels {
+void SumBytes(const IntegerTile&, Arithmetic, int64_t, float*) {}
+}  // namespace dyad::kernels
+
+#endif
