@@ -113,15 +113,24 @@ def check_retries(ask):
             assert not isinstance(error, dyad_serve.QueueFull)
 
 
-def pairs(address, count, **options):
+def given(count):
+    yield from (("g" * (i % 7), "b") for i in range(count))
+
+
+def failing():
+    yield from given(3)
+    raise dyad_serve.Unavailable("UNAVAILABLE", "the input's own")
+
+
+def pairs(address, source, **options):
     with dyad_serve.Client(address) as client:
-        return list(client.pairs([("g" * (i % 7), "b") for i in range(count)], **options))
+        return list(client.pairs(source, **options))
 
 
-def pairs_async(address, count, **options):
+def pairs_async(address, source, **options):
     async def ask():
         async with dyad_serve.AsyncClient(address) as client:
-            return [pair async for pair in client.pairs([("g" * (i % 7), "b") for i in range(count)], **options)]
+            return [pair async for pair in client.pairs(source, **options)]
     return LOOP.run_until_complete(ask())
 
 
@@ -131,13 +140,15 @@ def check_streams(ask):
         for results, window in ((3, 8), (1, 1), (0, 512)):
             service.results = results
             service.ends = [UNAVAILABLE, CANCELLED, FULL, UNAVAILABLE] if results else [UNAVAILABLE, FULL, FULL]
-            found = ask(address, 40, window=window)
+            found = ask(address, given(40), window=window)
             assert [(pair.index, pair.margin) for pair in found] == [(i, i % 7) for i in range(40)]
             assert not service.ends
         service.results, service.ends = 0, [UNAVAILABLE] * 5
-        raised(dyad_serve.Unavailable, lambda: ask(address, 40))
+        raised(dyad_serve.Unavailable, lambda: ask(address, given(40)))
         service.ends = [INTERNAL]
-        assert raised(dyad_serve.DyadError, lambda: ask(address, 40)).code == "INTERNAL"
+        assert raised(dyad_serve.DyadError, lambda: ask(address, given(40))).code == "INTERNAL"
+        # An error of the input is no broken stream.
+        assert "input's" in raised(dyad_serve.Unavailable, lambda: ask(address, failing())).message
 
 
 def check_gone(ask):

@@ -70,6 +70,7 @@ class AsyncClient:
                 outgoing.put_nowait(message)
             call = _wire.method(self._channel, "ScoringService/ScoreMinimalPairs")(
                 _until_none(outgoing), metadata=self._metadata)
+            broken: errors.DyadError | None = None
             try:
                 while left or state.waits():
                     while left and state.room() > 0:
@@ -88,17 +89,19 @@ class AsyncClient:
                     try:
                         response = await call.read()
                     except grpc.RpcError as error:
-                        raise errors.from_rpc(error) from None
+                        broken = errors.from_rpc(error)
+                        break
                     if response is grpc.aio.EOF:
-                        raise errors.make(*_pairs.ENDED_EARLY)
+                        broken = errors.make(*_pairs.ENDED_EARLY)
+                        break
                     state.receive(response)
                     for pair in state.ready():
                         yield pair
-            except errors.DyadError as error:
-                await asyncio.sleep(state.wait_after(error))
             finally:
                 call.cancel()
                 outgoing.put_nowait(None)
+            if broken is not None:
+                await asyncio.sleep(state.wait_after(broken))
 
     async def surprisal(self, texts: Sequence[str], *, by: str, unit: str = "bits",
                         context: _requests.Contexts = None, convention: str = "LM_EVAL") -> Table:

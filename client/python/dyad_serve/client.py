@@ -85,6 +85,7 @@ class Client:
                 outgoing.put(message)
             call = _wire.method(self._channel, "ScoringService/ScoreMinimalPairs")(
                 iter(outgoing.get, None), metadata=self._metadata)
+            broken: errors.DyadError | None = None
             try:
                 answers = iter(call)
                 while left or state.waits():
@@ -100,16 +101,18 @@ class Client:
                     try:
                         response = next(answers, None)
                     except grpc.RpcError as error:
-                        raise errors.from_rpc(error) from None
+                        broken = errors.from_rpc(error)
+                        break
                     if response is None:
-                        raise errors.make(*_pairs.ENDED_EARLY)
+                        broken = errors.make(*_pairs.ENDED_EARLY)
+                        break
                     state.receive(response)
                     yield from state.ready()
-            except errors.DyadError as error:
-                time.sleep(state.wait_after(error))
             finally:
                 call.cancel()
                 outgoing.put(None)
+            if broken is not None:
+                time.sleep(state.wait_after(broken))
 
     def surprisal(self, texts: Sequence[str], *, by: str, unit: str = "bits", context: _requests.Contexts = None,
                   convention: str = "LM_EVAL") -> Table:
