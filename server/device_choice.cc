@@ -13,11 +13,15 @@ namespace dyad {
 absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const DeviceWish& wish) {
   using kernels::Arithmetic;
   std::vector<std::unique_ptr<kernels::Device>> devices;
-  if (wish.choice.kind != DeviceKind::kCuda &&
-      wish.arithmetic.value_or(Arithmetic::kExact) != Arithmetic::kExact) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--arithmetic is ", std::string(NameOf(*wish.arithmetic)),
-                     "; there is no usable CUDA device, and the CPU computes exact only"));
+  const Arithmetic arithmetic = wish.arithmetic.value_or(Arithmetic::kExact);
+  const bool on_cpu = wish.choice.kind == DeviceKind::kCpu || wish.choice.kind == DeviceKind::kAuto;
+  if (IsInteger(arithmetic)
+          ? !on_cpu
+          : arithmetic != Arithmetic::kExact && wish.choice.kind != DeviceKind::kCuda) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--arithmetic is ", std::string(NameOf(arithmetic)),
+        IsInteger(arithmetic) ? "; it needs --device=cpu"
+                              : "; there is no usable CUDA device, and the CPU does not have it"));
   }
   switch (wish.choice.kind) {
     case DeviceKind::kReference:
@@ -38,8 +42,9 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
     case DeviceKind::kCpu:
       break;
   }
-  return kernels::MakeCpuDevices(
-      wish.count, {.threads = wish.threads, .population = kernels::KvPopulation::kInBackground});
+  return kernels::MakeCpuDevices(wish.count, {.threads = wish.threads,
+                                              .population = kernels::KvPopulation::kInBackground,
+                                              .arithmetic = arithmetic});
 }
 
 DeviceChoice ChooseDevice(std::string_view word, const LogFunction& log) {

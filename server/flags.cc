@@ -230,10 +230,15 @@ void AddComputeFlags(Options& options, FlagTable& table) {
       {{"auto", std::nullopt},
        {"exact", kernels::Arithmetic::kExact},
        {"accurate", kernels::Arithmetic::kAccurate},
-       {"fast", kernels::Arithmetic::kFast}},
+       {"fast", kernels::Arithmetic::kFast},
+       {"integer24", kernels::Arithmetic::kInteger24},
+       {"integer16", kernels::Arithmetic::kInteger16},
+       {"integer8", kernels::Arithmetic::kInteger8}},
       "of linear layers. exact: the CPU's bits on every device; accurate, fast: tensor cores, for "
       "weights of 16 or 8 bits. At up to 16 rows a step exact costs at most a third more, in long "
-      "prompts many times as much. auto: accurate on CUDA where weights allow it");
+      "prompts many times as much. integer24, 16, 8: on the CPU with --weight_dtype=int8, "
+      "activations of so many bits; integer8 harms models with outliers. auto: accurate on CUDA "
+      "where weights allow it, else exact");
   table.Switch("allow_reference_device", options.reference_use,
                {ReferenceUse::kRefused, ReferenceUse::kAllowed},
                "needed with --device=reference: it is slow");

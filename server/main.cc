@@ -26,6 +26,7 @@
 #include "server/http_ports.h"
 #include "server/last_resort.h"
 #include "server/metrics/metrics.h"
+#include "server/model_memory.h"
 #include "server/request_log.h"
 #include "server/self_check.h"
 #include "server/server_log.h"
@@ -46,9 +47,6 @@ struct ModelParts {
 
 // From the end of --drain_timeout until the process is ended, whatever is stuck.
 constexpr absl::Duration kEndAfterDrain = absl::Seconds(5);
-// Of the memory there is, above which a warning is due.
-constexpr double kMuchMemory = 0.9;
-
 // glibc's defaults give large blocks back to the kernel and take them again, step after step, and
 // make an arena for each of many threads. Called when models are loaded, since loading wants its
 // memory back.
@@ -58,68 +56,18 @@ void KeepMemory() {
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
+LogFunction LogTo(ServerLog& log) {
+  return [&log](LogLevel level, const std::string& event, const std::vector<LogField>& fields) {
+    log.Write(level, event, fields);
+  };
+}
+
 absl::Status ForceIsa(const std::string& name) {
   if (name.empty() || kernels::ForceIsa(name)) return absl::OkStatus();
   std::vector<std::string> names;
   for (const std::string_view isa : kernels::SupportedIsas()) names.emplace_back(isa);
   return absl::InvalidArgumentError(
       absl::StrCat("--cpu_isa is ", name, "; this machine runs ", absl::StrJoin(names, ", ")));
-}
-
-// What is wrong with a model, and with which.
-absl::Status OfModel(const ModelSource& source, const Options& options,
-                     const absl::Status& status) {
-  const bool comma = absl::IsNotFound(status) && options.models.size() > 1;
-  return absl::Status(
-      status.code(), absl::StrCat("model ", source.name, ": ", status.message(),
-                                  comma ? "; a comma in --model begins the next NAME=FOLDER" : ""));
-}
-
-// For every model. `device_bytes`: free memory of the device; 0: it uses the host's. Errors: an
-// unreadable checkpoint, no memory for a KV cache.
-absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, int64_t device_bytes,
-                                             ServerLog& log) {
-  const Host host = ReadHost();
-  for (const std::string& file : host.unreadable) {
-    log.Write(LogLevel::kWarning, "a limit of this process cannot be read", {{"file", file}});
-  }
-  KvCacheShare share = {.available_bytes = device_bytes > 0 ? device_bytes : host.memory_bytes,
-                        .fraction = options.kv_cache_fraction,
-                        .models = static_cast<int32_t>(options.models.size())};
-  ModelOptions model;
-  model.weight_dtype = options.weight_dtype;
-  model.layer_form = options.layer_form;
-  model.kv_dtype = options.kv_dtype;
-  model.arithmetic = options.arithmetic;
-  model.max_batch_tokens = options.engine.max_batch_tokens;
-  model.max_draws = options.engine.max_running_sequences;
-  model.kv_cache_bytes = options.kv_cache_bytes;
-  for (const ModelSource& source : options.models) {
-    const absl::StatusOr<int64_t> bytes = ModelBytes(source.folder, model);
-    if (!bytes.ok()) return OfModel(source, options, bytes.status());
-    share.model_bytes += *bytes;
-  }
-  if (model.kv_cache_bytes == 0) {
-    share.model_bytes *= 2;  // what loading may take at its peak
-    model.kv_cache_bytes = KvCacheBytes(share);
-    return model;
-  }
-  const double taken = MemoryTaken(share, model.kv_cache_bytes);
-  if (taken > 1) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "--kv_cache_bytes is ", model.kv_cache_bytes, share.models > 1 ? " for each model" : "",
-        "; beside about ", share.model_bytes,
-        " bytes of weights and activations this is more than the ", share.available_bytes,
-        device_bytes > 0 ? " that the device has free"
-                         : " that the host's memory and the control groups leave"));
-  }
-  if (taken > kMuchMemory) {
-    log.Write(LogLevel::kWarning, "kv cache and models leave little memory",
-              {{"kv_cache_bytes", model.kv_cache_bytes},
-               {"model_bytes", share.model_bytes},
-               {"available_bytes", share.available_bytes}});
-  }
-  return model;
 }
 
 // All that a start looks at: the model, one step of it, its tokenizer.
@@ -145,7 +93,8 @@ absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptio
 }
 
 absl::Status Check(const Options& options, int64_t device_bytes, DeviceWish wish, ServerLog& log) {
-  ASSIGN_OR_RETURN(ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
+  ASSIGN_OR_RETURN(ModelOptions model_options,
+                   OptionsOfModels(options, ReadHost(), device_bytes, LogTo(log)));
   wish.count = 1;
   model_options.kv_cache = KvCache::kOnePage;
   for (const ModelSource& source : options.models) {
@@ -185,6 +134,7 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
              {"architecture", info.architecture},
              {"digest", info.digest},
              {"weight_dtype", info.weight_dtype},
+             {"arithmetic", info.arithmetic},
              {"parameters", info.parameters},
              {"dense_equivalent_parameters", info.dense_equivalent_parameters},
              {"weight_bytes", info.weight_bytes},
@@ -194,6 +144,11 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
              {"context_length", int64_t{limits.context_length}},
              {"tokenizer", parts.tokenizer != nullptr ? "yes" : "no: token ids only"},
              {"load_seconds", absl::ToDoubleSeconds(load_time)}});
+  if (info.arithmetic == NameOf(kernels::Arithmetic::kInteger8)) {
+    log.Write(LogLevel::kWarning,
+              "activations of 8 bits move scores, and ruin those of models with outliers",
+              {{"name", source.name}});
+  }
   if (kv_tokens < limits.context_length) {
     log.Write(LogLevel::kWarning,
               "kv cache holds less than one context; longer requests are refused",
@@ -270,10 +225,7 @@ ServerStats StatsOf(const ServerState& state, const RpcServer& server, const Ser
 
 absl::Status Run(const Options& options, SignalWatch& signals) {
   ServerLog log(options.log_format, options.log_level);
-  const LogFunction write = [&log](LogLevel level, const std::string& event,
-                                   const std::vector<LogField>& fields) {
-    log.Write(level, event, fields);
-  };
+  const LogFunction write = LogTo(log);
   SetLibraryLog(write);
   const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
@@ -295,7 +247,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
                    HttpPorts::Prepare(options, metrics, write));
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
-  ASSIGN_OR_RETURN(const ModelOptions model_options, OptionsOfModels(options, device_bytes, log));
+  ASSIGN_OR_RETURN(const ModelOptions model_options,
+                   OptionsOfModels(options, ReadHost(), device_bytes, write));
   wish.count = static_cast<int>(options.models.size());
   ASSIGN_OR_RETURN(auto devices, MakeDevices(wish));
   const int used_threads = devices.front()->info().threads;

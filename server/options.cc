@@ -159,8 +159,17 @@ void CheckCompute(const Options& options, Checker& check) {
              options.reference_use == ReferenceUse::kRefused) {
     check.Add("--device is reference, plain loops for tests; it needs --allow_reference_device");
   }
-  if (options.arithmetic.value_or(kernels::Arithmetic::kExact) != kernels::Arithmetic::kExact) {
-    const std::string word(NameOf(*options.arithmetic));
+  const auto arithmetic = options.arithmetic.value_or(kernels::Arithmetic::kExact);
+  const std::string word(NameOf(arithmetic));
+  if (IsInteger(arithmetic)) {
+    if (device.has_value() && device->kind != DeviceKind::kCpu) {
+      check.Add(absl::StrCat("--arithmetic is ", word, "; --device is ", options.device,
+                             ", which does not have it: it needs --device=cpu"));
+    }
+    if (options.weight_dtype != WeightDtype::kInt8) {
+      check.Add(absl::StrCat("--arithmetic is ", word, "; it needs --weight_dtype=int8"));
+    }
+  } else if (arithmetic != kernels::Arithmetic::kExact) {
     if (device.has_value() && device->kind != DeviceKind::kCuda &&
         device->kind != DeviceKind::kAuto) {
       check.Add(absl::StrCat("--arithmetic is ", word, "; --device is ", options.device,

@@ -60,17 +60,18 @@ struct Options {
   // --weight_dtype: of linear matrices, embedding and head in memory.
   WeightDtype weight_dtype = WeightDtype::kAsStored;
   // --layer_form=auto|plan|dense: whether structured layers run as what they are or multiplied out.
-  // auto: multiplied out where that costs no more. Layers whose rows choose what they run never are.
-  // plan and dense differ in the last bits of results.
+  // auto: multiplied out where that costs no more. Layers whose rows choose what they run never
+  // are. plan and dense differ in the last bits of results.
   kernels::LayerForm layer_form = kernels::LayerForm::kAuto;
   // --device=cpu|cuda|cuda:N|auto|reference: where models live and what computes them. cuda is
   // cuda:0; auto takes it if it is usable, else the CPU, and the log says which. reference is the
   // definition in plain loops, for tests, and needs --allow_reference_device.
   std::string device = "cpu";
   ReferenceUse reference_use = ReferenceUse::kRefused;
-  // --arithmetic=auto|exact|accurate|fast: how linear layers are computed (kernels/arithmetic.h).
-  // exact has the CPU's bits on every device. accurate and fast use tensor cores: CUDA only,
-  // weights of 16 or 8 bits only. auto (none here): accurate where that is possible, else exact.
+  // --arithmetic=auto|exact|accurate|fast|integer24|integer16|integer8: how linear layers are
+  // computed (kernels/arithmetic.h). exact has the CPU's bits on every device. accurate and fast
+  // use tensor cores: CUDA only, weights of 16 or 8 bits only. The integer ones: the CPU and
+  // weights of int8 only. auto (none here): accurate where that is possible, else exact.
   std::optional<kernels::Arithmetic> arithmetic = std::nullopt;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;

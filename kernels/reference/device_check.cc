@@ -20,6 +20,15 @@ namespace {
 constexpr double kRelative = 400.0 / (1 << 24);
 // Of x in one piece of bfloat16, which keeps 8 bits.
 constexpr double kRelativeOfFast = 1.0 / (1 << 8);
+// Of x in whole numbers of 16 or 8 bits, beside the largest of a row.
+constexpr double kRelativeOfInteger16 = 1.0 / (1 << 12);
+constexpr double kRelativeOfInteger8 = 1.0 / (1 << 4);
+double RelativeOf(std::string_view arithmetic) {
+  if (arithmetic == NameOf(Arithmetic::kFast)) return kRelativeOfFast;
+  if (arithmetic == NameOf(Arithmetic::kInteger16)) return kRelativeOfInteger16;
+  if (arithmetic == NameOf(Arithmetic::kInteger8)) return kRelativeOfInteger8;
+  return kRelative;
+}
 constexpr Element kElements[] = {Element::kFloat32, Element::kBfloat16, Element::kFloat16,
                                  Element::kInt8};
 
@@ -88,9 +97,7 @@ struct Twins {
 class Check {
  public:
   explicit Check(Device& tested)
-      : tested_(tested),
-        relative_(tested.info().arithmetic == NameOf(Arithmetic::kFast) ? kRelativeOfFast
-                                                                        : kRelative) {}
+      : tested_(tested), relative_(RelativeOf(tested.info().arithmetic)) {}
 
   Fault Run(KvType type);
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "server/base/catch_exceptions.h"
 #include "server/base/file.h"
 #include "server/base/message_text.h"
@@ -60,8 +61,10 @@ std::string MainType(const LoadTally& tally) {
 ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
                    kernels::DeviceInfo device, std::string digest) {
   const std::string weight_dtype = MainType(tally);
-  // Layers of float32 weights are exact on every device.
-  const bool is_exact = weight_dtype == WeightTypeName(kernels::Element::kFloat32);
+  // Layers of float32 weights are exact on every device, and integer arithmetic is of int8 weights.
+  const bool is_exact = weight_dtype == WeightTypeName(kernels::Element::kFloat32) ||
+                        (absl::StartsWith(device.arithmetic, "integer") &&
+                         weight_dtype != WeightTypeName(kernels::Element::kInt8));
   return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
           .weight_dtype = weight_dtype,
@@ -83,8 +86,10 @@ absl::Status CheckArithmetic(const ModelInfo& info, const ModelOptions& options)
   }
   return absl::InvalidArgumentError(
       Text("arithmetic is ", std::string(NameOf(*options.arithmetic)), "; with weights of ",
-           info.weight_dtype, " ", info.device, " computes ", info.arithmetic,
-           " only; --weight_dtype=bfloat16, float16 or int8 has more on CUDA"));
+           info.weight_dtype, " ", info.device, " computes ", info.arithmetic, " only; ",
+           IsInteger(*options.arithmetic)
+               ? "it needs --weight_dtype=int8"
+               : "--weight_dtype=bfloat16, float16 or int8 has more on CUDA"));
 }
 
 absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int64_t most) {

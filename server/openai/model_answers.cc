@@ -43,7 +43,7 @@ Json ModelJson(const ServedModel& model, int64_t created) {
             {"architecture", model.info.architecture},
             {"structure", StructureOf(model.info)},
             {"weight_dtype", model.info.weight_dtype},
-            {"arithmetic", "exact"}}}};
+            {"arithmetic", model.info.arithmetic}}}};
 }
 
 absl::StatusOr<const ServedModel*> FindModel(const ServerState& state, const std::string& fixed,

@@ -31,7 +31,8 @@ absl::Status RunEngine(Operands operands) {
   ASSIGN_OR_RETURN(const ModelOptions model_options, ModelFromFlags());
   // As the server does.
   auto device = kernels::MakeCpuDevice({.threads = absl::GetFlag(FLAGS_threads),
-                                        .population = kernels::KvPopulation::kInBackground});
+                                        .population = kernels::KvPopulation::kInBackground,
+                                        .arithmetic = *model_options.arithmetic});
   ASSIGN_OR_RETURN(const LoadedModel loaded,
                    LoadModel(operands[0], model_options, std::move(device)));
   load.vocab_size = loaded.model->limits().vocab_size;

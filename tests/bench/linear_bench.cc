@@ -91,7 +91,7 @@ std::vector<PackedLinear> PackLayers(const LayerChoice& choice) {
   const ExampleLayer example(choice, Data::kRandom);
   std::vector<PackedLinear> layers;
   for (int64_t bytes = 0; bytes < kStreamBytes; bytes += layers.back().weight_bytes()) {
-    layers.emplace_back(example.plan());
+    layers.emplace_back(example.plan(), nullptr, choice.arithmetic);
   }
   return layers;
 }
@@ -128,6 +128,16 @@ class OurLayers {
 // The threads of OpenBLAS 0.3.21 stay awake for 0.1 s after their work and would take ours the
 // cores.
 constexpr auto kTorchRest = std::chrono::milliseconds(150);
+
+double SpeedUp(OurLayers& ours, OurLayers& others, int64_t tokens, kernels::Workspace& workspace) {
+  ours.SetTokens(tokens);
+  others.SetTokens(tokens);
+  const auto forward = [&](int64_t call) { ours.Forward(call, workspace); };
+  Batches our_batches(forward);
+  const auto pairs = TimePairs([&](int64_t call) { others.Forward(call, workspace); },
+                               [&] { return our_batches.Run(); });
+  return Median(pairs, [](const Pair& pair) { return pair.seconds / pair.reference; });
+}
 
 double SpeedUp(OurLayers& ours, TorchLayers& torch, int64_t tokens, kernels::Workspace& workspace) {
   ours.SetTokens(tokens);
@@ -179,6 +189,14 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
                                     }),
          .streamed_bytes =
              Median(pairs, [](const Pair& pair) { return pair.seconds * pair.reference; })});
+  }
+  if (IsInteger(choice.arithmetic)) {
+    LayerChoice as_exact = choice;
+    as_exact.arithmetic = kernels::Arithmetic::kExact;
+    OurLayers exact(as_exact);
+    for (LinearResult& result : results) {
+      result.over_exact = SpeedUp(ours, exact, result.tokens, workspace);
+    }
   }
   if (compare == Compare::kNo) return results;
   const int64_t blocks = BlocksOfTwoViews(plan);

@@ -20,6 +20,7 @@ struct LayerChoice {
   int64_t out = 0;
   int64_t detail = 1;  // blocks or rank, as the structure's example has it
   kernels::Element type = kernels::Element::kFloat32;
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kExact;
 };
 
 struct LinearResult {
@@ -33,6 +34,7 @@ struct LinearResult {
   double streamed_bytes = 0;
   double over_torch_dense = 0;  // speed-up over a float32 layer; 0: not measured
   double over_torch_reference = 0;
+  double over_exact = 0;  // speed-up over exact arithmetic of the same weights; 0: not measured
 };
 
 enum class Compare { kNo, kWithTorch };

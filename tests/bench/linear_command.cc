@@ -14,6 +14,7 @@
 #include "tests/bench/commands.h"
 #include "tests/bench/flag_values.h"
 #include "tests/bench/linear_bench.h"
+#include "tests/bench/model_flags.h"
 #include "tests/bench/roof.h"
 #include "tests/bench/roof_report.h"
 
@@ -27,6 +28,9 @@ ABSL_FLAG(std::vector<std::string>, tokens,
           "linear: rows per call");
 ABSL_FLAG(std::string, weight_dtype, "float32",
           "linear, model, engine: float32, bfloat16, float16 or int8");
+ABSL_FLAG(std::string, arithmetic, "exact",
+          "linear, model, engine: exact, integer24, integer16 or integer8; linear also times exact "
+          "beside");
 ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference forms");
 
 namespace dyad::bench {
@@ -58,6 +62,7 @@ absl::StatusOr<LayerChoice> ParseLayer() {
                                         {"bfloat16", Element::kBfloat16},
                                         {"float16", Element::kFloat16},
                                         {"int8", Element::kInt8}}));
+  ASSIGN_OR_RETURN(choice.arithmetic, ArithmeticFromFlags());
   const absl::StatusOr<kernels::Plan> plan = PlanOf(choice);
   if (plan.ok()) return choice;
   return absl::InvalidArgumentError(
@@ -73,6 +78,7 @@ nlohmann::json ToJson(const LinearResult& result) {
                          {"streamed_bytes", result.streamed_bytes}};
   if (result.over_torch_dense > 0) json["over_torch_dense"] = result.over_torch_dense;
   if (result.over_torch_reference > 0) json["over_torch_reference"] = result.over_torch_reference;
+  if (result.over_exact > 0) json["over_exact"] = result.over_exact;
   return json;
 }
 
@@ -92,19 +98,21 @@ absl::Status RunLinear(Operands) {
                      {"blocks", choice.detail},
                      {"in", choice.in},
                      {"out", choice.out},
-                     {"weight_dtype", absl::GetFlag(FLAGS_weight_dtype)}};
+                     {"weight_dtype", absl::GetFlag(FLAGS_weight_dtype)},
+                     {"arithmetic", absl::GetFlag(FLAGS_arithmetic)}};
     for (const LinearResult& result : results) json["results"].push_back(ToJson(result));
     std::cout << json.dump() << "\n";
     return absl::OkStatus();
   }
   PrintRoof(roof);
   std::printf("%6s %10s %9s %7s %6s   %s\n", "tokens", "us", "GFLOP/s", "GB/s", "roof",
-              "speed-up over LibTorch dense, over its reference form");
+              "speed-up over LibTorch dense, over its reference form, over exact");
   for (const LinearResult& result : results) {
     std::printf("%6ld %10.1f %9.1f %7.2f %5.0f%%", static_cast<long>(result.tokens),
                 result.seconds * 1e6, result.flops_per_second * 1e-9,
                 result.bytes_per_second * 1e-9, result.fraction_of_roof * 100);
-    std::printf("   %6.2f %6.2f\n", result.over_torch_dense, result.over_torch_reference);
+    std::printf("   %6.2f %6.2f %6.2f\n", result.over_torch_dense, result.over_torch_reference,
+                result.over_exact);
   }
   return absl::OkStatus();
 }

@@ -194,7 +194,9 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
                                                     const ModelOptions& options,
                                                     const ModelWork& work, const Roof& roof,
                                                     kernels::ThreadPool& pool) {
-  auto timing = std::make_unique<TimingDevice>(kernels::MakeCpuDevice({.threads = pool.threads()}));
+  auto timing = std::make_unique<TimingDevice>(kernels::MakeCpuDevice(
+      {.threads = pool.threads(),
+       .arithmetic = options.arithmetic.value_or(kernels::Arithmetic::kExact)}));
   const TimingDevice& device = *timing;
   const absl::StatusOr<LoadedModel> loaded = LoadModel(folder, options, std::move(timing));
   if (!loaded.ok()) return loaded.status();

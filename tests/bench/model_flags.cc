@@ -11,6 +11,7 @@
 ABSL_FLAG(std::string, kv_dtype, "float32",
           "model, engine: of keys and values, float32 or bfloat16");
 ABSL_DECLARE_FLAG(std::string, weight_dtype);
+ABSL_DECLARE_FLAG(std::string, arithmetic);
 
 namespace dyad::bench {
 
@@ -26,7 +27,17 @@ absl::StatusOr<ModelOptions> ModelFromFlags() {
                    ChooseWord<kernels::KvType>("kv_dtype", absl::GetFlag(FLAGS_kv_dtype),
                                                {{"float32", kernels::KvType::kFloat32},
                                                 {"bfloat16", kernels::KvType::kBfloat16}}));
+  ASSIGN_OR_RETURN(options.arithmetic, ArithmeticFromFlags());
   return options;
+}
+
+absl::StatusOr<kernels::Arithmetic> ArithmeticFromFlags() {
+  using kernels::Arithmetic;
+  return ChooseWord<Arithmetic>("arithmetic", absl::GetFlag(FLAGS_arithmetic),
+                                {{"exact", Arithmetic::kExact},
+                                 {"integer24", Arithmetic::kInteger24},
+                                 {"integer16", Arithmetic::kInteger16},
+                                 {"integer8", Arithmetic::kInteger8}});
 }
 
 }  // namespace dyad::bench

@@ -8,5 +8,7 @@ namespace dyad::bench {
 
 // Errors: InvalidArgument: a word that --weight_dtype or --kv_dtype do not know.
 absl::StatusOr<ModelOptions> ModelFromFlags();
+// Of --arithmetic, which of those the CPU has. Errors: as above.
+absl::StatusOr<kernels::Arithmetic> ArithmeticFromFlags();
 
 }  // namespace dyad::bench

@@ -6,7 +6,8 @@ beside generation streams that come and go, with the prefix cache on or off, ste
 little KV memory that sequences are preempted. dyadctl prints floats so that they read back exactly.
 
 The weights as stored (bfloat16) meet every load; each other type of weights or of the KV cache meets the harshest,
-with a hundred sentences at most. Instruction sets are compared with float32 weights.
+with a hundred sentences at most. Instruction sets are compared with float32 weights, and with
+int8 in integer arithmetic.
 
 Options: --sentences N (default 2000); --weight_dtype, --kv_dtype: only this type, under every load.
 """
@@ -26,7 +27,8 @@ LOADS = [
     ("budget of 37 tokens, cache off", ["--threads=2", "--max_batch_tokens=37", "--prefix_cache=off"], 340),
     PREEMPTION,
 ]
-OTHER_TYPES = ["--weight_dtype=float32", "--weight_dtype=float16", "--weight_dtype=int8", "--kv_dtype=bfloat16"]
+OTHER_TYPES = [["--weight_dtype=float32"], ["--weight_dtype=float16"], ["--weight_dtype=int8"], ["--kv_dtype=bfloat16"],
+               *(["--weight_dtype=int8", f"--arithmetic=integer{bits}"] for bits in (24, 16, 8))]
 
 
 def check_loads(types, lines, loads):
@@ -56,19 +58,19 @@ def check_loads(types, lines, loads):
     return preempted, hits
 
 
-def check_instruction_sets(lines):
+def check_instruction_sets(flags, lines):
     refusal = subprocess.run([BUILD / "bin" / "dyad-server", f"--model=demo={DEMO}", "--check", "--cpu_isa=?"],
                              capture_output=True, text=True).stderr
     names = re.search(r"this machine runs (.*)", refusal).group(1).split(", ")
     assert "scalar" in names, refusal
     expected = None
     for name in names:
-        with Server({"demo": DEMO}, "--weight_dtype=float32", f"--cpu_isa={name}", "--threads=2") as server:
+        with Server({"demo": DEMO}, *flags, f"--cpu_isa={name}", "--threads=2") as server:
             scores = server.batch("score", lines)
         assert len(scores) == len(lines) and all("sum" in row for row in scores)
         expected = expected or scores
         different = sum(a != b for a, b in zip(expected, scores, strict=True))
-        print(f"--cpu_isa={name}: {different} of {len(lines)} sentences differ from {names[0]}")
+        print(f"{' '.join(flags)} --cpu_isa={name}: {different} of {len(lines)} sentences differ from {names[0]}")
         assert different == 0
 
 
@@ -83,8 +85,9 @@ def main():
     types = [f"--{name}={getattr(options, name)}" for name in ("weight_dtype", "kv_dtype") if getattr(options, name)]
     reached = [check_loads(types, lines, LOADS)]
     if not types:
-        reached += [check_loads([flag], lines[:100], [PREEMPTION]) for flag in OTHER_TYPES]
-        check_instruction_sets(lines[:20])
+        reached += [check_loads(flags, lines[:100], [PREEMPTION]) for flags in OTHER_TYPES]
+        for flags in (["--weight_dtype=float32"], ["--weight_dtype=int8", "--arithmetic=integer16"]):
+            check_instruction_sets(flags, lines[:20])
     preempted, hits = map(sum, zip(*reached))
     print(f"{preempted:.0f} preemptions, {hits:.0f} tokens from the prefix cache")
     assert preempted > 0 and hits > 0, "the loads did not reach what they are for"

@@ -35,6 +35,19 @@ TEST(MakeDevicesTest, RefusesAnArithmeticThatTheDeviceHasNot) {
   }
 }
 
+TEST(MakeDevicesTest, IntegerArithmeticIsTheCpus) {
+  const auto devices =
+      MakeDevices({.choice = {DeviceKind::kCpu}, .arithmetic = kernels::Arithmetic::kInteger16});
+  ASSERT_TRUE(devices.ok());
+  EXPECT_EQ(devices->front()->info().arithmetic, "integer16");
+  for (const DeviceKind kind : {DeviceKind::kCuda, DeviceKind::kReference}) {
+    EXPECT_EQ(MakeDevices({.choice = {kind}, .arithmetic = kernels::Arithmetic::kInteger16})
+                  .status()
+                  .message(),
+              "--arithmetic is integer16; it needs --device=cpu");
+  }
+}
+
 TEST(ChooseDeviceTest, LogsWhatAutoComesTo) {
   std::string logged;
   const LogFunction log = [&](LogLevel, const std::string& event,

@@ -61,6 +61,20 @@ TEST(FaultsTest, ArithmeticIsFreeWhereItIsPossible) {
   }
 }
 
+TEST(FaultsTest, IntegerArithmeticIsOfInt8OnTheCpu) {
+  Options options = Good();
+  options.arithmetic = kernels::Arithmetic::kInteger16;
+  EXPECT_THAT(Faults(options),
+              ElementsAre("--arithmetic is integer16; it needs --weight_dtype=int8"));
+  options.weight_dtype = WeightDtype::kInt8;
+  EXPECT_THAT(Faults(options), IsEmpty());
+  for (const char* device : {"cuda:1", "auto", "reference"}) {
+    options.device = device;
+    options.reference_use = ReferenceUse::kAllowed;
+    EXPECT_THAT(Faults(options), ElementsAre(HasSubstr("needs --device=cpu"))) << device;
+  }
+}
+
 struct BadValue {
   const char* fault;  // part of it
   std::function<void(Options&)> set;

@@ -38,6 +38,19 @@ TEST(CheckDeviceTest, PassesTheCpuUnderEveryInstructionSet) {
   ForceIsa(SupportedIsas().front());
 }
 
+TEST(CheckDeviceTest, PassesTheCpuInIntegerArithmetic) {
+  for (const Arithmetic arithmetic :
+       {Arithmetic::kInteger24, Arithmetic::kInteger16, Arithmetic::kInteger8}) {
+    for (const std::string_view isa : SupportedIsas()) {
+      ASSERT_TRUE(ForceIsa(isa));
+      const auto device = MakeCpuDevice({.threads = 2, .arithmetic = arithmetic});
+      EXPECT_EQ(device->info().arithmetic, NameOf(arithmetic));
+      EXPECT_EQ(CheckDevice(*device, KvType::kFloat32), "") << isa << ", " << NameOf(arithmetic);
+    }
+  }
+  ForceIsa(SupportedIsas().front());
+}
+
 TEST(CheckDeviceTest, NamesTheOperatorThatIsWrong) {
   const std::vector<std::pair<Operator, const char*>> kOperators = {
       {Operator::kEmbed, "embedding"},
