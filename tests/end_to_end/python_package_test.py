@@ -112,6 +112,8 @@ def check_generate(server, client):
     ids = client.tokenize("Zoë sang.")
     assert client.detokenize(ids, skip_special_tokens=True) == "Zoë sang."
     model = client.get_model()
+    for answer in (found, client.score(["a"])[0]):
+        assert (answer.model, answer.model_digest, answer.arithmetic) == (model.name, model.digest, "exact"), answer
     assert client.ready() and client.models() == [model] and model.context_length == 512 and model.prefix_id == 2
     assert client.server_info().limits["max_score_items"] == 1024
 

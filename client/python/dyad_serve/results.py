@@ -55,6 +55,7 @@ class Score(_AsTable):
     convention: str
     model: str
     model_digest: str
+    arithmetic: str
 
     def _table(self) -> Table:
         return Table({"token": token.text, "id": token.id, "logprob": token.logprob, "rank": token.rank,
@@ -114,6 +115,7 @@ class Generation(_AsTable):
     seed: int
     model: str
     model_digest: str
+    arithmetic: str
     request_id: str
     usage: Usage
 
@@ -170,7 +172,7 @@ def scores(response: Any) -> list[Score]:
     """Those of a ScoreResponse."""
     convention = _wire.enum_name("Convention", response.convention)
     return [Score(score.sum, score.mean, score.scored_tokens, _score_tokens(score), convention, response.model,
-                  response.model_digest) for score in response.scores]
+                  response.model_digest, response.arithmetic) for score in response.scores]
 
 
 def _score_tokens(score: Any) -> tuple[Token, ...]:
@@ -206,7 +208,8 @@ def generation(message: Any) -> Generation:
     """That of a GenerateResponse."""
     usage = Usage(*(getattr(message.usage, field.name) for field in dataclasses.fields(Usage)))
     return Generation(tuple(map(choice, message.choices)), message.seed,
-                      message.model, message.model_digest, message.request_id, usage)
+                      message.model, message.model_digest, message.arithmetic, message.request_id,
+                      usage)
 
 
 def model(message: Any) -> Model:
