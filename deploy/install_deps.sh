@@ -19,6 +19,8 @@ packages=(
   # tests and benchmarks; python3-torch (27 MB to fetch with all that it needs) is for the operator
   # library: the server does not load it
   libgtest-dev libgmock-dev python3 python3-grpcio python3-protobuf python3-torch openssl
+  # the Python package: its build, and the fresh environments that its tests install it into
+  python3-hatchling python3-venv
   unicode-data
 )
 

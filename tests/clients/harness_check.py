@@ -1,13 +1,17 @@
-"""lm-evaluation-harness, model local-completions, tokenizer by the server: minimal pairs equal dyadctl's sums and
-accuracy, in four ways of asking; rolling and generating tasks run."""
+"""lm-evaluation-harness over HTTP (model local-completions, tokenizer by the server) and over gRPC (model dyad of the
+Python package): minimal pairs equal dyadctl's sums and accuracy, in each way of asking; rolling and generating tasks
+give the same through both."""
 import json
 import math
 import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 
-from support.server import BUILD, DEMO, SOURCE, Server, free_port
+import dyad_serve
+from dyad_serve.lm_eval import DyadLM
+from support.server import DEMO, SOURCE, Server, free_port
 
 PAIRS = SOURCE / "deploy" / "minimal_pairs.jsonl"
 TASKS = {
@@ -46,14 +50,19 @@ def write_tasks(folder):
                                              f"test_split: train\nnum_fewshot: 0\nmetadata:\n  version: 1\n{text}")
 
 
-def run_harness(folder, port, tasks, concurrent, batch, prefix=""):
-    """{task: (results, samples)} of one run."""
-    output = folder / f"{'-'.join(tasks)}-{concurrent}-{batch}"
+def run_http(folder, port, tasks, concurrent, batch, prefix=""):
     arguments = (f"model=demo,base_url=http://127.0.0.1:{port}{prefix}/v1/completions,num_concurrent={concurrent},"
                  f"max_length=256,tokenizer_backend=remote,max_retries=1")
-    result = subprocess.run([sys.executable, "-m", "lm_eval", "--model", "local-completions", "--model_args", arguments,
-                             "--tasks", ",".join(f"dyad_{task}" for task in tasks), "--include_path", str(folder), "--batch_size", str(batch),
-                             "--log_samples", "--output_path", str(output)], capture_output=True, text=True)
+    return run_harness(folder, tasks, ["lm_eval", "--model", "local-completions", "--model_args", arguments,
+                                       "--batch_size", str(batch)])
+
+
+def run_harness(folder, tasks, command):
+    """{task: (results, samples)} of one run of a module with these arguments."""
+    output = pathlib.Path(tempfile.mkdtemp(dir=folder))
+    result = subprocess.run([sys.executable, "-m", *command, "--tasks", ",".join(f"dyad_{task}" for task in tasks),
+                             "--include_path", str(folder), "--log_samples", "--output_path", str(output)],
+                            capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
     results = json.loads(next(output.rglob("results_*.json")).read_text())["results"]
     answer = {}
@@ -79,6 +88,41 @@ def check_pairs(samples, results, expected):
     return results["acc,none"]
 
 
+def check_package(folder, server, expected, rolled, texts):
+    """The same tasks by the Python package's model: dyadctl's bits, and what the harness got over HTTP."""
+    found = run_harness(folder, ["pairs", "rolling", "generating"], [
+        "dyad_serve.lm_eval", "--model", "dyad", "--model_args", f"server={server.address},model=demo"])
+    results, samples = found["pairs"]
+    check_pairs(samples, results, expected)
+    for sample, pair in zip(samples, expected):
+        assert [float(response[0][0]) for response in sample["resps"]] == [pair["good_sum"], pair["bad_sum"]], sample
+    for sample, value in zip(found["rolling"][1], rolled, strict=True):
+        assert math.isclose(float(sample["resps"][0][0]), value, abs_tol=1e-12), (sample, value)
+    assert [sample["resps"][0][0] for sample in found["generating"][1]] == texts
+    check_windows(server)
+
+
+def check_windows(server):
+    """A text of three times the context: the harness's windows over raw scores; a longer one loses its beginning."""
+    model = DyadLM(server=server.address)
+    text = "The old man walked to the river and found a tall green tree. " * 130
+    ids, width = model.tok_encode(text), model.max_length - 1
+    assert len(ids) > 3 * width
+    request = types.SimpleNamespace(args=(text,))
+    (rolled,) = model.loglikelihood_rolling([request])
+    with dyad_serve.Client(server.address) as client:
+        total = client.score([ids[:width]], context=[[model.prefix_token_id]])[0].sum
+        for first in range(width, len(ids), width):
+            last = min(first + width, len(ids))
+            before = ids[last - width - 1:first]
+            total += client.score([ids[first:last]], context=[before])[0].sum
+        assert math.isclose(rolled, total, abs_tol=1e-9), (rolled, total)
+        ((cut, _),) = model.loglikelihood([types.SimpleNamespace(args=(text.strip(), " The end."))])
+        ending = model.tok_encode(" The end.")
+        fed = (model.tok_encode(text.strip()) + ending)[-model.max_length:]
+        assert cut == client.score([ending], context=[fed[:-len(ending)]])[0].sum
+
+
 def main():
     port, two = free_port(), free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -87,16 +131,17 @@ def main():
         with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
             expected = dyadctl_pairs(server)
             for concurrent, batch in ((1, 1), (16, 16)):
-                results, samples = run_harness(folder, port, ["pairs"], concurrent, batch)["pairs"]
+                results, samples = run_http(folder, port, ["pairs"], concurrent, batch)["pairs"]
                 accuracy = check_pairs(samples, results, expected)
-            others = run_harness(folder, port, ["rolling", "generating"], 4, 1)
+            others = run_http(folder, port, ["rolling", "generating"], 4, 1)
             rolled = [float(sample["resps"][0][0]) for sample in others["rolling"][1]]
             # Without the leading blank of a choice, and so another number; but one for each sentence.
             assert len(rolled) == len(expected) and all(value < 0 for value in rolled), rolled
             texts = [sample["resps"][0][0] for sample in others["generating"][1]]
             assert len(texts) == len(expected) and any(texts) and not any("." in text for text in texts), texts
+            check_package(folder, server, expected, rolled, texts)
         with Server({"demo": DEMO, "other": DEMO}, f"--http=127.0.0.1:{two}", "--kv_cache_bytes=33554432"):
-            results, samples = run_harness(folder, two, ["pairs"], 16, 1, prefix="/models/demo")["pairs"]
+            results, samples = run_http(folder, two, ["pairs"], 16, 1, prefix="/models/demo")["pairs"]
             check_pairs(samples, results, expected)
     print(f"lm_eval: {len(expected)} pairs, accuracy {accuracy:.4f}, sums and accuracy are dyadctl's")
 

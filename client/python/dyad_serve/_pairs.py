@@ -1,0 +1,77 @@
+"""Minimal pairs over a stream: what is under way, and when a broken stream is opened again."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from dyad_serve import _requests, _retry, _wire, errors, results
+
+PAIRS_PER_MESSAGE = 16
+_BROKEN = ("UNAVAILABLE", "CANCELLED", "UNKNOWN")
+
+
+class Window:
+    """The pairs from the oldest that was not handed out to the newest that was read: at most `size`."""
+
+    def __init__(self, model: str, convention: str, size: int) -> None:
+        if size < 1:
+            raise ValueError(f"window is {size}; it is at least 1")
+        self._options = {"model": model, "convention": _wire.enum_value("Convention", convention)}
+        self._size = size
+        self._read = 0
+        self._next = 0  # to be handed out
+        self._waiting: dict[int, Any] = {}  # pairs without result, by index
+        self._done: dict[int, results.Pair] = {}
+        self._reopenings = _retry.ATTEMPTS
+        self._backoff = _retry.FIRST_BACKOFF
+
+    def room(self) -> int:
+        """How many pairs more may be read."""
+        return self._next + self._size - self._read
+
+    def waits(self) -> bool:
+        """Whether a pair has no result."""
+        return bool(self._waiting)
+
+    def add(self, given: list[_requests.PairInput]) -> Any:
+        """The message that sends them."""
+        pairs = [_requests.pair(self._read + i, pair) for i, pair in enumerate(given)]
+        self._read += len(pairs)
+        self._waiting.update((pair.index, pair) for pair in pairs)
+        return self._message(pairs)
+
+    def again(self) -> list[Any]:
+        """The messages that send every pair without result, for a new stream."""
+        pairs = list(self._waiting.values())
+        return [self._message(pairs[i:i + PAIRS_PER_MESSAGE]) for i in range(0, len(pairs), PAIRS_PER_MESSAGE)]
+
+    def receive(self, response: Any) -> None:
+        """Takes the results of a message."""
+        for score in response.results:
+            if self._waiting.pop(score.index, None) is not None:
+                self._done[score.index] = results.pair(score, score.index)
+                self._reopenings, self._backoff = _retry.ATTEMPTS, _retry.FIRST_BACKOFF
+
+    def ready(self) -> Iterator[results.Pair]:
+        """Results that may be handed out, in order."""
+        while self._next in self._done:
+            self._next += 1
+            yield self._done.pop(self._next - 1)
+
+    def wait_after(self, error: errors.DyadError) -> float:
+        """Seconds until the stream is opened again. Raises the error if it is final, or if the stream broke too
+        often without one new result."""
+        if isinstance(error, errors.QueueFull):
+            return _retry.PUSHBACK if error.retry_after is None else error.retry_after
+        self._reopenings -= 1
+        if error.code not in _BROKEN or self._reopenings == 0:
+            raise error from None
+        wait = self._backoff
+        self._backoff = min(self._backoff * _retry.GROWTH, _retry.LAST_BACKOFF)
+        return wait
+
+    def _message(self, pairs: list[Any]) -> Any:
+        return _wire.message("ScoreMinimalPairsRequest")(pairs=pairs, **self._options)
+
+
+ENDED_EARLY = ("UNAVAILABLE", "the stream ended before every pair had its result")
