@@ -5,12 +5,12 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/base/steady_clock.h"
 
@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kLeastBytes = 16;
 constexpr size_t kMostBytes = 512;
+constexpr int64_t kMostFileBytes = 1 << 20;
 constexpr char kScheme[] = "bearer ";
 
 }  // namespace
@@ -62,15 +63,15 @@ ApiKeys::Digest ApiKeys::DigestOf(const std::string& key) {
 }
 
 absl::StatusOr<std::vector<ApiKeys::Digest>> ApiKeys::Read(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path);
-  if (!file.is_open()) {
-    return absl::NotFoundError(
-        absl::StrCat("--api_key_file: cannot read ", path, ": ", std::strerror(errno)));
+  const std::string flag = absl::StrCat("--api_key_file=", path, ": ");
+  const absl::StatusOr<std::string> text = ReadFile(path, kMostFileBytes);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), absl::StrCat(flag, text.status().message()));
   }
   std::vector<Digest> keys;
+  std::istringstream lines(*text);
   std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
+  for (int number = 1; std::getline(lines, line); ++number) {
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty() || line.front() == '#') continue;
     const bool is_visible = std::all_of(line.begin(), line.end(), [](char c) {
@@ -78,14 +79,14 @@ absl::StatusOr<std::vector<ApiKeys::Digest>> ApiKeys::Read(const std::string& pa
     });
     // The key itself stays out of the message.
     if (!is_visible || line.size() < kLeastBytes || line.size() > kMostBytes) {
-      return absl::InvalidArgumentError(absl::StrCat("--api_key_file: ", path, " line ", number,
-                                                     ": a key has ", kLeastBytes, " to ",
-                                                     kMostBytes, " visible ASCII characters"));
+      return absl::InvalidArgumentError(absl::StrCat(flag, "line ", number, ": a key has ",
+                                                     kLeastBytes, " to ", kMostBytes,
+                                                     " visible ASCII characters"));
     }
     keys.push_back(DigestOf(line));
   }
   if (keys.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("--api_key_file: ", path, " holds no key"));
+    return absl::InvalidArgumentError(absl::StrCat(flag, "holds no key"));
   }
   return keys;
 }

@@ -18,13 +18,13 @@
 namespace dyad {
 
 // One key a line, 16 to 512 visible ASCII characters; empty lines and those that begin with # do
-// not count. The file is looked at when a call comes and the last look is `reload` old. While it
-// cannot be read, holds no key or a bad one, the keys before hold, and an error is logged. Only
-// their digests are kept. Threads: any.
+// not count. The file is a regular one of at most 1 MiB. The file is looked at when a call comes
+// and the last look is `reload` old. While it cannot be read, holds no key or a bad one, the keys
+// before hold, and an error is logged. Only their digests are kept. Threads: any.
 class ApiKeys {
  public:
-  // Null without a path. Errors: NotFound, InvalidArgument (with the line): what would not be taken
-  // later either.
+  // Null without a path. Errors: those of ReadFile; InvalidArgument (with the line): what would not
+  // be taken later either.
   static absl::StatusOr<std::unique_ptr<ApiKeys>> Load(const std::string& path, LogFunction log,
                                                        absl::Duration reload = absl::Seconds(1));
 

@@ -13,6 +13,7 @@ namespace dyad {
 namespace {
 
 using ::dyad::testing::StatusIs;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -76,6 +77,20 @@ TEST_F(ApiKeysTest, AFileThatIsNoneIsRefused) {
   Write(absl::StrCat(kKey, "\n", std::string(513, 'x'), "\n"));
   EXPECT_THAT(Load(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 2")));
   EXPECT_THAT(std::string(Load().message()), Not(HasSubstr("xxx")));
+}
+
+TEST_F(ApiKeysTest, WhatStandsInTheFilesPlaceIsNamed) {
+  std::filesystem::create_directory(path_);
+  EXPECT_THAT(Load(), StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(path_), HasSubstr("is not a regular file"))));
+  std::filesystem::remove(path_);
+  std::filesystem::create_symlink("nowhere", path_);
+  EXPECT_THAT(Load(), StatusIs(absl::StatusCode::kNotFound,
+                               AllOf(HasSubstr(path_), HasSubstr("a link to"))));
+  std::filesystem::remove(path_);
+  Write(absl::StrCat(kKey, "\n", std::string(1 << 20, '#')));
+  EXPECT_THAT(Load(), StatusIs(absl::StatusCode::kInvalidArgument,
+                               AllOf(HasSubstr(path_), HasSubstr("at most 1048576"))));
 }
 
 TEST_F(ApiKeysTest, ANewFileHoldsAndABadOneDoesNot) {
