@@ -31,12 +31,12 @@ class Completion : public std::enable_shared_from_this<Completion> {
       : call_(std::move(call)), request_(std::move(request)), plans_(std::move(plans)) {
     const ServedModel& model = *plans_.front().model;
     call_->SetDigest(model.info.digest);
-    base_ = {
-        {"id", "cmpl-" + call_->record().request_id},
-        {"object", "text_completion"},
-        {"created", absl::ToUnixSeconds(absl::Now())},
-        {"model", model.name},
-        {"system_fingerprint", absl::StrCat("dyad-", model.info.digest.substr(0, 12), "-exact")}};
+    base_ = {{"id", "cmpl-" + call_->record().request_id},
+             {"object", "text_completion"},
+             {"created", absl::ToUnixSeconds(absl::Now())},
+             {"model", model.name},
+             {"system_fingerprint",
+              absl::StrCat("dyad-", model.info.digest.substr(0, 12), "-", model.info.arithmetic)}};
     for (const GenerationPlan& plan : plans_) {
       for (int32_t i = 0; i < plan.choices; ++i) choices_.emplace_back(plan, request_);
     }
@@ -94,7 +94,8 @@ class Completion : public std::enable_shared_from_this<Completion> {
   }
   Json Provenance() const {
     return {{"seed", plans_.front().request.sampling.seed},
-            {"model_digest", plans_.front().model->info.digest}};
+            {"model_digest", plans_.front().model->info.digest},
+            {"arithmetic", plans_.front().model->info.arithmetic}};
   }
 
   // May destroy this.

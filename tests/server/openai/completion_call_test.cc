@@ -45,8 +45,8 @@ TEST(CompletionCallTest, AnswersAsTheApiDoes) {
   EXPECT_EQ(json["object"], "text_completion");
   EXPECT_GT(json["created"], 1700000000);
   EXPECT_EQ(json["model"], "bytes");
-  EXPECT_EQ(json["system_fingerprint"], "dyad-d1-exact");
-  EXPECT_EQ(json["dyad"].dump(), R"({"model_digest":"d1","seed":3})");
+  EXPECT_EQ(json["system_fingerprint"], "dyad-d1-fast");
+  EXPECT_EQ(json["dyad"].dump(), R"({"arithmetic":"fast","model_digest":"d1","seed":3})");
   EXPECT_EQ(json["usage"]["prompt_tokens"], 2);
   EXPECT_EQ(json["usage"]["completion_tokens"], 5);
   EXPECT_EQ(json["usage"]["total_tokens"], 7);
