@@ -59,13 +59,13 @@ HttpHandlers MetricsPage(const Metrics& metrics) {
   return handlers;
 }
 
-absl::StatusOr<std::unique_ptr<HttpPorts>> HttpPorts::Prepare(const Options& options,
-                                                              const Metrics& metrics,
-                                                              const LogFunction& log) {
+absl::StatusOr<std::unique_ptr<HttpPorts>> HttpPorts::Prepare(
+    const Options& options, std::shared_ptr<Certificates> certificates, const Metrics& metrics,
+    const LogFunction& log) {
   auto ports = std::make_unique<HttpPorts>();
   ports->log_ = log;
+  ports->certificates_ = std::move(certificates);
   if (!options.http.empty()) {
-    ASSIGN_OR_RETURN(ports->certificates_, Certificates::Load(options.rpc.tls, log));
     ASSIGN_OR_RETURN(ports->listener_, Listener::Bind(options.http));
     ports->http_address_ = AddressOf(options.http, ports->listener_->port());
   }

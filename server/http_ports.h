@@ -23,11 +23,12 @@ HttpHandlers MetricsPage(const Metrics& metrics);
 // Threads: one at a time, but for what metrics ask.
 class HttpPorts {
  public:
-  // Binds both ports and serves /metrics. `metrics` outlives this. Errors: Unavailable (an address
-  // in use), InvalidArgument and NotFound (certificates).
-  static absl::StatusOr<std::unique_ptr<HttpPorts>> Prepare(const Options& options,
-                                                            const Metrics& metrics,
-                                                            const LogFunction& log);
+  // Binds both ports and serves /metrics. The front door takes `certificates`, which the other
+  // doors share: its files are read, and warned of, once. `metrics` outlives this. Errors:
+  // Unavailable (an address in use).
+  static absl::StatusOr<std::unique_ptr<HttpPorts>> Prepare(
+      const Options& options, std::shared_ptr<Certificates> certificates, const Metrics& metrics,
+      const LogFunction& log);
 
   // Opens the front door, if --http names an address. `serves` as OpenAiDoor's; it and `state`
   // outlive this.

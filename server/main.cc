@@ -244,7 +244,7 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<ApiKeys> keys, ApiKeys::Load(options.api_key_file, write));
   Metrics metrics;
   ASSIGN_OR_RETURN(const std::unique_ptr<HttpPorts> http,
-                   HttpPorts::Prepare(options, metrics, write));
+                   HttpPorts::Prepare(options, parts.certificates, metrics, write));
   std::vector<ModelParts> models;
   std::vector<ServedModel> served;
   ASSIGN_OR_RETURN(const ModelOptions model_options,

@@ -1,6 +1,10 @@
 // /metrics and the front door, each on a port of its own.
 #include "server/http_ports.h"
 
+#include <atomic>
+#include <memory>
+#include <optional>
+
 #include "absl/strings/numbers.h"
 #include "tests/server/http/http_client.h"
 #include "tests/support/status_matchers.h"
@@ -38,7 +42,7 @@ std::string Ask(const std::string& address, const std::string& line) {
 
 TEST(HttpPortsTest, MetricsAreServedBeforeTheDoorOpens) {
   Metrics metrics;
-  const auto ports = HttpPorts::Prepare(At("127.0.0.1:0", "127.0.0.1:0"), metrics, kNoLog);
+  const auto ports = HttpPorts::Prepare(At("127.0.0.1:0", "127.0.0.1:0"), nullptr, metrics, kNoLog);
   ASSERT_OK(ports);
   const std::string address = (*ports)->metrics_address();
   EXPECT_THAT(Ask(address, "GET /metrics"),
@@ -59,7 +63,7 @@ TEST(HttpPortsTest, MetricsAreServedBeforeTheDoorOpens) {
 TEST(HttpPortsTest, TheDoorOpensWithTheState) {
   Metrics metrics;
   const Options options = At("", "127.0.0.1:0");
-  const auto ports = HttpPorts::Prepare(options, metrics, kNoLog);
+  const auto ports = HttpPorts::Prepare(options, nullptr, metrics, kNoLog);
   ASSERT_OK(ports);
   EXPECT_EQ((*ports)->metrics_address(), "off");
   const ModelRegistry models({});
@@ -73,9 +77,34 @@ TEST(HttpPortsTest, TheDoorOpensWithTheState) {
   EXPECT_EQ((*ports)->connections(), 0);
 }
 
+// The server's certificates; counts the connections and servers that ask for them.
+class CountedCertificates final : public Certificates {
+ public:
+  std::shared_ptr<const Pem> Current() override {
+    ++asked;
+    return nullptr;
+  }
+  std::optional<absl::Time> end() const override { return std::nullopt; }
+
+  std::atomic<int> asked = 0;
+};
+
+TEST(HttpPortsTest, TheDoorTakesTheCertificatesThatItIsGiven) {
+  Metrics metrics;
+  Options options = At("", "127.0.0.1:0");
+  options.rpc.tls.certificate = options.rpc.tls.key = "/nowhere/read once, by another";
+  const auto certificates = std::make_shared<CountedCertificates>();
+  const auto ports = HttpPorts::Prepare(options, certificates, metrics, kNoLog);
+  ASSERT_OK(ports);
+  const ModelRegistry models({});
+  const ServerState state{models, {}};
+  ASSERT_OK((*ports)->Open(options, state, [](std::string_view) { return true; }));
+  EXPECT_GT(certificates->asked, 0);
+}
+
 TEST(HttpPortsTest, WhatIsOffIsNotServed) {
   Metrics metrics;
-  const auto ports = HttpPorts::Prepare(At("", ""), metrics, kNoLog);
+  const auto ports = HttpPorts::Prepare(At("", ""), nullptr, metrics, kNoLog);
   ASSERT_OK(ports);
   EXPECT_EQ((*ports)->http_address(), "off");
   const ModelRegistry models({});
@@ -86,11 +115,11 @@ TEST(HttpPortsTest, WhatIsOffIsNotServed) {
 
 TEST(HttpPortsTest, AnAddressInUseIsNamed) {
   Metrics metrics;
-  const auto first = HttpPorts::Prepare(At("127.0.0.1:0", ""), metrics, kNoLog);
+  const auto first = HttpPorts::Prepare(At("127.0.0.1:0", ""), nullptr, metrics, kNoLog);
   ASSERT_OK(first);
   const std::string taken = (*first)->metrics_address();
   for (const Options& options : {At(taken, ""), At("", taken)}) {
-    EXPECT_THAT(HttpPorts::Prepare(options, metrics, kNoLog),
+    EXPECT_THAT(HttpPorts::Prepare(options, nullptr, metrics, kNoLog),
                 StatusIs(absl::StatusCode::kUnavailable,
                          AllOf(HasSubstr(taken), HasSubstr("in use by another process"))));
   }
