@@ -17,7 +17,8 @@
 #include "tests/bench/commands.h"
 
 ABSL_FLAG(int, threads, 2, "threads to compute with, 1 to 256");
-ABSL_FLAG(std::string, cpu_isa, "", "instruction set to force: avx512, avx2, neon or scalar");
+ABSL_FLAG(std::string, cpu_isa, "",
+          "instruction set to force: avx512_vnni, avx512, avx2, neon or scalar");
 ABSL_FLAG(bool, json, false, "print one JSON object instead of a table");
 
 namespace dyad::bench {
