@@ -112,16 +112,23 @@ absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
   return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(fault);
 }
 
-// The form that is wanted, or the dense one, where the device has no kernel for some step.
+// The form that is wanted, or the dense one, where the device has no kernel for some step. The plan
+// has its type.
 absl::StatusOr<kernels::Form> ChooseForm(const LoadContext& context, const FoundLinear& linear) {
+  kernels::Plan dense = kernels::DensePlan(linear.size.in, linear.size.out, {});
+  dense.type = linear.plan.type;
+  const std::string_view missing_dense = context.device.Misses(dense);
   kernels::Form form = kernels::ChooseForm(linear.plan, context.layer_form);
-  const std::string_view missing = form.dense ? "" : context.device.Misses(linear.plan);
+  const std::string_view missing = form.dense ? missing_dense : context.device.Misses(linear.plan);
   if (missing.empty()) return form;
   const std::string device = context.device.info().name;
-  if (kernels::IsRouted(linear.plan) || context.layer_form == kernels::LayerForm::kPlan) {
-    return absl::InvalidArgumentError(Text(linear.path, " is ", linear.plan.structure,
-                                           ", and device ", device, " has no kernel for ", missing,
-                                           "; expected a layer without, or --device=cpu"));
+  if (!missing_dense.empty() || kernels::IsRouted(linear.plan) ||
+      context.layer_form == kernels::LayerForm::kPlan) {
+    return absl::InvalidArgumentError(Text(linear.path, " is ", linear.plan.structure, ", ",
+                                           linear.size.in, " to ", linear.size.out, ", and device ",
+                                           device, " has no kernel for ", missing,
+                                           "; expected a layer without, or --device=cpu and "
+                                           "--arithmetic=exact"));
   }
   return kernels::Form{true, Text("no ", device, " kernel for ", missing)};
 }
@@ -147,7 +154,6 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& 
     linear.leaves.at(leaf).data = linear.sizes.back().data();
   }
   if (!linear.sizes.empty()) RETURN_IF_ERROR(Compile(context, linear));
-  ASSIGN_OR_RETURN(linear.form, ChooseForm(context, linear));
   return linear;
 }
 
@@ -228,6 +234,8 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
                                                            Bias bias) {
   ASSIGN_OR_RETURN(FoundLinear linear, FindLinear(context, path, size, bias));
   ASSIGN_OR_RETURN(const Element type, ChooseType(linear, context.weight_dtype));
+  linear.plan.type = type;
+  ASSIGN_OR_RETURN(linear.form, ChooseForm(context, linear));
   Count(linear, type, context.tally);
   context.linear_paths.push_back(path);
   if (context.pass == LoadPass::kCheck) return nullptr;

@@ -43,6 +43,19 @@ TEST(CpuDeviceTest, SeveralLayersReadTheSameRows) {
   }
 }
 
+TEST(CpuDeviceTest, WholeNumbersAreSummedUpTo65536OfThem) {
+  const CpuDevice device(std::make_shared<ThreadPool>(1), {.arithmetic = Arithmetic::kInteger16});
+  const CpuDevice exact(std::make_shared<ThreadPool>(1), {});
+  for (const int64_t depth : {65536, 65537}) {
+    Plan plan = DensePlan(depth, 4, {});
+    EXPECT_EQ(device.Misses(plan), "") << "weights of float32";
+    plan.type = Element::kInt8;
+    EXPECT_EQ(device.Misses(plan),
+              depth == 65536 ? "" : "integer sums over more than 65536 features");
+    EXPECT_EQ(exact.Misses(plan), "");
+  }
+}
+
 TEST(CpuDeviceTest, ReadsAndWritesPartsOfRows) {
   const auto device = Make();
   const Matrix whole = device->Allocate(2, 3);

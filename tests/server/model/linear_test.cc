@@ -156,6 +156,27 @@ TEST(LinearTest, WhatADeviceHasNoKernelForIsMultipliedOutOrRefused) {
   EXPECT_THAT(load(dynamic, kernels::LayerForm::kDense), HasSubstr("no kernel for routed steps"));
 }
 
+// A dense layer has no other form.
+TEST(LinearTest, SumsThatIntegerArithmeticCannotHoldAreRefused) {
+  const auto device = kernels::MakeCpuDevice({.arithmetic = kernels::Arithmetic::kInteger16});
+  for (const int64_t in : {65536, 65540}) {
+    FakeCheckpoint checkpoint;
+    checkpoint.AddShape("model.fc.weight", {2, in});
+    Loading loading(checkpoint, *device);
+    loading.context.pass = LoadPass::kCheck;
+    loading.context.weight_dtype = WeightDtype::kInt8;
+    const absl::Status status =
+        LoadLinear(loading.context, "model.fc", {in, 2}, Bias::kNone).status();
+    if (in == 65536) {
+      EXPECT_OK(status);
+    } else {
+      EXPECT_THAT(status, StatusIs(kInvalid, AllOf(HasSubstr("model.fc is dense, 65540 to 2"),
+                                                   HasSubstr("more than 65536 features"),
+                                                   HasSubstr("--arithmetic=exact"))));
+    }
+  }
+}
+
 absl::Status Check(const FakeCheckpoint& checkpoint, Bias bias = Bias::kNone) {
   Loading loading(checkpoint, LoadPass::kCheck);
   return LoadLinear(loading.context, "model.fc", {16, 32}, bias).status();
