@@ -145,27 +145,25 @@ void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
   const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
   const int64_t rows = job.row_count();
   const int64_t most = IntegerRowsAtOnce(job.whole);
-  const int64_t parts = (rows + most - 1) / most;
+  const int64_t parts = RowTileCount(rows, most);
   const int64_t panel_bytes = contraction.quads() * 4 * kPanelOutputs;
   const auto* weights = contraction.weights.as<const int8_t>() + index * panel_bytes;
-  IntegerTile tile = {.x_stride = job.whole.stride,
-                      .weights = weights,
-                      .weight_sums = contraction.weight_sums.data() + index * kPanelOutputs,
-                      .quads = contraction.quads(),
-                      .ahead = reinterpret_cast<const char*>(weights) + 16384,
-                      .ahead_step = 4 * kPanelOutputs,
-                      .many = parts > 1};
-  if (tile.many) tile.ahead_step = 4 * kPanelOutputs / parts;
+  const bool many = parts > 1;
+  const int64_t ahead_step = many ? 4 * kPanelOutputs / parts : 4 * kPanelOutputs;
   alignas(64) float sums[kRowTile * kPanelOutputs];
   for (int64_t part = 0; part < parts; ++part) {
-    const RowTile of_part = {part * rows / parts, (part + 1) * rows / parts - part * rows / parts};
+    const RowTile of_part = RowTileAt(rows, part, most);
     const IntegerRows from = job.whole.From(of_part.first);
-    tile.x = from.data + place.block * from.block_stride;
-    tile.units = from.units;
-    if (tile.many) {
-      tile.ahead = reinterpret_cast<const char*>(weights) + panel_bytes +
-                   part * tile.quads * tile.ahead_step;
-    }
+    const int64_t ahead = many ? panel_bytes + part * contraction.quads() * ahead_step : 16384;
+    const IntegerTile tile = {.x = from.data + place.block * from.block_stride,
+                              .x_stride = from.stride,
+                              .units = from.units,
+                              .weights = weights,
+                              .weight_sums = contraction.weight_sums.data() + index * kPanelOutputs,
+                              .quads = contraction.quads(),
+                              .ahead = reinterpret_cast<const char*>(weights) + ahead,
+                              .ahead_step = ahead_step,
+                              .many = many};
     if (from.form == RowForm::kBytes) {
       SumBytes(tile, from.arithmetic, of_part.count, sums);
     } else {

@@ -23,16 +23,14 @@ struct RowToPack {
   Arithmetic arithmetic;
   RowForm form;
   const float* x;
-  int32_t* whole;  // room: [source_width], [source_width] and 64 more
+  int32_t* whole;  // room: the row's q, and a term of it in the order of k
   int64_t stride;  // of `to`, from row group to row group
   uint8_t* to;
 };
 
-inline constexpr int64_t kRowRoom = 64;
-
 inline int64_t QuadBytes(Arithmetic arithmetic, RowForm form) {
-  if (arithmetic == Arithmetic::kInteger24) return 16;
-  return arithmetic == Arithmetic::kInteger16 || form == RowForm::kWords ? 8 : 4;
+  const int pieces = PiecesOf(arithmetic);
+  return QuadBytes(form == RowForm::kWords ? std::max(pieces, 2) : pieces);
 }
 
 }  // namespace dyad::kernels
@@ -97,7 +95,7 @@ void PutQuad(const Whole* q, Arithmetic arithmetic, RowForm form, uint8_t* to) {
     }
     return;
   }
-  const int pieces = sizeof(Whole) == 4 ? 3 : arithmetic == Arithmetic::kInteger16 ? 2 : 1;
+  const int pieces = PiecesOf(arithmetic);
   for (int k = 0; k < 4; ++k) {
     const auto shifted = static_cast<uint32_t>(q[k] + (128 << (8 * (pieces - 1))));
     for (int piece = 0; piece < pieces; ++piece) {
@@ -273,8 +271,8 @@ IntegerRows PackIntegerRows(const PackedContraction& contraction, Arithmetic ari
       workspace.scratch.Get<uint8_t>(ScratchUse::kRows, unit_bytes + rows * stride);
   auto* const units = reinterpret_cast<float*>(memory);
   uint8_t* const data = memory + unit_bytes;
-  const int64_t room = contraction.source_width + kRowRoom +
-                       std::max(contraction.term_depth, contraction.source_width);
+  const int64_t room =
+      contraction.source_width + std::max(contraction.term_depth, contraction.source_width);
   const auto pack = [&](int64_t token, Scratch& scratch) {
     const float unit = HWY_DYNAMIC_DISPATCH(PackIntegerRowOnTarget)(
         {.contraction = &contraction,

@@ -36,12 +36,16 @@ struct IntegerTile {
   bool many = false;
 };
 
-// Rows that a kernel takes at once.
+// Pieces of 8 bits that a q is cut into.
+constexpr int PiecesOf(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kInteger24 ? 3 : arithmetic == Arithmetic::kInteger16 ? 2 : 1;
+}
+// Of a quad in kBytes; three pieces take the room of four.
+constexpr int QuadBytes(int pieces) { return pieces == 3 ? 16 : 4 * pieces; }
+
+// Rows that a kernel takes at once: as many as its registers have sums for.
 constexpr int64_t IntegerRowsAtOnce(const IntegerRows& rows) {
-  if (rows.form == RowForm::kWords) return 4;
-  return rows.arithmetic == Arithmetic::kInteger8    ? 12
-         : rows.arithmetic == Arithmetic::kInteger16 ? 6
-                                                     : 4;
+  return rows.form == RowForm::kWords ? 4 : 12 / PiecesOf(rows.arithmetic);
 }
 
 // to[r][n] = float(S) · unit for `count` rows and the panel's 32 outputs. REQUIRES: kBytes, and a

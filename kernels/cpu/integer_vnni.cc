@@ -64,8 +64,6 @@ HWY_INLINE void Prefetch(const char* first) {
   }
 }
 
-constexpr int QuadBytes(int pieces) { return pieces == 3 ? 16 : 4 * pieces; }
-
 // Few rows keep kUnroll quads side by side in sums of their own, to hide an instruction's latency.
 // Rows go by threes from a pointer each, which address them without arithmetic.
 template <int kRows, int kPieces, int kUnroll, Ahead kAhead>

@@ -32,11 +32,13 @@ struct RowTile {
   int64_t first = 0;
   int64_t count = 0;
 };
-inline int64_t RowTileCount(int64_t rows) { return (rows + kRowTile - 1) / kRowTile; }
+inline int64_t RowTileCount(int64_t rows, int64_t most = kRowTile) {
+  return (rows + most - 1) / most;
+}
 // Even sizes: 13 rows are 7 and 6, because 12 and 1 would stream the panel a second time for one
 // row.
-inline RowTile RowTileAt(int64_t rows, int64_t index) {
-  const int64_t tiles = RowTileCount(rows);
+inline RowTile RowTileAt(int64_t rows, int64_t index, int64_t most = kRowTile) {
+  const int64_t tiles = RowTileCount(rows, most);
   const int64_t first = index * rows / tiles;
   return {first, (index + 1) * rows / tiles - first};
 }

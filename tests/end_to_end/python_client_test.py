@@ -12,6 +12,7 @@ import time
 
 import grpc
 
+from support.raised import raised
 from support.server import SOURCE  # puts the generated stubs on the path
 from dyad.v1 import generation_pb2, model_pb2, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
@@ -175,14 +176,6 @@ def check_tls(folder, ask):
     raised(ValueError, lambda: dyad_serve.TLS(cert="a"))
     assert "pyproject.toml" in str(raised(ValueError, lambda: ask(
         "127.0.0.1:1", tls=dyad_serve.TLS(ca=SOURCE / "client" / "python" / "pyproject.toml"))))
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was not raised")
 
 
 def check_wire():

@@ -14,6 +14,7 @@ import time
 import grpc
 
 from support import minicons_cases
+from support.raised import raised
 from support.server import BUILD, DEMO, SOURCE, Server  # BUILD puts the generated stubs on the path
 from dyad.v1 import generation_pb2, generation_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
@@ -132,14 +133,6 @@ def check_errors(server, client):
         assert "demo" in raised(dyad_serve.NotFound, other.get_model).message
     raised(TypeError, lambda: client.generate("x", max_tokens=3))
     raised(ValueError, lambda: client.score(["x"], convention="LMEVAL"))
-
-
-def raised(kind, call):
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"{kind.__name__} was not raised")
 
 
 async def check_async(server, client):

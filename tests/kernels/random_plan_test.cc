@@ -15,11 +15,6 @@
 namespace dyad::kernels {
 namespace {
 
-ThreadPool& PoolOf(int threads) {
-  static auto& pools = *new std::array<ThreadPool, 3>{ThreadPool(1), ThreadPool(2), ThreadPool(3)};
-  return pools[static_cast<size_t>(threads - 1)];
-}
-
 // The rows of a batch, and what comes out of a plan for them.
 struct Case {
   int64_t tokens = 0;

@@ -1,6 +1,7 @@
 // Random operands for kernel tests, and the bound that kernels/plan.h promises.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -19,6 +20,12 @@ inline std::vector<float> RandomFloats(int64_t count, uint32_t seed) {
   std::vector<float> values(static_cast<size_t>(count));
   for (float& value : values) value = uniform(generator);
   return values;
+}
+
+// Pools of 1, 2 and 3 threads that live as long as the tests.
+inline ThreadPool& PoolOf(int threads) {
+  static auto& pools = *new std::array<ThreadPool, 3>{ThreadPool(1), ThreadPool(2), ThreadPool(3)};
+  return pools[static_cast<size_t>(threads - 1)];
 }
 
 // Weights in [-2, 2] of any type, denormals and zeros among those of 16 bits; float32 for int8.

@@ -22,11 +22,6 @@ namespace {
 constexpr Arithmetic kArithmetics[] = {Arithmetic::kInteger24, Arithmetic::kInteger16,
                                        Arithmetic::kInteger8};
 
-ThreadPool& PoolOf(int threads) {
-  static auto& pools = *new std::array<ThreadPool, 3>{ThreadPool(1), ThreadPool(2), ThreadPool(3)};
-  return pools[static_cast<size_t>(threads - 1)];
-}
-
 std::vector<float> Found(const PackedLinear& layer, int64_t rows, const std::vector<float>& x,
                          int threads) {
   Workspace workspace(PoolOf(threads));

@@ -1,0 +1,9 @@
+"""The exception that a call raises."""
+
+
+def raised(kind, call):
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"{kind.__name__} was not raised")
