@@ -24,7 +24,9 @@ PairGroup::PairGroup(const PairOptions& options, std::vector<PairPlan> plans, ui
   for (PairPlan& plan : plans) {
     Pair& pair = pairs_.emplace_back(std::move(plan));
     for (Side* side : {&pair.good, &pair.bad}) {
-      sequences_.Add(ToEngineRequest(side->input, 0, {.client = client}), *side);
+      sequences_.Add(ToEngineRequest(*options.model, side->input, FedWindows(side->input).front(),
+                                     0, {.client = client}),
+                     *side);
     }
   }
 }

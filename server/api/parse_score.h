@@ -62,7 +62,12 @@ absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const P
 absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
                                    const RequestLimits& limits);
 
-// What the engine is asked for one input.
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller);
+// What is fed of an input, in order: its windows, or all of it up to the last scored token. None if
+// nothing is scored.
+std::vector<Window> FedWindows(const ScoreInput& input);
+
+// What the engine is asked for one of them. `model` outlives the request.
+engine::Request ToEngineRequest(const ServedModel& model, const ScoreInput& input,
+                                const Window& window, int32_t top_n, const Caller& caller);
 
 }  // namespace dyad

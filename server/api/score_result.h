@@ -16,7 +16,7 @@ struct ScoreTotal {
 };
 ScoreTotal Total(std::span<const engine::TokenScore> scores);
 
-// `scores` belong to input.ids from scored_from on.
+// `scores` belong to input.ids from scored_from on; with input.sets there is one more.
 v1::TextScore ToTextScore(const ServedModel& model, const ScoreInput& input,
                           std::span<const engine::TokenScore> scores);
 

@@ -42,6 +42,33 @@ TEST(ToTextScoreTest, AlignsScoresWithTheEndOfTheIds) {
   EXPECT_EQ(result.scored_tokens(), 2);
 }
 
+TEST(ToTextScoreTest, WhatIsNotAskedForAtTheEndIsNotScored) {
+  const ByteTokenizer tokenizer;
+  const ServedModel model = FakeModels(tokenizer, {}, nullptr)[0];
+  ScoreInput input = {{kEnd, 'a', 'b', 'c'}, {0, 0, 1, 2}, 1};
+  input.not_scored = 2;
+  const v1::TextScore result = ToTextScore(model, input, Scores{{-2, 5, {}}});
+  EXPECT_THAT(result.scored(), ElementsAre(false, true, false, false));
+  EXPECT_THAT(result.logprobs(), ElementsAre(0, -2, 0, 0));
+  EXPECT_EQ(result.sum(), -2);
+  EXPECT_EQ(result.scored_tokens(), 1);
+}
+
+TEST(ToTextScoreTest, PlacesOfSetsAreOneMoreThanTokens) {
+  const ByteTokenizer tokenizer;
+  const ServedModel model = FakeModels(tokenizer, {.vocab_size = kByteVocabulary}, nullptr)[0];
+  ScoreInput input = {{kEnd, kThe, kSpaceA}, {0, 0, 3}, 1};
+  input.spans = {v1::WORD_CORRECTION_OH_SCHULER, {{{0, 3}, 1, 1, 0}, {{4, 5}, 2, 1, 0}}, {}};
+  input.sets = {1, 1, 1};
+  const v1::TextScore result =
+      ToTextScore(model, input, Scores{{-2, 5, {}, -0.5}, {-1, 1, {}, -0.25}, {0, 1, {}, -0.125}});
+  EXPECT_THAT(result.boundary_logprobs(), ElementsAre(0, -0.5, -0.25, -0.125));
+  EXPECT_EQ(result.sum(), -3);
+  EXPECT_EQ(result.scored_tokens(), 2);
+  EXPECT_EQ(result.words(0).logprob(), -2 - 0.25) << "the first begins with no blank";
+  EXPECT_EQ(result.words(1).logprob(), -1 + 0.25 - 0.125);
+}
+
 class PairTest : public ::testing::Test {
  protected:
   v1::PairScore Result(v1::Convention convention) {
