@@ -16,6 +16,7 @@ namespace dyad {
 namespace {
 
 constexpr int kMaxPairsInMessage = 1024;
+constexpr int kMaxOptions = 64;  // of a choice
 
 absl::StatusOr<LaidOut> ParseText(const Layout& layout, const std::string& field,
                                   const v1::ScoreItem& item) {
@@ -93,6 +94,15 @@ absl::StatusOr<ScoreInput> ParseSentence(const Layout& layout, const v1::Minimal
   return ScoreInput(std::move(input));
 }
 
+// With tokens an answer has a size of its own.
+absl::Status CheckAnswer(const ComparisonPlan& plan, const PairOptions& options,
+                         const RequestLimits& limits) {
+  if (options.return_tokens == ReturnTokens::kNo) return absl::OkStatus();
+  int64_t bytes = 0;
+  for (const ScoreInput& text : plan.texts) bytes += TextScoreBytes(*options.model, text, 0);
+  return CheckAnswerBytes(bytes, limits);
+}
+
 }  // namespace
 
 absl::StatusOr<ScorePlan> ParseScore(const v1::ScoreRequest& proto, const ModelRegistry& models,
@@ -134,8 +144,10 @@ absl::StatusOr<ScorePlan> ParseScore(const v1::ScoreRequest& proto, const ModelR
 }
 
 absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto) {
-  if (proto.pairs_size() <= kMaxPairsInMessage) return absl::OkStatus();
-  return InvalidField({"pairs", absl::StrCat(proto.pairs_size(), " long"),
+  const int count = proto.pairs_size() + proto.choice_sets_size();
+  if (count <= kMaxPairsInMessage) return absl::OkStatus();
+  return InvalidField({proto.choice_sets().empty() ? "pairs" : "pairs and choice_sets",
+                       absl::StrCat(count, " long"),
                        absl::StrCat("must have at most ", kMaxPairsInMessage, " entries")});
 }
 
@@ -173,18 +185,28 @@ absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const P
   return absl::OkStatus();
 }
 
-absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
-                                   const RequestLimits& limits) {
+absl::StatusOr<ComparisonPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
+                                         const RequestLimits& limits) {
   const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
-  PairPlan plan;
-  plan.index = proto.index();
-  ASSIGN_OR_RETURN(plan.good, ParseSentence(layout, proto, {"good", proto.good()}));
-  ASSIGN_OR_RETURN(plan.bad, ParseSentence(layout, proto, {"bad", proto.bad()}));
-  if (options.return_tokens == ReturnTokens::kYes) {
-    RETURN_IF_ERROR(CheckAnswerBytes(
-        TextScoreBytes(layout.model, plan.good, 0) + TextScoreBytes(layout.model, plan.bad, 0),
-        limits));
+  ComparisonPlan plan = {.index = proto.index()};
+  for (const TextField& sentence : {TextField{"good", proto.good()}, {"bad", proto.bad()}}) {
+    ASSIGN_OR_RETURN(plan.texts.emplace_back(), ParseSentence(layout, proto, sentence));
   }
+  RETURN_IF_ERROR(CheckAnswer(plan, options, limits));
+  return plan;
+}
+
+absl::StatusOr<ComparisonPlan> ParseChoice(const v1::ChoiceSet& proto, const PairOptions& options,
+                                           const RequestLimits& limits) {
+  const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
+  ComparisonPlan plan = {.index = proto.index(), .of = ComparisonPlan::Of::kChoice};
+  RETURN_IF_ERROR(CheckRange<int>({"number of options", proto.options_size(), 2, kMaxOptions}));
+  for (int i = 0; i < proto.options_size(); ++i) {
+    const std::string field = absl::StrCat("options[", i, "]");
+    ASSIGN_OR_RETURN(plan.texts.emplace_back(), ParseItem(layout, {}, field, proto.options(i)));
+    if (plan.texts.back().scored_tokens() == 0) return NothingToScore(field);
+  }
+  RETURN_IF_ERROR(CheckAnswer(plan, options, limits));
   return plan;
 }
 

@@ -93,12 +93,30 @@ v1::PairScore ToPairScore(const ConventionRow& row, const ScoredText& good, cons
   return result;
 }
 
-v1::PairScore ToPairError(int64_t index, const absl::Status& status) {
-  v1::PairScore result;
-  result.set_index(index);
-  result.mutable_error()->set_code(static_cast<int32_t>(status.code()));
-  result.mutable_error()->set_message(BoundedMessage(status));
+v1::ChoiceScore ToChoiceScore(const ConventionRow& row, std::span<const ScoredText> texts) {
+  v1::ChoiceScore result;
+  for (const ScoredText& text : texts) {
+    const ScoreTotal total = Total(text.scores);
+    result.add_sums(total.sum);
+    result.add_means(total.mean);
+    result.add_scored_tokens(static_cast<int32_t>(text.scores.size()));
+  }
+  const auto& decides = row.reduction == Reduction::kMean ? result.means() : result.sums();
+  const auto best = std::max_element(decides.begin(), decides.end());
+  result.set_best(static_cast<int32_t>(best - decides.begin()));
+  result.set_tie(std::count(decides.begin(), decides.end(), *best) > 1);
   return result;
+}
+
+ComparisonResult ToComparisonError(const ComparisonPlan& plan, const absl::Status& status) {
+  const auto with_error = [&](auto result) -> ComparisonResult {
+    result.set_index(plan.index);
+    result.mutable_error()->set_code(static_cast<int32_t>(status.code()));
+    result.mutable_error()->set_message(BoundedMessage(status));
+    return result;
+  };
+  return plan.of == ComparisonPlan::Of::kPair ? with_error(v1::PairScore())
+                                              : with_error(v1::ChoiceScore());
 }
 
 }  // namespace dyad

@@ -174,19 +174,19 @@ class ParsePairTest : public ParseScoreTest {
     pair_.set_good("the");
     pair_.set_bad("thy");
   }
-  absl::StatusOr<PairPlan> Parse() { return ParsePair(pair_, options_, limits_); }
+  absl::StatusOr<ComparisonPlan> Parse() { return ParsePair(pair_, options_, limits_); }
 
   PairOptions options_;
   v1::MinimalPair pair_;
 };
 
 TEST_F(ParsePairTest, BothSentencesStandAfterTheContext) {
-  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kSpaceThe));
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre(kEnd, kSpaceThe));
   pair_.set_context("a ");
-  EXPECT_THAT(Parse()->good.ids, ElementsAre('a', kSpaceThe));
-  EXPECT_THAT(Parse()->bad.ids, ElementsAre('a', ' ', 't', 'h', 'y'));
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre('a', kSpaceThe));
+  EXPECT_THAT(Parse()->texts[1].ids, ElementsAre('a', ' ', 't', 'h', 'y'));
   pair_.set_context("");
-  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kThe)) << "a context, though an empty one";
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre(kEnd, kThe)) << "a context, though an empty one";
 }
 
 TEST_F(ParsePairTest, EachSentenceMustHaveATokenToScore) {
@@ -213,6 +213,36 @@ TEST_F(ParsePairTest, TokensThatNoMessageHoldsAreRefusedBefore) {
   EXPECT_OK(Parse());
   options_.return_tokens = ReturnTokens::kYes;
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("the answer has")));
+}
+
+TEST_F(ParsePairTest, OptionsOfAChoiceAreItems) {
+  v1::ChoiceSet choice;
+  choice.set_index(4);
+  choice.add_options()->set_text("the");
+  v1::ScoreItem& after = *choice.add_options();
+  after.set_context_text("a ");
+  after.set_text("the cat");
+  after.mutable_scored()->set_begin(4);
+  after.mutable_scored()->set_end(5);
+  const auto plan = ParseChoice(choice, options_, limits_);
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->index, 4);
+  EXPECT_THAT(plan->texts[0].ids, ElementsAre(kEnd, kSpaceThe));
+  EXPECT_EQ(plan->texts[1].scored_tokens(), 1);
+  const auto refused = [&](const char* message) {
+    EXPECT_THAT(ParseChoice(choice, options_, limits_),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  };
+  choice.mutable_options(1)->mutable_scored()->set_end(9);
+  refused("options[1].scored is [4, 9)");
+  choice.mutable_options(1)->Clear();
+  refused("options[1] is without content");
+  choice.mutable_options(1)->mutable_ids()->add_ids(3);
+  refused("options[1] is left without a token to score");
+  choice.clear_options();
+  refused("number of options is 0; must be in [2, 64]");
+  for (int i = 0; i < 65; ++i) choice.add_options()->set_text("x");
+  refused("number of options is 65");
 }
 
 TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {

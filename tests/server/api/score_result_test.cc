@@ -111,8 +111,28 @@ TEST_F(PairTest, ATieCountsForGood) {
   EXPECT_FALSE(result.has_first_difference());
 }
 
-TEST(ToPairErrorTest, HasCodeAndBoundedMessage) {
-  const v1::PairScore result = ToPairError(7, absl::InvalidArgumentError(std::string(9999, 'x')));
+TEST_F(PairTest, AChoiceTakesTheFirstOfTheBest) {
+  const std::vector<ScoredText> texts = {
+      {good_, good_scores_}, {bad_, bad_scores_}, {bad_, bad_scores_}};
+  const v1::ChoiceScore by_sum = ToChoiceScore(**FindConvention(v1::CONVENTION_LM_EVAL), texts);
+  EXPECT_THAT(by_sum.sums(), ElementsAre(-6, -6.5, -6.5));
+  EXPECT_THAT(by_sum.scored_tokens(), ElementsAre(2, 3, 3));
+  EXPECT_EQ(by_sum.best(), 0);
+  EXPECT_FALSE(by_sum.tie());
+  const v1::ChoiceScore by_mean =
+      ToChoiceScore(**FindConvention(v1::CONVENTION_MINICONS_MEAN), texts);
+  EXPECT_THAT(by_mean.means(), ElementsAre(-3, -6.5 / 3, -6.5 / 3));
+  EXPECT_EQ(by_mean.best(), 1);
+  EXPECT_TRUE(by_mean.tie());
+}
+
+TEST(ToComparisonErrorTest, HasCodeAndBoundedMessage) {
+  const absl::Status status = absl::InvalidArgumentError(std::string(9999, 'x'));
+  const auto choice = std::get<v1::ChoiceScore>(
+      ToComparisonError({.index = 8, .of = ComparisonPlan::Of::kChoice}, status));
+  EXPECT_EQ(choice.index(), 8);
+  EXPECT_EQ(choice.error().code(), 3);
+  const auto result = std::get<v1::PairScore>(ToComparisonError({.index = 7}, status));
   EXPECT_EQ(result.index(), 7);
   EXPECT_EQ(result.error().code(), 3);
   EXPECT_LE(result.error().message().size(), 1024u);
