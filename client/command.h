@@ -15,7 +15,7 @@
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
-#include "client/console.h"
+#include "server/base/console.h"
 #include "client/json_line.h"
 #include "client/json_message.h"
 
