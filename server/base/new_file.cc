@@ -13,7 +13,7 @@
 namespace dyad {
 namespace {
 
-absl::Status SystemError(int number, std::string_view path, std::string_view what) {
+absl::Status NewFileError(int number, std::string_view path, std::string_view what) {
   return absl::ErrnoToStatus(number, Text(Quoted(path), ": cannot ", what));
 }
 
@@ -21,7 +21,7 @@ absl::Status SystemError(int number, std::string_view path, std::string_view wha
 
 absl::StatusOr<NewFile> NewFile::Create(const std::filesystem::path& path) {
   const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (descriptor < 0) return SystemError(errno, path.string(), "create it");
+  if (descriptor < 0) return NewFileError(errno, path.string(), "create it");
   return NewFile(descriptor, path.string());
 }
 
@@ -36,7 +36,7 @@ absl::Status NewFile::Write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t count = write(descriptor_, bytes.data(), bytes.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return SystemError(errno, path_, "write it");
+    if (count < 0) return NewFileError(errno, path_, "write it");
     bytes = bytes.subspan(static_cast<size_t>(count));
   }
   return absl::OkStatus();
@@ -47,9 +47,9 @@ absl::Status NewFile::Write(std::string_view text) { return Write(std::as_bytes(
 absl::Status NewFile::Close() {
   const int descriptor = std::exchange(descriptor_, -1);
   const int synced = fsync(descriptor) == 0 ? 0 : errno;
-  if (close(descriptor) != 0) return SystemError(errno, path_, "close it");
+  if (close(descriptor) != 0) return NewFileError(errno, path_, "close it");
   // EINVAL: of a kind that is on no disk.
-  if (synced != 0 && synced != EINVAL) return SystemError(synced, path_, "write it");
+  if (synced != 0 && synced != EINVAL) return NewFileError(synced, path_, "write it");
   return absl::OkStatus();
 }
 
