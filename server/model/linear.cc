@@ -171,13 +171,13 @@ LinearInfo InfoOf(const FoundLinear& linear) {
   dense.type = linear.plan.type;
   const kernels::Plan& runs = linear.form.dense ? dense : linear.plan;
   LinearInfo info = {.name = NameOf(linear),
-                     .kind = std::string(linear.structure.structure->kind),
                      .structure = linear.form.dense ? Text(linear.plan.structure,
                                                            ", multiplied out: ", linear.form.why)
                                                     : linear.plan.structure,
                      .in_features = linear.size.in,
                      .out_features = linear.size.out,
                      .parameters = 0,
+                     .kind = std::string(linear.structure.structure->kind),
                      .tensors = {},
                      .steps = StepTexts(linear.plan),
                      .multiplied_out = linear.form.dense,

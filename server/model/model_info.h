@@ -18,13 +18,13 @@ struct SourceTensor {
 // One linear layer as it was found, in the order of the network.
 struct LinearInfo {
   std::string name;  // module path in the checkpoint
-  std::string kind;  // "dense", "monarch": as in config.json's structured_linear
   // As its family says it: "dense", "monarch 4 blocks inner 68". Of a layer that was multiplied out
   // with the reason: "dyad it 2 blocks, multiplied out: the plan saves nothing".
   std::string structure;
   int64_t in_features = 0;
   int64_t out_features = 0;
   int64_t parameters = 0;  // stored, bias included
+  std::string kind;  // "dense", "monarch": as in config.json's structured_linear
   std::vector<SourceTensor> tensors;
   // Of its plan, a line each: describe_plan.h.
   std::vector<std::string> steps;

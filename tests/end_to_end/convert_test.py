@@ -20,7 +20,7 @@ def convert(*arguments):
 
 
 def inspect(name):
-    """The kinds of its layers."""
+    """What it says of its layers."""
     done = convert("inspect", FIXTURES / name, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -31,7 +31,16 @@ def inspect(name):
     for layer in layers:
         assert layer["steps"] and layer["tensors"] and layer["form_reason"], layer
         assert ("pays" in layer) == (layer["kind"] in ("btt_moe", "block_sparse_dynamic")), layer
-    return {layer["kind"] for layer in layers}
+    return layers
+
+
+def check_layers(server, name):
+    """GetModel describes layers as inspect does."""
+    told = json.loads(server.ctl("models", "--model", name, "--layers", "--json").stdout)["layers"]
+    for layer in told:
+        assert layer.pop("tensor_count") == len(layer["tensors"])
+        layer["form"] = layer["form"].lower()
+    assert told == inspect(name), name
 
 
 def check(server, name, folder, tolerance):
@@ -49,7 +58,7 @@ def check(server, name, folder, tolerance):
 def main():
     kinds = set()
     for name in fixtures_test.NAMES:
-        kinds |= inspect(name)
+        kinds |= {layer["kind"] for layer in inspect(name)}
     assert kinds == KINDS, kinds
     with tempfile.TemporaryDirectory() as folder:
         models = {}
@@ -67,12 +76,17 @@ def main():
         done = convert("densify", FIXTURES / "opt-asvd", models["stored"], "--dtype=stored")
         assert done.returncode == 0, done.stderr
         assert sorted(path.name for path in pathlib.Path(folder).iterdir()) == sorted(models)
-        with Server(models, f"--kv_cache_bytes={16 << 20}") as server:
+        mixed, dynamic = "opt-mixed", "opt-blockdynamic"
+        served = {f"{name}-dense": out for name, out in models.items()}
+        served |= {name: FIXTURES / name for name in (mixed, dynamic)}
+        with Server(served, f"--kv_cache_bytes={16 << 20}") as server:
+            check_layers(server, mixed)
+            check_layers(server, dynamic)
             for name in models:
                 if name == "stored":
-                    check(server, "opt-asvd", name, fixtures_test.TOLERANCE["float16"])
+                    check(server, "opt-asvd", f"{name}-dense", fixtures_test.TOLERANCE["float16"])
                 else:
-                    check(server, name, name, fixtures_test.TOLERANCE["float32"])
+                    check(server, name, f"{name}-dense", fixtures_test.TOLERANCE["float32"])
 
 
 if __name__ == "__main__":
