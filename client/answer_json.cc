@@ -122,6 +122,34 @@ Json PairAnswer(const v1::PairScore& score) {
   return json;
 }
 
+namespace {
+
+// Members of a layer, by the names that dyad-convert gives them, too.
+Json LayerDetailsJson(const v1::LayerDetails& details) {
+  Json tensors = Json::array();
+  for (const v1::SourceTensor& tensor : details.tensors()) {
+    tensors.push_back(
+        {{"name", tensor.name()},
+         {"type", tensor.type()},
+         {"shape", std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end())}});
+  }
+  Json json = {{"kind", details.kind()},
+               {"dense_parameters", details.dense_parameters()},
+               {"weight_bytes", details.weight_bytes()},
+               {"dense_weight_bytes", details.dense_weight_bytes()},
+               {"multiply_adds", details.multiply_adds()},
+               {"dense_multiply_adds", details.dense_multiply_adds()},
+               {"tensors", std::move(tensors)},
+               {"tensor_count", details.tensor_count()},
+               {"steps", std::vector<std::string>(details.steps().begin(), details.steps().end())},
+               {"form", EnumWord(details.form())},
+               {"form_reason", details.form_reason()}};
+  if (details.has_pays()) json["pays"] = details.pays();
+  return json;
+}
+
+}  // namespace
+
 Json ModelAnswer(const v1::Model& model) {
   Json json = {
       {"name", model.name()},
@@ -146,11 +174,12 @@ Json ModelAnswer(const v1::Model& model) {
   if (model.layers_size() == 0) return json;
   Json& layers = json["layers"] = Json::array();
   for (const v1::LinearLayer& layer : model.layers()) {
-    layers.push_back({{"name", layer.name()},
-                      {"structure", layer.structure()},
-                      {"in_features", layer.in_features()},
-                      {"out_features", layer.out_features()},
-                      {"parameters", layer.parameters()}});
+    Json& added = layers.emplace_back(Json{{"name", layer.name()},
+                                           {"structure", layer.structure()},
+                                           {"in_features", layer.in_features()},
+                                           {"out_features", layer.out_features()},
+                                           {"parameters", layer.parameters()}});
+    if (layer.has_details()) added.update(LayerDetailsJson(layer.details()));
   }
   return json;
 }

@@ -12,13 +12,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/console.h"
 #include "client/json_line.h"
 #include "client/line_input.h"
 #include "client/ordered_output.h"
-#include "client/progress.h"
 #include "client/run_record.h"
+#include "server/base/console.h"
 #include "server/base/mutex.h"
+#include "server/base/progress.h"
 
 namespace dyad::client {
 

@@ -145,13 +145,31 @@ absl::StatusOr<v1::GetServerInfoResponse> Client::GetServerInfo() const {
   });
 }
 
-absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) const {
-  v1::GetModelRequest request;
-  request.set_model(name);
+absl::StatusOr<v1::Model> Client::GetModel(const v1::GetModelRequest& request) const {
   ASSIGN_OR_RETURN(auto response, Unary<v1::GetModelResponse>([&](auto* context, auto* answer) {
                      return model_->GetModel(context, request, answer);
                    }));
   return std::move(*response.mutable_model());
+}
+
+absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) const {
+  v1::GetModelRequest request;
+  request.set_model(name);
+  return GetModel(request);
+}
+
+absl::StatusOr<v1::Model> Client::GetDetailedModel(const std::string& name) const {
+  v1::GetModelRequest request;
+  request.set_model(name);
+  request.set_layer_details(true);
+  ASSIGN_OR_RETURN(v1::Model model, GetModel(request));
+  while (model.layers_size() < model.layer_count()) {
+    request.set_first_layer(model.layers_size());
+    ASSIGN_OR_RETURN(v1::Model more, GetModel(request));
+    if (more.layers().empty()) break;  // of another model than before
+    for (v1::LinearLayer& layer : *more.mutable_layers()) *model.add_layers() = std::move(layer);
+  }
+  return model;
 }
 
 absl::StatusOr<std::string> Client::Health(const std::string& service) const {

@@ -60,6 +60,8 @@ class Client {
   absl::StatusOr<v1::ListModelsResponse> ListModels() const;
   absl::StatusOr<v1::GetServerInfoResponse> GetServerInfo() const;
   absl::StatusOr<v1::Model> GetModel(const std::string& name) const;
+  // With the details of all layers, by as many calls as that takes.
+  absl::StatusOr<v1::Model> GetDetailedModel(const std::string& name) const;
 
   // "SERVING", "NOT_SERVING", ... for `liveness`, `readiness` or a model's name.
   // Errors: NotFound for another name. The channel should be made with Readiness::kIgnored.
@@ -71,6 +73,7 @@ class Client {
  private:
   template <typename Attempt>
   absl::Status Try(int attempts, const Attempt& attempt) const;
+  absl::StatusOr<v1::Model> GetModel(const v1::GetModelRequest& request) const;
   template <typename Answer, typename Call>
   absl::StatusOr<Answer> Unary(const Call& call, int attempts = kAttempts) const;
 

@@ -15,9 +15,9 @@
 #include "client/batch.h"
 #include "client/client.h"
 #include "client/connection.h"
-#include "client/console.h"
 #include "client/json_line.h"
 #include "client/json_message.h"
+#include "server/base/console.h"
 
 namespace dyad::client {
 

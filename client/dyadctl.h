@@ -4,7 +4,7 @@
 #include <span>
 #include <string>
 
-#include "client/console.h"
+#include "server/base/console.h"
 
 namespace dyad::client {
 

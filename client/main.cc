@@ -19,12 +19,11 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   try {
     const std::vector<std::string> words(argv + 1, argv + argc);
-    const dyad::client::Console console = {.in = std::cin,
-                                           .out = std::cout,
-                                           .err = std::cerr,
-                                           .err_screen = isatty(STDERR_FILENO) != 0
-                                                             ? dyad::client::Screen::kTerminal
-                                                             : dyad::client::Screen::kOther};
+    const dyad::Console console = {
+        .in = std::cin,
+        .out = std::cout,
+        .err = std::cerr,
+        .err_screen = isatty(STDERR_FILENO) != 0 ? dyad::Screen::kTerminal : dyad::Screen::kOther};
     return dyad::client::RunDyadctl(words, console);
   } catch (const std::exception& error) {
     std::cerr << "dyadctl: " << error.what() << '\n';

@@ -11,8 +11,8 @@
 #include "client/blimp_corpus.h"
 #include "client/commands.h"
 #include "client/json_message.h"
-#include "client/progress.h"
 #include "client/request_json.h"
+#include "server/base/progress.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {

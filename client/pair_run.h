@@ -9,9 +9,9 @@
 #include "absl/time/time.h"
 #include "client/batch.h"
 #include "client/connection.h"
-#include "client/console.h"
 #include "client/line_input.h"
 #include "dyad/v1/scoring.pb.h"
+#include "server/base/console.h"
 
 namespace dyad::client {
 

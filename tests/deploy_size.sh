@@ -21,8 +21,8 @@ mmdebstrap --quiet --variant=minbase --hook-dir="$hooks" --include="usr-is-merge
   cat "$folder/log" >&2
   exit 1
 }
-install -s "$bin/dyad-server" "$bin/dyadctl" "$folder/image/usr/local/bin/"
-missing=$(chroot "$folder/image" ldd /usr/local/bin/dyad-server /usr/local/bin/dyadctl |
+install -s "$bin/dyad-server" "$bin/dyadctl" "$bin/dyad-convert" "$folder/image/usr/local/bin/"
+missing=$(chroot "$folder/image" ldd /usr/local/bin/dyad-server /usr/local/bin/dyadctl /usr/local/bin/dyad-convert |
   grep 'not found' | sort -u || true)
 [[ -z "$missing" ]] || { echo "deploy_size: the list lacks packages:"; echo "$missing"; exit 1; } >&2
 echo "packages of the image: $(chroot "$folder/image" dpkg-query -W | wc -l)"

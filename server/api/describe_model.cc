@@ -1,6 +1,10 @@
 // ServedModel -> v1::Model.
 #include "server/api/describe_model.h"
 
+#include <algorithm>
+#include <cstdint>
+
+#include "server/api/parse_request.h"
 #include "server/base/status_macros.h"
 #include "server/engine/engine_status.h"
 
@@ -29,17 +33,47 @@ v1::Model WithoutLayers(const ServedModel& model, v1::ModelState state) {
   proto.set_tokenizer_digest(model.tokenizer_digest);
   proto.set_weight_bytes(model.info.weight_bytes);
   proto.set_kv_cache_bytes(model.info.kv_cache_bytes);
+  proto.set_layer_count(static_cast<int32_t>(model.info.layers.size()));
   return proto;
 }
 
-void AddLayers(const ServedModel& model, v1::Model& proto) {
-  for (const LinearInfo& info : model.info.layers) {
+// Bounds of an answer: names have at most 512 bytes, so that it stays below 4 MiB, which is what
+// clients take unless they are told more.
+constexpr int64_t kMostLayers = 1024, kMostDetailedLayers = 128;
+constexpr size_t kMostSourceTensors = 16;
+
+void AddDetails(const LinearInfo& info, v1::LayerDetails& details) {
+  details.set_kind(info.kind);
+  details.set_tensor_count(static_cast<int32_t>(info.tensors.size()));
+  for (size_t i = 0; i < std::min(info.tensors.size(), kMostSourceTensors); ++i) {
+    v1::SourceTensor& tensor = *details.add_tensors();
+    tensor.set_name(info.tensors[i].name);
+    tensor.set_type(info.tensors[i].type);
+    tensor.mutable_shape()->Assign(info.tensors[i].shape.begin(), info.tensors[i].shape.end());
+  }
+  details.mutable_steps()->Assign(info.steps.begin(), info.steps.end());
+  details.set_form(info.multiplied_out ? v1::LAYER_FORM_DENSE : v1::LAYER_FORM_PLAN);
+  details.set_form_reason(info.form_reason);
+  details.set_dense_parameters(info.dense_parameters());
+  details.set_multiply_adds(info.multiply_adds);
+  details.set_dense_multiply_adds(info.dense_multiply_adds());
+  details.set_weight_bytes(info.weight_bytes);
+  details.set_dense_weight_bytes(info.dense_weight_bytes);
+  if (info.routed) details.set_pays(info.pays());
+}
+
+void AddLayers(const ServedModel& model, const v1::GetModelRequest& request, v1::Model& proto) {
+  const int64_t most = request.layer_details() ? kMostDetailedLayers : kMostLayers;
+  const int64_t end = std::min(request.first_layer() + most, std::ssize(model.info.layers));
+  for (int64_t i = request.first_layer(); i < end; ++i) {
+    const LinearInfo& info = model.info.layers[static_cast<size_t>(i)];
     v1::LinearLayer& layer = *proto.add_layers();
     layer.set_name(info.name);
     layer.set_structure(info.structure);
     layer.set_in_features(info.in_features);
     layer.set_out_features(info.out_features);
     layer.set_parameters(info.parameters);
+    if (request.layer_details()) AddDetails(info, *layer.mutable_details());
   }
 }
 
@@ -63,9 +97,11 @@ absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, 
 absl::StatusOr<v1::GetModelResponse> GetModel(const v1::GetModelRequest& request, Call& call) {
   ASSIGN_OR_RETURN(const ServedModel* model, call.state().models.Find(request.model()));
   call.SetModel(*model);
+  RETURN_IF_ERROR(CheckRange<int64_t>(
+      {"first_layer", request.first_layer(), 0, std::ssize(model->info.layers)}));
   v1::GetModelResponse response;
   *response.mutable_model() = WithoutLayers(*model, StateOf(*model, call.state()));
-  AddLayers(*model, *response.mutable_model());
+  AddLayers(*model, request, *response.mutable_model());
   return response;
 }
 

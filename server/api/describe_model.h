@@ -10,7 +10,8 @@ namespace dyad {
 // Every model, without its layers.
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, Call& call);
 
-// Errors: NotFound.
+// At most a bounded number of layers, from first_layer on. Errors: NotFound; InvalidArgument:
+// first_layer is past the end.
 absl::StatusOr<v1::GetModelResponse> GetModel(const v1::GetModelRequest& request, Call& call);
 
 }  // namespace dyad

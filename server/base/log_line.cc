@@ -16,7 +16,7 @@ std::string Json(const std::string& value) {
 }
 
 // Quoted if a reader that splits at blanks would go wrong.
-std::string Text(const std::string& value) {
+std::string LogText(const std::string& value) {
   const bool plain = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte > ' ' && byte < 0x7f && c != '"' && c != '\\' && c != '=';
@@ -26,7 +26,7 @@ std::string Text(const std::string& value) {
 
 std::string Value(LogFormat format, const LogField& field) {
   if (const auto* text = std::get_if<std::string>(&field.value)) {
-    return format == LogFormat::kJson ? Json(*text) : Text(*text);
+    return format == LogFormat::kJson ? Json(*text) : LogText(*text);
   }
   if (const auto* number = std::get_if<double>(&field.value)) {
     return absl::StrFormat("%.6f", *number);

@@ -252,6 +252,12 @@ absl::StatusOr<TensorMap> Read(std::span<const std::byte> bytes, std::string_vie
 
 }  // namespace
 
+std::string_view SafetensorsName(StoredType type) {
+  const auto row = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                [type](const auto& known) { return known.type == type; });
+  return row == std::end(kTypes) ? "" : row->name;
+}
+
 absl::StatusOr<TensorMap> ReadSafetensors(std::span<const std::byte> bytes, std::string_view file) {
   absl::StatusOr<TensorMap> tensors = Read(bytes, file);
   if (tensors.ok()) return tensors;

@@ -24,4 +24,7 @@ inline constexpr size_t kMaxSafetensorsHeader =
 // InvalidArgument, or DataLoss where the file ends early: file, tensor, found, expected.
 absl::StatusOr<TensorMap> ReadSafetensors(std::span<const std::byte> bytes, std::string_view file);
 
+// What the format calls a type: "F32".
+std::string_view SafetensorsName(StoredType type);
+
 }  // namespace dyad

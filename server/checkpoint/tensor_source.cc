@@ -54,7 +54,20 @@ std::string TensorSource::WrapperHint() const {
 }
 
 void TensorSource::Ignore(std::string_view name) {
-  if (const auto tensor = Find(name); tensor.has_value()) Take(*tensor);
+  const auto tensor = Find(name);
+  if (!tensor.has_value()) return;
+  Take(*tensor);
+  ignored_.insert(tensor->name);
+}
+
+std::vector<NamedTensor> TensorSource::Needed() const {
+  std::vector<NamedTensor> needed;
+  for (const auto& [name, tensor] : checkpoint_.tensors()) {
+    if (taken_.contains(name) && !ignored_.contains(name)) needed.push_back({name, &tensor});
+  }
+  std::sort(needed.begin(), needed.end(),
+            [](const NamedTensor& a, const NamedTensor& b) { return a.name < b.name; });
+  return needed;
 }
 
 std::vector<std::string> TensorSource::LeavesUnder(std::string_view path) const {

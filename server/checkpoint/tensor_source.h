@@ -35,6 +35,9 @@ class TensorSource {
   // Takes a tensor that the network does not need, if it is there: buffers of old library versions.
   void Ignore(std::string_view name);
 
+  // Those that were taken and not ignored, sorted by name.
+  std::vector<NamedTensor> Needed() const;
+
   // The rest of each name that begins with `path` and a dot, sorted: what a module consists of.
   std::vector<std::string> LeavesUnder(std::string_view path) const;
 
@@ -52,6 +55,7 @@ class TensorSource {
   const Checkpoint& checkpoint_;
   const std::string root_;
   absl::flat_hash_set<std::string> taken_;
+  absl::flat_hash_set<std::string> ignored_;  // of those
 };
 
 absl::Status WrongShape(const NamedTensor& tensor, std::string_view expected);

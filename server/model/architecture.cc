@@ -36,11 +36,13 @@ const std::vector<Architecture>& Architectures() {
   static const auto& rows = *new std::vector<Architecture>{
       Row<ReadOptConfig, LoadOpt>({.model_types = {"opt", "sparse_opt"},
                                    .name = "opt",
+                                   .stock_class = "OPTForCausalLM",
                                    .tensor_root = "model.",
                                    .bos_id = 2,
                                    .eos_id = 2}),
       Row<ReadGptNeoxConfig, LoadGptNeox>({.model_types = {"gpt_neox", "sparse_gpt_neox"},
                                            .name = "gpt_neox",
+                                           .stock_class = "GPTNeoXForCausalLM",
                                            .tensor_root = "gpt_neox.",
                                            .bos_id = 0,
                                            .eos_id = 2}),

@@ -28,6 +28,7 @@ struct NetworkConfig {
 struct Architecture {
   std::vector<std::string_view> model_types;  // in config.json
   std::string_view name;                      // in ListModels
+  std::string_view stock_class;               // of transformers, for the network with dense layers
   std::string_view tensor_root;  // begins most names of tensors; files may leave it out
   int32_t bos_id = 0;            // where config.json has no bos_token_id
   int32_t eos_id = 0;            // where config.json has no eos_token_id

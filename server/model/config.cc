@@ -17,7 +17,7 @@
 namespace dyad {
 namespace {
 
-constexpr JsonBounds kBounds = {.max_bytes = 16 << 20, .max_depth = 64};
+constexpr JsonBounds kBounds = {.max_bytes = kMostConfigBytes, .max_depth = 64};
 
 // Ids that end a generation are compared with each token that is drawn.
 constexpr size_t kMostEosIds = 128;

@@ -17,6 +17,8 @@
 
 namespace dyad {
 
+inline constexpr int64_t kMostConfigBytes = 16 << 20;  // of config.json
+
 struct ModelConfig {
   const Architecture* architecture = nullptr;
   NetworkConfig network;

@@ -2,6 +2,7 @@
 #include "server/model/linear.h"
 
 #include <deque>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/model/convert.h"
+#include "server/model/describe_plan.h"
 
 namespace dyad {
 namespace {
@@ -133,8 +135,8 @@ absl::StatusOr<kernels::Form> ChooseForm(const LoadContext& context, const Found
   return kernels::Form{true, Text("no ", device, " kernel for ", missing)};
 }
 
-absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const std::string& path,
-                                       LinearSize size, Bias bias) {
+absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const LinearPlace& place) {
+  const auto& [path, size, bias] = place;
   FoundLinear linear = {.path = path,
                         .structure = {},
                         .size = {size.in, size.out, bias},
@@ -163,28 +165,45 @@ std::string NameOf(const FoundLinear& linear) {
   return tensor.name.substr(0, tensor.name.size() - leaf.size() - 1);
 }
 
+LinearInfo InfoOf(const FoundLinear& linear) {
+  kernels::Plan dense =
+      kernels::DensePlan(linear.size.in, linear.size.out, {}, std::vector<float>(linear.plan.bias));
+  dense.type = linear.plan.type;
+  const kernels::Plan& runs = linear.form.dense ? dense : linear.plan;
+  LinearInfo info = {.name = NameOf(linear),
+                     .structure = linear.form.dense ? Text(linear.plan.structure,
+                                                           ", multiplied out: ", linear.form.why)
+                                                    : linear.plan.structure,
+                     .in_features = linear.size.in,
+                     .out_features = linear.size.out,
+                     .parameters = 0,
+                     .kind = std::string(linear.structure.structure->kind),
+                     .tensors = {},
+                     .steps = StepTexts(linear.plan),
+                     .multiplied_out = linear.form.dense,
+                     .form_reason = linear.form.why,
+                     .biased = !linear.plan.bias.empty(),
+                     .routed = kernels::IsRouted(linear.plan),
+                     .multiply_adds = kernels::Cost(runs).multiply_adds,
+                     .weight_bytes = WeightBytes(runs),
+                     .dense_weight_bytes = WeightBytes(dense)};
+  for (const auto& [leaf, use, tensor] : linear.tensors) {
+    const StoredTensor& stored = *tensor.stored;
+    info.parameters += stored.elements();
+    info.tensors.push_back({tensor.name, std::string(StoredName(stored.type)), stored.shape});
+  }
+  return info;
+}
+
 // In both passes, so that counts are known before anything is read.
-void Count(const FoundLinear& linear, Element type, LoadTally& tally) {
-  const int64_t dense = linear.size.in * linear.size.out;
-  const auto bias = static_cast<int64_t>(linear.plan.bias.size());
-  const int64_t weights = linear.Elements(LeafUse::kWeights);
-  const int64_t parameters =
-      weights + linear.Elements(LeafUse::kFloats) + linear.Elements(LeafUse::kSizes);
-  const int64_t multiply_adds =
-      linear.form.dense ? dense : kernels::Cost(linear.plan).multiply_adds;
-  tally.layers.push_back(
-      {.name = NameOf(linear),
-       .structure = linear.form.dense
-                        ? Text(linear.plan.structure, ", multiplied out: ", linear.form.why)
-                        : linear.plan.structure,
-       .in_features = linear.size.in,
-       .out_features = linear.size.out,
-       .parameters = parameters});
-  tally.parameters += parameters;
-  tally.dense_equivalent_parameters += dense + bias;
-  tally.elements[type] += weights;
-  tally.multiply_adds += static_cast<double>(multiply_adds);
-  tally.dense_multiply_adds += static_cast<double>(dense);
+void Count(const FoundLinear& linear, LoadTally& tally) {
+  const LinearInfo& info = tally.layers.emplace_back(InfoOf(linear));
+  tally.parameters += info.parameters;
+  tally.dense_equivalent_parameters +=
+      info.dense_multiply_adds() + static_cast<int64_t>(linear.plan.bias.size());
+  tally.elements[linear.plan.type] += linear.Elements(LeafUse::kWeights);
+  tally.multiply_adds += static_cast<double>(info.multiply_adds);
+  tally.dense_multiply_adds += static_cast<double>(info.dense_multiply_adds());
 }
 
 // One layer has one type: where tensors are stored in several, float32 holds them exactly.
@@ -198,29 +217,44 @@ absl::StatusOr<Element> ChooseType(const FoundLinear& linear, WeightDtype dtype)
   return common.value_or(Element::kFloat32);
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, FoundLinear& linear,
-                                                     Element type) {
-  ASSIGN_OR_RETURN(const Element source, ChooseType(linear, SourceDtype(context.weight_dtype)));
-  std::deque<WeightMatrix> matrices;  // what the leaves point into
+// What a layer's leaves point into.
+struct LeafData {
+  std::deque<WeightMatrix> matrices;
   std::deque<std::vector<float>> floats;
+};
+
+// Reads the numbers of the layer, and compiles it from them. Its plan keeps its type.
+absl::StatusOr<LeafData> ReadLeaves(LoadContext& context, FoundLinear& linear) {
+  ASSIGN_OR_RETURN(const Element source, ChooseType(linear, SourceDtype(context.weight_dtype)));
+  LeafData data;
   for (const auto& [leaf, use, tensor] : linear.tensors) {
     kernels::Leaf& value = linear.leaves.at(leaf);
     if (use == LeafUse::kWeights) {
-      ASSIGN_OR_RETURN(matrices.emplace_back(), ReadWeights(tensor, source, context.device));
+      ASSIGN_OR_RETURN(data.matrices.emplace_back(), ReadWeights(tensor, source, context.device));
       value.element = source;
-      value.data = matrices.back().data();
+      value.data = data.matrices.back().data();
     } else if (use == LeafUse::kFloats) {
-      ASSIGN_OR_RETURN(floats.emplace_back(), ReadFloats(tensor, context.device));
-      value.data = floats.back().data();
+      ASSIGN_OR_RETURN(data.floats.emplace_back(), ReadFloats(tensor, context.device));
+      value.data = data.floats.back().data();
     }
   }
+  const Element type = linear.plan.type;
   RETURN_IF_ERROR(Compile(context, linear));
   linear.plan.type = type;
-  if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
-  auto result = context.device.Pack(linear.plan);
+  return data;
+}
+
+void ReleaseWeights(const LoadContext& context, const FoundLinear& linear) {
   for (const TakenTensor& taken : linear.tensors) {
     if (taken.use == LeafUse::kWeights) context.tensors.Release(taken.tensor);
   }
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, FoundLinear& linear) {
+  ASSIGN_OR_RETURN(const LeafData data, ReadLeaves(context, linear));
+  if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
+  auto result = context.device.Pack(linear.plan);
+  ReleaseWeights(context, linear);
   context.tally.linear_bytes += result->weight_bytes();
   context.tally.weight_bytes +=
       result->weight_bytes() + static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));
@@ -232,14 +266,22 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
 absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
                                                            const std::string& path, LinearSize size,
                                                            Bias bias) {
-  ASSIGN_OR_RETURN(FoundLinear linear, FindLinear(context, path, size, bias));
-  ASSIGN_OR_RETURN(const Element type, ChooseType(linear, context.weight_dtype));
-  linear.plan.type = type;
+  const LinearPlace place = {path, size, bias};
+  ASSIGN_OR_RETURN(FoundLinear linear, FindLinear(context, place));
+  ASSIGN_OR_RETURN(linear.plan.type, ChooseType(linear, context.weight_dtype));
   ASSIGN_OR_RETURN(linear.form, ChooseForm(context, linear));
-  Count(linear, type, context.tally);
-  context.linear_paths.push_back(path);
+  Count(linear, context.tally);
+  context.linears.push_back(place);
   if (context.pass == LoadPass::kCheck) return nullptr;
-  return Pack(context, linear, type);
+  return Pack(context, linear);
+}
+
+absl::StatusOr<DenseMatrix> MultiplyOut(LoadContext& context, const LinearPlace& place) {
+  ASSIGN_OR_RETURN(FoundLinear linear, FindLinear(context, place));
+  ASSIGN_OR_RETURN(const LeafData data, ReadLeaves(context, linear));
+  const kernels::Plan dense = kernels::Densify(linear.plan);
+  ReleaseWeights(context, linear);
+  return DenseMatrix{*dense.folds.back(), dense.bias};
 }
 
 }  // namespace dyad

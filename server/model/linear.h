@@ -2,9 +2,9 @@
 // compiled, and packed for the device.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "kernels/device.h"
@@ -12,11 +12,6 @@
 #include "server/model/load_context.h"
 
 namespace dyad {
-
-struct LinearSize {
-  int64_t in = 0;
-  int64_t out = 0;
-};
 
 using kernels::Bias;
 
@@ -27,5 +22,16 @@ using kernels::Bias;
 absl::StatusOr<std::unique_ptr<kernels::Layer>> LoadLinear(LoadContext& context,
                                                            const std::string& path, LinearSize size,
                                                            Bias bias);
+
+// A layer as one matrix.
+struct DenseMatrix {
+  std::vector<float> weight;  // [out, in]
+  std::vector<float> bias;    // [out], or empty
+};
+
+// Multiplies out, in double, a layer that LoadLinear took in the checking pass, and reads it for
+// that. Memory: kernels::Densify's. REQUIRES: its rows do not choose what they run.
+// Errors: InvalidArgument: values that are not finite.
+absl::StatusOr<DenseMatrix> MultiplyOut(LoadContext& context, const LinearPlace& place);
 
 }  // namespace dyad

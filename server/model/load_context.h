@@ -22,6 +22,18 @@ namespace dyad {
 
 enum class LoadPass { kCheck, kPack };
 
+struct LinearSize {
+  int64_t in = 0;
+  int64_t out = 0;
+};
+
+// A linear layer as its network asks for it.
+struct LinearPlace {
+  std::string path;  // root included
+  LinearSize size;
+  kernels::Bias bias = kernels::Bias::kAsFound;
+};
+
 // Sums over what was loaded.
 struct LoadTally {
   std::vector<LinearInfo> layers;
@@ -50,7 +62,13 @@ struct LoadContext {
   LoadPass pass;
   kernels::Device& device;
   LoadTally tally;
-  std::vector<std::string> linear_paths;  // of the linear layers loaded so far, roots included
+  std::vector<LinearPlace> linears;  // loaded so far, as tally.layers
+
+  std::vector<std::string> LinearPaths() const {
+    std::vector<std::string> paths;
+    for (const LinearPlace& place : linears) paths.push_back(place.path);
+    return paths;
+  }
 };
 
 }  // namespace dyad

@@ -16,39 +16,12 @@
 #include "server/checkpoint/digest.h"
 #include "server/model/config.h"
 #include "server/model/convert.h"
-#include "server/model/load_context.h"
+#include "server/model/load_network.h"
 #include "server/model/network_model.h"
 #include "server/model/rotary.h"
 
 namespace dyad {
 namespace {
-
-struct LoadedNetwork {
-  std::unique_ptr<Network> network;
-  LoadTally tally;
-};
-
-// One pass over the network's tensors.
-absl::StatusOr<LoadedNetwork> LoadNetwork(const ModelConfig& config, const Checkpoint& checkpoint,
-                                          const ModelOptions& options, LoadPass pass,
-                                          kernels::Device& device) {
-  TensorSource tensors(checkpoint, std::string(config.architecture->tensor_root));
-  LoadContext context{.tensors = tensors,
-                      .structured = config.structured_linear,
-                      .layer_options = config.layer_options,
-                      .weight_dtype = options.weight_dtype,
-                      .layer_form = options.layer_form,
-                      .pass = pass,
-                      .device = device,
-                      .tally = {},
-                      .linear_paths = {}};
-  LoadedNetwork loaded;
-  ASSIGN_OR_RETURN(loaded.network, config.architecture->load(config.network, context));
-  RETURN_IF_ERROR(tensors.RefuseTheRest());
-  RETURN_IF_ERROR(config.structured_linear.RefuseUnusedKeys(context.linear_paths));
-  loaded.tally = std::move(context.tally);
-  return loaded;
-}
 
 // The type of most weights; layers may differ where the file mixes types.
 std::string MainType(const LoadTally& tally) {
@@ -111,7 +84,8 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
   ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
   // All names and shapes first: what is wrong with them shows before a byte of weights is read.
-  RETURN_IF_ERROR(LoadNetwork(config, *checkpoint, options, LoadPass::kCheck, device).status());
+  TensorSource checked(*checkpoint, std::string(config.architecture->tensor_root));
+  RETURN_IF_ERROR(LoadNetwork(config, checked, options, LoadPass::kCheck, device).status());
 
   // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();
@@ -121,8 +95,8 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   if (has_generation_config) files.push_back("generation_config.json");
   auto digest = std::async(std::launch::async, [&] { return FilesDigest(folder, files); });
   ReadModel model;
-  ASSIGN_OR_RETURN(model.loaded,
-                   LoadNetwork(config, *checkpoint, options, LoadPass::kPack, device));
+  TensorSource tensors(*checkpoint, std::string(config.architecture->tensor_root));
+  ASSIGN_OR_RETURN(model.loaded, LoadNetwork(config, tensors, options, LoadPass::kPack, device));
   ASSIGN_OR_RETURN(std::string digest_text, digest.get());
   model.info =
       Describe(config, model.loaded.tally, options.kv_dtype, device.info(), std::move(digest_text));
@@ -203,6 +177,18 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
     auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), limits,
                                                         cost, std::move(device));
     return LoadedModel{std::move(network_model), std::move(model.info)};
+  });
+}
+
+absl::StatusOr<ModelInfo> InspectModel(const std::string& folder, const ModelOptions& options,
+                                       kernels::Device& device) {
+  return CatchExceptions(folder, [&]() -> absl::StatusOr<ModelInfo> {
+    ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
+    ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
+    TensorSource tensors(*checkpoint, std::string(config.architecture->tensor_root));
+    ASSIGN_OR_RETURN(const LoadedNetwork loaded,
+                     LoadNetwork(config, tensors, options, LoadPass::kCheck, device));
+    return Describe(config, loaded.tally, options.kv_dtype, device.info(), "");
   });
 }
 

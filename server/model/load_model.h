@@ -26,6 +26,11 @@ struct LoadedModel {
 absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOptions& options,
                                       std::unique_ptr<kernels::Device> device);
 
+// What LoadModel would load, from config.json and the tables of tensors alone: no weight is read,
+// so that the digest is empty and bytes are 0, but for those of layers. Errors: as LoadModel's.
+absl::StatusOr<ModelInfo> InspectModel(const std::string& folder, const ModelOptions& options,
+                                       kernels::Device& device);
+
 // About the bytes that LoadModel will take besides the KV cache, for weights, activations and
 // logits. Reads config.json and the tables of tensors only. Errors: as LoadModel's.
 absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options);

@@ -19,8 +19,7 @@ using Json = nlohmann::ordered_json;
 
 std::string StructureOf(const ModelInfo& info) {
   for (const LinearInfo& layer : info.layers) {
-    const std::string kind = layer.structure.substr(0, layer.structure.find(' '));
-    if (kind != "dense") return kind;
+    if (layer.kind != "dense") return layer.kind;
   }
   return "dense";
 }

@@ -31,6 +31,27 @@ TEST(ModelsCommandTest, OneModelHasItsLayers) {
   EXPECT_THAT(run.out, HasSubstr("monarch 4 blocks"));
 }
 
+TEST(ModelsCommandTest, LayersHaveTheirDetails) {
+  FakeServer server;
+  for (const char* model : {"--model=fake", "--model="}) {
+    const auto run = RunDyadctl({"models", "--layers", model, "--server", server.address()});
+    EXPECT_THAT(run.out, HasSubstr("decoder.layers.4.fc1"));  // of the third answer
+    EXPECT_THAT(run.out, HasSubstr("of dense: parameters 50 (50.0 %), "));
+    EXPECT_THAT(run.out, HasSubstr("form: PLAN, fewer parameters\n"));
+    EXPECT_THAT(run.out, HasSubstr("step: contract x -> y: 1 -> 2\n"));
+    EXPECT_THAT(run.out, HasSubstr("from: fc1.blkdiag1 float16 [4, 2]\n"));
+    EXPECT_THAT(run.out, HasSubstr("from: 2 tensors more\n"));
+  }
+  const auto json =
+      ParseLine(RunDyadctl({"models", "--layers", "--json", "--server", server.address()}).out);
+  ASSERT_OK(json);
+  ASSERT_EQ((*json)["layers"].size(), 5u);
+  EXPECT_EQ((*json)["layers"][4]["kind"], "monarch");
+  EXPECT_EQ((*json)["layers"][4]["tensors"][0]["shape"], Json({4, 2}));
+  EXPECT_EQ((*json)["layers"][4]["form"], "PLAN");
+  EXPECT_FALSE((*json)["layers"][4].contains("pays"));
+}
+
 TEST(ModelsCommandTest, JsonIsOneObjectPerModel) {
   FakeServer server;
   const auto json = ParseLine(RunDyadctl({"models", "--json", "--server", server.address()}).out);

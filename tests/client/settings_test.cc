@@ -91,7 +91,7 @@ const std::vector<Row> kRows = {
 const std::set<std::string> kElsewhere = {
     "--help",         "--server",       "--tls_ca",      "--tls_cert", "--tls_key",
     "--api_key_file", "--input",        "--concurrency", "--streams",  "--timeout",
-    "--tokenizer",    "--retry_errors", "--output"};
+    "--tokenizer",    "--retry_errors", "--output",      "--layers"};
 
 class SettingsTest : public ::testing::Test {
  protected:

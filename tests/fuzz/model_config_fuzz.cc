@@ -30,10 +30,10 @@ void Build(const ModelConfig& config, const Checkpoint& checkpoint) {
                       .pass = LoadPass::kCheck,
                       .device = device,
                       .tally = {},
-                      .linear_paths = {}};
+                      .linears = {}};
   const auto network = config.architecture->load(config.network, context);
   if (!network.ok() || !tensors.RefuseTheRest().ok()) return;
-  const absl::Status used = config.structured_linear.RefuseUnusedKeys(context.linear_paths);
+  const absl::Status used = config.structured_linear.RefuseUnusedKeys(context.LinearPaths());
   Require(context.tally.parameters > 0, "a network has parameters");
   Require(!used.ok() || (*network)->shape().layers > 0, "a network has layers");
 }

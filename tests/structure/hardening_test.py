@@ -41,7 +41,8 @@ def main():
     subprocess.run(["c++", "-x", "c++", "-O0", "-no-pie", "-fno-stack-protector", "-Wl,-z,norelro,-z,lazy", "-o", plain,
                     "-"], input="int main() {}", text=True, check=True)
     assert len(list(faults_of(plain))) == 6, list(faults_of(plain))
-    faults = [f"{name} {fault}" for name in ("dyad-server", "dyadctl") for fault in faults_of(BUILD / "bin" / name)]
+    programs = ("dyad-server", "dyadctl", "dyad-convert")
+    faults = [f"{name} {fault}" for name in programs for fault in faults_of(BUILD / "bin" / name)]
     for fault in faults:
         print(fault)
     print(f"hardening: {len(faults)} faults")

@@ -26,6 +26,7 @@ ALLOWED = {
     "server/checkpoint": {"server/base", "server/checkpoint"},
     "server/model": {"server/base", "server/checkpoint", "server/engine", "server/model", "kernels",
                      "kernels/structures"},
+    "server/tools": {"server/base", "server/checkpoint", "server/model", "server/text", "server/tools", "kernels"},
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
     "server/http": {"server/base", "server/http"},
@@ -48,6 +49,8 @@ FRONT_HEADERS = {
     "server/openai": "server/openai/door.h",
     "server/text": "server/text/load_tokenizer.h",
 }
+# The other front of server/model: a checkpoint as matrices, for tools that write checkpoints.
+MATRICES = "server/model/dense_checkpoint.h"
 # Folder, with those inside it -> what its sources do not even name, in any case.
 UNNAMED = {
     "server/api": r"grpc",
@@ -80,13 +83,13 @@ LIBRARIES = {
     r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "server/openai", "client"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
     r"prometheus/": {"server/metrics"},
-    r"CLI/": {"client"},
+    r"CLI/": {"client", "server/tools"},
     r"boost/": {"server/http"},
     r"hwy/": {"kernels/cpu"},
     r"cuda": {"kernels/cuda"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
                "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/text",
-               "client"},
+               "server/tools", "client"},
 }
 
 
@@ -138,8 +141,10 @@ def faults_of(path, text):
         if source == "kernels/structures" and into == "kernels" and target not in PLAN_HEADERS:
             yield f"{path}:{number}: of kernels/ {source} must include plans only, not {target}"
         front = FRONT_HEADERS.get(into)
-        if into == "server/model" and source != into and target != front:
+        if into == "server/model" and source != into and target not in (front, MATRICES):
             yield f"{path}:{number}: of {into} only {front} may be included"
+        if target == MATRICES and source not in ("server/model", "server/tools"):
+            yield f"{path}:{number}: {target} is for server/tools"
         own = front is not None and pathlib.Path(path).stem == pathlib.Path(front).stem
         if source == into and target == front and not own:
             yield f"{path}:{number}: {target} stands above the parts of {source}"
@@ -206,6 +211,8 @@ def check_checker():
     assert not list(faults_of("kernels/cuda/runtime.cu", "cudaFree(p);  // asm"))
     assert not list(faults_of("server/server_log.cc", "absl::Now()"))
     assert not list(faults_of("server/api/a.cc", '#include "dyad/v1/model.pb.h"'))
+    assert list(faults_of("server/api/a.cc", f'#include "{MATRICES}"'))
+    assert not list(faults_of("server/tools/a.cc", f'#include "{MATRICES}"'))
     assert list(faults_of("server/grpc/a.cc", '#include "server/engine/engine.h"'))
     assert list(faults_of("server/checkpoint/a.cc", '#include "kernels/device.h"'))
     assert list(faults_of("client/a.cc", '#include "server/engine/engine.h"'))

@@ -251,10 +251,31 @@ class FakeModels final : public v1::ModelService::Service {
                         v1::GetModelResponse* response) override {
     if (grpc::Status found = CheckModel(request->model()); !found.ok()) return found;
     *response->mutable_model() = model;
-    v1::LinearLayer* layer = response->mutable_model()->add_layers();
-    layer->set_name("decoder.layers.0.fc1");
-    layer->set_structure("monarch 4 blocks");
+    response->mutable_model()->set_layer_count(kLayers);
+    const int end = request->layer_details() ? std::min(request->first_layer() + 2, kLayers) : 1;
+    for (int i = request->first_layer(); i < end; ++i) {
+      v1::LinearLayer* layer = response->mutable_model()->add_layers();
+      layer->set_name("decoder.layers." + std::to_string(i) + ".fc1");
+      layer->set_structure("monarch 4 blocks");
+      layer->set_parameters(50);
+      if (request->layer_details()) AddDetails(*layer->mutable_details());
+    }
     return grpc::Status::OK;
+  }
+
+  static constexpr int kLayers = 5;
+  static void AddDetails(v1::LayerDetails& details) {
+    details.set_kind("monarch");
+    details.set_form(v1::LAYER_FORM_PLAN);
+    details.set_form_reason("fewer parameters");
+    details.add_steps("contract x -> y: 1 -> 2");
+    details.set_dense_parameters(100);
+    details.set_tensor_count(3);
+    v1::SourceTensor* tensor = details.add_tensors();
+    tensor->set_name("fc1.blkdiag1");
+    tensor->set_type("float16");
+    tensor->add_shape(4);
+    tensor->add_shape(2);
   }
 
   FakeModels() {

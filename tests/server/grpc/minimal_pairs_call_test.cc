@@ -292,30 +292,6 @@ TEST(MinimalPairsCallTest, NothingToScoreIsThePairsError) {
   }
 }
 
-TEST(MinimalPairsCallTest, ChoicesComeInTheSameStream) {
-  Stack stack;
-  v1::ScoreMinimalPairsRequest request = Options();
-  AddPair(request, 1, "xy", "xz");
-  v1::ChoiceSet& choice = *request.add_choice_sets();
-  choice.set_index(2);
-  for (const char* text : {"one", "two", "three"}) choice.add_options()->set_text(text);
-  request.add_choice_sets()->set_index(3);
-  const Streamed streamed = Stream(stack, {request});
-  ASSERT_TRUE(streamed.status.ok());
-  EXPECT_FALSE(streamed.results.at(1).has_error());
-  std::map<int64_t, v1::ChoiceScore> choices;
-  for (const auto& message : streamed.messages) {
-    for (const auto& result : message.choices()) choices.emplace(result.index(), result);
-  }
-  ASSERT_EQ(choices.size(), 2u);
-  ASSERT_EQ(choices.at(2).sums_size(), 3);
-  EXPECT_EQ(choices.at(2).sums(1), Sum(stack.model, "two"));
-  EXPECT_EQ(choices.at(2).sums(choices.at(2).best()),
-            *std::max_element(choices.at(2).sums().begin(), choices.at(2).sums().end()));
-  EXPECT_EQ(choices.at(3).error().code(), 3);
-  EXPECT_TRUE(stack.ComesToRest());
-}
-
 TEST(MinimalPairsCallTest, AContextIsInFrontOfBoth) {
   Stack stack;
   v1::ScoreMinimalPairsRequest request = Options();

@@ -34,8 +34,13 @@ ServedModel Model() {
   served.info.device = "cpu";
   served.info.weight_bytes = 20;
   served.info.kv_cache_bytes = 4096;
-  served.info.layers = {{"layers.0.fc1", "monarch 4 blocks", 8, 16, 96},
-                        {"head", "dense", 8, 9, 72}};
+  served.info.layers.resize(2);
+  LinearInfo& layer = served.info.layers[0];
+  layer.name = "layers.0.fc1";
+  layer.structure = "monarch 4 blocks";
+  layer.in_features = 8;
+  layer.out_features = 16;
+  layer.parameters = 96;
   served.limits.context_length = 2048;
   served.limits.vocab_size = 50;
   served.eos_ids = {0, 7};

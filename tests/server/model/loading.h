@@ -41,7 +41,7 @@ struct Loading {
                 .pass = pass,
                 .device = elsewhere != nullptr ? *elsewhere : *device,
                 .tally = {},
-                .linear_paths = {}} {}
+                .linears = {}} {}
 
  public:
   std::unique_ptr<kernels::Device> device;  // null where it is somebody else's

@@ -1,11 +1,11 @@
 // The progress line as a function of the state, and when it is drawn.
-#include "client/progress.h"
+#include "server/base/progress.h"
 
 #include <sstream>
 
 #include "gtest/gtest.h"
 
-namespace dyad::client {
+namespace dyad {
 namespace {
 
 TEST(ProgressTest, ShowsBarRateAndTimeLeft) {
@@ -75,4 +75,4 @@ TEST(ProgressTest, EndsItsLineOnATerminal) {
 }
 
 }  // namespace
-}  // namespace dyad::client
+}  // namespace dyad

@@ -1,5 +1,5 @@
 // A progress line: the text is a pure function of the state, the class adds clock and screen.
-#include "client/progress.h"
+#include "server/base/progress.h"
 
 #include <algorithm>
 #include <utility>
@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "server/base/steady_clock.h"
 
-namespace dyad::client {
+namespace dyad {
 namespace {
 
 constexpr int kBarWidth = 24;
@@ -88,4 +88,4 @@ void Progress::Draw() {
   drawn_ = SteadyNow();
 }
 
-}  // namespace dyad::client
+}  // namespace dyad

@@ -7,10 +7,10 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "client/console.h"
+#include "server/base/console.h"
 #include "server/base/mutex.h"
 
-namespace dyad::client {
+namespace dyad {
 
 struct ProgressState {
   std::string unit = "lines";  // what is counted
@@ -57,4 +57,4 @@ class Progress {
   size_t width_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace dyad::client
+}  // namespace dyad

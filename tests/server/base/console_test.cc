@@ -1,5 +1,5 @@
 // Standard output that cannot be written.
-#include "client/console.h"
+#include "server/base/console.h"
 
 #include <fstream>
 #include <sstream>
@@ -7,7 +7,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
-namespace dyad::client {
+namespace dyad {
 namespace {
 
 using ::testing::HasSubstr;
@@ -28,4 +28,4 @@ TEST(ConsoleTest, FlushSaysWhetherAllArrived) {
 }
 
 }  // namespace
-}  // namespace dyad::client
+}  // namespace dyad

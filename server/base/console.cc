@@ -1,9 +1,9 @@
 // A stream remembers that a write failed; the reason is known at that moment only.
-#include "client/console.h"
+#include "server/base/console.h"
 
 #include <cerrno>
 
-namespace dyad::client {
+namespace dyad {
 
 absl::Status Flush(const Console& console) {
   errno = 0;
@@ -13,4 +13,4 @@ absl::Status Flush(const Console& console) {
   return errno == 0 ? absl::DataLossError(fault) : absl::ErrnoToStatus(errno, fault);
 }
 
-}  // namespace dyad::client
+}  // namespace dyad

@@ -6,7 +6,7 @@
 
 #include "absl/status/status.h"
 
-namespace dyad::client {
+namespace dyad {
 
 enum class Screen { kTerminal, kOther };  // kOther: a file or a pipe
 
@@ -23,4 +23,4 @@ struct Console {
 // then nobody reads, and nothing more should be asked for.
 absl::Status Flush(const Console& console);
 
-}  // namespace dyad::client
+}  // namespace dyad
