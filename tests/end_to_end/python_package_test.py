@@ -3,7 +3,9 @@
 bit and of dyadctl; keys; the scripts of client/examples."""
 import asyncio
 import contextlib
+import itertools
 import json
+import math
 import pathlib
 import re
 import subprocess
@@ -59,6 +61,72 @@ def check_score(score, wanted):
         assert (token.logprob, token.rank, token.greedy) == (wanted.logprobs[i], wanted.ranks[i], wanted.greedy[i])
         if wanted.top:
             assert [(top.id, top.logprob) for top in token.top] == [(top.id, top.logprob) for top in wanted.top[i].tokens]
+
+
+def check_words(client):
+    """Words by the published formulas in float64, from the tokens' own log-probabilities and the boundaries'; one
+    boundary against the scores of every id of the vocabulary."""
+    vocabulary = json.loads((DEMO / "tokenizer.json").read_text())["model"]["vocab"]
+    begins = {id_ for entry, id_ in vocabulary.items() if entry.startswith("Ġ")}
+    text = "The cats' naïve 日本 bird sang, and left."
+    for correction, convention in itertools.product(("OH_SCHULER", "PIMENTEL_MEISTER"), ("LM_EVAL", "BABYLM")):
+        [score] = client.score([text], convention=convention, words="PUNCTUATION", correction=correction)
+        ids, masses = [token.id for token in score.tokens], score.boundary_logprobs
+        assert len(masses) == len(ids) + 1 and masses[0] == 0 and max(masses[1:]) < 0
+        assert [word.text for word in score.words] == [
+            "The", "cats'", "naïve", "日本", "bird", "sang", ",", "and", "left", "."]
+        for index, word in enumerate(score.words):
+            assert text[word.begin:word.end] == word.text
+            assert word.tokens == 0 or word.first_token > 0
+            end = word.first_token + word.tokens
+            expected = math.fsum(token.logprob for token in score.tokens[word.first_token:end]) + masses[end]
+            is_first = index == 0 and correction == "PIMENTEL_MEISTER"
+            if ids[word.first_token] in begins or is_first:
+                expected -= masses[word.first_token]
+            assert abs(word.logprob - expected) <= 1e-9, (word, expected)
+        if convention == "BABYLM":
+            # In front of the last word, and of the first: what all ids are worth together.
+            for place in (1, score.words[-2].first_token):
+                wanted = begins | {2} if correction == "PIMENTEL_MEISTER" else begins
+                if place == 1 and correction == "PIMENTEL_MEISTER":
+                    wanted = set(range(len(vocabulary))) - begins
+                scores = client.score([[id_] for id_ in sorted(wanted)], context=[ids[:place]] * len(wanted))
+                mass = math.log(math.fsum(math.exp(one.sum) for one in scores))
+                assert abs(mass - masses[place]) <= 1e-6, (correction, place, mass, masses[place])
+    for unit, factor in (("bits", -1 / math.log(2)), ("nats", -1), ("logprob", 1)):
+        [row] = client.surprisal(["cats sleep"], by="region", regions=[[(5, 10)]], unit=unit)
+        [score] = client.score(["cats sleep"], words="WHITESPACE")
+        assert (row["region"], row["tokens"]) == ("sleep", score.words[1].tokens)
+        assert abs(row["surprisal"] - score.words[1].logprob * factor) <= 1e-12
+    [part] = client.score(["The cats sleep."], scored=[(4, 8)])
+    [whole] = client.score(["The cats sleep."])
+    assert part.scored_tokens == 1 and part.sum == next(t for t in whole.tokens if t.text == " cats").logprob
+    error = raised(dyad_serve.InvalidArgument, lambda: client.score(["日本"], regions=[[(0, 3)]]))
+    assert error.fields.keys() == {"items[0].regions[0]"} and "has 6" in error.message, error
+
+
+def check_windows(client):
+    """A long text in windows: each token's score is the one that it has in its window alone."""
+    text = "The cats sleep in the old house. " * 60
+    [score] = client.score([text], convention="BABYLM", window=(101, 100))
+    ids = [token.id for token in score.tokens]
+    assert len(ids) > 400 and score.scored_tokens == len(ids) - 1
+    for begin in (0, 100, 200):
+        [alone] = client.score([ids[begin:begin + 101]])
+        assert [t.logprob for t in alone.tokens[1:]] == [t.logprob for t in score.tokens[begin + 1:begin + 101]]
+    assert client.score([text * 3], window=True)[0].scored_tokens > 1000
+    assert "512" in raised(dyad_serve.InvalidArgument, lambda: client.score([text * 3])).message
+
+
+def check_choices(client):
+    """As the options' own scores; a bad one is a result."""
+    given = [["cats", "cat"], ("Two", ["cat", "cats", "dog"]), {"options": ["a", "a"], "context": "x"}, ["alone"]]
+    found = list(client.choices(given))
+    sums = [score.sum for score in client.score(["cat", "cats", "dog"], context="Two")]
+    assert found[1].sums == tuple(sums) and found[1].best == max(range(3), key=sums.__getitem__)
+    assert (found[2].best, found[2].tie, found[2].error) == (0, True, None) and not found[1].tie
+    assert "number of options is 1" in found[3].error and found[0].scored_tokens[0] >= 1
+    assert [one.index for one in client.choices(given * 100, window=7)] == list(range(400))
 
 
 def check_pairs(server, client):
@@ -141,6 +209,11 @@ async def check_async(server, client):
         lines = [json.loads(line) for line in PAIRS.read_text().splitlines()]
         for window in (1, 512):
             assert [pair async for pair in other.pairs(lines, window=window)] == list(client.pairs(lines))
+        words = dict(words="WHITESPACE", correction="OH_SCHULER", window=True)
+        assert await other.score(TEXTS[:3], **words) == client.score(TEXTS[:3], **words)
+        choices = [["cats", "cat", "dog"]] * 20
+        assert [choice async for choice in other.choices(choices, window=3)] == list(client.choices(choices))
+        assert list(await other.surprisal(["a b"])) == list(client.surprisal(["a b"])) != []
         text = "".join([piece.text async for piece in other.stream("Once upon a time", max_new_tokens=12)])
         assert text == client.generate("Once upon a time", max_new_tokens=12).text
         assert await other.models() == client.models() and await other.ready()
@@ -256,6 +329,9 @@ def main():
         with Server({"demo": DEMO}, "--kv_cache_bytes=67108864") as server, dyad_serve.Client(server.address) as client:
             check_scores(server, client)
             check_pairs(server, client)
+            check_words(client)
+            check_windows(client)
+            check_choices(client)
             check_window(client)
             check_generate(server, client)
             check_errors(server, client)

@@ -1,8 +1,10 @@
-"""Minimal pairs over a stream: what is under way, and when a broken stream is opened again."""
+"""Minimal pairs, or choices, over a stream: what is under way, and when a broken stream is opened again. Here a
+choice is a pair, too."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from dyad_serve import _requests, _retry, _wire, errors, results
 
@@ -10,18 +12,36 @@ PAIRS_PER_MESSAGE = 16
 _BROKEN = ("UNAVAILABLE", "CANCELLED", "UNKNOWN")
 
 
-class Window:
+Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind(Generic[Result]):
+    """What is compared."""
+
+    make: Callable[[int, Any], Any]  # index and what was given -> message
+    sent: str  # its field in a request
+    received: str  # its results' field in a response
+    result: Callable[[Any, int], Result]
+
+
+PAIRS: Kind[results.Pair] = Kind(_requests.pair, "pairs", "results", results.pair)
+CHOICES: Kind[results.Comparison] = Kind(_requests.choice, "choice_sets", "choices", results.comparison)
+
+
+class Window(Generic[Result]):
     """The pairs from the oldest that was not handed out to the newest that was read: at most `size`."""
 
-    def __init__(self, model: str, convention: str, size: int) -> None:
+    def __init__(self, kind: Kind[Result], model: str, convention: str, size: int) -> None:
         if size < 1:
             raise ValueError(f"window is {size}; it is at least 1")
+        self._kind = kind
         self._options = {"model": model, "convention": _wire.enum_value("Convention", convention)}
         self._size = size
         self._read = 0
         self._next = 0  # to be handed out
         self._waiting: dict[int, Any] = {}  # pairs without result, by index
-        self._done: dict[int, results.Pair] = {}
+        self._done: dict[int, Result] = {}
         self._reopenings = _retry.ATTEMPTS
         self._backoff = _retry.FIRST_BACKOFF
 
@@ -33,9 +53,9 @@ class Window:
         """Whether a pair has no result."""
         return bool(self._waiting)
 
-    def add(self, given: list[_requests.PairInput]) -> Any:
+    def add(self, given: list[Any]) -> Any:
         """The message that sends them."""
-        pairs = [_requests.pair(self._read + i, pair) for i, pair in enumerate(given)]
+        pairs = [self._kind.make(self._read + i, pair) for i, pair in enumerate(given)]
         self._read += len(pairs)
         self._waiting.update((pair.index, pair) for pair in pairs)
         return self._message(pairs)
@@ -47,12 +67,12 @@ class Window:
 
     def receive(self, response: Any) -> None:
         """Takes the results of a message."""
-        for score in response.results:
+        for score in getattr(response, self._kind.received):
             if self._waiting.pop(score.index, None) is not None:
-                self._done[score.index] = results.pair(score, score.index)
+                self._done[score.index] = self._kind.result(score, score.index)
                 self._reopenings, self._backoff = _retry.ATTEMPTS, _retry.FIRST_BACKOFF
 
-    def ready(self) -> Iterator[results.Pair]:
+    def ready(self) -> Iterator[Result]:
         """Results that may be handed out, in order."""
         while self._next in self._done:
             self._next += 1
@@ -71,7 +91,7 @@ class Window:
         return wait
 
     def _message(self, pairs: list[Any]) -> Any:
-        return _wire.message("ScoreMinimalPairsRequest")(pairs=pairs, **self._options)
+        return _wire.message("ScoreMinimalPairsRequest")(**{self._kind.sent: pairs}, **self._options)
 
 
 ENDED_EARLY = ("UNAVAILABLE", "the stream ended before every pair had its result")

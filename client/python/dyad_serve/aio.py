@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 import grpc
 import grpc.aio
@@ -12,6 +12,7 @@ from dyad_serve import _channel, _pairs, _requests, _retry, _surprisal, _wire, e
 from dyad_serve.table import Table
 
 _CONCURRENT = 4
+_T = TypeVar("_T")
 PairInputs = Union[Iterable[_requests.PairInput], AsyncIterable[_requests.PairInput]]
 
 
@@ -39,18 +40,19 @@ class AsyncClient:
         await self._channel.close()
 
     async def score(self, texts: Sequence[_requests.Text], *, context: _requests.Contexts = None,
-                    convention: str = "LM_EVAL", top_n: int = 0) -> list[results.Score]:
+                    convention: str = "LM_EVAL", top_n: int = 0,
+                    **spans: _requests.Unpack[_requests.SpanOptions]) -> list[results.Score]:
         """As Client.score."""
         turn = asyncio.Semaphore(_CONCURRENT)
 
         async def ask(first: int, request: Any) -> list[results.Score]:
             async with turn:
                 try:
-                    return results.scores(await self._call("ScoringService/Score", request))
+                    return results.scores(request, await self._call("ScoringService/Score", request))
                 except errors.DyadError as error:
                     raise errors.moved(error, first) from None
 
-        chunks = _requests.scores(self.model, texts, context, convention, top_n)
+        chunks = _requests.scores(self.model, texts, context, convention, top_n, spans)
         tasks = [asyncio.ensure_future(ask(*chunk)) for chunk in chunks]
         try:
             return [score for scores in await asyncio.gather(*tasks) for score in scores]
@@ -58,11 +60,20 @@ class AsyncClient:
             for task in tasks:
                 task.cancel()
 
-    async def pairs(self, pairs: PairInputs, *, convention: str = "LM_EVAL",
-                    window: int = 512) -> AsyncGenerator[results.Pair, None]:
+    def pairs(self, pairs: PairInputs, *, convention: str = "LM_EVAL",
+              window: int = 512) -> AsyncGenerator[results.Pair, None]:
         """As Client.pairs; the pairs may come from an async iterable."""
-        state = _pairs.Window(self.model, convention, window)
-        source = _iterate(pairs)
+        return self._compare(_pairs.PAIRS, pairs, convention, window)
+
+    def choices(self, choices: Iterable[_requests.ChoiceInput] | AsyncIterable[_requests.ChoiceInput], *,
+                convention: str = "LM_EVAL", window: int = 512) -> AsyncGenerator[results.Comparison, None]:
+        """As Client.choices; the choices may come from an async iterable."""
+        return self._compare(_pairs.CHOICES, choices, convention, window)
+
+    async def _compare(self, kind: _pairs.Kind[_T], inputs: Iterable[Any] | AsyncIterable[Any], convention: str,
+                       window: int) -> AsyncGenerator[_T, None]:
+        state = _pairs.Window(kind, self.model, convention, window)
+        source = _iterate(inputs)
         left = True
         while left or state.waits():
             outgoing: asyncio.Queue[Any] = asyncio.Queue()  # None ends the stream
@@ -74,7 +85,7 @@ class AsyncClient:
             try:
                 while left or state.waits():
                     while left and state.room() > 0:
-                        given: list[_requests.PairInput] = []
+                        given: list[Any] = []
                         while len(given) < min(state.room(), _pairs.PAIRS_PER_MESSAGE) and left:
                             try:
                                 given.append(await source.__anext__())
@@ -95,19 +106,21 @@ class AsyncClient:
                         broken = errors.make(*_pairs.ENDED_EARLY)
                         break
                     state.receive(response)
-                    for pair in state.ready():
-                        yield pair
+                    for result in state.ready():
+                        yield result
             finally:
                 call.cancel()
                 outgoing.put_nowait(None)
             if broken is not None:
                 await asyncio.sleep(state.wait_after(broken))
 
-    async def surprisal(self, texts: Sequence[str], *, by: str, unit: str = "bits",
+    async def surprisal(self, texts: Sequence[str], *, by: str = "word", unit: str = "bits", split: str = "whitespace",
+                        correction: str = "none", regions: Sequence[Sequence[_requests.Span]] | None = None,
                         context: _requests.Contexts = None, convention: str = "LM_EVAL") -> Table:
         """As Client.surprisal."""
-        _surprisal.check(by, unit)
-        return _surprisal.table(await self.score(texts, context=context, convention=convention), unit)
+        spans = _surprisal.options(by, unit, split, correction, regions)
+        scores = await self.score(texts, context=context, convention=convention, **spans)
+        return _surprisal.table(scores, by, unit, correction)
 
     async def generate(self, prompt: _requests.Text, **options: _requests.Unpack[_requests.GenerateOptions]
                        ) -> results.Generation:
@@ -183,13 +196,13 @@ class AsyncClient:
             await asyncio.sleep(retry.wait_after(failed))
 
 
-async def _iterate(pairs: PairInputs) -> AsyncIterator[_requests.PairInput]:
-    if isinstance(pairs, AsyncIterable):
-        async for pair in pairs:
-            yield pair
+async def _iterate(inputs: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(inputs, AsyncIterable):
+        async for given in inputs:
+            yield given
     else:
-        for pair in pairs:
-            yield pair
+        for given in inputs:
+            yield given
 
 
 async def _until_none(messages: asyncio.Queue[Any]) -> AsyncIterator[Any]:

@@ -51,18 +51,20 @@ class Client:
         self._channel.close()
 
     def score(self, texts: Sequence[_requests.Text], *, context: _requests.Contexts = None,
-              convention: str = "LM_EVAL", top_n: int = 0) -> list[results.Score]:
+              convention: str = "LM_EVAL", top_n: int = 0,
+              **spans: _requests.Unpack[_requests.SpanOptions]) -> list[results.Score]:
         """The score of each text, or of each list of ids; any number, cut into requests.
 
         context     one str for all, or a list with one for each; ids where the text is ids
         convention  as the table in README.md
         top_n       0 … 20 likeliest tokens at each position
+        spans       words, regions and windows: SpanOptions
         """
-        chunks = _requests.scores(self.model, texts, context, convention, top_n)
+        chunks = _requests.scores(self.model, texts, context, convention, top_n, spans)
 
         def ask(chunk: tuple[int, Any]) -> list[results.Score]:
             try:
-                return results.scores(self._call("ScoringService/Score", chunk[1]))
+                return results.scores(chunk[1], self._call("ScoringService/Score", chunk[1]))
             except errors.DyadError as error:
                 raise errors.moved(error, chunk[0]) from None
 
@@ -76,8 +78,18 @@ class Client:
         At most `window` pairs are read ahead, so there may be any number. A broken stream is opened again; what
         has no result is sent again. Raises Unavailable when the server stays away.
         """
-        state = _pairs.Window(self.model, convention, window)
-        source = iter(pairs)
+        return self._compare(_pairs.PAIRS, pairs, convention, window)
+
+    def choices(self, choices: Iterable[_requests.ChoiceInput], *, convention: str = "LM_EVAL",
+                window: int = 512) -> Generator[results.Comparison, None, None]:
+        """The likeliest of 2 to 64 options: lists of options, (context, options), or mappings with options and
+        perhaps context. An option is a text or ids. Else as `pairs`."""
+        return self._compare(_pairs.CHOICES, choices, convention, window)
+
+    def _compare(self, kind: _pairs.Kind[_T], inputs: Iterable[Any], convention: str,
+                 window: int) -> Generator[_T, None, None]:
+        state = _pairs.Window(kind, self.model, convention, window)
+        source = iter(inputs)
         left = True
         while left or state.waits():
             outgoing: queue.SimpleQueue[Any] = queue.SimpleQueue()  # None ends the stream
@@ -114,15 +126,19 @@ class Client:
             if broken is not None:
                 time.sleep(state.wait_after(broken))
 
-    def surprisal(self, texts: Sequence[str], *, by: str, unit: str = "bits", context: _requests.Contexts = None,
-                  convention: str = "LM_EVAL") -> Table:
-        """A row for each token of each text: item, token_index, token, id, surprisal, unit.
+    def surprisal(self, texts: Sequence[str], *, by: str = "word", unit: str = "bits", split: str = "whitespace",
+                  correction: str = "none", regions: Sequence[Sequence[_requests.Span]] | None = None,
+                  context: _requests.Contexts = None, convention: str = "LM_EVAL") -> Table:
+        """A row for each word of each text: item, word_index, word, begin, end, tokens, surprisal, unit, correction.
 
-        by    "token"
-        unit  "bits", "nats", or "logprob", which has the other sign; None where a token is not scored
+        by          "word"; "region", of `regions`; or "token", with token_index, token and id
+        unit        "bits", "nats", or "logprob", which has the other sign; None where a token is not scored
+        split       "whitespace" or "punctuation"
+        correction  "none", "oh_schuler" or "pimentel_meister"
+        regions     spans of characters, a list for each text
         """
-        _surprisal.check(by, unit)
-        return _surprisal.table(self.score(texts, context=context, convention=convention), unit)
+        spans = _surprisal.options(by, unit, split, correction, regions)
+        return _surprisal.table(self.score(texts, context=context, convention=convention, **spans), by, unit, correction)
 
     def generate(self, prompt: _requests.Text, **options: _requests.Unpack[_requests.GenerateOptions]
                  ) -> results.Generation:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 from dyad_serve import _wire
@@ -45,6 +46,19 @@ class Token:
 
 
 @dataclasses.dataclass(frozen=True)
+class SpanScore:
+    """How likely a word or region is. begin and end count characters of the text that was given."""
+
+    text: str
+    begin: int
+    end: int
+    first_token: int  # in Score.tokens
+    tokens: int  # 0: no token begins here
+    logprob: float | None  # corrected as asked; None if there is no token, or one was not scored
+    shared_tokens: int  # of `tokens`, those that reach beyond `end`
+
+
+@dataclasses.dataclass(frozen=True)
 class Score(_AsTable):
     """How likely one text is."""
 
@@ -56,6 +70,10 @@ class Score(_AsTable):
     model: str
     model_digest: str
     arithmetic: str
+    words: tuple[SpanScore, ...] = ()  # with words
+    regions: tuple[SpanScore, ...] = ()  # as `regions`
+    # With a correction, one more than tokens: ln Z after the first i tokens; 0 before the first scored one.
+    boundary_logprobs: tuple[float, ...] = ()
 
     def _table(self) -> Table:
         return Table({"token": token.text, "id": token.id, "logprob": token.logprob, "rank": token.rank,
@@ -81,6 +99,23 @@ class Pair(_AsTable):
 
     def _table(self) -> Table:
         return Table([dataclasses.asdict(self)])
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison(_AsTable):
+    """Which of several options is likeliest. With `error` every other field but index means nothing."""
+
+    index: int  # position in what was given
+    sums: tuple[float, ...]
+    means: tuple[float, ...]
+    scored_tokens: tuple[int, ...]
+    best: int  # the option with the largest sum or mean, as the convention decides; of equals, the first
+    tie: bool  # another is equal to the best
+    error: str | None = None  # why the choice has no score
+
+    def _table(self) -> Table:
+        return Table({"option": i, "sum": sum_, "mean": mean, "scored_tokens": tokens, "best": i == self.best}
+                     for i, (sum_, mean, tokens) in enumerate(zip(self.sums, self.means, self.scored_tokens)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,11 +203,23 @@ def _top(tokens: Any) -> tuple[TopToken, ...]:
     return tuple(TopToken(token.id, token.text, token.logprob) for token in tokens)
 
 
-def scores(response: Any) -> list[Score]:
+def scores(request: Any, response: Any) -> list[Score]:
     """Those of a ScoreResponse."""
     convention = _wire.enum_name("Convention", response.convention)
     return [Score(score.sum, score.mean, score.scored_tokens, _score_tokens(score), convention, response.model,
-                  response.model_digest, response.arithmetic) for score in response.scores]
+                  response.model_digest, response.arithmetic, _spans(item.text, score.words),
+                  _spans(item.text, score.regions), tuple(score.boundary_logprobs))
+            for item, score in zip(request.items, response.scores)]
+
+
+def _spans(text: str, spans: Any) -> tuple[SpanScore, ...]:
+    if not spans:
+        return ()
+    data = text.encode()
+    characters = list(itertools.accumulate((byte & 0xC0 != 0x80 for byte in data), initial=0))
+    return tuple(SpanScore(data[span.begin:span.end].decode(), characters[span.begin], characters[span.end],
+                           span.first_token, span.tokens, span.logprob if span.HasField("logprob") else None,
+                           span.shared_tokens) for span in spans)
 
 
 def _score_tokens(score: Any) -> tuple[Token, ...]:
@@ -192,6 +239,12 @@ def pair(score: Any, index: int) -> Pair:
                 score.bad_scored_tokens, score.margin, score.tie, score.correct,
                 score.first_difference if score.HasField("first_difference") else None,
                 score.error.message if score.HasField("error") else None)
+
+
+def comparison(score: Any, index: int) -> Comparison:
+    """That of a ChoiceScore."""
+    return Comparison(index, tuple(score.sums), tuple(score.means), tuple(score.scored_tokens), score.best, score.tie,
+                      score.error.message if score.HasField("error") else None)
 
 
 def choice(message: Any) -> Choice:
