@@ -2,6 +2,7 @@
 // null.
 #include "client/answer_json.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -80,7 +81,8 @@ Json GenerateAnswer(const v1::GenerateResponse& response) {
   return json;
 }
 
-Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details details) {
+Json ScoreAnswer(const v1::TextScore& score, std::string_view text, v1::Convention convention,
+                 Details details) {
   Json json = {
       {"ids", score.ids()},
       {"logprobs", WhereScored(score, [&](int i) { return FloatJson(score.logprobs(i)); })},
@@ -94,12 +96,26 @@ Json ScoreAnswer(const v1::TextScore& score, v1::Convention convention, Details 
       return i < score.top_size() ? TopJson(score.top(i).tokens()) : Json();
     });
   }
+  for (const v1::SpanScore& word : score.words()) {
+    json["words"].push_back(
+        {{"word", WordText(text, word)},
+         {"begin", word.begin()},
+         {"end", word.end()},
+         {"tokens", word.tokens()},
+         {"logprob", word.has_logprob() ? Json(word.logprob()) : Json(nullptr)}});
+  }
   if (details == Details::kNo) return json;
   json["ranks"] = WhereScored(
       score, [&](int i) { return i < score.ranks_size() ? Json(score.ranks(i)) : Json(); });
   json["texts"] = score.texts();
   json["byte_offsets"] = score.byte_offsets();
   return json;
+}
+
+std::string WordText(std::string_view text, const v1::SpanScore& word) {
+  const auto begin = std::min<size_t>(static_cast<size_t>(std::max(0, word.begin())), text.size());
+  return std::string(
+      text.substr(begin, static_cast<size_t>(std::max(0, word.end() - word.begin()))));
 }
 
 Json PairAnswer(const v1::PairScore& score) {

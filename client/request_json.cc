@@ -74,8 +74,9 @@ const Names& GenerateOptions() {
 }
 
 const Names& ScoreOptions() {
-  static const Names names = {"text",  "ids",        "context",        "context_ids",
-                              "model", "convention", "special_tokens", "top_n"};
+  static const Names names = {
+      "text",           "ids",   "context",    "context_ids",    "model", "convention",
+      "special_tokens", "top_n", "word_split", "word_correction"};
   return names;
 }
 
@@ -116,6 +117,17 @@ absl::StatusOr<v1::ScoreRequest> ScoreRequestFromJson(const Json& line) {
   ASSIGN_OR_RETURN(v1::ScoreRequest request,
                    MessageFromJson<v1::ScoreRequest>(
                        Pick(line, {"model", "convention", "special_tokens", "top_n"})));
+  Json words = Json::object();
+  for (const std::string key : {"split", "correction"}) {
+    if (Has(line, "word_" + key)) words[key] = line["word_" + key];
+  }
+  if (!words.empty()) {
+    auto options = MessageFromJson<v1::WordOptions>(words);
+    if (!options.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("word_", options.status().message()));
+    }
+    *request.mutable_words() = *std::move(options);
+  }
   Json item = Pick(line, {"text", "ids", "context_ids"});
   ASSIGN_OR_RETURN(*request.add_items(), MessageFromJson<v1::ScoreItem>(item));
   // Even an empty one: the presence of the field is what the server looks at.

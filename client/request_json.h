@@ -32,8 +32,8 @@ const std::vector<std::string>& DetokenizeOptions();
 // {"text" | "ids", any option of GenerateRequest}.
 absl::StatusOr<v1::GenerateRequest> GenerateRequestFromJson(const Json& line);
 
-// {"text" | "ids", "context" | "context_ids", "convention", "special_tokens", "top_n", "model"}: a
-// request with one item.
+// {"text" | "ids", "context" | "context_ids", "convention", "special_tokens", "top_n",
+// "word_split", "word_correction", "model"}: a request with one item.
 absl::StatusOr<v1::ScoreRequest> ScoreRequestFromJson(const Json& line);
 
 // {"text", "add_special_tokens", "special_tokens", "model"}.

@@ -52,6 +52,21 @@ void PrintTable(const Scored& scored, const Console& console) {
                                  score.ids_size(), EnumWord(scored.convention));
 }
 
+std::string TextOf(const Json& line) {
+  return line.contains("text") && line["text"].is_string() ? line["text"].get<std::string>()
+                                                           : std::string();
+}
+
+// One row per word, if words were asked for.
+void PrintWords(const v1::TextScore& score, const std::string& text, const Console& console) {
+  for (const v1::SpanScore& word : score.words()) {
+    console.out << absl::StrFormat(
+        "%8s  %10s  %6d  %s\n", "word",
+        word.has_logprob() ? absl::StrFormat("%.5f", word.logprob()) : "-", word.tokens(),
+        FormatLine(Json(WordText(text, word))));
+  }
+}
+
 class Score final : public BatchCommand {
  public:
   using BatchCommand::BatchCommand;
@@ -62,7 +77,11 @@ class Score final : public BatchCommand {
         {{"convention", kText, "NAME",
           "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
          {"special_tokens", kJson, "MODE", R"(PARSE (default) or LITERAL: "</s>" in the text)"},
-         {"top_n", kJson, "N", "Best tokens at each position, 0 (default) to 20"}});
+         {"top_n", kJson, "N", "Best tokens at each position, 0 (default) to 20"},
+         {"word_split", kText, "NAME", "Also sums over words: WHITESPACE (default) or PUNCTUATION"},
+         {"word_correction", kText, "NAME",
+          "The same; NONE (default), or OH_SCHULER or PIMENTEL_MEISTER: a word's end counts to "
+          "it"}});
     AddFields(app, ids_, {{"ids", kIds, "IDS", "Token ids to score as they are: 2,50,713"}});
     AddFields(app, context_,
               {{"context", kText, "TEXT", "Score the text as what follows this"},
@@ -84,7 +103,7 @@ class Score final : public BatchCommand {
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
-    return ScoreAnswer(scored.score, scored.convention, details());
+    return ScoreAnswer(scored.score, TextOf(line), scored.convention, details());
   }
 
   Json Options() const override {
@@ -106,6 +125,7 @@ class Score final : public BatchCommand {
       } else {
         ASSIGN_OR_RETURN(const Scored scored, ScoreLine(line));
         PrintTable(scored, console);
+        PrintWords(scored.score, TextOf(line), console);
       }
       RETURN_IF_ERROR(Flush(console));
     }
@@ -132,7 +152,8 @@ std::unique_ptr<Command> ScoreCommand() {
       "Log-probabilities of texts, token by token",
       R"(A line of --input has "text" or "ids", optionally "context" or "context_ids"; its answer has
 "ids" (every token fed), of that length "logprobs" and "greedy" (null where not scored), "sum" and
-"mean" (null if no token was scored), "scored_tokens" and "convention".
+"mean" (null if no token was scored), "scored_tokens" and "convention". With a word_split or
+word_correction it has "words": "word", "begin", "end" (bytes of the text), "tokens", "logprob".
 )"});
 }
 

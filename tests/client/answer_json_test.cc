@@ -28,7 +28,7 @@ v1::TextScore TwoTokens() {
 }
 
 TEST(AnswerJsonTest, ScoresHaveNullWhereNothingWasScored) {
-  EXPECT_EQ(FormatLine(ScoreAnswer(TwoTokens(), v1::CONVENTION_LM_EVAL, Details::kNo)),
+  EXPECT_EQ(FormatLine(ScoreAnswer(TwoTokens(), "a", v1::CONVENTION_LM_EVAL, Details::kNo)),
             R"({"ids":[2,7],"logprobs":[null,-0.1],"greedy":[null,true],"sum":-0.1,"mean":-0.1,)"
             R"("scored_tokens":1,"convention":"LM_EVAL"})");
 }
@@ -39,13 +39,28 @@ TEST(AnswerJsonTest, TheSumOfNothingIsNull) {
   score.add_scored(false);
   score.add_logprobs(0);
   score.add_greedy(false);
-  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::CONVENTION_MINICONS_SUM, Details::kNo)),
+  EXPECT_EQ(FormatLine(ScoreAnswer(score, "a", v1::CONVENTION_MINICONS_SUM, Details::kNo)),
             R"({"ids":[7],"logprobs":[null],"greedy":[null],"sum":null,"mean":null,)"
             R"("scored_tokens":0,"convention":"MINICONS_SUM"})");
 }
 
+TEST(AnswerJsonTest, WordsComeWhenAskedFor) {
+  v1::TextScore score = TwoTokens();
+  v1::SpanScore& word = *score.add_words();
+  word.set_begin(3);
+  word.set_end(8);
+  word.set_tokens(1);
+  word.set_logprob(-1.5);
+  score.add_words()->set_end(2);
+  EXPECT_EQ(FormatLine(
+                ScoreAnswer(score, "is na\u00EFve", v1::CONVENTION_LM_EVAL, Details::kNo)["words"]),
+            "[{\"word\":\"na\u00EFv\",\"begin\":3,\"end\":8,\"tokens\":1,\"logprob\":-1.5},"
+            "{\"word\":\"is\",\"begin\":0,\"end\":2,\"tokens\":0,\"logprob\":null}]");
+  EXPECT_EQ(WordText("ab", word), "") << "a server that counts otherwise";
+}
+
 TEST(AnswerJsonTest, DetailsAddRanksTextsAndOffsets) {
-  const Json json = ScoreAnswer(TwoTokens(), v1::CONVENTION_LM_EVAL, Details::kYes);
+  const Json json = ScoreAnswer(TwoTokens(), "a", v1::CONVENTION_LM_EVAL, Details::kYes);
   EXPECT_EQ(FormatLine(json["ranks"]), "[null,1]");
   EXPECT_EQ(FormatLine(json["texts"]), R"(["</s>","a"])");
   EXPECT_EQ(FormatLine(json["byte_offsets"]), "[0,0]");
@@ -58,7 +73,7 @@ TEST(AnswerJsonTest, TopListsComeWhenAskedFor) {
   token->set_id(9);
   token->set_logprob(-0.25f);
   token->set_bytes("\xF0\x9F");
-  EXPECT_EQ(FormatLine(ScoreAnswer(score, v1::CONVENTION_LM_EVAL, Details::kNo)["top"]),
+  EXPECT_EQ(FormatLine(ScoreAnswer(score, "a", v1::CONVENTION_LM_EVAL, Details::kNo)["top"]),
             R"([null,[{"id":9,"text":"","bytes":[240,159],"logprob":-0.25}]])");
 }
 

@@ -90,8 +90,9 @@ TEST(JsonMessageTest, ConventionsGoByTheirShortWords) {
 }
 
 TEST(JsonMessageTest, NamesAllFields) {
-  EXPECT_THAT(FieldNames<v1::ScoreRequest>(),
-              ElementsAre("model", "items", "convention", "special_tokens", "top_n"));
+  EXPECT_THAT(
+      FieldNames<v1::ScoreRequest>(),
+      ElementsAre("model", "items", "convention", "special_tokens", "top_n", "words", "window"));
   EXPECT_THAT(FieldNames<v1::GenerateRequest>(), Contains("max_new_tokens"));
 }
 

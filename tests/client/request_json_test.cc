@@ -82,6 +82,20 @@ TEST(RequestJsonTest, ScoreTakesTextOrIdsWithTheirContexts) {
   EXPECT_THAT(ids->items(0).context_ids().ids(), ElementsAre(1, 2));
 }
 
+TEST(RequestJsonTest, WordsAreAskedForByEitherKey) {
+  const auto split = ScoreRequestFromJson(Line(R"({"text": "b", "word_split": "PUNCTUATION"})"));
+  ASSERT_OK(split);
+  EXPECT_EQ(split->words().split(), v1::WORD_SPLIT_PUNCTUATION);
+  const auto corrected = ScoreRequestFromJson(
+      Line(R"({"text": "b", "word_correction": "OH_SCHULER", "word": "own"})"));
+  ASSERT_OK(corrected);
+  EXPECT_EQ(corrected->words().correction(), v1::WORD_CORRECTION_OH_SCHULER);
+  EXPECT_FALSE(ScoreRequestFromJson(Line(R"({"text": "b", "split": "train"})"))->has_words());
+  EXPECT_THAT(ScoreRequestFromJson(Line(R"({"text": "b", "word_split": "x"})")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("word_split is \"x\"; it must be WHITESPACE or PUNCTUATION")));
+}
+
 // An empty context is the prefix id; no context is the convention's business.
 TEST(RequestJsonTest, AnEmptyContextIsNotNoContext) {
   EXPECT_EQ(ScoreRequestFromJson(Line(R"({"text": "b", "context": ""})"))->items(0).context_case(),
