@@ -255,6 +255,7 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
   if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
   auto result = context.device.Pack(linear.plan);
   ReleaseWeights(context, linear);
+  if (kernels::IsRouted(linear.plan)) context.tally.routed[result.get()] = NameOf(linear);
   context.tally.linear_bytes += result->weight_bytes();
   context.tally.weight_bytes +=
       result->weight_bytes() + static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));

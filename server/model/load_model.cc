@@ -174,8 +174,9 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
         .max_batch_tokens = options.max_batch_tokens,
         .max_draws = std::min(options.max_draws, options.max_batch_tokens)};
     const engine::StepCost cost = Cost(model.loaded);
-    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), limits,
-                                                        cost, std::move(device));
+    auto network_model =
+        std::make_unique<NetworkModel>(std::move(model.loaded.network), limits, cost,
+                                       std::move(device), std::move(model.loaded.tally.routed));
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }
