@@ -14,7 +14,7 @@ namespace dyad::kernels {
 // over them.
 inline constexpr int64_t kVocabularyTile = 256;
 
-// Σ e^logit over a tile = sum · e^maximum.
+// Σ e^logit over a tile = sum · e^maximum. Of no ids: −∞ and 0.
 struct TileSum {
   float maximum = 0;
   float sum = 0;
@@ -28,6 +28,7 @@ struct LogSumLink {
 // `so_far`: the largest maximum of the tiles before.
 DYAD_HOST_DEVICE LogSumLink LinkOf(double so_far, TileSum tile) {
   const double maximum = tile.maximum, sum = tile.sum;
+  if (sum == 0) return {};
   if (maximum > so_far) return {exact::ExpDouble(so_far - maximum), sum};
   return {1.0, sum * exact::ExpDouble(maximum - so_far)};
 }
@@ -41,8 +42,8 @@ class LogSum {
     sum_ = sum_ * link.scale + link.added;
     if (tile.maximum > maximum_) maximum_ = tile.maximum;
   }
-  DYAD_HOST_DEVICE float Get() const {
-    return static_cast<float>(maximum_ + exact::LogDouble(sum_));
+  DYAD_HOST_DEVICE double Get() const {
+    return sum_ == 0 ? -HUGE_VAL : maximum_ + exact::LogDouble(sum_);
   }
 
  private:

@@ -34,6 +34,8 @@ struct ScoreRow {
   int32_t row = 0;
   int32_t target = 0;  // [0, vocabulary)
   int32_t top_n = 0;   // [0, 20]; likeliest ids to report
+  // Of StepInput::id_sets: also report how likely the ids of this set are together. 0: of none.
+  uint8_t set = 0;
 };
 
 // Changes one id's logit before a draw: l > 0 ? l / penalty : l · penalty, then − subtract, + add.
@@ -68,6 +70,8 @@ struct StepInput {
   std::span<const ScoreRow> scores = {};        // ascending by row
   std::span<const DrawRow> draws = {};          // ascending by row
   std::span<const Adjustment> adjustments = {};
+  // [vocabulary]: the sets that an id is in, a bit each. Empty where no score asks for one.
+  std::span<const uint8_t> id_sets = {};
 };
 
 struct TopEntry {
@@ -79,6 +83,9 @@ struct ScoreResult {
   float logprob = 0;      // logit[target] − log Σ exp(logit)
   int32_t rank = 0;       // 1 + ids with a larger logit, or an equal one and a lower id
   int32_t first_top = 0;  // of StepOutput::top
+  // ln Σ p(id) over the set that was asked for: log Σ exp(logit) over its ids, in double, less what
+  // is subtracted for `logprob`. −∞ for a set of no ids; 0 if none was asked for.
+  double set_logprob = 0;
 };
 
 struct DrawResult {

@@ -27,6 +27,7 @@ struct StepArrays {
   void Clear() {
     ids.clear(), positions.clear(), slots.clear(), also.clear(), chunks.clear(), pages.clear();
     scores.clear(), draws.clear(), adjustments.clear();
+    id_sets = {};
   }
 
   // The next rows. REQUIRES: tokens.first_row is the number of rows so far. The ids are the
@@ -49,7 +50,7 @@ struct StepArrays {
   }
 
   StepInput view() const {
-    return {ids, positions, slots, also, chunks, pages, scores, draws, adjustments};
+    return {ids, positions, slots, also, chunks, pages, scores, draws, adjustments, id_sets};
   }
 
   std::vector<int32_t> ids, positions;
@@ -60,6 +61,7 @@ struct StepArrays {
   std::vector<ScoreRow> scores;
   std::vector<DrawRow> draws;
   std::vector<Adjustment> adjustments;
+  std::span<const uint8_t> id_sets;  // not of this object's memory
 };
 
 }  // namespace dyad::kernels

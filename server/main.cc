@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "kernels/isa.h"
 #include "server/api/server_state.h"
+#include "server/api/words.h"
 #include "server/base/standard_streams.h"
 #include "server/base/status_macros.h"
 #include "server/base/steady_clock.h"
@@ -178,6 +179,10 @@ ServedModel Serve(const std::string& name, const ModelParts& parts) {
   if (served.eos_ids.empty() && eos.has_value()) served.eos_ids = {*eos};
   served.prefix_id = first(bos, info.bos_id);
   if (!served.prefix_id && !served.eos_ids.empty()) served.prefix_id = served.eos_ids.front();
+  if (served.tokenizer != nullptr) {
+    const auto end = eos || served.eos_ids.empty() ? eos : std::optional(served.eos_ids.front());
+    served.word_id_sets = WordIdSets(*served.tokenizer, end, served.limits.vocab_size);
+  }
   return served;
 }
 

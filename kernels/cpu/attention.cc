@@ -11,11 +11,13 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 //
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
+#include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/reduce-inl.h"
+#include "kernels/cpu/square.h"
 #include "kernels/exact_math.h"
 #include "kernels/float16.h"
 
@@ -23,183 +25,304 @@ HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 namespace {
 
-constexpr int kRowsAtOnce = kLanes == 1 ? 1 : static_cast<int>(kQueryRows);
-constexpr int kValueVectors = kLanes >= 16 ? 4 : 2;  // of a value row, at once
-
 void Put(float value, float* to) { *to = value; }
 void Put(float value, hwy::bfloat16_t* to) { to->bits = ToBfloat16(value); }
+void PutFour(Four four, float* to) { StoreFour(four, to); }
+// ToBfloat16 four times.
+void PutFour(Four four, hwy::bfloat16_t* to) {
+  using Bits = uint32_t __attribute__((vector_size(16)));
+  const auto bits = reinterpret_cast<Bits>(four);
+  const Bits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+  const Bits quiet = bits >> 16 | 0x40u;
+  const Bits narrow = (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
+  const auto half = __builtin_convertvector(narrow, uint16_t __attribute__((vector_size(8))));
+  std::memcpy(to, &half, sizeof(half));
+}
+
+// Part i of `count` things in parts of even size.
+struct Part {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+int64_t Parts(int64_t count, int64_t most) { return (count + most - 1) / most; }
+Part PartOf(int64_t count, int64_t parts, int64_t i) {
+  return {i * count / parts, (i + 1) * count / parts - i * count / parts};
+}
 
 // GPT-NeoX rotation of the leading dimensions, pairs (i, i + rotary_size / 2); the rest is copied.
-template <typename To>
-void Rotate(const AttentionWork& work, int64_t position, const float* from, To* to,
-            int64_t to_stride) {
+void Rotate(const AttentionWork& work, int64_t position, const float* from, float* to) {
   const int64_t half = work.shape.rotary_size / 2;
   const float* cos = work.rotary.cos.data() + position * half;
   const float* sin = work.rotary.sin.data() + position * half;
   for (int64_t i = 0; i < half; ++i) {
     const exact::Point turned = exact::Rotate({from[i], from[i + half]}, cos[i], sin[i]);
-    Put(turned.a, to + i * to_stride);
-    Put(turned.b, to + (i + half) * to_stride);
+    to[i] = turned.a;
+    to[i + half] = turned.b;
   }
-  for (int64_t i = 2 * half; i < work.shape.head_size; ++i) Put(from[i], to + i * to_stride);
+  std::copy(from + 2 * half, from + work.shape.head_size, to + 2 * half);
+}
+
+// Queries or keys of one head in some rows, rotated to `room` of [rows][head_size], or where they
+// are if nothing rotates.
+ConstRows Rotated(const AttentionWork& work, ConstRows x, Part rows, int64_t head, float* room) {
+  const float* first = x.data + rows.first * x.stride + head * work.qkv.head_stride;
+  if (work.shape.rotary_size == 0) return {first, x.stride};
+  for (int64_t r = 0; r < rows.count; ++r) {
+    Rotate(work, work.step.positions[static_cast<size_t>(rows.first + r)], first + r * x.stride,
+           room + r * work.shape.head_size);
+  }
+  return {room, work.shape.head_size};
 }
 
 // What a tile of queries of one head has gathered so far, and room to work in.
 struct QueryState {
-  float* queries = nullptr;  // [head_size][rows], rotated
-  float* scores = nullptr;   // [rows][64]; then the weights e^(score - maximum)
-  float* sums = nullptr;     // [rows][padded head_size], Σ weight · value
+  const float* queries = nullptr;  // [rows][head_size], rotated
+  int64_t query_stride = 0;
+  float* scores = nullptr;  // [rows][64]; then the weights e^(score - maximum)
+  float* sums = nullptr;    // [rows][padded head_size], Σ weight · value
   int64_t rows = 0;
+  // By row. The last: what the sums must still be multiplied with.
   float maximum[kQueryRows];
   float weight_sum[kQueryRows] = {};
+  float rescale[kQueryRows];
 };
 
-// scores[r, key] = q_r · k_key for one page of keys.
-template <typename Kv>
-void Score(const AttentionWork& work, const Kv* keys, float* scores, const QueryState& state) {
-  ContractRows<kRowsAtOnce, kGroupVectors, 1>(TileOperands<Kv>{.a = state.queries,
-                                                               .a_step = state.rows,
-                                                               .b = keys,
-                                                               .b_step = kPageTokens,
-                                                               .depth = work.shape.head_size,
-                                                               .tile = scores,
-                                                               .tile_stride = kSoftmaxKeys},
-                                              state.rows);
+// The keys of the group that row `rows` − 1 sees; the one before it sees one key less.
+int64_t SeenKeys(int64_t visible, int64_t rows) {
+  return std::clamp<int64_t>(visible + rows - 1, 0, kSoftmaxKeys);
 }
 
-// Turns the scores of row r into weights; only the first `keys` count. Rescales what came before.
-void SoftmaxStep(const AttentionWork& work, int64_t r, int64_t keys, QueryState& state) {
-  float* scores = state.scores + r * kSoftmaxKeys;
-  const Vec scale = Set(work.shape.scale);
-  for (int64_t i = 0; i < kSoftmaxKeys; i += kLanes) {
-    Store(hn::Mul(Load(scores + i), scale), scores + i);
+// What one head has in the pages of a group of 64 keys.
+template <typename Kv>
+struct HeadPages {
+  const Kv* keys[kSoftmaxPages];
+  const Kv* values[kSoftmaxPages];
+  const Kv* next_keys[kSoftmaxPages];  // of the next group
+  int64_t pages = 0, next_pages = 0;
+};
+
+// While a part of the rows is multiplied, a part of what they all need next comes to the first
+// cache. One row alone is done before that would help.
+template <typename Kv>
+void PrefetchPart(const Kv* const* pages, int64_t count, int64_t page_elements, int64_t part,
+                  int64_t parts) {
+  if (parts == 1) return;
+  const Part bytes = PartOf(page_elements * static_cast<int64_t>(sizeof(Kv)), parts, part);
+  for (int64_t p = 0; p < count; ++p) {
+    const char* first = reinterpret_cast<const char*>(pages[p]) + bytes.first;
+    for (int64_t byte = 0; byte < bytes.count; byte += 64) __builtin_prefetch(first + byte);
   }
-  std::fill(scores + keys, scores + kSoftmaxKeys, -std::numeric_limits<float>::infinity());
-  Group largest = LoadGroup(scores);
-  for (int64_t i = kGroup; i < kSoftmaxKeys; i += kGroup) MaxInto(largest, LoadGroup(scores + i));
-  const float maximum = std::max(state.maximum[r], MaxOf(largest));
+}
+
+template <typename Kv>
+void ScoreGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t visible,
+                const QueryState& state) {
+  const int64_t parts = Parts(state.rows, kRowsAtOnce);
+  for (int64_t i = 0; i < parts; ++i) {
+    const Part rows = PartOf(state.rows, parts, i);
+    const int64_t count = Parts(SeenKeys(visible, rows.first + rows.count), kPageTokens);
+    PrefetchPart(pages.values, pages.pages, kPageTokens * PaddedHeadSize(work.shape), i, parts);
+    for (int64_t p = 0; p < count; p += kPagesAtOnce) {
+      Score<Kv> score = {.queries = state.queries + rows.first * state.query_stride,
+                         .query_stride = state.query_stride,
+                         .pages = {},
+                         .depth = work.shape.head_size,
+                         .scores = state.scores + rows.first * kSoftmaxKeys + p * kPageTokens};
+      const int64_t together = std::min<int64_t>(kPagesAtOnce, count - p);
+      std::copy_n(pages.keys + p, together, score.pages);
+      RunTile<kRowsAtOnce, kPagesAtOnce>(score, rows.count, together);
+    }
+  }
+}
+
+// Scales the scores of a row; -infinity for keys after the first `keys`. Returns the largest.
+float ScaleRow(const AttentionWork& work, float* scores, int64_t keys) {
+  const Vec scale = Set(work.shape.scale);
+  constexpr float kNothing = -std::numeric_limits<float>::infinity();
+  Group largest = SetGroup(kNothing);
+  for (int64_t i = 0; i < keys; i += kGroup) {
+    Group scaled = LoadGroup(scores + i);
+#pragma GCC unroll 16
+    for (Vec& part : scaled.part) part = hn::Mul(part, scale);
+    StoreGroup(scaled, scores + i);
+    if (i + kGroup > keys) {
+      std::fill(scores + keys, scores + i + kGroup, kNothing);
+      scaled = LoadGroup(scores + i);
+    }
+    MaxInto(largest, scaled);
+  }
+  return MaxOf(largest);
+}
+
+// Turns scores into weights, e^(score - maximum). Returns their sum.
+float WeighRow(float* scores, int64_t keys, float maximum) {
   const Vec shift = Set(maximum);
   Group total = SetGroup(0.0f);
-  for (int64_t i = 0; i < kSoftmaxKeys; i += kGroup) {
+  for (int64_t i = 0; i < keys; i += kGroup) {
     const Group weights = ExpMinus(LoadGroup(scores + i), shift);
     AddInto(total, weights);
     StoreGroup(weights, scores + i);
   }
-  const Vec rescale = Exp(hn::Sub(Set(state.maximum[r]), shift));
-  state.weight_sum[r] = std::fma(state.weight_sum[r], hn::GetLane(rescale), SumOf(total));
-  state.maximum[r] = maximum;
-  float* sums = state.sums + r * PaddedHeadSize(work.shape);
-  for (int64_t d = 0; d < PaddedHeadSize(work.shape); d += kLanes) {
-    Store(hn::Mul(Load(sums + d), rescale), sums + d);
+  return SumOf(total);
+}
+
+// Turns the scores of all rows into weights and says how what came before is rescaled: by 1 for a
+// row that sees no key of the group.
+void SoftmaxStep(const AttentionWork& work, int64_t visible, QueryState& state) {
+  float maximum[kQueryRows], total[kQueryRows] = {};
+  std::copy_n(state.maximum, kQueryRows, maximum);
+  const int64_t first = std::max<int64_t>(0, 1 - visible);  // row that sees a key
+  for (int64_t r = first; r < state.rows; ++r) {
+    float* scores = state.scores + r * kSoftmaxKeys;
+    maximum[r] = std::max(maximum[r], ScaleRow(work, scores, SeenKeys(visible, r + 1)));
+  }
+  for (int64_t r = first; r < state.rows; ++r) {
+    float* scores = state.scores + r * kSoftmaxKeys;
+    total[r] = WeighRow(scores, SeenKeys(visible, r + 1), maximum[r]);
+  }
+  for (int64_t r = 0; r < state.rows; r += kLanes) {
+    const Vec now = Load(maximum + r);
+    const Vec rescale = ExpOfNegative(hn::Sub(Load(state.maximum + r), now));
+    Store(rescale, state.rescale + r);
+    Store(Fma(Load(state.weight_sum + r), rescale, Load(total + r)), state.weight_sum + r);
+    Store(now, state.maximum + r);
   }
 }
 
-// sums[r] += Σ_key weights[r, key] · values[key] for rows [first_row, first_row + rows) and `keys`
-// keys of the group from first_key on, all in one page. Keys that a row must not see may hold
-// anything, so they are left out rather than multiplied by a zero weight.
+// Keys that a row must not see may hold anything, so they are left out rather than multiplied by a
+// zero weight: rows go together up to the last key of the first one, and alone from there.
 template <typename Kv>
-void AddValues(const AttentionWork& work, const Kv* values, int64_t first_key, int64_t keys,
-               int64_t first_row, int64_t rows, QueryState& state) {
+void AddGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t visible,
+              const QueryState& state) {
+  static constexpr float kKeep = 1;
   const int64_t width = PaddedHeadSize(work.shape);
-  TileOperands<Kv> operands = {.a = state.scores + first_row * kSoftmaxKeys + first_key,
-                               .a_step = 1,
-                               .b = values + first_key % kPageTokens * width,
-                               .b_step = width,
-                               .depth = keys,
-                               .tile = state.sums + first_row * width,
-                               .tile_stride = width};
-  int64_t done = 0;
-  for (; done + kValueVectors * kLanes <= width; done += kValueVectors * kLanes) {
-    ContractRows<kRowsAtOnce, kValueVectors, kSoftmaxKeys>(operands, rows);
-    operands.b += kValueVectors * kLanes;
-    operands.tile += kValueVectors * kLanes;
-  }
-  for (; done < width; done += kLanes) {
-    ContractRows<kRowsAtOnce, 1, kSoftmaxKeys>(operands, rows);
-    operands.b += kLanes;
-    operands.tile += kLanes;
-  }
-}
-
-// sums += weights · values of one page: keys [first_key, first_key + 16) of the group. Row r sees
-// the first `visible` + r keys of the group.
-template <typename Kv>
-void AddPage(const AttentionWork& work, const Kv* values, int64_t first_key, int64_t visible,
-             QueryState& state) {
-  // All rows see the keys up to the first row's own; the few after that go row by row.
-  const int64_t common = std::clamp<int64_t>(visible - first_key, 0, kPageTokens);
-  if (common > 0) AddValues(work, values, first_key, common, 0, state.rows, state);
-  if (common == kPageTokens) return;
-  for (int64_t r = 1; r < state.rows; ++r) {
-    const int64_t keys = std::clamp<int64_t>(visible + r - first_key, 0, kPageTokens) - common;
-    if (keys > 0) AddValues(work, values, first_key + common, keys, r, 1, state);
+  const int64_t parts = Parts(state.rows, kRowsAtOnce);
+  const int64_t strips = Parts(width / kLanes, kVectorsAtOnce);
+  for (int64_t i = 0; i < parts; ++i) {
+    const Part rows = PartOf(state.rows, parts, i);
+    const int64_t common = SeenKeys(visible, rows.first + 1);
+    PrefetchPart(pages.next_keys, pages.next_pages, kPageTokens * work.shape.head_size, i, parts);
+    for (int64_t s = 0; s < strips; ++s) {
+      const Part vectors = PartOf(width / kLanes, strips, s);
+      AddValues<Kv> add = {.weights = state.scores + rows.first * kSoftmaxKeys,
+                           .pages = pages.values,
+                           .column = vectors.first * kLanes,
+                           .first_key = 0,
+                           .last_key = common,
+                           .rescale = state.rescale + rows.first,
+                           .sums = state.sums + rows.first * width + vectors.first * kLanes,
+                           .width = width};
+      RunTile<kRowsAtOnce, kVectorsAtOnce>(add, rows.count, vectors.count);
+      add.first_key = common;
+      add.rescale = &kKeep;
+      for (int64_t r = 1; r < rows.count; ++r) {
+        add.weights += kSoftmaxKeys;
+        add.sums += width;
+        add.last_key = SeenKeys(visible, rows.first + r + 1);
+        if (add.last_key > common) RunTile<1, kVectorsAtOnce>(add, 1, vectors.count);
+      }
+    }
   }
 }
 
 // One group of keys: [first_key, first_key + 64) of the sequence; row r sees those up to
-// first_query + r. Page by page and head by head, the order in which they lie in memory.
+// first_query + r. All keys and then all values, head by head, as they lie in memory.
 template <typename Kv>
 void AttendGroup(const AttentionWork& work, const AttentionChunk& chunk, int64_t first_key,
                  int64_t first_query, int64_t first_head, std::span<QueryState> heads) {
   const int64_t rows = heads.front().rows;
   const int64_t visible = first_query + 1 - first_key;  // to the first row; may be negative
-  const int64_t keys = std::min(visible + rows - 1, kSoftmaxKeys);
-  const int64_t pages = (keys + kPageTokens - 1) / kPageTokens;
-  const auto of_group = work.step.pages.subspan(
-      static_cast<size_t>(chunk.first_page + first_key / kPageTokens), static_cast<size_t>(pages));
+  const int64_t pages = Parts(SeenKeys(visible, rows), kPageTokens);
+  const int64_t next_pages = Parts(SeenKeys(visible - kSoftmaxKeys, rows), kPageTokens);
+  const int32_t* page =
+      &work.step.pages[static_cast<size_t>(chunk.first_page + first_key / kPageTokens)];
   const PageView<Kv> view = {work.shape, work.kv};
-  for (QueryState& head : heads) std::fill_n(head.scores, rows * kSoftmaxKeys, 0.0f);
-  for (int64_t p = 0; p < pages; ++p) {
-    for (size_t h = 0; h < heads.size(); ++h) {
-      Score(work, view.keys(of_group[static_cast<size_t>(p)], first_head + static_cast<int64_t>(h)),
-            heads[h].scores + p * kPageTokens, heads[h]);
+  HeadPages<Kv> of_head[kTaskHeads];
+  for (size_t i = 0; i < heads.size(); ++i) {
+    const int64_t head = first_head + static_cast<int64_t>(i);
+    of_head[i].pages = pages;
+    of_head[i].next_pages = next_pages;
+    for (int64_t p = 0; p < pages; ++p) {
+      of_head[i].keys[p] = view.keys(page[p], head);
+      of_head[i].values[p] = view.values(page[p], head);
     }
-  }
-  for (QueryState& head : heads) {
-    for (int64_t r = std::max<int64_t>(0, 1 - visible); r < rows; ++r) {
-      SoftmaxStep(work, r, std::min(visible + r, kSoftmaxKeys), head);
+    for (int64_t p = 0; p < next_pages; ++p) {
+      of_head[i].next_keys[p] = view.keys(page[kSoftmaxPages + p], head);
     }
+    ScoreGroup(work, of_head[i], visible, heads[i]);
   }
-  for (int64_t p = 0; p < pages; ++p) {
-    for (size_t h = 0; h < heads.size(); ++h) {
-      AddPage(work,
-              view.values(of_group[static_cast<size_t>(p)], first_head + static_cast<int64_t>(h)),
-              p * kPageTokens, visible, heads[h]);
-    }
-  }
+  for (QueryState& head : heads) SoftmaxStep(work, visible, head);
+  for (size_t h = 0; h < heads.size(); ++h) AddGroup(work, of_head[h], visible, heads[h]);
 }
 
+// Consecutive rows whose slots follow each other in one page.
+struct StoredRun {
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t first_slot = 0;
+};
+
+// Scratch: room for [16][head_size].
 template <typename Kv>
-void StoreRow(const AttentionWork& work, int64_t row, int64_t slot, int64_t head) {
+void StoreRun(const AttentionWork& work, const StoredRun& run, int64_t head, float* rotated) {
   const PageView<Kv> view = {work.shape, work.kv};
-  const int64_t page = slot / kPageTokens, place = slot % kPageTokens;
-  const int64_t width = PaddedHeadSize(work.shape);
+  const int64_t page = run.first_slot / kPageTokens, place = run.first_slot % kPageTokens;
+  const int64_t width = PaddedHeadSize(work.shape), head_size = work.shape.head_size;
   const int64_t column = head * work.qkv.head_stride;
-  Rotate(work, work.step.positions[static_cast<size_t>(row)],
-         work.qkv.k.data + row * work.qkv.k.stride + column, view.keys(page, head) + place,
-         kPageTokens);
-  const float* v = work.qkv.v.data + row * work.qkv.v.stride + column;
+  const float* v = work.qkv.v.data + run.first_row * work.qkv.v.stride + column;
   Kv* value = view.values(page, head) + place * width;
-  for (int64_t d = 0; d < width; ++d) Put(d < work.shape.head_size ? v[d] : 0.0f, value + d);
+  for (int64_t r = 0; r < run.rows; ++r, v += work.qkv.v.stride, value += width) {
+    for (int64_t d = 0; d < head_size; ++d) Put(v[d], value + d);
+    for (int64_t d = head_size; d < width; ++d) Put(0.0f, value + d);
+  }
+  const ConstRows k = Rotated(work, work.qkv.k, {run.first_row, run.rows}, head, rotated);
+  Kv* keys = view.keys(page, head) + place;
+  if (run.rows < kSquare || head_size < kSquare) {
+    for (int64_t d = 0; d < head_size; ++d) {
+      for (int64_t r = 0; r < run.rows; ++r) {
+        Put(k.data[r * k.stride + d], keys + d * kPageTokens + r);
+      }
+    }
+    return;
+  }
+  for (int64_t i = 0; i < head_size; i += kSquare) {
+    const int64_t d = std::min(i, head_size - kSquare);  // the last ones overlap
+    for (int64_t j = 0; j < run.rows; j += kSquare) {
+      const int64_t r = std::min(j, run.rows - kSquare);
+      const Square square = TransposeSquare(k.data + r * k.stride + d, k.stride);
+      for (int64_t c = 0; c < kSquare; ++c) {
+        PutFour(square.columns[c], keys + (d + c) * kPageTokens + r);
+      }
+    }
+  }
 }
 
 template <typename Kv>
-void StoreAs(const AttentionWork& work, int64_t head) {
+void StoreAs(const AttentionWork& work, int64_t head, float* rotated) {
   const std::span<const int64_t> slots = work.step.slots;
-  for (size_t row = 0; row < slots.size(); ++row) {
-    StoreRow<Kv>(work, static_cast<int64_t>(row), slots[row], head);
+  for (size_t row = 0, next; row < slots.size(); row = next) {
+    next = row + 1;
+    while (next < slots.size() && slots[next] == slots[next - 1] + 1 &&
+           slots[next] % kPageTokens != 0) {
+      ++next;
+    }
+    StoreRun<Kv>(work, {static_cast<int64_t>(row), static_cast<int64_t>(next - row), slots[row]},
+                 head, rotated);
   }
-  for (const ExtraStore& store : work.step.also) StoreRow<Kv>(work, store.row, store.slot, head);
+  for (const ExtraStore& store : work.step.also) {
+    StoreRun<Kv>(work, {store.row, 1, store.slot}, head, rotated);
+  }
 }
 
 }  // namespace
 
-void StoreKeysAndValuesOnTarget(const AttentionWork& work, int64_t head) {
+void StoreKeysAndValuesOnTarget(const AttentionWork& work, int64_t head, Scratch& scratch) {
+  auto* rotated = scratch.Get<float>(ScratchUse::kRows, kPageTokens * work.shape.head_size);
   switch (work.kv.type) {
     case KvType::kFloat32:
-      return StoreAs<float>(work, head);
+      return StoreAs<float>(work, head, rotated);
     case KvType::kBfloat16:
-      return StoreAs<hwy::bfloat16_t>(work, head);
+      return StoreAs<hwy::bfloat16_t>(work, head, rotated);
   }
 }
 
@@ -207,9 +330,9 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
                         Scratch& scratch) {
   const int64_t head_size = work.shape.head_size;
   const int64_t width = PaddedHeadSize(work.shape);
-  const int64_t head_floats = tile.count * (2 * width + kSoftmaxKeys);
-  auto* room = scratch.Get<float>(ScratchUse::kPartials,
-                                  kTaskHeads * kQueryRows * (2 * width + kSoftmaxKeys));
+  const int64_t row_floats = 2 * width + kSoftmaxKeys, head_floats = tile.count * row_floats;
+  auto* room =
+      scratch.Get<float>(ScratchUse::kPartials, std::max(kTaskHeads, kQueryRows) * row_floats);
   QueryState states[kTaskHeads];
   const std::span<QueryState> heads(states, static_cast<size_t>(tile.heads));
   const int64_t first_query = chunk.first_position + tile.first;
@@ -219,14 +342,12 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
     state.rows = tile.count;
     state.scores = room;
     state.sums = room + tile.count * kSoftmaxKeys;
-    state.queries = state.sums + tile.count * width;
     std::fill_n(state.maximum, kQueryRows, -std::numeric_limits<float>::infinity());
     std::fill_n(state.sums, tile.count * width, 0.0f);
-    const int64_t column = (tile.first_head + h) * work.qkv.head_stride;
-    for (int64_t r = 0; r < tile.count; ++r) {
-      Rotate(work, first_query + r, work.qkv.q.data + (first_row + r) * work.qkv.q.stride + column,
-             state.queries + r, tile.count);
-    }
+    const ConstRows queries = Rotated(work, work.qkv.q, {first_row, tile.count},
+                                      tile.first_head + h, state.sums + tile.count * width);
+    state.queries = queries.data;
+    state.query_stride = queries.stride;
   }
   for (int64_t key = 0; key < first_query + tile.count; key += kSoftmaxKeys) {
     if (work.kv.type == KvType::kBfloat16) {
@@ -257,8 +378,8 @@ namespace dyad::kernels {
 HWY_EXPORT(StoreKeysAndValuesOnTarget);
 HWY_EXPORT(AttendTileOnTarget);
 
-void StoreKeysAndValues(const AttentionWork& work, int64_t head) {
-  HWY_DYNAMIC_DISPATCH(StoreKeysAndValuesOnTarget)(work, head);
+void StoreKeysAndValues(const AttentionWork& work, int64_t head, Scratch& scratch) {
+  HWY_DYNAMIC_DISPATCH(StoreKeysAndValuesOnTarget)(work, head, scratch);
 }
 
 void AttendTile(const AttentionWork& work, const AttentionChunk& chunk, QueryTile tile,

@@ -9,11 +9,9 @@
 
 namespace dyad::kernels {
 
-inline constexpr int64_t kQueryRows = 6;   // queries that share the loads of a page
-inline constexpr int64_t kTaskHeads = 16;  // heads that one task goes through together at most
-inline constexpr int64_t kSoftmaxPages =
-    4;  // pages between two rescalings; at whole multiples of it
-inline constexpr int64_t kSoftmaxKeys = kSoftmaxPages * kPageTokens;
+// Queries that share a group of keys in the first cache; whole vectors on every target.
+inline constexpr int64_t kQueryRows = 48;
+inline constexpr int64_t kTaskHeads = 16;  // heads that a task of one query goes through at most
 
 // T: what the layer's KvType says.
 template <typename T>
@@ -41,10 +39,11 @@ struct AttentionWork {
 };
 
 // Stores keys (rotated) and values of one head for every row of the step, in all its slots.
-void StoreKeysAndValues(const AttentionWork& work, int64_t head);
+// Scratch: kRows.
+void StoreKeysAndValues(const AttentionWork& work, int64_t head, Scratch& scratch);
 
 // Tokens [first, first + count) of a chunk, count in [1, kQueryRows], in heads [first_head,
-// first_head + heads), heads in [1, kTaskHeads].
+// first_head + heads); heads in [1, kTaskHeads], and 1 where there are several tokens.
 struct QueryTile {
   int64_t first = 0;
   int64_t count = 0;

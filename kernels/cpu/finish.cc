@@ -34,6 +34,8 @@ struct Work {
   std::span<const DrawRow> draws;
   std::span<ScoreResult> score_answers;
   std::span<DrawResult> draw_answers;
+  std::span<const Adjustment> adjustments;  // of all draws
+  std::span<const uint8_t> id_sets;
 };
 
 // The first kChunkWishes of both kinds together, in the order of rows.
@@ -45,7 +47,7 @@ Work TakeChunk(Work& all) {
         (scores < all.scores.size() && all.scores[scores].row <= all.draws[draws].row);
     ++(score_is_next ? scores : draws);
   }
-  Work chunk;
+  Work chunk = all;
   chunk.scores = Take(all.scores, scores);
   chunk.draws = Take(all.draws, draws);
   chunk.score_answers = Take(all.score_answers, scores);
@@ -58,9 +60,8 @@ Work TakeChunk(Work& all) {
 class FinishPass {
  public:
   // `sampled`: logits for the draws that are not greedy, row after row. `top`: of all answers.
-  FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work,
-             std::span<const Adjustment> adjustments, float* sampled, std::span<TopEntry> top,
-             Workspace& workspace);
+  FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work, float* sampled,
+             std::span<TopEntry> top, Workspace& workspace);
 
   int64_t tiles() const { return tiles_; }
   void ReduceTile(int64_t tile, Scratch& scratch);
@@ -76,6 +77,7 @@ class FinishPass {
     std::span<TopEntry> top = {};  // its answer
     float target_logit = 0;        // of a score
     float* logits = nullptr;       // [vocabulary], adjusted; of a draw that is not greedy
+    int64_t set = -1;              // among the wishes for one
   };
   // The likeliest id of a tile, for a draw.
   struct TileBest {
@@ -97,8 +99,8 @@ class FinishPass {
     return top_.subspan(static_cast<size_t>(tile * top_entries_ + slot.first_top), slot.top.size());
   }
   std::span<const Adjustment> AdjustmentsOf(const DrawRow& draw) const {
-    return adjustments_.subspan(static_cast<size_t>(draw.first_adjustment),
-                                static_cast<size_t>(draw.adjustments));
+    return work_.adjustments.subspan(static_cast<size_t>(draw.first_adjustment),
+                                     static_cast<size_t>(draw.adjustments));
   }
   void AnswerScore(size_t i, float log_sum) const;
   void AnswerDraw(size_t i, float log_sum, Scratch& scratch) const;
@@ -106,26 +108,25 @@ class FinishPass {
 
   const PackedLinear& head_;
   const Work work_;
-  const std::span<const Adjustment> adjustments_;
   const int64_t tiles_;
   int64_t rows_ = 0;               // distinct ones
   int64_t top_entries_ = 0;        // per tile
+  int64_t sets_ = 0;               // wishes for one
   std::span<Slot> slots_;          // [wishes]
   const float* packed_ = nullptr;  // groups of kGroupRows, each packed as a batch of its own
   IntegerRows whole_;              // instead, of a head of integer arithmetic
   std::span<TileSum> sums_;        // [tiles, rows]
+  std::span<TileSum> set_sums_;    // [tiles, sets]
   std::span<int32_t> ahead_;       // [tiles, scores]
   std::span<TileBest> best_;       // [tiles, draws]
   std::span<TopEntry> top_;        // [tiles, top_entries]
   std::span<float> unadjusted_;    // [adjustments], what they have changed
 };
 
-FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work,
-                       std::span<const Adjustment> adjustments, float* sampled,
+FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& work, float* sampled,
                        std::span<TopEntry> top, Workspace& workspace)
     : head_(head),
       work_(work),
-      adjustments_(adjustments),
       tiles_((head.out_features() + kVocabularyTile - 1) / kVocabularyTile) {
   Scratch& scratch = workspace.scratch;
   const auto scores = static_cast<int64_t>(work.scores.size());
@@ -144,6 +145,7 @@ FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& w
     slot.first_top = top_entries_;
     if (i < work.scores.size()) {
       place_top(work.scores[i], work.score_answers[i]);
+      if (work.scores[i].set != 0) slot.set = sets_++;
     } else {
       const size_t d = i - work.scores.size();
       place_top(work.draws[d], work.draw_answers[d]);
@@ -158,12 +160,15 @@ FinishPass::FinishPass(const PackedLinear& head, ConstRows hidden, const Work& w
     slots_[static_cast<size_t>(i)].target_logit =
         LogitOf(static_cast<size_t>(i), gathered.data(), worker.scratch);
   });
-  sums_ = Room<TileSum>(scratch, ScratchUse::kPartials, tiles_ * rows_);
+  const std::span<TileSum> sums =
+      Room<TileSum>(scratch, ScratchUse::kPartials, tiles_ * (rows_ + sets_));
+  sums_ = sums.first(static_cast<size_t>(tiles_ * rows_));
+  set_sums_ = sums.subspan(sums_.size());
   ahead_ = Room<int32_t>(scratch, ScratchUse::kRanks, tiles_ * scores);
   best_ = Room<TileBest>(scratch, ScratchUse::kBest, tiles_ * draws);
   top_ = Room<TopEntry>(scratch, ScratchUse::kTop, tiles_ * top_entries_);
   unadjusted_ =
-      Room<float>(scratch, ScratchUse::kUnadjusted, static_cast<int64_t>(adjustments.size()));
+      Room<float>(scratch, ScratchUse::kUnadjusted, static_cast<int64_t>(work.adjustments.size()));
 }
 
 // Copies each row that is asked for once, in the order of rows, and says which wishes are of it.
@@ -261,6 +266,11 @@ void FinishPass::ScoreTile(size_t i, int64_t tile, std::span<const float> logits
   const Slot& slot = slots_[i];
   ahead_[At(tile, i, work_.scores.size())] =
       CountAhead(logits, tile * kVocabularyTile, {slot.target_logit, work_.scores[i].target});
+  if (slot.set >= 0) {
+    set_sums_[static_cast<size_t>(tile * sets_ + slot.set)] = SumSetOfTile(
+        logits, work_.id_sets.subspan(static_cast<size_t>(tile * kVocabularyTile), logits.size()),
+        work_.scores[i].set);
+  }
   OfferTop(slot, tile, logits);
 }
 
@@ -301,7 +311,8 @@ void FinishPass::OfferTop(const Slot& slot, int64_t tile, std::span<const float>
 void FinishPass::AnswerWish(int64_t wish, Scratch& scratch) const {
   const auto i = static_cast<size_t>(wish);
   const Slot& slot = slots_[i];
-  const float log_sum = JoinTiles(&sums_[static_cast<size_t>(slot.row)], tiles_, rows_);
+  const auto log_sum =
+      static_cast<float>(JoinTiles(&sums_[static_cast<size_t>(slot.row)], tiles_, rows_));
   AnswerTop(slot, log_sum);
   if (i < work_.scores.size()) {
     AnswerScore(i, log_sum);
@@ -324,8 +335,14 @@ void FinishPass::AnswerTop(const Slot& slot, float log_sum) const {
 void FinishPass::AnswerScore(size_t i, float log_sum) const {
   int32_t rank = 1;
   for (int64_t tile = 0; tile < tiles_; ++tile) rank += ahead_[At(tile, i, work_.scores.size())];
-  work_.score_answers[i].logprob = slots_[i].target_logit - log_sum;
-  work_.score_answers[i].rank = rank;
+  ScoreResult& answer = work_.score_answers[i];
+  answer.logprob = slots_[i].target_logit - log_sum;
+  answer.rank = rank;
+  answer.set_logprob = 0;
+  if (slots_[i].set >= 0) {
+    answer.set_logprob =
+        JoinTiles(&set_sums_[static_cast<size_t>(slots_[i].set)], tiles_, sets_) - double{log_sum};
+  }
 }
 
 void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
@@ -356,39 +373,16 @@ void FinishPass::AnswerDraw(size_t i, float log_sum, Scratch& scratch) const {
 
 }  // namespace
 
-int64_t TopEntries(const StepInput& input, int64_t vocabulary) {
-  int64_t entries = 0;
-  for (const ScoreRow& score : input.scores) entries += std::min<int64_t>(score.top_n, vocabulary);
-  for (const DrawRow& draw : input.draws) entries += std::min<int64_t>(draw.top_n, vocabulary);
-  return entries;
-}
-
-void PlaceTops(const StepInput& input, int64_t vocabulary, std::span<ScoreResult> scores,
-               std::span<DrawResult> draws) {
-  int64_t next = 0;
-  const auto place = [&](const auto& rows, auto results) {
-    for (size_t i = 0; i < rows.size(); ++i) {
-      results[i].first_top = static_cast<int32_t>(next);
-      next += std::min<int64_t>(rows[i].top_n, vocabulary);
-    }
-  };
-  place(input.scores, scores);
-  place(input.draws, draws);
-}
-
-int64_t SampledRows(std::span<const DrawRow> draws) {
-  return std::ranges::count_if(draws, [](const DrawRow& draw) { return !IsGreedy(draw); });
-}
-
 void Finish(const PackedLinear& head, ConstRows hidden, const StepInput& input,
             std::span<float> logits, const Answers& answers, Workspace& workspace) {
   const int64_t vocabulary = head.out_features();
   PlaceTops(input, vocabulary, answers.scores, answers.draws);
-  Work rest = {input.scores, input.draws, answers.scores, answers.draws};
+  Work rest = {input.scores,  input.draws,       answers.scores,
+               answers.draws, input.adjustments, input.id_sets};
   float* sampled = logits.data();
   while (!rest.scores.empty() || !rest.draws.empty()) {
     const Work chunk = TakeChunk(rest);
-    FinishPass pass(head, hidden, chunk, input.adjustments, sampled, answers.top, workspace);
+    FinishPass pass(head, hidden, chunk, sampled, answers.top, workspace);
     workspace.pool.Run(pass.tiles(),
                        [&](int64_t tile, Worker& of) { pass.ReduceTile(tile, of.scratch); });
     workspace.pool.Run(pass.wishes(),

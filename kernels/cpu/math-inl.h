@@ -21,15 +21,12 @@ HWY_INLINE Vec PowerOfTwo(IntVec n) {
   return hn::BitCast(FloatTag(), hn::ShiftLeft<23>(hn::Add(n, hn::Set(IntTag(), 127))));
 }
 
-// e^x = 2^n · e^r with n = round(x / ln 2) and |r| <= ln 2 / 2. Below -87 the result is 0 (no
-// denormals), above 88.7 infinity; NaN stays NaN.
-HWY_INLINE Vec Exp(Vec x) {
-  const Vec round =
-      Set(12582912.0f);  // 1.5 · 2^23: adding it leaves a whole number in the low bits
-  const Vec clamped = hn::IfThenElse(hn::Lt(x, Set(-87.0f)), Set(-87.0f),
-                                     hn::IfThenElse(hn::Gt(x, Set(89.0f)), Set(89.0f), x));
-  const Vec n = hn::Sub(Fma(clamped, Set(0x1.715476p+0f), round), round);
-  Vec r = Fma(n, Set(-0x1.62e400p-1f), clamped);  // ln 2 in two parts: the first times n is exact
+// 1.5 · 2^23: adding it to a number below 2^22 leaves the nearest whole number in the low bits.
+HWY_INLINE Vec RoundingShift() { return Set(12582912.0f); }
+
+// e^r with r = x − n · ln 2, |r| <= ln 2 / 2.
+HWY_INLINE Vec ExpOfRest(Vec x, Vec n) {
+  Vec r = Fma(n, Set(-0x1.62e400p-1f), x);  // ln 2 in two parts: the first times n is exact
   r = Fma(n, Set(-0x1.7f7d1cp-20f), r);
   // Chebyshev fit of (e^r - 1 - r) / r² on |r| <= 0.347, 7e-8.
   Vec p = Set(0x1.6d117cp-10f);
@@ -38,12 +35,31 @@ HWY_INLINE Vec Exp(Vec x) {
   p = Fma(p, r, Set(0x1.5554dcp-3f));
   p = Fma(p, r, Set(0.5f));
   p = Fma(hn::Mul(p, r), r, r);
-  p = hn::Add(p, Set(1.0f));
+  return hn::Add(p, Set(1.0f));
+}
+
+// e^x = 2^n · e^r with n = round(x / ln 2) and |r| <= ln 2 / 2. Below -87 the result is 0 (no
+// denormals), above 88.7 infinity; NaN stays NaN.
+HWY_INLINE Vec Exp(Vec x) {
+  const Vec clamped = hn::IfThenElse(hn::Lt(x, Set(-87.0f)), Set(-87.0f),
+                                     hn::IfThenElse(hn::Gt(x, Set(89.0f)), Set(89.0f), x));
+  const Vec round = RoundingShift();
+  const Vec n = hn::Sub(Fma(clamped, Set(0x1.715476p+0f), round), round);
+  Vec p = ExpOfRest(clamped, n);
   // 2^n in two steps, because n = 128 is needed just below the overflow.
   const IntVec whole = hn::ConvertTo(IntTag(), hn::IfThenElse(hn::Eq(x, x), n, Zero()));
   const IntVec half = hn::ShiftRight<1>(whole);
   p = hn::Mul(hn::Mul(p, PowerOfTwo(half)), PowerOfTwo(hn::Sub(whole, half)));
   return hn::IfThenElse(hn::Lt(x, Set(-87.0f)), Zero(), p);
+}
+
+// Exp(x) for x <= 0 or NaN, in two thirds of its instructions: no result is too large or denormal.
+HWY_INLINE Vec ExpOfNegative(Vec x) {
+  const Vec shifted = Fma(x, Set(0x1.715476p+0f), RoundingShift());
+  const Vec p = ExpOfRest(x, hn::Sub(shifted, RoundingShift()));
+  // The low bits of `shifted` are n, all that is left of it when it becomes an exponent.
+  const Vec power = PowerOfTwo(hn::BitCast(IntTag(), shifted));
+  return hn::IfThenZeroElse(hn::Lt(x, Set(-87.0f)), hn::Mul(p, power));
 }
 
 // x Φ(x) = x · erfc(-x / √2) / 2. With z = |x| / √2: erfc(z) = e^(-z²) · g / (1 + 2z), where g is
@@ -70,7 +86,7 @@ HWY_INLINE Vec Gelu(Vec x) {
   const Vec half = hn::Mul(magnitude, Set(0.5f));
   const Vec square = hn::Mul(half, magnitude);
   const Vec lost = Fma(half, magnitude, hn::Neg(square));
-  Vec e = Exp(hn::Neg(square));
+  Vec e = ExpOfNegative(hn::Neg(square));
   e = Fma(hn::Neg(e), lost, e);
   const Vec tail = hn::Mul(Set(0.5f), hn::Mul(e, hn::Div(g, Fma(Set(2.0f), z, Set(1.0f)))));
   const Vec phi = hn::IfThenElse(hn::Lt(x, Zero()), tail, hn::Sub(Set(1.0f), tail));

@@ -1,43 +1,19 @@
 // Packing of rows, on each run: the layout is in kernels/cpu/operands.h.
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/cpu/operands.h"
+#include "kernels/cpu/square.h"
 
 namespace dyad::kernels {
 namespace {
 
 constexpr int64_t kPieceFloats = 256;  // of a row; about a microsecond for a full row tile
-constexpr int64_t kSquare = 4;
-
-// Four floats, which every processor of 64 bits shuffles in registers.
-using Four = float __attribute__((vector_size(16)));
-Four LoadFour(const float* from) {
-  Four four;
-  std::memcpy(&four, from, sizeof(four));
-  return four;
-}
-void StoreFour(Four four, float* to) { std::memcpy(to, &four, sizeof(four)); }
 
 // Where features go: feature j of four neighbours to to[j · step].
 struct Target {
   float* to;
   int64_t step;
 };
-
-// to[j · step + r] = from[r · row_stride + j], r and j in [0, 4).
-inline void TransposeSquare(const float* from, int64_t row_stride, Target target) {
-  const Four a = LoadFour(from), b = LoadFour(from + row_stride);
-  const Four c = LoadFour(from + 2 * row_stride), d = LoadFour(from + 3 * row_stride);
-  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Four cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const Four cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  StoreFour(__builtin_shufflevector(ab01, cd01, 0, 1, 4, 5), target.to);
-  StoreFour(__builtin_shufflevector(ab01, cd01, 2, 3, 6, 7), target.to + target.step);
-  StoreFour(__builtin_shufflevector(ab23, cd23, 0, 1, 4, 5), target.to + 2 * target.step);
-  StoreFour(__builtin_shufflevector(ab23, cd23, 2, 3, 6, 7), target.to + 3 * target.step);
-}
 
 // `count` times four neighbouring features of at least four rows, each four `from_step` floats
 // after the last and `to_step` packed. A few times for the same rows before the next ones: rows may
@@ -56,8 +32,12 @@ void TransposeSquares(const Squares& squares, int64_t row_stride, int64_t rows) 
     for (int64_t r = 0; r < rows; r += kSquare) {
       const int64_t row = std::min(r, rows - kSquare);  // the last ones overlap
       for (int64_t i = first; i < last; ++i) {
-        TransposeSquare(squares.from + row * row_stride + i * squares.from_step, row_stride,
-                        {squares.target.to + i * squares.to_step + row, squares.target.step});
+        const Square square =
+            TransposeSquare(squares.from + row * row_stride + i * squares.from_step, row_stride);
+        float* to = squares.target.to + i * squares.to_step + row;
+        for (int64_t j = 0; j < kSquare; ++j) {
+          StoreFour(square.columns[j], to + j * squares.target.step);
+        }
       }
     }
   }

@@ -30,6 +30,15 @@ TileSum SumTileOnTarget(const float* logits, int64_t count) {
   return {maximum, SumOf(total)};
 }
 
+TileSum SumSetOfTileOnTarget(const float* logits, const uint8_t* id_sets, uint8_t set,
+                             int64_t count) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  float of_set[kVocabularyTile];
+  for (int64_t i = 0; i < count; ++i) of_set[i] = (id_sets[i] & set) != 0 ? logits[i] : kNone;
+  const TileSum sum = SumTileOnTarget(of_set, count);
+  return sum.maximum == kNone ? TileSum{kNone, 0} : sum;
+}
+
 // Plain loops: the compiler makes vectors of them, and counts have no rounding.
 int32_t CountAheadOnTarget(const float* logits, int64_t count, int64_t before, float target) {
   int32_t ahead = 0;
@@ -39,7 +48,7 @@ int32_t CountAheadOnTarget(const float* logits, int64_t count, int64_t before, f
 }
 
 // Here, because the joins take their multiply-adds from the instruction set.
-float JoinTilesOnTarget(const TileSum* tiles, int64_t count, int64_t stride) {
+double JoinTilesOnTarget(const TileSum* tiles, int64_t count, int64_t stride) {
   LogSum total;
   for (int64_t t = 0; t < count; ++t) total.Add(tiles[t * stride]);
   return total.Get();
@@ -53,11 +62,17 @@ HWY_AFTER_NAMESPACE();
 namespace dyad::kernels {
 
 HWY_EXPORT(SumTileOnTarget);
+HWY_EXPORT(SumSetOfTileOnTarget);
 HWY_EXPORT(CountAheadOnTarget);
 HWY_EXPORT(JoinTilesOnTarget);
 
 TileSum SumTile(std::span<const float> logits) {
   return HWY_DYNAMIC_DISPATCH(SumTileOnTarget)(logits.data(), static_cast<int64_t>(logits.size()));
+}
+
+TileSum SumSetOfTile(std::span<const float> logits, std::span<const uint8_t> id_sets, uint8_t set) {
+  return HWY_DYNAMIC_DISPATCH(SumSetOfTileOnTarget)(logits.data(), id_sets.data(), set,
+                                                    static_cast<int64_t>(logits.size()));
 }
 
 int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget target) {
@@ -66,7 +81,7 @@ int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget
   return HWY_DYNAMIC_DISPATCH(CountAheadOnTarget)(logits.data(), count, before, target.logit);
 }
 
-float JoinTiles(const TileSum* tiles, int64_t count, int64_t stride) {
+double JoinTiles(const TileSum* tiles, int64_t count, int64_t stride) {
   return HWY_DYNAMIC_DISPATCH(JoinTilesOnTarget)(tiles, count, stride);
 }
 

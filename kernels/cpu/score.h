@@ -10,6 +10,9 @@ namespace dyad::kernels {
 
 TileSum SumTile(std::span<const float> logits);  // size in [1, kVocabularyTile]
 
+// The same over the ids of a set: those whose `id_sets` have a bit of `set`. Sizes are equal.
+TileSum SumSetOfTile(std::span<const float> logits, std::span<const uint8_t> id_sets, uint8_t set);
+
 // Of logits whose ids start at first_id: how many come before the target in rank.
 struct RankedTarget {
   float logit = 0;
@@ -18,6 +21,6 @@ struct RankedTarget {
 int32_t CountAhead(std::span<const float> logits, int64_t first_id, RankedTarget target);
 
 // log Σ e^logit over a row: LogSum over its tiles, the t-th at tiles[t · stride].
-float JoinTiles(const TileSum* tiles, int64_t count, int64_t stride);
+double JoinTiles(const TileSum* tiles, int64_t count, int64_t stride);
 
 }  // namespace dyad::kernels

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <span>
 
+#include "kernels/answers.h"
 #include "kernels/cpu/draw.h"
-#include "kernels/cpu/finish.h"
 #include "kernels/cpu/weights.h"
 #include "kernels/cuda/rows.h"
 #include "kernels/draw.h"
@@ -49,6 +49,7 @@ void Wishes::Take(const StepInput& input, int64_t ids) {
   top.assign(static_cast<size_t>(TopEntries(input, ids)), {});
   PlaceTops(input, ids, scores, draws);
   sampled = SampledRows(input.draws);
+  has_sets = std::ranges::any_of(input.scores, [](const ScoreRow& row) { return row.set != 0; });
   const auto add = [&](int32_t row, Wish wish, size_t of) {
     if (rows.empty() || rows.back() != row) rows.push_back(row);
     wish.row = static_cast<int32_t>(rows.size()) - 1;
@@ -64,7 +65,10 @@ void Wishes::Take(const StepInput& input, int64_t ids) {
     if (score_is_next) {
       const ScoreRow& wanted = input.scores[score];
       add(wanted.row,
-          {.target = wanted.target, .top_n = wanted.top_n, .first_top = scores[score].first_top},
+          {.target = wanted.target,
+           .top_n = wanted.top_n,
+           .first_top = scores[score].first_top,
+           .set = wanted.set},
           score);
       ++score;
     } else {
@@ -90,7 +94,10 @@ void Finisher::Queue(Runtime& runtime, const CudaLayer& head, DeviceRows hidden,
   const DeviceRows gathered = {hidden_.Get(runtime, kRowsAtOnce * width), width};
   const DeviceRows logits = {logits_.Get(runtime, kRowsAtOnce * ids_), ids_};
   TileSum* const sums = tiles_.Get(runtime, kRowsAtOnce * tiles);
-  float* const log_sums = log_sums_.Get(runtime, kRowsAtOnce);
+  double* const log_sums = log_sums_.Get(runtime, kRowsAtOnce);
+  const int64_t set_wishes = wishes.has_sets ? count : 0;
+  TileSum* const set_sums = set_tiles_.Get(runtime, set_wishes * tiles);
+  double* const set_log_sums = set_log_sums_.Get(runtime, set_wishes);
   Answer* const answers = answers_.Get(runtime, count);
   TopEntry* const top = top_.Get(runtime, std::ssize(wishes.top));
   sampled_logits_ = sampled_.Get(runtime, wishes.sampled * ids_);
@@ -117,11 +124,22 @@ void Finisher::Queue(Runtime& runtime, const CudaLayer& head, DeviceRows hidden,
                          ids_ * static_cast<int64_t>(sizeof(float)));
       next_sampled += ids_;
     }
+    if (wishes.has_sets) {
+      LaunchLogSums(runtime, {.rows = end - first_wish,
+                              .ids = ids_,
+                              .logits = logits,
+                              .wishes = on_device.wishes + first_wish,
+                              .first_row = static_cast<int32_t>(first),
+                              .id_sets = on_device.id_sets,
+                              .tiles = set_sums,
+                              .log_sums = set_log_sums});
+    }
     LaunchAnswers(runtime, {.wishes = end - first_wish,
                             .ids = ids_,
                             .first_row = static_cast<int32_t>(first),
                             .logits = logits,
                             .log_sums = log_sums,
+                            .set_log_sums = set_log_sums,
                             .wish = on_device.wishes + first_wish,
                             .adjustments = on_device.adjustments,
                             .answers = answers + first_wish,
@@ -147,6 +165,7 @@ void Finisher::Collect(const StepInput& input, Wishes& wishes, Workspace& worksp
     if (wish.target >= 0) {
       wishes.scores[of].logprob = answer.logprob;
       wishes.scores[of].rank = answer.value;
+      wishes.scores[of].set_logprob = answer.set_logprob;
       continue;
     }
     DrawResult& draw = wishes.draws[of];

@@ -22,6 +22,7 @@ struct Wishes {
   std::vector<DrawResult> draws;
   std::vector<TopEntry> top;
   int64_t sampled = 0;  // draws that are not greedy
+  bool has_sets = false;
 
   // The wishes of a step; results say where their likeliest ids begin.
   void Take(const StepInput& input, int64_t ids);
@@ -32,6 +33,7 @@ struct WishPointers {
   const int32_t* rows = nullptr;
   const Wish* wishes = nullptr;
   const Adjustment* adjustments = nullptr;
+  const uint8_t* id_sets = nullptr;
 };
 
 class Finisher {
@@ -44,8 +46,9 @@ class Finisher {
 
  private:
   int64_t ids_ = 0;
-  Room<float> hidden_, logits_, log_sums_;
-  Room<TileSum> tiles_;
+  Room<float> hidden_, logits_;
+  Room<double> log_sums_, set_log_sums_;
+  Room<TileSum> tiles_, set_tiles_;
   Room<Answer> answers_;
   Room<TopEntry> top_;
   Room<Answer, Where::kPinned> answers_on_host_;

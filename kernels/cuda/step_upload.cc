@@ -74,11 +74,12 @@ void StepUpload::QueueWishes(Runtime& runtime, const StepInput& input, const Wis
   int64_t bytes = 0;
   const Part parts[] = {PartOf(std::span<const int32_t>(wishes.rows), bytes),
                         PartOf(std::span<const Wish>(wishes.wishes), bytes),
-                        PartOf(input.adjustments, bytes)};
+                        PartOf(input.adjustments, bytes), PartOf(input.id_sets, bytes)};
   const std::byte* const base = Queue(runtime, parts, bytes, of_wishes_);
   wishes_ = {.rows = reinterpret_cast<const int32_t*>(base + parts[0].at),
              .wishes = reinterpret_cast<const Wish*>(base + parts[1].at),
-             .adjustments = reinterpret_cast<const Adjustment*>(base + parts[2].at)};
+             .adjustments = reinterpret_cast<const Adjustment*>(base + parts[2].at),
+             .id_sets = reinterpret_cast<const uint8_t*>(base + parts[3].at)};
 }
 
 }  // namespace dyad::kernels::cuda

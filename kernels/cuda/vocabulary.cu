@@ -12,7 +12,18 @@ namespace {
 constexpr int kTile = static_cast<int>(kVocabularyTile);
 constexpr int kThreads = 512;
 
-// Grid:   x = row, y = tile. Block: a thread an id.
+// The row of a block, and the set of ids that it sums; 0: all. A row of −1: there is nothing to do.
+struct Summed {
+  int64_t row;
+  int32_t set;
+};
+__device__ __forceinline__ Summed SummedBy(const LogSumArgs& p) {
+  if (p.wishes == nullptr) return {static_cast<int64_t>(blockIdx.x), 0};
+  const Wish& wish = p.wishes[blockIdx.x];
+  return {wish.set == 0 ? -1 : int64_t{wish.row - p.first_row}, wish.set};
+}
+
+// Grid:   x = row or wish, y = tile. Block: a thread an id.
 // Shared: logits and exponentials of the tile, and its maximum.
 __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
   LaunchLaterKernel();
@@ -21,10 +32,14 @@ __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
   float* const exponentials = logits + kTile;
   float* const maximum = exponentials + kTile;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % kLanes;
-  const int64_t row = blockIdx.x, tile = blockIdx.y, first = tile * kTile;
+  const int64_t tile = blockIdx.y, first = tile * kTile;
+  const Summed summed = SummedBy(p);
+  if (summed.row < 0) return;
   const int count = static_cast<int>(p.ids - first < kTile ? p.ids - first : kTile);
-  logits[thread] = thread < count ? p.logits.data[row * p.logits.stride + first + thread]
-                                  : -std::numeric_limits<float>::infinity();
+  const bool is_summed =
+      thread < count && (summed.set == 0 || (p.id_sets[first + thread] & summed.set) != 0);
+  logits[thread] = is_summed ? p.logits.data[summed.row * p.logits.stride + first + thread]
+                             : -std::numeric_limits<float>::infinity();
   __syncthreads();
   if (thread < 32) {
     float most = logits[lane];
@@ -41,10 +56,12 @@ __global__ void __launch_bounds__(kTile, 1) SumTiles(const LogSumArgs p) {
   float total = whole + lane < count ? exponentials[whole + lane] : 0.0f;
   for (int i = 0; i < whole; i += kLanes) total = total + exponentials[i + lane];
   total = LaneSum(total);
-  if (thread == 0) p.tiles[row * ((p.ids + kTile - 1) / kTile) + tile] = {*maximum, total};
+  if (thread > 0) return;
+  const bool has_none = summed.set != 0 && *maximum == -std::numeric_limits<float>::infinity();
+  p.tiles[blockIdx.x * ((p.ids + kTile - 1) / kTile) + tile] = {*maximum, has_none ? 0.0f : total};
 }
 
-// Grid:   x = row. Block: a thread a tile, kTile tiles at a time.
+// Grid:   x = row or wish. Block: a thread a tile, kTile tiles at a time.
 // Shared: a link for each thread, then its maximum.
 __global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
   LaunchLaterKernel();
@@ -53,6 +70,7 @@ __global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
   float* const most = reinterpret_cast<float*>(links + kTile);
   const int thread = static_cast<int>(threadIdx.x);
   const int64_t row = blockIdx.x, tiles = (p.ids + kTile - 1) / kTile;
+  if (SummedBy(p).row < 0) return;
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   float before = kNone;  // the largest maximum of the tiles so far
   double sum = 0;        // of thread 0
@@ -80,7 +98,7 @@ __global__ void __launch_bounds__(kTile, 1) JoinTiles(const LogSumArgs p) {
     __syncthreads();
   }
   if (thread == 0) {
-    p.log_sums[row] = static_cast<float>(static_cast<double>(before) + exact::LogDouble(sum));
+    p.log_sums[row] = sum == 0 ? -HUGE_VAL : static_cast<double>(before) + exact::LogDouble(sum);
   }
 }
 
@@ -162,9 +180,10 @@ __global__ void __launch_bounds__(kThreads, 1) AnswerWishes(const AnswerArgs p) 
   const Wish wish = p.wish[blockIdx.x];
   const int64_t row = wish.row - p.first_row;
   const float* const logits = p.logits.data + row * p.logits.stride;
-  const float log_sum = p.log_sums[row];
+  const auto log_sum = static_cast<float>(p.log_sums[row]);
   AnswerTop(p, wish, logits, log_sum, room);
-  Answer answer = {0, 0, log_sum};
+  Answer answer = {0, 0, log_sum, 0};
+  if (wish.set != 0) answer.set_logprob = p.set_log_sums[blockIdx.x] - double{log_sum};
   if (wish.target >= 0) {
     const float target = logits[wish.target];
     int32_t ahead = 0;

@@ -11,15 +11,6 @@
 
 namespace dyad::kernels::cuda {
 
-struct LogSumArgs {
-  int64_t rows = 0;
-  int64_t ids = 0;
-  DeviceRows logits = {};
-  TileSum* tiles = nullptr;   // [rows][tiles of ids]
-  float* log_sums = nullptr;  // [rows]
-};
-void LaunchLogSums(Runtime& runtime, const LogSumArgs& args);
-
 // What is asked of a row, a score or a draw.
 struct Wish {
   int32_t row = 0;
@@ -28,11 +19,27 @@ struct Wish {
   int32_t first_top = 0;
   int32_t first_adjustment = 0;
   int32_t adjustments = 0;
+  int32_t set = 0;  // ScoreRow::set
 };
+
+// The log-sum-exp of each row; or, with `wishes`, of each wish for a set over the ids of that set.
+struct LogSumArgs {
+  int64_t rows = 0;  // or wishes
+  int64_t ids = 0;
+  DeviceRows logits = {};
+  const Wish* wishes = nullptr;  // null: of rows
+  int32_t first_row = 0;         // of wishes, whose logits come first
+  const uint8_t* id_sets = nullptr;
+  TileSum* tiles = nullptr;    // [rows][tiles of ids]
+  double* log_sums = nullptr;  // [rows]; not set for a wish without a set
+};
+void LaunchLogSums(Runtime& runtime, const LogSumArgs& args);
+
 struct Answer {
   float logprob = 0;
   int32_t value = 0;  // the rank of a score; the id of a greedy draw
   float log_sum = 0;  // of the row
+  double set_logprob = 0;
 };
 
 struct AnswerArgs {
@@ -40,8 +47,9 @@ struct AnswerArgs {
   int64_t ids = 0;
   int32_t first_row = 0;  // whose logits come first
   DeviceRows logits = {};
-  const float* log_sums = nullptr;
-  const Wish* wish = nullptr;  // [wishes]
+  const double* log_sums = nullptr;
+  const double* set_log_sums = nullptr;  // [wishes]
+  const Wish* wish = nullptr;            // [wishes]
   const Adjustment* adjustments = nullptr;
   Answer* answers = nullptr;  // [wishes]
   TopEntry* top = nullptr;    // of all wishes, from first_top on

@@ -183,9 +183,11 @@ void ReferenceDevice::ScoreRows(std::span<const std::vector<double>> logits) {
   for (const ScoreRow& score : input_.scores) {
     const std::vector<double>& row = logits[static_cast<size_t>(score.row)];
     const double log_sum_exp = LogSumExp(row);
+    const double of_set =
+        score.set == 0 ? 0 : LogSumExpOfSet(row, input_.id_sets, score.set) - log_sum_exp;
     scores_.push_back({static_cast<float>(row[static_cast<size_t>(score.target)] - log_sum_exp),
                        static_cast<int32_t>(Rank(row, score.target)),
-                       AddTop(row, log_sum_exp, score.top_n)});
+                       AddTop(row, log_sum_exp, score.top_n), of_set});
   }
 }
 

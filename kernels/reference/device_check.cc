@@ -303,7 +303,11 @@ Fault Check::CheckFinish() {
   const Plan plan = DensePlan(kHidden, kVocabulary, {weights.data(), Element::kFloat32});
   const auto tested_head = tested_.Pack(plan), expected_head = expected_.Pack(plan);
   StepArrays step;
-  step.scores = {{0, 3, 2}, {0, 300, 20}, {1, kVocabulary - 1, 0}};
+  // One set has no id in the second tile; the other has none at all.
+  std::vector<uint8_t> id_sets(kVocabulary);
+  for (size_t id = 0; id < id_sets.size(); ++id) id_sets[id] = id % 3 == 0 && id / 256 != 1 ? 1 : 4;
+  step.id_sets = id_sets;
+  step.scores = {{0, 3, 2}, {0, 300, 20, 1}, {1, kVocabulary - 1, 0, 5}, {2, 0, 0, 2}};
   step.draws = {{.row = 1, .top_n = 3},
                 {.row = 2, .adjustments = 1},
                 {.row = 2, .temperature = 0.7f, .top_k = 5, .uniform = uint64_t{1} << 63}};
@@ -333,6 +337,9 @@ Fault Check::CompareResults(const StepArrays& step) {
     const double magnitude = expected_.score_magnitudes()[i] + std::abs(b.logprob);
     Fault fault = Compare("scoring", a.logprob, b.logprob, magnitude);
     if (fault.empty()) fault = Compare("rank", a.rank, b.rank, 0);
+    if (fault.empty() && a.set_logprob != b.set_logprob) {
+      fault = Compare("likelihood of a set", a.set_logprob, b.set_logprob, magnitude);
+    }
     if (fault.empty())
       fault = compare_top(step.scores[i].top_n, a.first_top, b.first_top, magnitude);
     if (!fault.empty()) return fault;

@@ -22,6 +22,15 @@ double LogSumExp(std::span<const double> logits) {
   return maximum + std::log(sum);
 }
 
+double LogSumExpOfSet(std::span<const double> logits, std::span<const uint8_t> id_sets,
+                      uint8_t set) {
+  std::vector<double> of_set;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    if ((id_sets[id] & set) != 0) of_set.push_back(logits[id]);
+  }
+  return of_set.empty() ? -HUGE_VAL : LogSumExp(of_set);
+}
+
 int64_t Rank(std::span<const double> logits, int64_t target) {
   int64_t rank = 1;
   for (int64_t id = 0; id < static_cast<int64_t>(logits.size()); ++id) {

@@ -10,6 +10,10 @@ namespace dyad::kernels::reference {
 
 double LogSumExp(std::span<const double> logits);
 
+// The same over the ids whose `id_sets` have a bit of `set`; −∞ if there are none.
+double LogSumExpOfSet(std::span<const double> logits, std::span<const uint8_t> id_sets,
+                      uint8_t set);
+
 // 1 + number of ids with a larger logit, or an equal one and a lower id.
 int64_t Rank(std::span<const double> logits, int64_t target);
 

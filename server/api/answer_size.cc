@@ -1,6 +1,8 @@
 // Serialized sizes, field by field.
 #include "server/api/answer_size.h"
 
+#include <iterator>
+
 #include "server/api/request_error.h"
 
 namespace dyad {
@@ -10,6 +12,10 @@ namespace {
 constexpr int64_t kFedTokenBytes = 9;
 // Of sum, mean and scored_tokens, where something is scored.
 constexpr int64_t kTotalBytes = 20;
+// Of a word or region: five numbers and a logprob.
+constexpr int64_t kSpanBytes = 2 + 5 * 3 + 9;
+// Of a place where a set of ids was asked for.
+constexpr int64_t kBoundaryBytes = 8;
 // Of an entry in a list of messages: tag and length.
 constexpr int64_t kEntryBytes = 2;
 // Of id and logprob in TokenLogprob and TopToken.
@@ -36,6 +42,8 @@ absl::Status CheckAnswerBytes(int64_t bytes, const RequestLimits& limits) {
 int64_t TextScoreBytes(const ServedModel& model, const ScoreInput& input, int32_t top_n) {
   int64_t bytes = input.scored_tokens() * TopBytes(model, top_n);
   if (input.scored_tokens() > 0) bytes += kTotalBytes;
+  bytes += kSpanBytes * (std::ssize(input.spans.words) + std::ssize(input.spans.regions));
+  if (!input.sets.empty()) bytes += kBoundaryBytes * (std::ssize(input.ids) + 1);
   for (const int32_t id : input.ids) {
     bytes += kFedTokenBytes;
     if (model.tokenizer != nullptr) {

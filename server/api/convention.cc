@@ -16,8 +16,8 @@ namespace {
 constexpr ConventionRow kTable[] = {
     {v1::CONVENTION_LM_EVAL, LeadingSpace::kYes, InFront::kPrefixId, 1, Reduction::kSum},
     {v1::CONVENTION_BABYLM, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kSum},
-    {v1::CONVENTION_MINICONS_MEAN, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kMean},
-    {v1::CONVENTION_MINICONS_SUM, LeadingSpace::kNo, InFront::kNothing, 1, Reduction::kSum},
+    {v1::CONVENTION_MINICONS_MEAN, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kMean},
+    {v1::CONVENTION_MINICONS_SUM, LeadingSpace::kNo, InFront::kFrame, 1, Reduction::kSum},
     {v1::CONVENTION_CONDITIONAL, LeadingSpace::kNo, InFront::kPrefixId, 1, Reduction::kSum},
 };
 static_assert(std::size(kTable) == v1::Convention_MAX);
@@ -46,24 +46,37 @@ absl::Status PutPrefix(const Layout& layout, ScoreInput& input) {
   return absl::OkStatus();
 }
 
+absl::Status EncodeInto(const Layout& layout, const std::string& field,
+                        const EncodeOptions& options, LaidOut& input) {
+  ASSIGN_OR_RETURN(Encoding encoding, EncodeField(layout.model, {field, input.fed}, options));
+  input.ids = std::move(encoding.ids);
+  input.offsets = std::move(encoding.offsets);
+  input.is_normalized = encoding.is_normalized;
+  return absl::OkStatus();
+}
+
 // The last step of every layout.
-absl::StatusOr<ScoreInput> Checked(const Layout& layout, const std::string& field,
-                                   ScoreInput input) {
+absl::Status Check(const Layout& layout, const std::string& field, ScoreInput& input) {
   if (input.ids.empty()) {
     return InvalidField(
         {field, "empty", "must give at least one token, as nothing is put in front of it"});
   }
-  RETURN_IF_ERROR(CheckLength(layout.model, field, input.ids.size()));
+  if (std::ssize(input.ids) > layout.max_tokens) {
+    const int32_t context = layout.model.limits.context_length;
+    return InvalidField(
+        {field, absl::StrCat(input.ids.size(), " tokens"),
+         absl::StrCat("must fit the model's context of ", context, " tokens",
+                      layout.max_tokens > context ? ", and one that is only scored" : ""),
+         kContextLengthExceeded});
+  }
   input.scored_from = std::clamp(input.scored_from, 1, static_cast<int32_t>(input.ids.size()));
-  return input;
+  return absl::OkStatus();
 }
 
-// The same after a context, which must leave something.
-absl::StatusOr<ScoreInput> CheckedAfterContext(const Layout& layout, const std::string& field,
-                                               ScoreInput input) {
-  ASSIGN_OR_RETURN(input, Checked(layout, field, std::move(input)));
-  if (input.scored_tokens() == 0) return NothingToScore(field);
-  return input;
+// The same of something that must leave a token to score.
+absl::Status CheckScored(const Layout& layout, const std::string& field, ScoreInput& input) {
+  RETURN_IF_ERROR(Check(layout, field, input));
+  return input.scored_tokens() == 0 ? NothingToScore(field) : absl::OkStatus();
 }
 
 }  // namespace
@@ -77,31 +90,38 @@ absl::StatusOr<const ConventionRow*> FindConvention(v1::Convention convention) {
                        absl::StrCat("must be in [0, ", v1::Convention_MAX, "]")});
 }
 
-absl::StatusOr<ScoreInput> LayOutText(const Layout& layout, const TextField& text) {
+absl::StatusOr<LaidOut> LayOutText(const Layout& layout, const TextField& text) {
   RETURN_IF_ERROR(CheckBytes(layout.limits, text));
-  std::string fed;
-  if (layout.row.leading_space == LeadingSpace::kYes) fed.push_back(' ');
-  fed += text.text;
+  LaidOut input;
+  if (layout.row.leading_space == LeadingSpace::kYes) input.fed.push_back(' ');
+  input.own_begin = static_cast<int32_t>(input.fed.size());
+  input.fed += text.text;
   EncodeOptions options;
   options.frame = layout.row.in_front == InFront::kFrame ? Frame::kDefault : Frame::kNone;
   options.special_tokens = layout.special_tokens;
-  ASSIGN_OR_RETURN(Encoding encoding, EncodeField(layout.model, {text.name, fed}, options));
-  ScoreInput input{std::move(encoding.ids), std::move(encoding.offsets), layout.row.scored_from};
+  RETURN_IF_ERROR(EncodeInto(layout, text.name, options, input));
+  input.scored_from = layout.row.scored_from;
   if (layout.row.in_front == InFront::kPrefixId) RETURN_IF_ERROR(PutPrefix(layout, input));
-  return Checked(layout, text.name, std::move(input));
+  if (text.text.empty()) {
+    RETURN_IF_ERROR(Check(layout, text.name, input));
+  } else {
+    RETURN_IF_ERROR(CheckScored(layout, text.name, input));
+  }
+  return input;
 }
 
-absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextField& context,
-                                              const TextField& text) {
+absl::StatusOr<LaidOut> LayOutAfterContext(const Layout& layout, const TextField& context,
+                                           const TextField& text) {
   RETURN_IF_ERROR(CheckBytes(layout.limits, context));
   RETURN_IF_ERROR(CheckBytes(layout.limits, text));
   const std::string_view kept =
       context.text.substr(0, context.text.size() - TrailingBlankBytes(context.text));
-  std::string whole_text(context.text);
-  whole_text += text.text;
+  LaidOut input;
+  input.fed = std::string(context.text);
+  input.fed += text.text;
+  input.own_begin = static_cast<int32_t>(context.text.size());
   const EncodeOptions options = {Frame::kNone, layout.special_tokens};
-  ASSIGN_OR_RETURN(Encoding whole, EncodeField(layout.model, {text.name, whole_text}, options));
-  ScoreInput input{std::move(whole.ids), std::move(whole.offsets), 1};
+  RETURN_IF_ERROR(EncodeInto(layout, text.name, options, input));
   if (kept.empty()) {
     RETURN_IF_ERROR(PutPrefix(layout, input));
   } else {
@@ -109,7 +129,8 @@ absl::StatusOr<ScoreInput> LayOutAfterContext(const Layout& layout, const TextFi
                      EncodeField(layout.model, {context.name, kept}, options));
     input.scored_from = static_cast<int32_t>(std::min(front.ids.size(), input.ids.size()));
   }
-  return CheckedAfterContext(layout, text.name, std::move(input));
+  RETURN_IF_ERROR(CheckScored(layout, text.name, input));
+  return input;
 }
 
 absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& field,
@@ -122,13 +143,16 @@ absl::StatusOr<ScoreInput> LayOutIds(const Layout& layout, const std::string& fi
   } else if (context != nullptr) {
     input.ids.assign(context->ids().begin(), context->ids().end());
     RETURN_IF_ERROR(CheckIds(layout.model, absl::StrCat(field, ".context_ids"), input.ids));
-    input.scored_from = static_cast<int32_t>(
-        std::min<size_t>(input.ids.size(), layout.model.limits.context_length));
+    input.scored_from = static_cast<int32_t>(input.ids.size());
   }
   RETURN_IF_ERROR(CheckIds(layout.model, ids_field, ids));
   input.ids.insert(input.ids.end(), ids.begin(), ids.end());
-  if (context != nullptr) return CheckedAfterContext(layout, ids_field, std::move(input));
-  return Checked(layout, ids_field, std::move(input));
+  if (context != nullptr) {
+    RETURN_IF_ERROR(CheckScored(layout, ids_field, input));
+  } else {
+    RETURN_IF_ERROR(Check(layout, ids_field, input));
+  }
+  return input;
 }
 
 absl::Status NothingToScore(const std::string& field) {

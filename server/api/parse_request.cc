@@ -55,12 +55,4 @@ absl::Status CheckIds(const ServedModel& model, const std::string& field,
   return absl::OkStatus();
 }
 
-absl::Status CheckLength(const ServedModel& model, const std::string& field, size_t tokens) {
-  if (tokens <= static_cast<size_t>(model.limits.context_length)) return absl::OkStatus();
-  return InvalidField(
-      {field, absl::StrCat(tokens, " tokens"),
-       absl::StrCat("must fit the model's context of ", model.limits.context_length, " tokens"),
-       kContextLengthExceeded});
-}
-
 }  // namespace dyad

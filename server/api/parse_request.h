@@ -43,8 +43,10 @@ inline std::span<const int32_t> ToSpan(const google::protobuf::RepeatedField<int
 absl::Status CheckIds(const ServedModel& model, const std::string& field,
                       std::span<const int32_t> ids);
 
-// At most the model's context length; an error names both lengths.
-absl::Status CheckLength(const ServedModel& model, const std::string& field, size_t tokens);
+// Tokens of a text that is only scored: the context, and one that nothing is read after.
+inline int64_t MostScoredTokens(const ServedModel& model) {
+  return int64_t{model.limits.context_length} + 1;
+}
 
 // A number and the range that it must be in; NaN is in none.
 template <typename T>

@@ -1,10 +1,14 @@
 // Requests to score -> what the engine is asked.
 #include "server/api/parse_score.h"
 
+#include <iterator>
+#include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/api/answer_size.h"
+#include "server/api/parse_words.h"
 #include "server/api/request_error.h"
 #include "server/base/status_macros.h"
 
@@ -12,23 +16,34 @@ namespace dyad {
 namespace {
 
 constexpr int kMaxPairsInMessage = 1024;
+constexpr int kMaxOptions = 64;  // of a choice
 
-absl::StatusOr<ScoreInput> ParseItem(const Layout& layout, const std::string& field,
-                                     const v1::ScoreItem& item) {
+absl::StatusOr<LaidOut> ParseText(const Layout& layout, const std::string& field,
+                                  const v1::ScoreItem& item) {
   const TextField text = {absl::StrCat(field, ".text"), item.text()};
-  const TextField context = {absl::StrCat(field, ".context_text"), item.context_text()};
+  if (item.has_context_ids()) {
+    return InvalidField({absl::StrCat(field, ".context_ids"), "set",
+                         "must not be mixed with text; give context_text"});
+  }
+  if (!item.has_context_text()) return LayOutText(layout, text);
+  return LayOutAfterContext(layout, {absl::StrCat(field, ".context_text"), item.context_text()},
+                            text);
+}
+
+absl::StatusOr<ScoreInput> ParseItem(const Layout& layout, const WordRequest& words,
+                                     const std::string& field, const v1::ScoreItem& item) {
   switch (item.content_case()) {
-    case v1::ScoreItem::kText:
-      if (item.has_context_ids()) {
-        return InvalidField({absl::StrCat(field, ".context_ids"), "set",
-                             "must not be mixed with text; give context_text"});
-      }
-      if (item.has_context_text()) return LayOutAfterContext(layout, context, text);
-      return LayOutText(layout, text);
+    case v1::ScoreItem::kText: {
+      ASSIGN_OR_RETURN(LaidOut input, ParseText(layout, field, item));
+      RETURN_IF_ERROR(PlanSpans(layout.model, words, field, item, input));
+      return ScoreInput(std::move(input));
+    }
     case v1::ScoreItem::kIds:
       if (item.has_context_text()) {
-        return InvalidField({context.name, "set", "must not be mixed with ids; give context_ids"});
+        return InvalidField({absl::StrCat(field, ".context_text"), "set",
+                             "must not be mixed with ids; give context_ids"});
       }
+      RETURN_IF_ERROR(RefuseSpans(words, field, item));
       return LayOutIds(layout, field, ToSpan(item.ids().ids()),
                        item.has_context_ids() ? &item.context_ids() : nullptr);
     default:
@@ -36,12 +51,56 @@ absl::StatusOr<ScoreInput> ParseItem(const Layout& layout, const std::string& fi
   }
 }
 
+// Absent: a text is one window.
+absl::StatusOr<std::optional<WindowShape>> ParseWindow(const v1::ScoreRequest& proto,
+                                                       int64_t most) {
+  if (!proto.has_window()) return std::nullopt;
+  const v1::ScoreWindow& window = proto.window();
+  WindowShape shape = {window.tokens(), window.stride()};
+  if (shape.tokens == 0) shape.tokens = static_cast<int32_t>(most);
+  RETURN_IF_ERROR(CheckRange<int64_t>({"window.tokens", shape.tokens, 2, most}));
+  if (shape.stride == 0) shape.stride = shape.tokens - 1;
+  RETURN_IF_ERROR(CheckRange<int32_t>({"window.stride", shape.stride, 1, shape.tokens - 1}));
+  return shape;
+}
+
+// Cuts the items into windows, of which there are not too many.
+absl::Status CutIntoWindows(const WindowShape& shape, const RequestLimits& limits,
+                            std::vector<ScoreInput>& inputs) {
+  int64_t count = 0;
+  for (ScoreInput& input : inputs) {
+    if (input.scored_tokens() > 0) {
+      input.windows = WindowsOf(input.scored_from, input.scored_end(), shape);
+    }
+    count += std::ssize(input.windows);
+    if (count <= limits.max_score_items) continue;
+    return InvalidField(
+        {"window", absl::StrCat("of ", shape.tokens, " tokens and stride ", shape.stride),
+         absl::StrCat("must give at most ", limits.max_score_items,
+                      " windows in all items together; take a longer stride or fewer items")});
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ScoreInput> ParseSentence(const Layout& layout, const v1::MinimalPair& pair,
                                          const TextField& sentence) {
-  if (pair.has_context()) return LayOutAfterContext(layout, {"context", pair.context()}, sentence);
-  ASSIGN_OR_RETURN(ScoreInput input, LayOutText(layout, sentence));
+  if (pair.has_context()) {
+    ASSIGN_OR_RETURN(LaidOut input,
+                     LayOutAfterContext(layout, {"context", pair.context()}, sentence));
+    return ScoreInput(std::move(input));
+  }
+  ASSIGN_OR_RETURN(LaidOut input, LayOutText(layout, sentence));
   if (input.scored_tokens() == 0) return NothingToScore(sentence.name);
-  return input;
+  return ScoreInput(std::move(input));
+}
+
+// With tokens an answer has a size of its own.
+absl::Status CheckAnswer(const ComparisonPlan& plan, const PairOptions& options,
+                         const RequestLimits& limits) {
+  if (options.return_tokens == ReturnTokens::kNo) return absl::OkStatus();
+  int64_t bytes = 0;
+  for (const ScoreInput& text : plan.texts) bytes += TextScoreBytes(*options.model, text, 0);
+  return CheckAnswerBytes(bytes, limits);
 }
 
 }  // namespace
@@ -61,23 +120,34 @@ absl::StatusOr<ScorePlan> ParseScore(const v1::ScoreRequest& proto, const ModelR
         InvalidField({"items", absl::StrCat(proto.items_size(), " long"),
                       absl::StrCat("must have 1 to ", limits.max_score_items, " entries")})));
   }
+  const auto words = ParseWordOptions(proto, *plan.model);
+  RETURN_IF_ERROR(faults.Add(words.status()));
+  const bool corrects = words.ok() && words->correction != v1::WORD_CORRECTION_NONE;
+  const int64_t most = MostScoredTokens(*plan.model) - (corrects ? 1 : 0);
+  const auto window = ParseWindow(proto, most);
+  RETURN_IF_ERROR(faults.Add(window.status()));
   RETURN_IF_ERROR(faults.status());  // how items are laid out hangs on these
   plan.row = *row;
   plan.top_n = proto.top_n();
-  const Layout layout = {*plan.model, limits, *plan.row, *special_tokens};
+  const bool is_cut = window->has_value();
+  const Layout layout = {*plan.model, limits, *plan.row, *special_tokens,
+                         is_cut ? std::numeric_limits<int32_t>::max() : most};
   plan.inputs.reserve(proto.items_size());
   for (int i = 0; i < proto.items_size(); ++i) {
-    auto input = ParseItem(layout, absl::StrCat("items[", i, "]"), proto.items(i));
+    auto input = ParseItem(layout, *words, absl::StrCat("items[", i, "]"), proto.items(i));
     RETURN_IF_ERROR(faults.Add(input.status()));
     if (input.ok()) plan.inputs.push_back(*std::move(input));
   }
   RETURN_IF_ERROR(faults.status());
+  if (is_cut) RETURN_IF_ERROR(CutIntoWindows(**window, limits, plan.inputs));
   return plan;
 }
 
 absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto) {
-  if (proto.pairs_size() <= kMaxPairsInMessage) return absl::OkStatus();
-  return InvalidField({"pairs", absl::StrCat(proto.pairs_size(), " long"),
+  const int count = proto.pairs_size() + proto.choice_sets_size();
+  if (count <= kMaxPairsInMessage) return absl::OkStatus();
+  return InvalidField({proto.choice_sets().empty() ? "pairs" : "pairs and choice_sets",
+                       absl::StrCat(count, " long"),
                        absl::StrCat("must have at most ", kMaxPairsInMessage, " entries")});
 }
 
@@ -115,25 +185,49 @@ absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const P
   return absl::OkStatus();
 }
 
-absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
-                                   const RequestLimits& limits) {
+absl::StatusOr<ComparisonPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
+                                         const RequestLimits& limits) {
   const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
-  PairPlan plan;
-  plan.index = proto.index();
-  ASSIGN_OR_RETURN(plan.good, ParseSentence(layout, proto, {"good", proto.good()}));
-  ASSIGN_OR_RETURN(plan.bad, ParseSentence(layout, proto, {"bad", proto.bad()}));
-  if (options.return_tokens == ReturnTokens::kYes) {
-    RETURN_IF_ERROR(CheckAnswerBytes(
-        TextScoreBytes(layout.model, plan.good, 0) + TextScoreBytes(layout.model, plan.bad, 0),
-        limits));
+  ComparisonPlan plan = {.index = proto.index()};
+  for (const TextField& sentence : {TextField{"good", proto.good()}, {"bad", proto.bad()}}) {
+    ASSIGN_OR_RETURN(plan.texts.emplace_back(), ParseSentence(layout, proto, sentence));
   }
+  RETURN_IF_ERROR(CheckAnswer(plan, options, limits));
   return plan;
 }
 
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller) {
+absl::StatusOr<ComparisonPlan> ParseChoice(const v1::ChoiceSet& proto, const PairOptions& options,
+                                           const RequestLimits& limits) {
+  const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
+  ComparisonPlan plan = {.index = proto.index(), .of = ComparisonPlan::Of::kChoice};
+  RETURN_IF_ERROR(CheckRange<int>({"number of options", proto.options_size(), 2, kMaxOptions}));
+  for (int i = 0; i < proto.options_size(); ++i) {
+    const std::string field = absl::StrCat("options[", i, "]");
+    ASSIGN_OR_RETURN(plan.texts.emplace_back(), ParseItem(layout, {}, field, proto.options(i)));
+    if (plan.texts.back().scored_tokens() == 0) return NothingToScore(field);
+  }
+  RETURN_IF_ERROR(CheckAnswer(plan, options, limits));
+  return plan;
+}
+
+std::vector<Window> FedWindows(const ScoreInput& input) {
+  if (input.scored_tokens() == 0) return {};
+  if (input.windows.empty()) return {{0, input.scored_end(), input.scored_from}};
+  return input.windows;
+}
+
+engine::Request ToEngineRequest(const ServedModel& model, const ScoreInput& input,
+                                const Window& window, int32_t top_n, const Caller& caller) {
   engine::Request request;
-  request.ids = input.ids;
-  request.score_from = input.scored_from;
+  request.ids.assign(input.ids.begin() + window.begin, input.ids.begin() + window.end);
+  request.score_from = window.scored_from - window.begin;
+  if (!input.sets.empty()) {
+    const auto first = input.sets.begin() + (window.scored_from - input.scored_from);
+    request.sets.assign(first, first + (window.end - window.scored_from) + 1);
+    // The place behind a window is the next one's first.
+    if (window.end != input.scored_end()) request.sets.back() = 0;
+    request.id_sets = model.word_id_sets;
+  }
   request.top_n = top_n;
   request.deadline = caller.deadline;
   request.client = caller.client;

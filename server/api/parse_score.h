@@ -39,14 +39,15 @@ struct PairOptions {
   ReturnTokens return_tokens = ReturnTokens::kNo;
 };
 
-// A pair that can be submitted.
-struct PairPlan {
+// Texts to compare, ready to be submitted: good and bad of a pair, or the options of a choice.
+struct ComparisonPlan {
+  enum class Of { kPair, kChoice };
   int64_t index = 0;
-  ScoreInput good;
-  ScoreInput bad;
+  Of of = Of::kPair;
+  std::vector<ScoreInput> texts = {};
 };
 
-// InvalidField if a message has more pairs than scoring.proto allows.
+// InvalidField if a message has more pairs and choices than scoring.proto allows.
 absl::Status CheckPairCount(const v1::ScoreMinimalPairsRequest& proto);
 
 // Errors: NotFound (model), InvalidField, FailedPrecondition (the model has no tokenizer).
@@ -59,10 +60,18 @@ absl::Status CheckSameOptions(const v1::ScoreMinimalPairsRequest& proto, const P
 
 // Cost: that of encoding. Errors: as LayOutText, LayOutAfterContext, NothingToScore and
 // CheckAnswerBytes.
-absl::StatusOr<PairPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
-                                   const RequestLimits& limits);
+absl::StatusOr<ComparisonPlan> ParsePair(const v1::MinimalPair& proto, const PairOptions& options,
+                                         const RequestLimits& limits);
+// The same, and InvalidField for a number of options that is not allowed.
+absl::StatusOr<ComparisonPlan> ParseChoice(const v1::ChoiceSet& proto, const PairOptions& options,
+                                           const RequestLimits& limits);
 
-// What the engine is asked for one input.
-engine::Request ToEngineRequest(const ScoreInput& input, int32_t top_n, const Caller& caller);
+// What is fed of an input, in order: its windows, or all of it up to the last scored token. None if
+// nothing is scored.
+std::vector<Window> FedWindows(const ScoreInput& input);
+
+// What the engine is asked for one of them. `model` outlives the request.
+engine::Request ToEngineRequest(const ServedModel& model, const ScoreInput& input,
+                                const Window& window, int32_t top_n, const Caller& caller);
 
 }  // namespace dyad

@@ -1,6 +1,8 @@
 // One Score call.
 #include "server/api/score_answer.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,13 +26,27 @@ absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call)
   return plan;
 }
 
-void ScoreAnswer::Item::OnScores(std::span<const engine::TokenScore> scores) {
-  answer_.SetScore(static_cast<size_t>(index_), scores);
-  answer_.call_.record().scored_tokens += static_cast<int64_t>(scores.size());
+void ScoreAnswer::Part::OnSequenceEnd(const engine::Outcome& outcome) {
+  if (!outcome.status.ok() && !answer_.failed_item_.has_value()) answer_.failed_item_ = item_;
 }
 
-void ScoreAnswer::Item::OnSequenceEnd(const engine::Outcome& outcome) {
-  if (!outcome.status.ok() && !answer_.failed_item_.has_value()) answer_.failed_item_ = index_;
+void ScoreAnswer::OnPartScores(Part& part, std::span<const engine::TokenScore> scores) {
+  const ScoreInput& input = plan_.inputs[static_cast<size_t>(part.item_)];
+  Item& item = items_[static_cast<size_t>(part.item_)];
+  --item.missing;
+  if (item.parts == 1) return SetScore(static_cast<size_t>(part.item_), scores);
+  part.scores.assign(scores.begin(), scores.end());
+  if (item.missing > 0) return;
+  std::vector<engine::TokenScore> all;
+  for (size_t p = item.first_part; p < item.first_part + item.parts; ++p) {
+    std::vector<engine::TokenScore>& of_part = parts_[p].scores;
+    // The place behind a window is the next one's first.
+    const bool is_last = p + 1 == item.first_part + item.parts;
+    if (!input.sets.empty() && !is_last) of_part.pop_back();
+    std::ranges::move(of_part, std::back_inserter(all));
+    of_part = {};
+  }
+  SetScore(static_cast<size_t>(part.item_), all);
 }
 
 ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
@@ -39,15 +55,20 @@ ScoreAnswer::ScoreAnswer(ScorePlan plan, Call& call,
       call_(call),
       on_end_(std::move(on_end)),
       sequences_(OnFailure::kAbandonAll, [this] { OnSequencesEnd(); }),
+      items_(plan_.inputs.size()),
       pieces_(plan_.inputs.size()) {
   for (size_t i = 0; i < plan_.inputs.size(); ++i) {
     const ScoreInput& input = plan_.inputs[i];
-    call_.record().prompt_tokens += static_cast<int64_t>(input.ids.size());
-    if (input.scored_tokens() == 0) {
+    const std::vector<Window> windows = FedWindows(input);
+    items_[i] = {parts_.size(), windows.size(), windows.size()};
+    if (windows.empty()) {
+      call_.record().prompt_tokens += std::ssize(input.ids);
       SetScore(i, {});
-    } else {
-      sequences_.Add(ToEngineRequest(input, plan_.top_n, call_.caller()),
-                     items_.emplace_back(*this, static_cast<int32_t>(i)));
+    }
+    for (const Window& window : windows) {
+      call_.record().prompt_tokens += window.end - window.begin;
+      sequences_.Add(ToEngineRequest(*plan_.model, input, window, plan_.top_n, call_.caller()),
+                     parts_.emplace_back(*this, static_cast<int32_t>(i)));
     }
   }
 }
@@ -79,6 +100,7 @@ void ScoreAnswer::OnSequencesEnd() {
 }
 
 void ScoreAnswer::SetScore(size_t index, std::span<const engine::TokenScore> scores) {
+  call_.record().scored_tokens += plan_.inputs[index].scored_tokens();
   v1::ScoreResponse piece;
   *piece.add_scores() = ToTextScore(*plan_.model, plan_.inputs[index], scores);
   pieces_[index] = piece.SerializeAsString();

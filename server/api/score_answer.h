@@ -1,5 +1,5 @@
-// The answer to one Score call: each item is a sequence, and the answer is there when the last one
-// has ended.
+// The answer to one Score call: each item is a sequence or, cut into windows, several; the answer
+// is there when the last one has ended.
 #pragma once
 
 #include <cstdint>
@@ -39,18 +39,30 @@ class ScoreAnswer {
   void Abandon() { sequences_.Abandon(); }
 
  private:
-  class Item final : public SequenceGroup::Member {
+  // A window of an item.
+  class Part final : public SequenceGroup::Member {
    public:
-    Item(ScoreAnswer& answer, int32_t index) : answer_(answer), index_(index) {}
-    void OnScores(std::span<const engine::TokenScore> scores) override;
+    Part(ScoreAnswer& answer, int32_t item) : answer_(answer), item_(item) {}
+    void OnScores(std::span<const engine::TokenScore> scores) override {
+      answer_.OnPartScores(*this, scores);
+    }
+
+    std::vector<engine::TokenScore> scores;  // kept if the item has other parts
 
    private:
+    friend class ScoreAnswer;
     void OnSequenceEnd(const engine::Outcome& outcome) override;
 
     ScoreAnswer& answer_;
-    const int32_t index_;
+    const int32_t item_;
+  };
+  struct Item {
+    size_t first_part = 0;
+    size_t parts = 0;
+    size_t missing = 0;
   };
 
+  void OnPartScores(Part& part, std::span<const engine::TokenScore> scores);
   void OnSequencesEnd();
   void SetScore(size_t index, std::span<const engine::TokenScore> scores);
 
@@ -58,7 +70,8 @@ class ScoreAnswer {
   Call& call_;
   std::function<void(absl::StatusOr<ScorePieces>)> on_end_;
   SequenceGroup sequences_;
-  std::deque<Item> items_;              // those that have something to score
+  std::deque<Part> parts_;  // of items that have something to score, in order
+  std::vector<Item> items_;
   std::optional<int32_t> failed_item_;  // the first one
   ScorePieces pieces_;                  // of each item, and of the rest
 };

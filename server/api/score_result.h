@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <span>
+#include <variant>
 
 #include "dyad/v1/scoring.pb.h"
 #include "server/api/convention.h"
+#include "server/api/parse_score.h"
 #include "server/engine/model.h"
 
 namespace dyad {
@@ -16,11 +18,11 @@ struct ScoreTotal {
 };
 ScoreTotal Total(std::span<const engine::TokenScore> scores);
 
-// `scores` belong to input.ids from scored_from on.
+// `scores` belong to input.ids from scored_from on; with input.sets there is one more.
 v1::TextScore ToTextScore(const ServedModel& model, const ScoreInput& input,
                           std::span<const engine::TokenScore> scores);
 
-// A sentence of a pair and what the engine said of it.
+// A text that is compared and what the engine said of it.
 struct ScoredText {
   const ScoreInput& input;
   std::span<const engine::TokenScore> scores;
@@ -29,7 +31,13 @@ struct ScoredText {
 // Everything of a PairScore but index, good and bad.
 v1::PairScore ToPairScore(const ConventionRow& row, const ScoredText& good, const ScoredText& bad);
 
-// A bad pair's result; the message is bounded.
-v1::PairScore ToPairError(int64_t index, const absl::Status& status);
+// Everything of a ChoiceScore but index and options. REQUIRES: at least one text.
+v1::ChoiceScore ToChoiceScore(const ConventionRow& row, std::span<const ScoredText> texts);
+
+// The result of a pair or choice.
+using ComparisonResult = std::variant<v1::PairScore, v1::ChoiceScore>;
+
+// That of a bad one; the message is bounded.
+ComparisonResult ToComparisonError(const ComparisonPlan& plan, const absl::Status& status);
 
 }  // namespace dyad

@@ -27,6 +27,8 @@ struct ServedModel {
   std::optional<int32_t> prefix_id;
   // generation_config.json's eos_token_id, else config.json's, else tokenizer_config's eos_token.
   std::vector<int32_t> eos_ids;
+  // What corrections of words sum over (words.h); empty where the tokenizer marks no words.
+  std::vector<uint8_t> word_id_sets;
 };
 
 // Immutable once built. Models, tokenizers and engines outlive it.

@@ -34,6 +34,7 @@ struct ScoreRow {
   int32_t row = 0;
   int32_t target = 0;
   int32_t top_n = 0;  // [0, 20]
+  uint8_t set = 0;    // bits of Batch::id_sets: also how likely these ids are together; 0: none
 };
 
 // A change to the logit of one id before a draw: divided by `penalty` if it is above 0, else
@@ -66,9 +67,11 @@ struct Batch {
   std::vector<int32_t> ids;             // [rows]; each in [0, vocab_size)
   std::vector<Chunk> chunks;            // together they cover the rows in order
   std::vector<Chunk> stores;            // rows of chunks, at the positions that they have there
-  std::vector<ScoreRow> score_rows;     // ascending by row, then by target; no two have both alike
+  std::vector<ScoreRow> score_rows;     // ascending by row, target and set; no two have all alike
   std::vector<DrawRow> draws;           // ascending by row; a row may have several
   std::vector<Adjustment> adjustments;  // of all draws
+  // [vocab_size], the sets that an id is in, a bit each; or empty if no row asks for one.
+  std::span<const uint8_t> id_sets;
 };
 
 struct TopToken {
@@ -81,6 +84,7 @@ struct TokenScore {
   float logprob = 0;          // log softmax of the target, natural logarithm
   int32_t rank = 0;           // 1 = likeliest; of equal logits the lower id comes first
   std::vector<TopToken> top;  // top_n best, descending, ties by lower id; rank == 1 means greedy
+  double set_logprob = 0;     // ln Σ p(id) over the set that was asked for; 0 if none was
   bool operator==(const TokenScore&) const = default;
 };
 

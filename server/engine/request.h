@@ -33,13 +33,22 @@ struct Sampling {
 
 // One sequence to run: score some of `ids`, then generate up to `max_new_tokens`.
 struct Request {
-  std::vector<int32_t> ids;  // 1 … context_length − max_new_tokens; each in [0, vocab_size)
+  // 1 … context_length − max_new_tokens, each in [0, vocab_size); one more if nothing is generated
+  // and no set asked for, as the last id is then not fed.
+  std::vector<int32_t> ids;
   // Score ids[i] for i in [max(1, score_from), ids.size()). Absent: none.
   std::optional<int32_t> score_from;
   int32_t max_new_tokens = 0;  // 0: only score
   // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0
   // do not read stored pages.
   int32_t top_n = 0;
+  // How likely sets of ids are, beside the scores. id_sets: [vocab_size], the sets that an id is
+  // in, a bit each; one array for all requests to an engine, which outlives them. sets[i]: the bits
+  // asked for in the place of ids[max(1, score_from) + i]; the last entry, behind all ids, is a
+  // place of its own, whose score has no other meaning. Empty: none, 0: not there. Only with
+  // max_new_tokens 0 and something scored. Such scores do not read stored pages.
+  std::span<const uint8_t> id_sets;
+  std::vector<uint8_t> sets;
   Sampling sampling;
   std::vector<int32_t> eos_ids;   // end with finish reason EOS; none: EOS is ignored
   std::vector<int32_t> stop_ids;  // end with finish reason STOP
@@ -75,7 +84,7 @@ class TokenSink {
   virtual ~TokenSink() = default;
   // False: nobody waits for results any more; the sequence ends with Cancelled within one step.
   virtual bool Wanted() const { return true; }
-  // scores[i] belongs to ids[max(1, score_from) + i].
+  // scores[i] belongs to ids[max(1, score_from) + i]; with `sets` there is one more.
   virtual void OnScores(std::span<const TokenScore> scores) = 0;
   // kStop ends the sequence with finish reason STOP (a stop string was found).
   virtual Verdict OnToken(const GeneratedToken& token) = 0;

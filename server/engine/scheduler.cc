@@ -29,7 +29,7 @@ int32_t MaxTrieNodes(const SchedulerLimits& limits) {
 
 // Whether the token at `position` predicts one whose score is still wanted.
 bool PredictsScore(const Sequence& sequence, int32_t position) {
-  return position + 1 >= sequence.next_score() && position + 1 < sequence.prompt_tokens;
+  return position + 1 >= sequence.next_score() && position + 1 < sequence.score_end();
 }
 
 // Moves those that ended to `ended`, and keeps the order of the rest.
@@ -185,8 +185,9 @@ void Scheduler::Admit() {
 // Holds the pages of the longest known prefix of whole pages, and sets what is stored with them.
 // Scores that the pages know are taken; a page that lacks a wanted score ends the prefix.
 void Scheduler::FindPrefix(Sequence& sequence) {
-  const bool needs_top = sequence.scores_missing() && sequence.request.top_n > 0;
-  if (limits_.prefix_cache == PrefixCache::kOff || needs_top) return;
+  const bool needs_more =
+      sequence.scores_missing() && (sequence.request.top_n > 0 || !sequence.request.sets.empty());
+  if (limits_.prefix_cache == PrefixCache::kOff || needs_more) return;
   while ((sequence.tree_pages + 1) * kPageTokens <= sequence.length()) {
     const auto found = tree_.Find(sequence.node, sequence.PageIdsAt(sequence.tree_pages));
     if (!found.has_value() || !TakeKnownScores(sequence, *found)) break;

@@ -20,12 +20,12 @@ namespace dyad::engine {
 constexpr int32_t PagesFor(int32_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 
 // Tokens of `request` whose keys and values are stored when it ends. Nobody reads those of the last
-// token: not those of the last one generated, nor of the last one scored.
+// token: not those of the last one generated, nor of the last one scored. A set after it is read.
 inline int32_t StoredTokens(const Request& request) {
   const auto prompt = static_cast<int32_t>(request.ids.size());
   const bool scores = request.score_from.has_value() && *request.score_from < prompt;
   if (request.max_new_tokens == 0 && !scores) return 0;
-  return prompt + request.max_new_tokens - 1;
+  return prompt + request.max_new_tokens - (request.sets.empty() ? 1 : 0);
 }
 
 struct Sequence {
@@ -73,14 +73,21 @@ struct Sequence {
   int32_t generated() const { return length() - prompt_tokens; }
   // What it is in a queue.
   QueuedWork queued() const { return {1, length(), request.max_new_tokens - generated()}; }
-  // The first id whose score is wanted and not known; prompt_tokens if there is none.
+  // Behind the last place that is scored: that of a set behind all ids, or the last id's.
+  int32_t score_end() const { return prompt_tokens + (request.sets.empty() ? 0 : 1); }
+  // The first place whose score is wanted and not known; score_end() if there is none.
   int32_t next_score() const { return score_begin + static_cast<int32_t>(scores.size()); }
-  bool scores_missing() const { return next_score() < prompt_tokens; }
+  bool scores_missing() const { return next_score() < score_end(); }
+  // What is asked after the token before place i.
+  int32_t target_at(int32_t i) const { return i < length() ? ids[static_cast<size_t>(i)] : 0; }
+  uint8_t set_at(int32_t i) const {
+    return request.sets.empty() ? uint8_t{0} : request.sets[static_cast<size_t>(i - score_begin)];
+  }
 
   // Tokens that must be stored before the next token can be drawn or the last score is known.
   int32_t target() const {
     if (generates()) return length();
-    return score_begin < prompt_tokens ? prompt_tokens - 1 : 0;
+    return score_begin < score_end() ? score_end() - 1 : 0;
   }
   int32_t remaining() const { return std::max(0, target() - stored); }
 

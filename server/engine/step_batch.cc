@@ -10,9 +10,9 @@
 namespace dyad::engine {
 namespace {
 
-bool SameTarget(const ScoreRow& a, const ScoreRow& b) {
-  return a.row == b.row && a.target == b.target;
-}
+auto PlaceOf(const ScoreRow& score) { return std::tie(score.row, score.target, score.set); }
+
+bool SamePlace(const ScoreRow& a, const ScoreRow& b) { return PlaceOf(a) == PlaceOf(b); }
 
 std::span<const int32_t> PagesUpTo(const Sequence& sequence, int32_t end) {
   return std::span(sequence.pages).first(static_cast<size_t>(PagesFor(end)));
@@ -24,7 +24,7 @@ std::span<const int32_t> PagesUpTo(const Sequence& sequence, int32_t end) {
 ScoredRange ScoredBy(const PlannedChunk& chunk) {
   const Sequence& sequence = *chunk.sequence;
   const int32_t begin = std::max(sequence.next_score(), sequence.stored + 1);
-  const int32_t end = std::min(sequence.prompt_tokens, sequence.stored + chunk.tokens + 1);
+  const int32_t end = std::min(sequence.score_end(), sequence.stored + chunk.tokens + 1);
   return {begin, std::max(begin, end)};
 }
 
@@ -40,6 +40,7 @@ void StepBatch::Fill(const Plan& plan) {
   batch_.score_rows.clear();
   batch_.draws.clear();
   batch_.adjustments.clear();
+  batch_.id_sets = {};
   for (const PlannedChunk& chunk : plan.chunks) {
     if (chunk.tokens == 0) continue;
     const Sequence& sequence = *chunk.sequence;
@@ -54,8 +55,11 @@ void StepBatch::Fill(const Plan& plan) {
     }
     const ScoredRange scored = ScoredBy(chunk);
     for (int32_t i = scored.begin; i < scored.end; ++i) {
-      batch_.score_rows.push_back(
-          {rows[i - 1 - sequence.stored], sequence.ids[i], sequence.request.top_n});
+      batch_.score_rows.push_back({rows[i - 1 - sequence.stored], sequence.target_at(i),
+                                   sequence.request.top_n, sequence.set_at(i)});
+    }
+    if (scored.begin < scored.end && !sequence.request.sets.empty()) {
+      batch_.id_sets = sequence.request.id_sets;
     }
   }
   MergeScores();
@@ -107,18 +111,15 @@ void StepBatch::AddDraws(const Plan& plan) {
 void StepBatch::MergeScores() {
   std::vector<ScoreRow>& scores = batch_.score_rows;
   std::sort(scores.begin(), scores.end(), [](const ScoreRow& a, const ScoreRow& b) {
-    return std::tie(a.row, a.target, b.top_n) < std::tie(b.row, b.target, a.top_n);
+    return std::tuple(PlaceOf(a), b.top_n) < std::tuple(PlaceOf(b), a.top_n);
   });
-  scores.erase(std::unique(scores.begin(), scores.end(), SameTarget), scores.end());
+  scores.erase(std::unique(scores.begin(), scores.end(), SamePlace), scores.end());
 }
 
-size_t StepBatch::ScoreIndex(int32_t row, int32_t target) const {
+size_t StepBatch::ScoreIndex(const ScoreRow& asked) const {
   const std::vector<ScoreRow>& scores = batch_.score_rows;
-  const auto before = [](const ScoreRow& a, const ScoreRow& b) {
-    return std::tie(a.row, a.target) < std::tie(b.row, b.target);
-  };
-  return std::lower_bound(scores.begin(), scores.end(), ScoreRow{row, target, 0}, before) -
-         scores.begin();
+  const auto before = [](const ScoreRow& a, const ScoreRow& b) { return PlaceOf(a) < PlaceOf(b); };
+  return std::lower_bound(scores.begin(), scores.end(), asked, before) - scores.begin();
 }
 
 }  // namespace dyad::engine

@@ -1,8 +1,8 @@
 // A plan as the model sees it: rows, where their keys and values go, and what is asked of them; and
 // where in the step's result each sequence finds its own.
 //
-// Sequences that share a row share the score of a target after it, with as many competitors as the
-// greediest of them wants. Each draws a token of its own.
+// Sequences that share a row share the score of a target after it (with the same set), and as many
+// competitors as the greediest of them wants. Each draws a token of its own.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace dyad::engine {
 
-// Scored tokens of a sequence that the tokens of its chunk predict: ids[begin…end).
+// Scored places of a sequence that the tokens of its chunk predict: [begin, end).
 struct ScoredRange {
   int32_t begin = 0;
   int32_t end = 0;  // >= begin
@@ -34,7 +34,7 @@ class StepBatch {
 
   // Where a result stands in StepResult::scores and ::drawn, the latter of the plan's chunk of this
   // number. REQUIRES: it was asked for. Cost: a binary search; none.
-  size_t ScoreIndex(int32_t row, int32_t target) const;
+  size_t ScoreIndex(const ScoreRow& asked) const;
   size_t DrawIndex(size_t chunk) const { return draw_of_chunk_[chunk]; }
 
  private:

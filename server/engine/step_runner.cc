@@ -195,11 +195,15 @@ absl::Status StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk,
   const ScoredRange scored = ScoredBy(chunk);
   for (int32_t i = scored.begin; i < scored.end; ++i) {
     const int32_t row = rows[i - 1 - sequence.stored];
-    const TokenScore& found = result.scores[batch_.ScoreIndex(row, sequence.ids[i])];
+    const TokenScore& found = result.scores[batch_.ScoreIndex(
+        {.row = row, .target = sequence.target_at(i), .set = sequence.set_at(i)})];
     const auto top =
         std::span(found.top).first(std::min<size_t>(found.top.size(), sequence.request.top_n));
-    if (!AllFinite(found.logprob, top)) return NotFinite(i, sequence);
-    sequence.scores.push_back({found.logprob, found.rank, {top.begin(), top.end()}});
+    if (!AllFinite(found.logprob, top) || !std::isfinite(found.set_logprob)) {
+      return NotFinite(i, sequence);
+    }
+    sequence.scores.push_back(
+        {found.logprob, found.rank, {top.begin(), top.end()}, found.set_logprob});
   }
   return absl::OkStatus();
 }

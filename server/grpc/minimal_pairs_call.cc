@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "server/api/request_error.h"
 #include "server/api/score_result.h"
@@ -53,8 +54,12 @@ void MinimalPairsCall::OnReadDone(bool ok) {
     at_fault = CatchExceptions("message", [&]() -> decltype(at_fault) {
       ASSIGN_OR_RETURN(const auto message, ReadMessage<v1::ScoreMinimalPairsRequest>(
                                                bytes_in_, messages_read_, state_.limits));
-      if (!message.pairs().empty()) text = message.pairs(0).good();
-      ASSIGN_OR_RETURN(std::vector<v1::PairScore> results, queue_.Add(message));
+      if (!message.pairs().empty()) {
+        text = message.pairs(0).good();
+      } else if (!message.choice_sets().empty() && !message.choice_sets(0).options().empty()) {
+        text = message.choice_sets(0).options(0).text();
+      }
+      ASSIGN_OR_RETURN(std::vector<ComparisonResult> results, queue_.Add(message));
       return ToMessages(std::move(results));
     });
   }
@@ -95,9 +100,9 @@ void MinimalPairsCall::OnAlarm() {
   Advance();
 }
 
-void MinimalPairsCall::OnGroupEnd(PairGroup& group) {
+void MinimalPairsCall::OnGroupEnd(ComparisonGroup& group) {
   auto messages = ToMessages(group.Results());
-  std::unique_ptr<PairGroup> ended;
+  std::unique_ptr<ComparisonGroup> ended;
   MutexLock lock(&mutex_);
   ended = std::move(groups_.extract(&group).mapped());
   group.AddTo(call_);
@@ -138,11 +143,11 @@ void MinimalPairsCall::Advance() {
 }
 
 bool MinimalPairsCall::SubmitGroup() {
-  std::vector<PairPlan> plans = queue_.Take(max_pairs_ - in_flight_);
+  std::vector<ComparisonPlan> plans = queue_.Take(max_pairs_ - in_flight_);
   const size_t count = plans.size();
   auto group =
-      std::make_unique<PairGroup>(queue_.options(), std::move(plans), call_.caller().client,
-                                  [this](PairGroup& ended) { OnGroupEnd(ended); });
+      std::make_unique<ComparisonGroup>(queue_.options(), std::move(plans), call_.caller().client,
+                                        [this](ComparisonGroup& ended) { OnGroupEnd(ended); });
   const absl::Status refused = group->Submit(state_);
   if (refused.ok()) {
     in_flight_ += count;
@@ -157,7 +162,7 @@ bool MinimalPairsCall::SubmitGroup() {
     queue_.PutBack(std::move(plans));
   } else if (!is_full) {
     ++in_flight_;
-    Send(ToMessages({ToPairError(plans[0].index, refused)}));
+    Send(ToMessages({ToComparisonError(plans[0], refused)}));
   } else {
     queue_.PutBack(std::move(plans));
     // If something of this stream is on its way, its end comes here again; else only time helps.
@@ -177,20 +182,28 @@ void MinimalPairsCall::SetAlarm(absl::Duration delay) {
 }
 
 absl::StatusOr<std::vector<MinimalPairsCall::Message>> MinimalPairsCall::ToMessages(
-    std::vector<v1::PairScore> results) const {
+    std::vector<ComparisonResult> results) const {
   const int64_t most =
       std::min<int64_t>(kMessageBytes, state_.limits.max_send_message_bytes) - kHeaderBytes;
   std::vector<Message> messages;
   for (auto next = results.begin(); next != results.end();) {
     v1::ScoreMinimalPairsResponse message;
     int64_t bytes = 0;
-    do {
-      bytes += static_cast<int64_t>(next->ByteSizeLong()) + kEntryBytes;
-      if (bytes > most && !message.results().empty()) break;
-      *message.add_results() = std::move(*next);
-    } while (++next != results.end());
+    size_t count = 0;
+    for (; next != results.end(); ++next, ++count) {
+      bytes +=
+          kEntryBytes +
+          std::visit([](const auto& result) { return static_cast<int64_t>(result.ByteSizeLong()); },
+                     *next);
+      if (bytes > most && count > 0) break;
+      if (auto* pair = std::get_if<v1::PairScore>(&*next)) {
+        *message.add_results() = std::move(*pair);
+      } else {
+        *message.add_choices() = std::get<v1::ChoiceScore>(std::move(*next));
+      }
+    }
     ASSIGN_OR_RETURN(grpc::ByteBuffer written, WriteMessage(message, state_.limits));
-    messages.push_back({std::move(written), static_cast<size_t>(message.results_size())});
+    messages.push_back({std::move(written), count});
   }
   return messages;
 }

@@ -1,4 +1,5 @@
-// One ScoreMinimalPairs call: pairs in, results out, of any number, in bounded memory.
+// One ScoreMinimalPairs call: pairs in, results out, of any number, in bounded memory. Here a
+// choice is a pair, too.
 //
 // A message's pairs are parsed at once and submitted in groups, as one where it can be; a group's
 // results leave when its last pair has ended. A pair is in flight from when it is submitted until
@@ -25,8 +26,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "dyad/v1/scoring.pb.h"
-#include "server/api/pair_group.h"
-#include "server/api/pair_queue.h"
+#include "server/api/comparison_group.h"
+#include "server/api/comparison_queue.h"
 #include "server/base/mutex.h"
 #include "server/grpc/rpc_call.h"
 
@@ -50,13 +51,13 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   };
 
   // On the engine's thread.
-  void OnGroupEnd(PairGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
+  void OnGroupEnd(ComparisonGroup& group) ABSL_LOCKS_EXCLUDED(mutex_);
   // What is in the engine ends; nothing more is taken.
   void OnShutdown() ABSL_LOCKS_EXCLUDED(mutex_);
   void OnAlarm() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // As many as it takes. Errors: as WriteMessage.
-  absl::StatusOr<std::vector<Message>> ToMessages(std::vector<v1::PairScore> results) const;
+  absl::StatusOr<std::vector<Message>> ToMessages(std::vector<ComparisonResult> results) const;
   // Nothing after Finish.
   void Advance() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // False: there is no room for it now.
@@ -76,7 +77,7 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   // While is_reading_ the reader's, else guarded by mutex_.
   grpc::ByteBuffer bytes_in_;
   int64_t messages_read_ = 0;
-  PairQueue queue_;
+  ComparisonQueue queue_;
 
   Mutex mutex_;
   RpcCall call_ ABSL_GUARDED_BY(mutex_);
@@ -91,7 +92,7 @@ class MinimalPairsCall final : public grpc::ServerBidiReactor<grpc::ByteBuffer, 
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   size_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;  // pairs
   // In the engine.
-  std::map<PairGroup*, std::unique_ptr<PairGroup>> groups_ ABSL_GUARDED_BY(mutex_);
+  std::map<ComparisonGroup*, std::unique_ptr<ComparisonGroup>> groups_ ABSL_GUARDED_BY(mutex_);
   std::deque<Message> messages_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(mutex_);
 };

@@ -85,13 +85,19 @@ absl::Status CheckStore(const engine::Chunk& store, const engine::Batch& batch,
 
 absl::Status CheckScores(const engine::Batch& batch, const engine::ModelLimits& limits) {
   const auto rows = static_cast<int64_t>(batch.ids.size());
-  engine::ScoreRow before = {.row = 0, .target = -1};
+  engine::ScoreRow before = {.row = -1};
   for (const engine::ScoreRow& score : batch.score_rows) {
-    if (score.row < before.row || score.row >= rows) {
+    if (score.row < std::max(0, before.row) || score.row >= rows) {
       return Broken("score row", score.row, Text("ascending in [0, ", rows, ")"));
     }
-    if (score.row == before.row && score.target <= before.target) {
-      return Broken("target", score.target, Text("more than ", before.target));
+    if (score.row == before.row && score.target < before.target) {
+      return Broken("target", score.target, Text("at least ", before.target));
+    }
+    if (score.row == before.row && score.target == before.target && score.set <= before.set) {
+      return Broken("set", score.set, Text("more than ", int{before.set}));
+    }
+    if (score.set != 0 && std::ssize(batch.id_sets) != limits.vocab_size) {
+      return Broken("entries of id_sets", std::ssize(batch.id_sets), Text(limits.vocab_size));
     }
     before = score;
     if (score.target < 0 || score.target >= limits.vocab_size) {

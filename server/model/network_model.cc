@@ -48,8 +48,10 @@ void NetworkModel::Fill(const engine::Batch& batch) {
   for (const engine::Chunk& chunk : batch.chunks) step_.AddChunk(TokensOf(chunk));
   for (const engine::Chunk& store : batch.stores) step_.AddStore(TokensOf(store));
   for (const engine::ScoreRow& score : batch.score_rows) {
-    step_.scores.push_back({.row = score.row, .target = score.target, .top_n = score.top_n});
+    step_.scores.push_back(
+        {.row = score.row, .target = score.target, .top_n = score.top_n, .set = score.set});
   }
+  step_.id_sets = batch.id_sets;
   for (const engine::DrawRow& draw : batch.draws) {
     step_.draws.push_back({.row = draw.row,
                            .temperature = draw.temperature,
@@ -74,6 +76,7 @@ engine::StepResult NetworkModel::Take(const kernels::StepOutput& output) {
     const kernels::ScoreResult& from = output.scores[i];
     scores_[i].logprob = from.logprob;
     scores_[i].rank = from.rank;
+    scores_[i].set_logprob = from.set_logprob;
     TakeTop(output, from.first_top, std::min(step_.scores[i].top_n, limits_.vocab_size),
             scores_[i].top);
   }

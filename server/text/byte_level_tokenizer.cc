@@ -87,7 +87,9 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> ByteLevelTokenizer::Create(const Toke
   tokenizer->special_.resize(entries.size(), false);
   for (const AddedToken& token : spec.added) tokenizer->special_[token.id] = token.special;
   tokenizer->token_bytes_.reserve(entries.size());
+  const std::string blank = EncodeUtf8(CharacterOfByte(' '));
   for (std::string& entry : entries) {
+    tokenizer->begins_word_.push_back(entry.starts_with(blank));
     // An entry that is not written in the byte alphabet stands for itself, as NeoX's runs of blanks
     // do.
     std::optional<std::string> bytes = BytesOfToken(entry);
@@ -138,6 +140,7 @@ absl::StatusOr<Encoding> ByteLevelTokenizer::Encode(std::string_view text,
     std::optional<std::string> normalized;
     if (normalizer_ == Normalizer::kNfc) normalized = ToNfc(given);
     const std::string_view plain = normalized.has_value() ? *normalized : given;
+    encoding.is_normalized |= plain != given;
     AppendNormalized(plain, static_cast<int32_t>(offset), options.special_tokens, encoding);
     offset += plain.size();
   }
@@ -204,6 +207,10 @@ std::string_view ByteLevelTokenizer::TokenBytes(int32_t id) const {
 
 bool ByteLevelTokenizer::IsSpecial(int32_t id) const {
   return id >= 0 && id < vocab_size() && special_[id];
+}
+
+bool ByteLevelTokenizer::BeginsWord(int32_t id) const {
+  return id >= 0 && id < vocab_size() && begins_word_[id];
 }
 
 }  // namespace dyad

@@ -25,6 +25,7 @@ class ByteLevelTokenizer final : public Tokenizer {
   std::string Decode(std::span<const int32_t> ids, DecodeSpecial special) const override;
   std::string_view TokenBytes(int32_t id) const override;
   bool IsSpecial(int32_t id) const override;
+  bool BeginsWord(int32_t id) const override;
   int32_t vocab_size() const override { return static_cast<int32_t>(token_bytes_.size()); }
   std::optional<int32_t> bos_id() const override { return bos_id_; }
   std::optional<int32_t> eos_id() const override { return eos_id_; }
@@ -48,6 +49,7 @@ class ByteLevelTokenizer final : public Tokenizer {
   const std::optional<int32_t> eos_id_;
   std::vector<std::string> token_bytes_;  // by id; empty where there is no token
   std::vector<bool> special_;             // by id
+  std::vector<bool> begins_word_;         // by id
 };
 
 }  // namespace dyad

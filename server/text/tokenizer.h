@@ -28,6 +28,7 @@ struct Encoding {
   std::vector<int32_t> ids;
   // Byte offset of each token in the normalised text; a frame token has the offset where it stands.
   std::vector<int32_t> offsets;
+  bool is_normalized = false;  // the normalised text is another than the text given
 };
 
 // Immutable; any number of threads.
@@ -46,6 +47,9 @@ class Tokenizer {
   // The bytes of one token, which may be part of a character; empty for an unknown id.
   virtual std::string_view TokenBytes(int32_t id) const = 0;
   virtual bool IsSpecial(int32_t id) const = 0;
+  // Whether its vocabulary entry begins with "Ġ", the blank in front of a word. False for an
+  // unknown id, and for added tokens that hold plain blanks.
+  virtual bool BeginsWord(int32_t id) const = 0;
 
   virtual int32_t vocab_size() const = 0;             // 1 + largest id
   virtual std::optional<int32_t> bos_id() const = 0;  // tokenizer_config's bos_token

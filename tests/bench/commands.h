@@ -18,6 +18,7 @@ using Operands = std::span<char* const>;
 // Each prints its results to standard output: a table, or with --json one JSON object.
 absl::Status RunRoof(Operands operands);
 absl::Status RunLinear(Operands operands);
+absl::Status RunAttention(Operands operands);
 absl::Status RunModel(Operands operands);
 absl::Status RunServer(Operands operands);
 absl::Status RunEngine(Operands operands);

@@ -33,7 +33,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"roof", "", &RunRoof},           {"linear", "", &RunLinear},
     {"model", "FOLDER", &RunModel},   {"server", "ADDR", &RunServer},
-    {"engine", "FOLDER", &RunEngine},
+    {"engine", "FOLDER", &RunEngine}, {"attention", "", &RunAttention},
 };
 
 std::string CommandsText() {

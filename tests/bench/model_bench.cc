@@ -19,11 +19,12 @@ namespace {
 using engine::Batch;
 using engine::kPageTokens;
 
+int64_t PagesOf(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+
 // Sequences of random ids with pages of their own.
 class Sequences {
  public:
-  Sequences(int64_t count, int64_t tokens, int32_t vocabulary)
-      : pages_each_((tokens + kPageTokens - 1) / kPageTokens) {
+  Sequences(int64_t count, int64_t tokens, int32_t vocabulary) : pages_each_(PagesOf(tokens)) {
     std::mt19937 generator(1);
     std::uniform_int_distribution<int32_t> id(0, vocabulary - 1);
     for (int64_t i = 0; i < count; ++i) {
@@ -205,6 +206,14 @@ absl::StatusOr<std::vector<ModelResult>> BenchModel(const std::string& folder,
     return absl::InvalidArgumentError(absl::StrCat("a text has ", longest,
                                                    " tokens; the model's context has ",
                                                    loaded->model->limits().context_length));
+  }
+  const int32_t kv_pages = loaded->model->limits().kv_pages;
+  for (const int64_t batch : work.batches) {
+    const int64_t pages = batch * PagesOf(work.decode_context + 1);
+    if (pages <= kv_pages) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(batch, " sequences of ", work.decode_context, " + 1 tokens need ", pages,
+                     " pages of keys and values; the cache has ", kv_pages));
   }
   ModelBench bench(*loaded, device, work.sampling, roof, pool);
   std::vector<ModelResult> results;

@@ -69,6 +69,8 @@ absl::Status RunModel(Operands operands) {
   ASSIGN_OR_RETURN(const ModelWork work, ParseWork());
   ASSIGN_OR_RETURN(ModelOptions options, ModelFromFlags());
   options.max_batch_tokens = static_cast<int32_t>(std::max<int64_t>(512, work.text_tokens));
+  // Addresses only: of the pages, those that steps write become resident.
+  options.kv_cache_bytes = int64_t{64} << 30;
   kernels::ThreadPool pool(absl::GetFlag(FLAGS_threads));
   const Roof roof = MeasureRoof(pool);
   ASSIGN_OR_RETURN(const std::vector<ModelResult> results,

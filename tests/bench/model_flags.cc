@@ -9,7 +9,7 @@
 #include "tests/bench/flag_values.h"
 
 ABSL_FLAG(std::string, kv_dtype, "float32",
-          "model, engine: of keys and values, float32 or bfloat16");
+          "attention, model, engine: of keys and values, float32 or bfloat16");
 ABSL_DECLARE_FLAG(std::string, weight_dtype);
 ABSL_DECLARE_FLAG(std::string, arithmetic);
 

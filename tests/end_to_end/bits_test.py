@@ -8,6 +8,7 @@ set, the C library, the number of threads or the load.
 Sections of the file:
   fixtures  every fixture of the reference layers: scores with top lists, greedy text with log-probabilities
   pairs     the demonstration model: minimal pairs, each convention
+  words     the demonstration model: words of sentences and of one long text in windows, with each correction
   adjusted  the demonstration model: greedy text under penalties and bias
   sampled   the demonstration model: text drawn with 200 seeds
   blimp     the demonstration model: 20 pairs of every paradigm of BLiMP in three conventions. The sentences have
@@ -133,6 +134,23 @@ def pairs(client, _):
         yield convention, digest_of(bits.add_pair, *client.pairs(convention, texts))
 
 
+def words(client, _):
+    lines = [json.loads(line) for line in (SOURCE / "deploy" / "minimal_pairs.jsonl").open()]
+    texts = [line[key] for line in lines for key in ("sentence_good", "sentence_bad")]
+    for correction in ("NONE", "OH_SCHULER", "PIMENTEL_MEISTER"):
+        for convention in ("LM_EVAL", "BABYLM"):
+            request = scoring_pb2.ScoreRequest(
+                model="demo", convention="CONVENTION_" + convention,
+                words={"split": "WORD_SPLIT_PUNCTUATION", "correction": "WORD_CORRECTION_" + correction})
+            request.items.extend(scoring_pb2.ScoreItem(text=text) for text in texts)
+            yield f"{correction}, {convention}", digest_of(bits.add_words, *client.scoring.Score(request).scores)
+            del request.items[:]
+            request.items.add(text=" ".join(texts)).regions.add(begin=3, end=100)
+            request.window.tokens, request.window.stride = 100, 37
+            yield f"{correction}, {convention}, windows", digest_of(
+                bits.add_words, *client.scoring.Score(request).scores)
+
+
 def blimp(client, types):
     paradigms = collections.defaultdict(list)
     for row in map(json.loads, BLIMP.open()):
@@ -145,7 +163,7 @@ def blimp(client, types):
             yield f"{name}, {convention}", digest_of(bits.add_pair, *(next(results) for _ in rows[share]))
 
 
-SECTIONS = {"fixtures": fixtures, "pairs": pairs, "adjusted": adjusted, "sampled": sampled, "blimp": blimp}
+SECTIONS = {"fixtures": fixtures, "pairs": pairs, "words": words, "adjusted": adjusted, "sampled": sampled, "blimp": blimp}
 
 
 def compute(columns, sections, names, flags):

@@ -79,11 +79,13 @@ def requests(_):
             'model: "text" items {text: "hello world"} items {text: "hello" context_text: "hell"} top_n: 3',
             'model: "ids" items {ids {ids: 1 ids: 2 ids: 3} context_ids {ids: 7}} convention: 0',
             'model: "text" items {text: "aa<end>"} convention: 2 special_tokens: 1',
+            'model: "text" items {text: "hello world hello" scored {begin: 2 end: 9} regions {begin: 6 end: 11}} '
+            'words {split: 2 correction: 3} window {tokens: 8 stride: 3}',
             'model: "text" items {text: "hello"} convention: 5', 'model: "text" items {text: "he aa"} convention: 3'):
         yield bytes([1]) + message("ScoreRequest", text)
     first = message("ScoreMinimalPairsRequest",
                     'model: "text" convention: 1 return_tokens: true pairs {index: 1 good: "hello" bad: "hell"}')
-    for text in ('', 'pairs {index: 2 good: "aa" bad: "aaa" context: "he "}', 'pairs {index: -3 good: "" bad: "a"}'):
+    for text in ('', 'choice_sets {index: 4 options {text: "hello"} options {ids {ids: 1 ids: 2}}}', 'pairs {index: 2 good: "aa" bad: "aaa" context: "he "}', 'pairs {index: -3 good: "" bad: "a"}'):
         yield bytes([2, len(first)]) + first + message("ScoreMinimalPairsRequest", text)
     yield bytes([3]) + message("TokenizeRequest", 'model: "text" text: "hello <end>" add_special_tokens: false')
     yield bytes([3]) + message("TokenizeRequest", 'model: "text" text: "hello <end>" special_tokens: 2')

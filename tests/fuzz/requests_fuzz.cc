@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "server/api/comparison_group.h"
+#include "server/api/comparison_queue.h"
 #include "server/api/describe_model.h"
 #include "server/api/describe_server.h"
 #include "server/api/generate_answer.h"
-#include "server/api/pair_group.h"
-#include "server/api/pair_queue.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
 #include "server/base/mutex.h"
@@ -61,6 +61,7 @@ struct Server {
     text.engine = &engine;
     text.prefix_id = testing::kEnd;
     text.eos_ids = {testing::kEnd};
+    text.word_id_sets = WordIdSets(*tokenizer, testing::kEnd, model.limits().vocab_size);
     ServedModel ids = text;
     ids.name = "ids";
     ids.tokenizer = nullptr;
@@ -143,7 +144,7 @@ void AnswerLater(std::string_view bytes) {
 }
 
 void AnswerPairs(std::string_view bytes) {
-  PairQueue queue(TheServer().state);
+  ComparisonQueue queue(TheServer().state);
   const size_t first = bytes.empty() ? 0 : std::min<size_t>(bytes[0] & 0xff, bytes.size() - 1);
   if (!bytes.empty()) bytes.remove_prefix(1);
   for (const std::string_view message : {bytes.substr(0, first), bytes.substr(first)}) {
@@ -154,15 +155,23 @@ void AnswerPairs(std::string_view bytes) {
   }
   while (!queue.empty()) {
     static auto& handover = *new Handover<bool>;
-    PairGroup group(queue.options(), queue.Take(16), 0, [](PairGroup&) { handover.Put(true); });
+    ComparisonGroup group(queue.options(), queue.Take(16), 0,
+                          [](ComparisonGroup&) { handover.Put(true); });
     const absl::Status refused = group.Submit(TheServer().state);
     if (!IsTaken(refused)) return;
     handover.Take();
     IsTaken(group.failure());
     v1::ScoreMinimalPairsResponse response;
-    for (v1::PairScore& result : group.Results()) {
-      Require(!result.has_error() || result.error().code() == 3, result.error().message());
-      *response.add_results() = std::move(result);
+    for (ComparisonResult& result : group.Results()) {
+      std::visit(
+          [](const auto& of_kind) {
+            Require(!of_kind.has_error() || of_kind.error().code() == 3, of_kind.error().message());
+          },
+          result);
+      if (auto* pair = std::get_if<v1::PairScore>(&result))
+        *response.add_results() = std::move(*pair);
+      if (auto* choice = std::get_if<v1::ChoiceScore>(&result))
+        *response.add_choices() = std::move(*choice);
     }
     Write(absl::StatusOr<v1::ScoreMinimalPairsResponse>(std::move(response)));
   }

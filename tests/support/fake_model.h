@@ -26,6 +26,8 @@
 #include "kernels/reference/draw.h"
 #include "server/base/mutex.h"
 #include "server/engine/model.h"
+#include "server/engine/request.h"
+#include "tests/support/fake_scores.h"
 
 namespace dyad::testing {
 
@@ -156,7 +158,22 @@ class FakeModel final : public engine::Model {
                                                  int32_t top_n) const {
     std::vector<engine::TokenScore> scores;
     for (size_t i = std::max(1, score_from); i < ids.size(); ++i) {
-      scores.push_back(Score(LogitsAfter(ids.first(i)), ids[i], top_n));
+      scores.push_back(ScoreOf(LogitsAfter(ids.first(i)), ids[i], top_n));
+    }
+    return scores;
+  }
+  // The same of a request that asks for sets: `sets` has one more entry.
+  std::vector<engine::TokenScore> ExpectedScores(const engine::Request& request) const {
+    const std::span<const int32_t> ids = request.ids;
+    std::vector<engine::TokenScore> scores =
+        ExpectedScores(ids, request.score_from.value_or(0), request.top_n);
+    if (request.sets.empty()) return scores;
+    scores.push_back(ScoreOf(LogitsAfter(ids), 0, request.top_n));
+    const size_t first = ids.size() + 1 - scores.size();
+    for (size_t i = 0; i < scores.size(); ++i) {
+      if (request.sets[i] == 0) continue;
+      scores[i].set_logprob =
+          SetLogprobOf(LogitsAfter(ids.first(first + i)), request.id_sets, request.sets[i]);
     }
     return scores;
   }
@@ -176,30 +193,6 @@ class FakeModel final : public engine::Model {
           static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
     }
     return {ids.begin() + static_cast<std::ptrdiff_t>(prompt), ids.end()};
-  }
-
-  static float LogSumExp(std::span<const float> logits) {
-    const double most = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (float logit : logits) sum += std::exp(logit - most);
-    return static_cast<float>(most + std::log(sum));
-  }
-
-  static engine::TokenScore Score(std::span<const float> logits, int32_t target, int32_t top_n) {
-    const float log_sum_exp = LogSumExp(logits);
-    engine::TokenScore score{logits[target] - log_sum_exp, 1, {}};
-    for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id) {
-      if (logits[id] > logits[target] || (logits[id] == logits[target] && id < target))
-        ++score.rank;
-    }
-    if (top_n == 0) return score;
-    std::vector<int32_t> order(logits.size());
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
-    order.resize(std::min<size_t>(top_n, order.size()));
-    for (int32_t id : order) score.top.push_back({id, logits[id] - log_sum_exp});
-    return score;
   }
 
  private:
@@ -304,7 +297,10 @@ class FakeModel final : public engine::Model {
     }
     while (wants_score()) {
       const engine::ScoreRow& asked = batch.score_rows[scores_.size()];
-      scores_.push_back(Score(row_logits_, asked.target, asked.top_n));
+      scores_.push_back(ScoreOf(row_logits_, asked.target, asked.top_n));
+      if (asked.set != 0) {
+        scores_.back().set_logprob = SetLogprobOf(row_logits_, batch.id_sets, asked.set);
+      }
     }
   }
 
@@ -349,7 +345,7 @@ class FakeModel final : public engine::Model {
       }
     }
     const auto out_of_order = [](const engine::ScoreRow& a, const engine::ScoreRow& b) {
-      return std::pair(a.row, a.target) >= std::pair(b.row, b.target);
+      return std::tuple(a.row, a.target, a.set) >= std::tuple(b.row, b.target, b.set);
     };
     const bool ordered =
         next_row == rows && static_cast<int32_t>(batch.draws.size()) <= limits_.max_draws &&
@@ -379,7 +375,7 @@ class FakeModel final : public engine::Model {
                                                  .min_p = draw.min_p,
                                                  .uniform = draw.uniform},
                                                 copies);
-    engine::TokenScore score = Score(logits, id, draw.top_n);
+    engine::TokenScore score = ScoreOf(logits, id, draw.top_n);
     return {id, score.logprob, std::move(score.top)};
   }
 

@@ -58,6 +58,15 @@ def add_score(digest, score):
     digest.doubles(score.sum, score.mean)
 
 
+def add_words(digest, score):
+    """The rest of a TextScore whose words were corrected."""
+    add_score(digest, score)
+    for span in [*score.words, *score.regions]:
+        digest.integers([span.begin, span.end, span.first_token, span.tokens, span.shared_tokens])
+        digest.doubles(*([span.logprob] if span.HasField("logprob") else []))
+    digest.doubles(*score.boundary_logprobs)
+
+
 def add_pair(digest, pair):
     """A PairScore that carries its tokens."""
     assert not pair.HasField("error"), pair.error.message

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "kernels/float16.h"
@@ -49,42 +51,57 @@ TEST(PageViewTest, HeadsAndPagesDoNotOverlapAndFillAPage) {
                               KvType::kBfloat16);
 }
 
-// `stored`: a number as T.
+// `stored`: a number as T. Runs of rows in a page, shorter and longer than the squares of four rows
+// that are stored together.
 template <typename T, typename Stored>
-void ExpectStoredSlots(KvType type, T guard, Stored stored) {
+void ExpectStoredSlots(KvType type, T guard, Stored stored, int64_t first_position, int64_t count) {
   std::vector<T> memory(
       static_cast<size_t>(3 * KvPageBytes(kShape, type) / static_cast<int64_t>(sizeof(T))), guard);
-  const std::vector<float> rows = RandomFloats(3 * 30, 1);
+  std::vector<float> rows = RandomFloats(count * 30, 1);
+  rows[15] = std::bit_cast<float>(0x3f808000u);  // k: a tie, which goes to the even neighbour
+  rows[16] = std::bit_cast<float>(0x7f7fffffu);  // rounds to infinity
+  rows[17] = std::bit_cast<float>(0x7f800001u);  // not a number, and stays one
   const QkvRows qkv = {{rows.data(), 30}, {rows.data() + 10, 30}, {rows.data() + 20, 30}, 5};
   const std::vector<int32_t> table = {2, 0};
-  // Positions 15, 16, 17: the last slot of page 2, the first two of page 0.
   StepArrays step;
-  step.AddChunk({0, 3, 15, table});
+  step.AddChunk({0, static_cast<int32_t>(count), static_cast<int32_t>(first_position), table});
   const StepInput input = step.view();
   const RotaryTable rotary = {};
   const AttentionWork work = {kShape, rotary, input, qkv, LayerOf(memory, type), {}};
-  StoreKeysAndValues(work, 1);
+  Scratch scratch;
+  StoreKeysAndValues(work, 1, scratch);
 
+  // As bits: what is not a number equals nothing.
+  const auto bits = [](T value) {
+    if constexpr (sizeof(T) == 4) {
+      return std::bit_cast<uint32_t>(value);
+    } else {
+      return value;
+    }
+  };
   const PageView<T> view = {kShape, work.kv};
-  const auto expect_row = [&](int64_t page, int64_t slot, int64_t row) {
+  for (int64_t row = 0; row < count; ++row) {
+    const int64_t position = first_position + row, slot = position % 16;
+    const int64_t page = table[static_cast<size_t>(position / 16)];
     for (int64_t d = 0; d < 5; ++d) {
-      EXPECT_EQ(view.keys(page, 1)[d * 16 + slot],
-                stored(rows[static_cast<size_t>(row * 30 + 15 + d)]));
-      EXPECT_EQ(view.values(page, 1)[slot * 16 + d],
-                stored(rows[static_cast<size_t>(row * 30 + 25 + d)]));
+      EXPECT_EQ(bits(view.keys(page, 1)[d * 16 + slot]),
+                bits(stored(rows[static_cast<size_t>(row * 30 + 15 + d)])));
+      EXPECT_EQ(bits(view.values(page, 1)[slot * 16 + d]),
+                bits(stored(rows[static_cast<size_t>(row * 30 + 25 + d)])));
     }
     for (int64_t d = 5; d < 16; ++d) EXPECT_EQ(view.values(page, 1)[slot * 16 + d], 0);
-  };
-  expect_row(2, 15, 0);
-  expect_row(0, 0, 1);
-  expect_row(0, 1, 2);
+  }
   EXPECT_EQ(std::count(memory.begin(), memory.end(), guard),
-            static_cast<int64_t>(memory.size()) - 3 * (5 + 16));
+            static_cast<int64_t>(memory.size()) - count * (5 + 16));
 }
 
 TEST(StoreKeysAndValuesTest, WritesTheSlotsOfItsChunkAndZeroPaddingOnly) {
-  ExpectStoredSlots(KvType::kFloat32, -7.0f, [](float value) { return value; });
-  ExpectStoredSlots(KvType::kBfloat16, uint16_t{0xffff}, &ToBfloat16);
+  for (const auto& [first, count] : {std::pair{15, 3}, {12, 9}, {0, 32}, {9, 6}, {3, 1}}) {
+    SCOPED_TRACE(first);
+    ExpectStoredSlots(
+        KvType::kFloat32, -7.0f, [](float value) { return value; }, first, count);
+    ExpectStoredSlots(KvType::kBfloat16, uint16_t{0xffff}, &ToBfloat16, first, count);
+  }
 }
 
 // Alone a token attends to itself: its value comes back.
@@ -100,8 +117,8 @@ TEST(AttendTileTest, OneTokenGetsItsOwnValue) {
   const RotaryTable rotary = {};
   const AttentionWork work = {
       kShape, rotary, input, qkv, LayerOf(memory, KvType::kFloat32), {out.data(), 10}};
-  for (int64_t head = 0; head < 2; ++head) StoreKeysAndValues(work, head);
   Scratch scratch;
+  for (int64_t head = 0; head < 2; ++head) StoreKeysAndValues(work, head, scratch);
   AttendTile(work, input.chunks[0], {.first = 0, .count = 1, .first_head = 0, .heads = 2}, scratch);
   EXPECT_EQ(out, std::vector<float>(rows.begin() + 20, rows.end()));
 }

@@ -31,12 +31,22 @@ struct Head {
   PackedLinear packed;
 };
 
-// Every third row twice, with targets spread over the vocabulary.
+// Set 1: every third id of every other tile; set 2: the rest; set 4: none.
+std::vector<uint8_t> IdSets(int64_t vocabulary) {
+  std::vector<uint8_t> sets;
+  for (int64_t id = 0; id < vocabulary; ++id)
+    sets.push_back(id % 3 == 1 && id / 256 % 2 == 0 ? 1 : 2);
+  return sets;
+}
+
+// Every third row twice, with targets spread over the vocabulary, and sets of ids after some.
 std::vector<ScoreRow> Targets(int64_t rows, int64_t vocabulary, int32_t top_n) {
   std::vector<ScoreRow> targets;
   for (int32_t row = 0; row < rows; ++row) {
-    targets.push_back({row, static_cast<int32_t>(row * 37 % vocabulary), top_n});
-    if (row % 3 == 0) targets.push_back({row, static_cast<int32_t>(row * 91 % vocabulary), 0});
+    targets.push_back(
+        {row, static_cast<int32_t>(row * 37 % vocabulary), top_n, static_cast<uint8_t>(row % 8)});
+    if (row % 3 != 0) continue;
+    targets.push_back({row, static_cast<int32_t>(row * 91 % vocabulary), 0, 1});
   }
   return targets;
 }
@@ -83,6 +93,8 @@ std::vector<Found> Results(const PackedLinear& head, ConstRows hidden,
   input.scores = targets;
   input.draws = draws.draws;
   input.adjustments = draws.adjustments;
+  const std::vector<uint8_t> id_sets = IdSets(head.out_features());
+  input.id_sets = id_sets;
   std::vector<ScoreResult> scores(targets.size());
   std::vector<DrawResult> drawn(draws.draws.size());
   std::vector<TopEntry> top(static_cast<size_t>(TopEntries(input, head.out_features())));
@@ -112,6 +124,7 @@ std::vector<Found> Results(const Head& head, const SampleRows& rows,
 void ExpectSame(const Found& a, const Found& b) {
   EXPECT_EQ(a.score.logprob, b.score.logprob);
   EXPECT_EQ(a.score.rank, b.score.rank);
+  EXPECT_EQ(a.score.set_logprob, b.score.set_logprob);
   EXPECT_EQ(a.drawn.id, b.drawn.id);
   EXPECT_EQ(a.drawn.logprob, b.drawn.logprob);
   ASSERT_EQ(a.top.size(), b.top.size());
@@ -146,6 +159,16 @@ struct Row {
     const double logit = wide[static_cast<size_t>(id)];
     EXPECT_NEAR(found, logit - log_sum, LogprobBound(logit, log_sum));
   }
+  // −∞ for a set without ids.
+  void ExpectSet(double found, uint8_t set) const {
+    const auto sets = IdSets(std::ssize(wide));
+    const double of_set = set == 0 ? log_sum : reference::LogSumExpOfSet(wide, sets, set);
+    if (std::isinf(of_set)) {
+      EXPECT_EQ(found, of_set);
+    } else {
+      EXPECT_NEAR(found, of_set - log_sum, LogprobBound(0, log_sum));
+    }
+  }
   void ExpectTop(const std::vector<TopEntry>& found, int64_t n) const {
     const auto top = reference::Top(wide, n);
     ASSERT_EQ(found.size(), top.size());
@@ -179,6 +202,7 @@ TEST_P(FinishTest, ScoresAndDrawsAreThoseOfTheLogits) {
         row.ExpectLogprob(found[i].score.logprob, targets[i].target);
         EXPECT_EQ(found[i].score.rank, reference::Rank(row.wide, targets[i].target));
         row.ExpectTop(found[i].top, targets[i].top_n);
+        row.ExpectSet(found[i].score.set_logprob, targets[i].set);
       }
       for (size_t i = 0; i < draws.draws.size(); ++i) {
         const DrawRow& draw = draws.draws[i];

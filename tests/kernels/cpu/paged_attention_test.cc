@@ -1,13 +1,17 @@
 // Paged attention on every instruction set of this machine, against the definition in double.
 //
-// Head sizes: 1; around 16, the lanes of AVX-512; 64 and 80, those of OPT and Pythia. Lengths:
-// around 16, a page, and 64, the keys between two rescalings.
+// Head sizes: 1; around 16, the lanes of AVX-512; 64 and 80, those of OPT and Pythia; 112, whose
+// value rows take two register tiles. Lengths: around 16, a page, and 64, the keys between two
+// rescalings.
 #include "kernels/cpu/paged_attention.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <numeric>
+#include <random>
 
 #include "kernels/reference/attention.h"
 #include "kernels/step_arrays.h"
@@ -128,9 +132,9 @@ AttentionShape Shape(int64_t heads, int64_t head_size, int64_t rotary_size) {
   return {heads, head_size, 1 / std::sqrt(static_cast<float>(head_size)), rotary_size};
 }
 
-const AttentionShape kShapes[] = {Shape(1, 1, 0),   Shape(3, 7, 2),   Shape(2, 15, 0),
-                                  Shape(2, 16, 16), Shape(5, 17, 4),  Shape(2, 33, 10),
-                                  Shape(2, 64, 0),  Shape(2, 64, 16), Shape(1, 80, 20)};
+const AttentionShape kShapes[] = {
+    Shape(1, 1, 0),   Shape(3, 7, 2),  Shape(2, 15, 0),  Shape(2, 16, 16), Shape(5, 17, 4),
+    Shape(2, 33, 10), Shape(2, 64, 0), Shape(2, 64, 16), Shape(1, 80, 20), Shape(1, 112, 0)};
 
 constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16};
 
@@ -165,6 +169,36 @@ TEST_P(AttentionTest, ChunksAndThreadsDoNotShow) {
       EXPECT_EQ(InChunks(sequence, std::vector<int64_t>(kLong, 1), 1, type), whole);
       EXPECT_EQ(InChunks(sequence, {1, 5, 58, 1, 2, kLong - 67}, 2, type), whole);
       EXPECT_EQ(InChunks(sequence, {63, kLong - 64, 1}, 3, type), whole);
+    }
+  }
+}
+
+// Chunks of any size, also such as no tile of queries has, on more threads than there are tasks.
+TEST_P(AttentionTest, RandomChunksDoNotShow) {
+  const Sequence sequence(Shape(2, 33, 10), 3 * kLong, Packing::kInterleaved);
+  std::mt19937 generator(1);
+  for (const KvType type : kTypes) {
+    const std::vector<float> whole = InChunks(sequence, {sequence.tokens}, 1, type);
+    for (int round = 0; round < 10; ++round) {
+      std::vector<int64_t> sizes;
+      for (int64_t left = sequence.tokens; left > 0; left -= sizes.back()) {
+        const int64_t most = std::min<int64_t>(left, round % 2 == 0 ? 60 : 200);
+        sizes.push_back(std::uniform_int_distribution<int64_t>(1, most)(generator));
+      }
+      EXPECT_EQ(InChunks(sequence, sizes, 1 + round % 4, type), whole);
+    }
+  }
+}
+
+// A score that is not a number makes its query's result one, whatever bits it has.
+TEST_P(AttentionTest, WhatIsNotANumberStaysThat) {
+  for (const uint32_t bits : {0x7fc00000u, 0x7f800001u, 0xff80007fu, 0xffffffffu}) {
+    Sequence sequence(Shape(1, 16, 0), 70, Packing::kApart);
+    float& query = sequence.values[static_cast<size_t>(66 * sequence.Width() + 3)];
+    std::memcpy(&query, &bits, sizeof(bits));
+    const std::vector<float> out = InChunks(sequence, {70});
+    for (int64_t at = 0; at < static_cast<int64_t>(out.size()); ++at) {
+      EXPECT_EQ(std::isnan(out[static_cast<size_t>(at)]), at / sequence.OutWidth() == 66);
     }
   }
 }

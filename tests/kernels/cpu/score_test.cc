@@ -31,6 +31,20 @@ TEST_P(TileTest, SumsEverySizeFromMisalignedMemory) {
   }
 }
 
+TEST_P(TileTest, SumsTheIdsOfASet) {
+  const std::vector<float> logits = {1, 300, 2, 3, 200};
+  const std::vector<uint8_t> id_sets = {1, 0, 3, 2, 4};
+  const auto expect = [&](uint8_t set, TileSum expected) {
+    const TileSum sum = SumSetOfTile(logits, id_sets, set);
+    EXPECT_EQ(sum.maximum, expected.maximum);
+    EXPECT_FLOAT_EQ(sum.sum, expected.sum);
+  };
+  expect(1, SumTile(std::vector<float>{1, 2}));
+  expect(3, SumTile(std::vector<float>{1, 2, 3}));
+  expect(4, {200, 1});
+  expect(8, {-std::numeric_limits<float>::infinity(), 0});
+}
+
 TEST_P(TileTest, CountsWhatComesBeforeTheTarget) {
   const std::vector<float> logits = {1, 3, 2, 3, 5, 3};
   EXPECT_EQ(CountAhead(logits, 10, {3, 13}), 2);  // 5, and the equal one with a lower id

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "kernels/step_arrays.h"
@@ -18,8 +19,9 @@ StepArrays Wanted(int32_t rows, int32_t vocabulary) {
   StepArrays step;
   for (int32_t row = 0; row < rows; ++row) {
     if (row % 4 == 3) continue;
-    step.scores.push_back({row, row * 37 % vocabulary, row % 3 == 0 ? 20 : 0});
-    if (row % 3 == 0) step.scores.push_back({row, row * 91 % vocabulary, 3});
+    step.scores.push_back(
+        {row, row * 37 % vocabulary, row % 3 == 0 ? 20 : 0, static_cast<uint8_t>(row % 8)});
+    if (row % 3 == 0) step.scores.push_back({row, row * 91 % vocabulary, 3, 1});
   }
   for (int32_t row = 0; row < rows; ++row) {
     if (row % 5 == 1) continue;
@@ -40,8 +42,14 @@ StepArrays Wanted(int32_t rows, int32_t vocabulary) {
 }
 
 // All numbers of the answers, in order.
-std::vector<float> Answers(Device& device, const Plan& head, const StepArrays& step,
+std::vector<float> Answers(Device& device, const Plan& head, StepArrays step,
                            const std::vector<float>& hidden) {
+  // Set 1: every third id of every other tile; set 2: the rest; set 4: none.
+  std::vector<uint8_t> id_sets;
+  for (int64_t id = 0; id < head.out_features(); ++id) {
+    id_sets.push_back(id % 3 == 1 && id / 256 % 2 == 0 ? 1 : 2);
+  }
+  step.id_sets = id_sets;
   const auto layer = device.Pack(head);
   const int64_t rows = std::ssize(hidden) / head.in_features();
   const Matrix states = device.Allocate(rows, head.in_features());
@@ -55,6 +63,10 @@ std::vector<float> Answers(Device& device, const Plan& head, const StepArrays& s
   for (const ScoreResult& score : output.scores) {
     numbers.insert(numbers.end(), {score.logprob, static_cast<float>(score.rank),
                                    static_cast<float>(score.first_top)});
+    // Both halves of the double.
+    const auto high = static_cast<float>(score.set_logprob);
+    numbers.insert(numbers.end(),
+                   {high, std::isinf(high) ? 0 : static_cast<float>(score.set_logprob - high)});
   }
   for (const DrawResult& draw : output.draws) {
     numbers.insert(numbers.end(),

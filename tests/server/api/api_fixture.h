@@ -17,6 +17,7 @@
 #include "server/api/call.h"
 #include "server/api/served_model.h"
 #include "server/api/server_state.h"
+#include "server/api/words.h"
 #include "server/base/mutex.h"
 #include "server/engine/engine.h"
 #include "tests/server/api/byte_tokenizer.h"
@@ -70,6 +71,7 @@ inline std::vector<ServedModel> FakeModels(const Tokenizer& tokenizer, engine::M
   bytes.engine = engine;
   bytes.prefix_id = kEnd;
   bytes.eos_ids = {kEnd};
+  bytes.word_id_sets = WordIdSets(tokenizer, kEnd, limits.vocab_size);
   ServedModel ids = bytes;
   ids.name = "ids";
   ids.info.digest = "d2";

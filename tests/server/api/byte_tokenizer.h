@@ -23,7 +23,7 @@ inline constexpr int32_t kTwoSpaces = 260;
 inline constexpr std::string_view kNoMemory = "no memory";
 inline constexpr int32_t kByteVocabulary = 261;
 
-class ByteTokenizer final : public Tokenizer {
+class ByteTokenizer : public Tokenizer {
  public:
   absl::StatusOr<Encoding> Encode(std::string_view text,
                                   const EncodeOptions& options) const override {
@@ -75,6 +75,7 @@ class ByteTokenizer final : public Tokenizer {
                      : kLonger[id - kEnd];
   }
   bool IsSpecial(int32_t id) const override { return id == kEnd; }
+  bool BeginsWord(int32_t id) const override { return TokenBytes(id).starts_with(' '); }
   int32_t vocab_size() const override { return kByteVocabulary; }
   std::optional<int32_t> bos_id() const override { return kEnd; }
   std::optional<int32_t> eos_id() const override { return kEnd; }

@@ -58,12 +58,12 @@ TEST_F(LayoutTest, BabylmTakesTheTokenizersFrame) {
   EXPECT_EQ(input->scored_from, 1);
 }
 
-TEST_F(LayoutTest, MiniconsFeedsTheTextAlone) {
+TEST_F(LayoutTest, MiniconsTakesTheTokenizersFrame) {
   for (const v1::Convention convention :
        {v1::CONVENTION_MINICONS_MEAN, v1::CONVENTION_MINICONS_SUM}) {
     const auto input = LayOutText(For(convention), {"text", "thexy"});
     ASSERT_OK(input);
-    EXPECT_THAT(input->ids, ElementsAre(kThe, 'x', 'y'));
+    EXPECT_THAT(input->ids, ElementsAre(kEnd, kThe, 'x', 'y'));
     EXPECT_EQ(input->scored_from, 1);
   }
   EXPECT_EQ((*FindConvention(v1::CONVENTION_MINICONS_MEAN))->reduction, Reduction::kMean);
@@ -84,8 +84,41 @@ TEST_F(LayoutTest, AnEmptyTextMayLeaveThePrefixAlone) {
   EXPECT_THAT(conditional->offsets, ElementsAre(0));
   EXPECT_EQ(conditional->scored_tokens(), 0);
   EXPECT_THAT(LayOutText(For(v1::CONVENTION_LM_EVAL), {"text", ""})->ids, ElementsAre(kEnd, ' '));
-  EXPECT_THAT(LayOutText(For(v1::CONVENTION_MINICONS_SUM), {"items[0].text", ""}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("items[0].text is empty")));
+  EXPECT_THAT(LayOutText(For(v1::CONVENTION_MINICONS_SUM), {"text", ""})->ids, ElementsAre(kEnd));
+}
+
+// As GPT-NeoX's: it puts nothing around a text.
+class PlainTokenizer final : public ByteTokenizer {
+ public:
+  absl::StatusOr<Encoding> Encode(std::string_view text,
+                                  const EncodeOptions& options) const override {
+    EncodeOptions plain = options;
+    plain.frame = Frame::kNone;
+    return ByteTokenizer::Encode(text, plain);
+  }
+};
+
+TEST_F(LayoutTest, ATextOfWhichNothingIsScoredIsRefused) {
+  const PlainTokenizer plain;
+  model_.tokenizer = &plain;
+  for (const v1::Convention convention :
+       {v1::CONVENTION_BABYLM, v1::CONVENTION_MINICONS_MEAN, v1::CONVENTION_MINICONS_SUM}) {
+    EXPECT_THAT(LayOutText(For(convention), {"items[0].text", "the"}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("items[0].text is left without a token to score")));
+    EXPECT_THAT(LayOutText(For(convention), {"items[0].text", ""}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("items[0].text is empty")));
+    EXPECT_EQ(LayOutText(For(convention), {"t", "thex"})->scored_tokens(), 1);
+  }
+}
+
+TEST_F(LayoutTest, TellsWhereTheOwnTextBegins) {
+  const auto text = LayOutText(For(v1::CONVENTION_LM_EVAL), {"text", "the x"});
+  EXPECT_EQ(text->fed, " the x");
+  EXPECT_EQ(text->own_begin, 1);
+  const auto after = LayOutAfterContext(For(v1::CONVENTION_LM_EVAL), {"c", "x "}, {"t", "the"});
+  EXPECT_EQ(after->fed, "x the");
+  EXPECT_EQ(after->own_begin, 2);
 }
 
 TEST_F(LayoutTest, ContextAndTextAreEncodedTogether) {
@@ -178,10 +211,15 @@ TEST_F(LayoutTest, IdsOutsideTheVocabularyAreNamed) {
 }
 
 TEST_F(LayoutTest, TooLongNamesBothLengths) {
-  EXPECT_OK(LayOutText(For(v1::CONVENTION_CONDITIONAL), {"text", "123456789"}));
-  EXPECT_THAT(LayOutText(For(v1::CONVENTION_CONDITIONAL), {"text", "1234567890"}),
+  Layout layout = For(v1::CONVENTION_CONDITIONAL);
+  EXPECT_OK(LayOutText(layout, {"text", "1234567890"}));
+  EXPECT_THAT(LayOutText(layout, {"text", "12345678901"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       AllOf(HasSubstr("text is 11 tokens"), HasSubstr("context of 10 tokens"))));
+                       AllOf(HasSubstr("text is 12 tokens"),
+                             HasSubstr("context of 10 tokens, and one that is only scored"))));
+  layout.max_tokens = 10;
+  EXPECT_THAT(LayOutText(layout, {"text", "1234567890"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("text is 11 tokens")));
 }
 
 TEST_F(LayoutTest, AModelWithoutPrefixSaysSo) {
@@ -193,9 +231,9 @@ TEST_F(LayoutTest, AModelWithoutPrefixSaysSo) {
 
 TEST_F(LayoutTest, LiteralSpecialTokensArePlainText) {
   Layout layout = For(v1::CONVENTION_MINICONS_SUM);
-  EXPECT_THAT(LayOutText(layout, {"text", "</s>"})->ids, ElementsAre(kEnd));
+  EXPECT_THAT(LayOutText(layout, {"text", "</s>"})->ids, ElementsAre(kEnd, kEnd));
   layout.special_tokens = SpecialTokens::kLiteral;
-  EXPECT_THAT(LayOutText(layout, {"text", "</s>"})->ids, ElementsAre('<', '/', 's', '>'));
+  EXPECT_THAT(LayOutText(layout, {"text", "</s>"})->ids, ElementsAre(kEnd, '<', '/', 's', '>'));
 }
 
 TEST(TrailingBlankBytesTest, CountsUnicodeWhiteSpace) {

@@ -123,6 +123,49 @@ TEST_F(ParseScoreTest, TextAndContextAreBoundedEachForItselfAsTheyWereSent) {
   }
 }
 
+TEST_F(ParseScoreTest, AWindowIsWithinTheContext) {
+  request_.add_items()->set_text(std::string(50, 'x'));
+  request_.mutable_window();
+  const auto plan = Parse();
+  ASSERT_OK(plan);
+  ASSERT_EQ(plan->inputs[0].windows.size(), 3u);  // 52 tokens, 21 and then 20 at a time
+  EXPECT_EQ(plan->inputs[0].windows[0].end, 21);
+  EXPECT_EQ(plan->inputs[0].windows[2].begin, 52 - 21);
+  request_.mutable_words()->set_correction(v1::WORD_CORRECTION_OH_SCHULER);
+  EXPECT_EQ(Parse()->inputs[0].windows[0].end, 20) << "the last token is fed";
+  request_.clear_words();
+  const auto refused = [&](int32_t tokens, int32_t stride, const char* message) {
+    request_.mutable_window()->set_tokens(tokens);
+    request_.mutable_window()->set_stride(stride);
+    EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  };
+  refused(1, 0, "window.tokens is 1; must be in [2, 21]");
+  refused(22, 0, "window.tokens is 22; must be in [2, 21]");
+  refused(5, 5, "window.stride is 5; must be in [1, 4]");
+  refused(5, -1, "window.stride is -1; must be in [1, 4]");
+  refused(21, 10, "window is of 21 tokens and stride 10; must give at most 3 windows");
+}
+
+TEST_F(ParseScoreTest, EachWindowAsksForItsOwnScoresAndSets) {
+  request_.add_items()->set_text(std::string(30, 'x'));
+  request_.mutable_window()->set_tokens(20);
+  request_.mutable_window()->set_stride(15);
+  request_.mutable_words()->set_correction(v1::WORD_CORRECTION_PIMENTEL_MEISTER);
+  const auto plan = Parse();
+  ASSERT_OK(plan);
+  const auto windows = FedWindows(plan->inputs[0]);
+  ASSERT_EQ(windows.size(), 2u);
+  const auto first = ToEngineRequest(*plan->model, plan->inputs[0], windows[0], 0, {});
+  EXPECT_EQ(first.ids.size(), 20u);
+  EXPECT_EQ(first.score_from, 1);
+  EXPECT_EQ(first.sets.size(), 20u);
+  EXPECT_EQ(first.sets.back(), 0) << "the next window's";
+  const auto second = ToEngineRequest(*plan->model, plan->inputs[0], windows[1], 0, {});
+  EXPECT_EQ(second.ids.size(), 20u);
+  EXPECT_EQ(second.score_from, 8);
+  EXPECT_EQ(second.sets, std::vector<uint8_t>(13, kBeginsWordOrEnds));
+}
+
 class ParsePairTest : public ParseScoreTest {
  protected:
   ParsePairTest() {
@@ -131,30 +174,31 @@ class ParsePairTest : public ParseScoreTest {
     pair_.set_good("the");
     pair_.set_bad("thy");
   }
-  absl::StatusOr<PairPlan> Parse() { return ParsePair(pair_, options_, limits_); }
+  absl::StatusOr<ComparisonPlan> Parse() { return ParsePair(pair_, options_, limits_); }
 
   PairOptions options_;
   v1::MinimalPair pair_;
 };
 
 TEST_F(ParsePairTest, BothSentencesStandAfterTheContext) {
-  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kSpaceThe));
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre(kEnd, kSpaceThe));
   pair_.set_context("a ");
-  EXPECT_THAT(Parse()->good.ids, ElementsAre('a', kSpaceThe));
-  EXPECT_THAT(Parse()->bad.ids, ElementsAre('a', ' ', 't', 'h', 'y'));
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre('a', kSpaceThe));
+  EXPECT_THAT(Parse()->texts[1].ids, ElementsAre('a', ' ', 't', 'h', 'y'));
   pair_.set_context("");
-  EXPECT_THAT(Parse()->good.ids, ElementsAre(kEnd, kThe)) << "a context, though an empty one";
+  EXPECT_THAT(Parse()->texts[0].ids, ElementsAre(kEnd, kThe)) << "a context, though an empty one";
 }
 
 TEST_F(ParsePairTest, EachSentenceMustHaveATokenToScore) {
   for (const v1::Convention convention :
-       {v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
+       {v1::CONVENTION_BABYLM, v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
     options_.row = *FindConvention(convention);
+    EXPECT_OK(Parse());
+    pair_.set_good("");  // "</s>" alone
     EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument,
                                   HasSubstr("good is left without a token to score")));
+    pair_.set_good("the x");
   }
-  pair_.set_good("the x");
-  EXPECT_OK(Parse());
   pair_.set_context("a t");
   pair_.set_bad("he");
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bad is left")));
@@ -169,6 +213,36 @@ TEST_F(ParsePairTest, TokensThatNoMessageHoldsAreRefusedBefore) {
   EXPECT_OK(Parse());
   options_.return_tokens = ReturnTokens::kYes;
   EXPECT_THAT(Parse(), StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("the answer has")));
+}
+
+TEST_F(ParsePairTest, OptionsOfAChoiceAreItems) {
+  v1::ChoiceSet choice;
+  choice.set_index(4);
+  choice.add_options()->set_text("the");
+  v1::ScoreItem& after = *choice.add_options();
+  after.set_context_text("a ");
+  after.set_text("the cat");
+  after.mutable_scored()->set_begin(4);
+  after.mutable_scored()->set_end(5);
+  const auto plan = ParseChoice(choice, options_, limits_);
+  ASSERT_OK(plan);
+  EXPECT_EQ(plan->index, 4);
+  EXPECT_THAT(plan->texts[0].ids, ElementsAre(kEnd, kSpaceThe));
+  EXPECT_EQ(plan->texts[1].scored_tokens(), 1);
+  const auto refused = [&](const char* message) {
+    EXPECT_THAT(ParseChoice(choice, options_, limits_),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  };
+  choice.mutable_options(1)->mutable_scored()->set_end(9);
+  refused("options[1].scored is [4, 9)");
+  choice.mutable_options(1)->Clear();
+  refused("options[1] is without content");
+  choice.mutable_options(1)->mutable_ids()->add_ids(3);
+  refused("options[1] is left without a token to score");
+  choice.clear_options();
+  refused("number of options is 0; must be in [2, 64]");
+  for (int i = 0; i < 65; ++i) choice.add_options()->set_text("x");
+  refused("number of options is 65");
 }
 
 TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
@@ -192,16 +266,18 @@ TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
   refused([](auto& other) { other.set_return_tokens(true); }, "return_tokens is true");
 }
 
-TEST(ToEngineRequestTest, AsksForScoresAndNothingElse) {
+TEST_F(ParseScoreTest, TheEngineIsAskedForScoresAndNothingElse) {
   const ScoreInput input = {{4, 5, 6}, {}, 2};
   const absl::Time deadline = absl::FromUnixSeconds(9);
-  const engine::Request request = ToEngineRequest(input, 7, {deadline, 5});
+  const engine::Request request =
+      ToEngineRequest(models_.models()[0], input, FedWindows(input).front(), 7, {deadline, 5});
   EXPECT_EQ(request.ids, input.ids);
   EXPECT_EQ(request.score_from, 2);
   EXPECT_EQ(request.max_new_tokens, 0);
   EXPECT_EQ(request.top_n, 7);
   EXPECT_EQ(request.deadline, deadline);
   EXPECT_EQ(request.client, 5u);
+  EXPECT_TRUE(request.sets.empty());
 }
 
 }  // namespace

@@ -97,6 +97,65 @@ TEST(ScoreAnswerTest, TokensFoundInTheCacheAreCountedOverAllItems) {
   EXPECT_EQ(again.response->usage().cached_tokens(), again.record.cached_tokens);
 }
 
+// What a text scores in one window, token by token from the text that stands before it there.
+TEST(ScoreAnswerTest, WindowsAreScoredEachForItselfAndJoined) {
+  StackOptions options;
+  options.model.context_length = 8;
+  EngineStack stack(options);
+  std::string text;
+  for (int i = 0; i < 30; ++i) text.push_back(static_cast<char>('a' + i * 7 % 26));
+  v1::ScoreRequest request = TextRequest({text, "ab"});
+  request.set_convention(v1::CONVENTION_CONDITIONAL);
+  for (const v1::WordCorrection correction :
+       {v1::WORD_CORRECTION_NONE, v1::WORD_CORRECTION_OH_SCHULER}) {
+    const bool corrects = correction != v1::WORD_CORRECTION_NONE;
+    request.mutable_words()->set_correction(correction);
+    request.mutable_window()->set_tokens(6);
+    request.mutable_window()->set_stride(4);
+    const Answered answered = Ask(stack, request);
+    ASSERT_OK(answered.response);
+    const v1::TextScore& score = answered.response->scores(0);
+    std::vector<int32_t> ids = {kEnd};
+    for (const char c : text) ids.push_back(c);
+    ASSERT_THAT(score.ids(), ::testing::ElementsAreArray(ids));
+    EXPECT_EQ(score.scored_tokens(), 30);
+    EXPECT_EQ(answered.response->scores(1).scored_tokens(), 2);
+    EXPECT_EQ(answered.record.scored_tokens, 32);
+    EXPECT_EQ(answered.record.prompt_tokens, 6 + 6 * 6 + 6 + 3);
+    for (int32_t i = 1; i <= 30; ++i) {
+      // Windows end at 6, 10, 14 … 30, 31, and hold 6.
+      const int32_t end = i < 6 ? 6 : std::min(6 + (i - 6) / 4 * 4 + 4, 31);
+      const auto history =
+          std::span(ids).subspan(static_cast<size_t>(end - 6), static_cast<size_t>(i - (end - 6)));
+      const auto logits = stack.model.LogitsAfter(history);
+      EXPECT_EQ(score.logprobs(i), ScoreOf(logits, ids[static_cast<size_t>(i)], 0).logprob) << i;
+      if (corrects) {
+        EXPECT_EQ(score.boundary_logprobs(i),
+                  SetLogprobOf(logits, stack.models.models()[0].word_id_sets, kBeginsWord))
+            << i;
+      }
+    }
+    ASSERT_EQ(score.boundary_logprobs_size(), corrects ? 32 : 0);
+    if (corrects) {
+      const auto logits = stack.model.LogitsAfter(std::span(ids).subspan(25));
+      EXPECT_EQ(score.boundary_logprobs(31),
+                SetLogprobOf(logits, stack.models.models()[0].word_id_sets, kBeginsWord));
+    }
+  }
+  EXPECT_TRUE(stack.ComesToRest());
+}
+
+TEST(ScoreAnswerTest, OneMoreTokenIsScoredThanFed) {
+  StackOptions options;
+  options.model.context_length = 8;
+  EngineStack stack(options);
+  v1::ScoreRequest request = TextRequest({"abcdefgh"});
+  request.set_convention(v1::CONVENTION_CONDITIONAL);
+  const Answered answered = Ask(stack, request);
+  ASSERT_OK(answered.response);
+  EXPECT_EQ(answered.response->scores(0).scored_tokens(), 8);
+}
+
 TEST(ScoreAnswerTest, NothingToScoreIsAnsweredAtOnce) {
   EngineStack stack;
   v1::ScoreRequest request;

@@ -42,6 +42,33 @@ TEST(ToTextScoreTest, AlignsScoresWithTheEndOfTheIds) {
   EXPECT_EQ(result.scored_tokens(), 2);
 }
 
+TEST(ToTextScoreTest, WhatIsNotAskedForAtTheEndIsNotScored) {
+  const ByteTokenizer tokenizer;
+  const ServedModel model = FakeModels(tokenizer, {}, nullptr)[0];
+  ScoreInput input = {{kEnd, 'a', 'b', 'c'}, {0, 0, 1, 2}, 1};
+  input.not_scored = 2;
+  const v1::TextScore result = ToTextScore(model, input, Scores{{-2, 5, {}}});
+  EXPECT_THAT(result.scored(), ElementsAre(false, true, false, false));
+  EXPECT_THAT(result.logprobs(), ElementsAre(0, -2, 0, 0));
+  EXPECT_EQ(result.sum(), -2);
+  EXPECT_EQ(result.scored_tokens(), 1);
+}
+
+TEST(ToTextScoreTest, PlacesOfSetsAreOneMoreThanTokens) {
+  const ByteTokenizer tokenizer;
+  const ServedModel model = FakeModels(tokenizer, {.vocab_size = kByteVocabulary}, nullptr)[0];
+  ScoreInput input = {{kEnd, kThe, kSpaceA}, {0, 0, 3}, 1};
+  input.spans = {v1::WORD_CORRECTION_OH_SCHULER, {{{0, 3}, 1, 1, 0}, {{4, 5}, 2, 1, 0}}, {}};
+  input.sets = {1, 1, 1};
+  const v1::TextScore result =
+      ToTextScore(model, input, Scores{{-2, 5, {}, -0.5}, {-1, 1, {}, -0.25}, {0, 1, {}, -0.125}});
+  EXPECT_THAT(result.boundary_logprobs(), ElementsAre(0, -0.5, -0.25, -0.125));
+  EXPECT_EQ(result.sum(), -3);
+  EXPECT_EQ(result.scored_tokens(), 2);
+  EXPECT_EQ(result.words(0).logprob(), -2 - 0.25) << "the first begins with no blank";
+  EXPECT_EQ(result.words(1).logprob(), -1 + 0.25 - 0.125);
+}
+
 class PairTest : public ::testing::Test {
  protected:
   v1::PairScore Result(v1::Convention convention) {
@@ -84,8 +111,28 @@ TEST_F(PairTest, ATieCountsForGood) {
   EXPECT_FALSE(result.has_first_difference());
 }
 
-TEST(ToPairErrorTest, HasCodeAndBoundedMessage) {
-  const v1::PairScore result = ToPairError(7, absl::InvalidArgumentError(std::string(9999, 'x')));
+TEST_F(PairTest, AChoiceTakesTheFirstOfTheBest) {
+  const std::vector<ScoredText> texts = {
+      {good_, good_scores_}, {bad_, bad_scores_}, {bad_, bad_scores_}};
+  const v1::ChoiceScore by_sum = ToChoiceScore(**FindConvention(v1::CONVENTION_LM_EVAL), texts);
+  EXPECT_THAT(by_sum.sums(), ElementsAre(-6, -6.5, -6.5));
+  EXPECT_THAT(by_sum.scored_tokens(), ElementsAre(2, 3, 3));
+  EXPECT_EQ(by_sum.best(), 0);
+  EXPECT_FALSE(by_sum.tie());
+  const v1::ChoiceScore by_mean =
+      ToChoiceScore(**FindConvention(v1::CONVENTION_MINICONS_MEAN), texts);
+  EXPECT_THAT(by_mean.means(), ElementsAre(-3, -6.5 / 3, -6.5 / 3));
+  EXPECT_EQ(by_mean.best(), 1);
+  EXPECT_TRUE(by_mean.tie());
+}
+
+TEST(ToComparisonErrorTest, HasCodeAndBoundedMessage) {
+  const absl::Status status = absl::InvalidArgumentError(std::string(9999, 'x'));
+  const auto choice = std::get<v1::ChoiceScore>(
+      ToComparisonError({.index = 8, .of = ComparisonPlan::Of::kChoice}, status));
+  EXPECT_EQ(choice.index(), 8);
+  EXPECT_EQ(choice.error().code(), 3);
+  const auto result = std::get<v1::PairScore>(ToComparisonError({.index = 7}, status));
   EXPECT_EQ(result.index(), 7);
   EXPECT_EQ(result.error().code(), 3);
   EXPECT_LE(result.error().message().size(), 1024u);

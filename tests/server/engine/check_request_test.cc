@@ -53,6 +53,45 @@ TEST(CheckRequestTest, RefusesMoreThanTheContextAndNamesBothLengths) {
   EXPECT_THAT(CheckRequest(WithLength(1, -1), roomy), Invalid("max_new_tokens is -1"));
 }
 
+TEST(CheckRequestTest, OneMoreIdMayBeScoredThanFed) {
+  ModelLimits roomy = kLimits;
+  roomy.kv_pages = 100;
+  Request request = WithLength(65, 0);
+  request.score_from = 1;
+  EXPECT_OK(CheckRequest(request, roomy));
+  request.ids.push_back(1);
+  EXPECT_THAT(CheckRequest(request, roomy), Invalid("ids has 66 tokens"));
+  const std::vector<uint8_t> id_sets(10, 1);
+  request.id_sets = id_sets;
+  request.ids.resize(64);
+  request.sets.assign(64, 1);
+  EXPECT_OK(CheckRequest(request, roomy));
+  request.ids.resize(65);
+  request.sets.assign(65, 1);
+  EXPECT_THAT(CheckRequest(request, roomy), Invalid("ids has 65 tokens"));
+}
+
+TEST(CheckRequestTest, RefusesSetsThatDoNotFit) {
+  const std::vector<uint8_t> id_sets(10, 1);
+  Request good = WithLength(5, 0);
+  good.score_from = 2;
+  good.id_sets = id_sets;
+  good.sets = {1, 0, 1, 1};
+  EXPECT_OK(CheckRequest(good, kLimits));
+  Request request = good;
+  request.sets.pop_back();
+  EXPECT_THAT(CheckRequest(request, kLimits), Invalid("sets has 3 entries of 3 scored ids"));
+  request = good;
+  request.id_sets = std::span(id_sets).first(9);
+  EXPECT_THAT(CheckRequest(request, kLimits), Invalid("id_sets has 9 of 10"));
+  request = good;
+  request.max_new_tokens = 1;
+  EXPECT_THAT(CheckRequest(request, kLimits), Invalid("with sets nothing is generated"));
+  request = good;
+  request.score_from.reset();
+  EXPECT_THAT(CheckRequest(request, kLimits), Invalid("sets has"));
+}
+
 TEST(CheckRequestTest, RefusesWhatCanNeverFitThePages) {
   // The last token generated is not stored: 48 slots take 40 + 9 tokens.
   EXPECT_OK(CheckRequest(WithLength(40, 9), kLimits));

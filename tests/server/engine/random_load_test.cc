@@ -49,7 +49,7 @@ Alone RunAlone(const FakeModel& model, const Visitor& visitor) {
   const Request& request = visitor.request;
   Alone alone;
   if (request.score_from.has_value()) {
-    alone.scores = model.ExpectedScores(request.ids, *request.score_from, request.top_n);
+    alone.scores = model.ExpectedScores(request);
   }
   std::vector<int32_t> ids = request.ids;
   const Sampling& sampling = request.sampling;
@@ -84,6 +84,16 @@ Alone RunAlone(const FakeModel& model, const Visitor& visitor) {
   return alone;
 }
 
+// Two sets, and ids in both.
+std::span<const uint8_t> IdSets(int32_t vocab_size) {
+  static std::vector<uint8_t> sets;
+  if (sets.empty()) {
+    for (int32_t id = 0; id < vocab_size; ++id)
+      sets.push_back(id % 3 == 0 ? 1 : id % 5 == 0 ? 3 : 2);
+  }
+  return sets;
+}
+
 class Load {
  public:
   explicit Load(uint64_t seed) : random_(seed) {}
@@ -109,6 +119,12 @@ class Load {
     if (OneIn(2)) request.score_from = OneIn(2) ? 0 : Below(length + 2);
     if (!request.score_from.has_value() || OneIn(4)) request.max_new_tokens = 1 + Below(60);
     if (OneIn(4)) request.top_n = 1 + Below(4);
+    const int32_t scored =
+        static_cast<int32_t>(request.ids.size()) - std::max(1, request.score_from.value_or(1000));
+    if (scored > 0 && request.max_new_tokens == 0 && OneIn(3)) {
+      for (int32_t i = 0; i <= scored; ++i) request.sets.push_back(Below(4));
+      request.id_sets = IdSets(vocab_size);
+    }
     if (OneIn(2)) {
       request.sampling.temperature = 0.5f + static_cast<float>(Below(4));
       request.sampling.seed = random_();

@@ -135,7 +135,7 @@ TEST(StepBatchTest, EqualWishesAreOneAndTheGreediestCountOfCompetitorsHolds) {
     EXPECT_EQ(scores[i].row, expected[i].row);
     EXPECT_EQ(scores[i].target, expected[i].target);
     EXPECT_EQ(scores[i].top_n, expected[i].top_n);
-    EXPECT_EQ(step.ScoreIndex(expected[i].row, expected[i].target), i);
+    EXPECT_EQ(step.ScoreIndex(expected[i]), i);
   }
 }
 

@@ -277,18 +277,18 @@ TEST(MinimalPairsCallTest, ABadPairDoesNotEndTheStream) {
 TEST(MinimalPairsCallTest, NothingToScoreIsThePairsError) {
   Stack stack;
   for (const v1::Convention convention :
-       {v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
+       {v1::CONVENTION_BABYLM, v1::CONVENTION_MINICONS_SUM, v1::CONVENTION_MINICONS_MEAN}) {
     v1::ScoreMinimalPairsRequest request = Options();
     request.set_convention(convention);
-    AddPair(request, 8, "xy", "the");
+    AddPair(request, 8, "xy", "");
     AddPair(request, 9, "xy", "xz");
     const Streamed streamed = Stream(stack, {request});
     ASSERT_TRUE(streamed.status.ok());
     EXPECT_EQ(streamed.results.at(8).error().code(), 3);
     EXPECT_THAT(streamed.results.at(8).error().message(),
                 HasSubstr("bad is left without a token to score"));
-    EXPECT_EQ(streamed.results.at(9).good_scored_tokens(), 1);
-    EXPECT_EQ(streamed.results.at(9).bad_scored_tokens(), 1);
+    EXPECT_EQ(streamed.results.at(9).good_scored_tokens(), 2);
+    EXPECT_EQ(streamed.results.at(9).bad_scored_tokens(), 2);
   }
 }
 

@@ -99,8 +99,8 @@ TEST(ScoreCallTest, TopTokensComeWithTheirText) {
   v1::ScoreResponse response;
   grpc::ClientContext context;
   ASSERT_TRUE(stack.scoring->Score(&context, request, &response).ok());
-  const auto expected = stack.model.ExpectedScores(std::vector<int32_t>{'x', 'y'}, 1, 3);
-  ASSERT_EQ(response.scores(0).top_size(), 2);
+  const auto expected = stack.model.ExpectedScores(std::vector<int32_t>{kEnd, 'x', 'y'}, 1, 3);
+  ASSERT_EQ(response.scores(0).top_size(), 3);
   EXPECT_THAT(response.scores(0).top(0).tokens(), IsEmpty());
   ASSERT_EQ(response.scores(0).top(1).tokens_size(), 3);
   for (int i = 0; i < 3; ++i) {

@@ -233,7 +233,9 @@ TEST(ServicesTest, MixedLoadWithCancelsComesToRest) {
           v1::ScoreResponse response;
           ASSERT_TRUE(stack.scoring->Score(&context, request, &response).ok());
           double sum = 0;
-          for (const auto& score : stack.model.ExpectedScores(Ids(text + "z"), 1, 0)) {
+          std::vector<int32_t> ids = Ids(text + "z");
+          ids.insert(ids.begin(), kEnd);
+          for (const auto& score : stack.model.ExpectedScores(ids, 1, 0)) {
             sum += score.logprob;
           }
           ASSERT_EQ(response.scores(0).sum(), sum);

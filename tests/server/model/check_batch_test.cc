@@ -65,10 +65,15 @@ TEST(CheckBatchTest, NamesWhatBreaksTheContract) {
        }},
       {"score row is -1", [](engine::Batch& b) { b.score_rows[0].row = -1; }},
       {"score row is 4", [](engine::Batch& b) { b.score_rows[0].row = 5; }},
-      {"target is 7; expected more than 7",
+      {"target is 6; expected at least 7",
+       [](engine::Batch& b) {
+         b.score_rows[1] = {0, 6, 1};
+       }},
+      {"set is 0; expected more than 0",
        [](engine::Batch& b) {
          b.score_rows[1] = {0, 7, 1};
        }},
+      {"entries of id_sets is 0; expected 50", [](engine::Batch& b) { b.score_rows[1].set = 1; }},
       {"target is 50", [](engine::Batch& b) { b.score_rows[0].target = 50; }},
       {"end of a store is 24",
        [&](engine::Batch& b) {

@@ -110,6 +110,8 @@ TEST(ByteLevelTokenizerTest, OffsetsCountInTheNormalisedText) {
   const Encoding encoding = Encode(spec, "e\u0301<end>x");
   EXPECT_EQ(encoding.ids, (Ids{0xC3, 0xA9, kEnd, 'x'}));
   EXPECT_EQ(encoding.offsets, (Ids{0, 1, 2, 7}));
+  EXPECT_TRUE(encoding.is_normalized);
+  EXPECT_FALSE(Encode(spec, "\u00e9<end>x").is_normalized);
 }
 
 TEST(ByteLevelTokenizerTest, TextThatIsNotUtf8IsRefusedWithTheOffset) {
@@ -129,12 +131,16 @@ TEST(ByteLevelTokenizerTest, DecodesBytesAndReplacesBrokenCharactersOnce) {
 TEST(ByteLevelTokenizerTest, TokensTellTheirBytesAndWhetherTheyAreSpecial) {
   TokenizerSpec spec = SpecWithEnd();
   spec.added.push_back(MakeAdded("two words", 270));
+  spec.added.push_back(MakeAdded("  ", 269));  // blanks, but not the vocabulary's
   const std::unique_ptr<Tokenizer> tokenizer = Make(spec);
   EXPECT_EQ(tokenizer->vocab_size(), 271);
   EXPECT_EQ(tokenizer->TokenBytes(kSpaceWo), " wo");
   EXPECT_EQ(tokenizer->TokenBytes(0), std::string_view("\0", 1));
   EXPECT_EQ(tokenizer->TokenBytes(270), "two words");
   for (const int32_t id : {-1, 265, 271, 1 << 30}) EXPECT_EQ(tokenizer->TokenBytes(id), "");
+  EXPECT_TRUE(tokenizer->BeginsWord(kSpaceWo));
+  EXPECT_TRUE(tokenizer->BeginsWord(' '));
+  for (const int32_t id : {-1, kHello, kEnd, 269, 271}) EXPECT_FALSE(tokenizer->BeginsWord(id));
   EXPECT_TRUE(tokenizer->IsSpecial(kEnd));
   for (const int32_t id : {-1, 0, 270, 271}) EXPECT_FALSE(tokenizer->IsSpecial(id));
   EXPECT_EQ(tokenizer->bos_id(), std::nullopt);

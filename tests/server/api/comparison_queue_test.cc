@@ -1,5 +1,5 @@
 // Pairs between being read and being submitted.
-#include "server/api/pair_queue.h"
+#include "server/api/comparison_queue.h"
 
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
@@ -26,13 +26,13 @@ v1::ScoreMinimalPairsRequest Message(int64_t first, int count) {
   return message;
 }
 
-std::vector<int64_t> Indices(const std::vector<PairPlan>& plans) {
+std::vector<int64_t> Indices(const std::vector<ComparisonPlan>& plans) {
   std::vector<int64_t> indices;
-  for (const PairPlan& plan : plans) indices.push_back(plan.index);
+  for (const ComparisonPlan& plan : plans) indices.push_back(plan.index);
   return indices;
 }
 
-class PairQueueTest : public ::testing::Test {
+class ComparisonQueueTest : public ::testing::Test {
  protected:
   ByteTokenizer tokenizer_;
   const ModelRegistry models_{
@@ -40,9 +40,9 @@ class PairQueueTest : public ::testing::Test {
   RequestLimits limits_{.max_stream_pairs = 16};  // groups of 4
 };
 
-TEST_F(PairQueueTest, GroupsAreAQuarterOfTheStreamAndFitTheRoom) {
+TEST_F(ComparisonQueueTest, GroupsAreAQuarterOfTheStreamAndFitTheRoom) {
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
   EXPECT_TRUE(queue.empty());
   ASSERT_OK(queue.Add(Message(0, 7)));
   EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(0, 1, 2, 3));
@@ -51,21 +51,21 @@ TEST_F(PairQueueTest, GroupsAreAQuarterOfTheStreamAndFitTheRoom) {
   EXPECT_TRUE(queue.empty());
 }
 
-TEST_F(PairQueueTest, AStreamOfOnePairHasGroupsOfOne) {
+TEST_F(ComparisonQueueTest, AStreamOfOnePairHasGroupsOfOne) {
   limits_.max_stream_pairs = 1;
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
   ASSERT_OK(queue.Add(Message(0, 2)));
   EXPECT_THAT(queue.Take(100), SizeIs(1));
 }
 
-TEST_F(PairQueueTest, ARefusedGroupIsHalvedAndGroupsGrowAgain) {
+TEST_F(ComparisonQueueTest, ARefusedGroupIsHalvedAndGroupsGrowAgain) {
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
   ASSERT_OK(queue.Add(Message(0, 20)));
   queue.PutBack(queue.Take(100));
   queue.PutBack(queue.Take(100));
-  std::vector<PairPlan> one = queue.Take(100);
+  std::vector<ComparisonPlan> one = queue.Take(100);
   EXPECT_THAT(Indices(one), ElementsAre(0));
   queue.PutBack(std::move(one));
   EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(0));
@@ -74,22 +74,42 @@ TEST_F(PairQueueTest, ARefusedGroupIsHalvedAndGroupsGrowAgain) {
   EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(7, 8, 9, 10));
 }
 
-TEST_F(PairQueueTest, PairsAtFaultAreAnsweredAtOnce) {
+TEST_F(ComparisonQueueTest, PairsAtFaultAreAnsweredAtOnce) {
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
   v1::ScoreMinimalPairsRequest message = Message(5, 3);
   message.mutable_pairs(1)->set_bad(std::string(30, 'x'));
   const auto at_fault = queue.Add(message);
   ASSERT_OK(at_fault);
   ASSERT_THAT(*at_fault, SizeIs(1));
-  EXPECT_EQ(at_fault->at(0).index(), 6);
-  EXPECT_THAT(at_fault->at(0).error().message(), HasSubstr("bad is 32 tokens"));
+  const auto pair = std::get<v1::PairScore>(at_fault->at(0));
+  EXPECT_EQ(pair.index(), 6);
+  EXPECT_THAT(pair.error().message(), HasSubstr("bad is 32 tokens"));
   EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(5, 7));
 }
 
-TEST_F(PairQueueTest, TheFirstMessageSetsTheOptions) {
+TEST_F(ComparisonQueueTest, ChoicesComeAfterPairs) {
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
+  v1::ScoreMinimalPairsRequest message = Message(5, 2);
+  for (const int64_t index : {8, 9}) {
+    v1::ChoiceSet& choice = *message.add_choice_sets();
+    choice.set_index(index);
+    choice.add_options()->set_text("a");
+    if (index == 9) choice.add_options()->set_text("b");
+  }
+  const auto at_fault = queue.Add(message);
+  ASSERT_OK(at_fault);
+  ASSERT_THAT(*at_fault, SizeIs(1));
+  const auto choice = std::get<v1::ChoiceScore>(at_fault->at(0));
+  EXPECT_EQ(choice.index(), 8);
+  EXPECT_THAT(choice.error().message(), HasSubstr("number of options is 1; must be in [2, 64]"));
+  EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(5, 6, 9));
+}
+
+TEST_F(ComparisonQueueTest, TheFirstMessageSetsTheOptions) {
+  const ServerState state{models_, limits_, nullptr};
+  ComparisonQueue queue(state);
   v1::ScoreMinimalPairsRequest message = Message(0, 0);
   message.set_model("none");
   EXPECT_THAT(queue.Add(message), StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
@@ -107,9 +127,9 @@ TEST_F(PairQueueTest, TheFirstMessageSetsTheOptions) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("model is ids")));
 }
 
-TEST_F(PairQueueTest, AMessageHasAtMost1024Pairs) {
+TEST_F(ComparisonQueueTest, AMessageHasAtMost1024Pairs) {
   const ServerState state{models_, limits_, nullptr};
-  PairQueue queue(state);
+  ComparisonQueue queue(state);
   ASSERT_OK(queue.Add(Message(0, 1024)));
   EXPECT_THAT(queue.Add(Message(0, 1025)),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("pairs is 1025 long")));

@@ -1,5 +1,5 @@
-// Some pairs of a ScoreMinimalPairs stream: submitted together, and answered when the last one has
-// ended.
+// Some pairs and choices of a ScoreMinimalPairs stream: submitted together, and answered when the
+// last one has ended.
 #pragma once
 
 #include <cstdint>
@@ -10,35 +10,35 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 #include "dyad/v1/scoring.pb.h"
 #include "server/api/call.h"
 #include "server/api/parse_score.h"
+#include "server/api/score_result.h"
 #include "server/api/sequence_group.h"
 
 namespace dyad {
 
 // No lock, as SequenceGroup.
-class PairGroup {
+class ComparisonGroup {
  public:
-  // `client` as Caller's. The deadline is the stream's business: it ends all pairs alike.
+  // `client` as Caller's. The deadline is the stream's business: it ends all alike.
   // `on_end` is called once, from the engine's thread. It may destroy the group.
-  PairGroup(const PairOptions& options, std::vector<PairPlan> plans, uint64_t client,
-            std::function<void(PairGroup&)> on_end);
+  ComparisonGroup(const PairOptions& options, std::vector<ComparisonPlan> plans, uint64_t client,
+                  std::function<void(ComparisonGroup&)> on_end);
 
-  // All pairs or none, as Admit.
+  // All or none, as Admit.
   absl::Status Submit(const ServerState& state) {
     return sequences_.Submit(state, *options_.model);
   }
   // After a refusal: what the group was made of.
-  std::vector<PairPlan> TakePlans();
+  std::vector<ComparisonPlan> TakePlans();
 
   // Nobody reads the results. Any thread.
   void Abandon() { sequences_.Abandon(); }
 
-  // When on_end is called: a result for each pair that ended, or failed by itself.
-  std::vector<v1::PairScore> Results() const;
-  // Not OK if a pair's end is the stream's: there was no time, no server or no client for it.
+  // When on_end is called: a result for each that ended, or failed by itself.
+  std::vector<ComparisonResult> Results() const;
+  // Not OK if the end of one is the stream's: there was no time, no server or no client for it.
   absl::Status failure() const;
   // Tokens and times.
   void AddTo(Call& call) const;
@@ -47,11 +47,10 @@ class PairGroup {
   std::vector<engine::Submission> TakeSubmissions() { return sequences_.TakeSubmissions(); }
 
  private:
-  // One sentence.
+  // One text.
   class Side final : public SequenceGroup::Member {
    public:
-    Side(ScoreInput text, absl::Status& pair_status)
-        : input(std::move(text)), pair_status_(pair_status) {}
+    Side(ScoreInput text, absl::Status& status) : input(std::move(text)), status_(status) {}
     void OnScores(std::span<const engine::TokenScore> s) override {
       scores.assign(s.begin(), s.end());
     }
@@ -61,28 +60,24 @@ class PairGroup {
 
    private:
     void OnSequenceEnd(const engine::Outcome& outcome) override {
-      if (pair_status_.ok()) pair_status_ = outcome.status;
+      if (status_.ok()) status_ = outcome.status;
     }
 
-    absl::Status& pair_status_;
+    absl::Status& status_;
   };
 
-  struct Pair {
-    explicit Pair(PairPlan plan)
-        : index(plan.index), good(std::move(plan.good), status), bad(std::move(plan.bad), status) {}
-
-    int64_t index;
+  struct Comparison {
+    ComparisonPlan plan;  // without its texts
     absl::Status status;  // the first failure of a side
-    Side good;
-    Side bad;
+    std::deque<Side> sides;
   };
 
-  v1::PairScore Result(const Pair& pair) const;
+  ComparisonResult Result(const Comparison& comparison) const;
 
   const PairOptions options_;
-  std::function<void(PairGroup&)> on_end_;
+  std::function<void(ComparisonGroup&)> on_end_;
   SequenceGroup sequences_;
-  std::deque<Pair> pairs_;
+  std::deque<Comparison> comparisons_;
 };
 
 }  // namespace dyad

@@ -1,0 +1,38 @@
+// A square of 4 x 4 numbers, transposed in registers.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace dyad::kernels {
+
+inline constexpr int64_t kSquare = 4;
+
+// Four floats, which every processor of 64 bits shuffles in registers.
+using Four = float __attribute__((vector_size(16)));
+
+inline Four LoadFour(const float* from) {
+  Four four;
+  std::memcpy(&four, from, sizeof(four));
+  return four;
+}
+inline void StoreFour(Four four, float* to) { std::memcpy(to, &four, sizeof(four)); }
+
+// Four rows of four numbers, from[r · row_stride + j], as four columns.
+struct Square {
+  Four columns[kSquare];
+};
+inline Square TransposeSquare(const float* from, int64_t row_stride) {
+  const Four a = LoadFour(from), b = LoadFour(from + row_stride);
+  const Four c = LoadFour(from + 2 * row_stride), d = LoadFour(from + 3 * row_stride);
+  const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four cd23 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  return {{__builtin_shufflevector(ab01, cd01, 0, 1, 4, 5),
+           __builtin_shufflevector(ab01, cd01, 2, 3, 6, 7),
+           __builtin_shufflevector(ab23, cd23, 0, 1, 4, 5),
+           __builtin_shufflevector(ab23, cd23, 2, 3, 6, 7)}};
+}
+
+}  // namespace dyad::kernels
