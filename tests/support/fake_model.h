@@ -10,10 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <string>
 #include <thread>
@@ -137,9 +135,8 @@ class FakeModel final : public engine::Model {
       if (absl::Status status = CheckStored(store); !status.ok()) return status;
     }
     failed_.clear();
-    for (size_t row = 0; row < batch.ids.size(); ++row) {
-      if (batch.ids[row] != options_.gate_fails_on) continue;
-      failed_.push_back({static_cast<int32_t>(row), "layers.1.fc1"});
+    for (int32_t row = 0; row < std::ssize(batch.ids); ++row) {
+      if (batch.ids[row] == options_.gate_fails_on) failed_.push_back({row, "layers.1.fc1"});
     }
     return engine::StepResult{scores_, drawn_, failed_};
   }

@@ -18,7 +18,6 @@ using ::dyad::testing::RecordingSink;
 using ::dyad::testing::Score;
 using ::dyad::testing::Spelling;
 using ::dyad::testing::StatusIs;
-using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -118,33 +117,6 @@ TEST(StepRunnerTest, WhatIsNotANumberEndsItsSequenceAlone) {
   EXPECT_THAT(drawn.tokens, IsEmpty());
   EXPECT_EQ(unscored.scores, bench.model.ExpectedScores(std::vector<int32_t>{1, 2, 7}, 0, 0));
   EXPECT_EQ(alone.Ids(), bench.model.ExpectedGreedy({1, 2}, 3));
-}
-
-TEST(StepRunnerTest, ALayerThatCannotComputeARowIsNamed) {
-  for (const int32_t budget : {1, 512}) {
-    FakeModelOptions options;
-    options.overflows_on = options.gate_fails_on = 7;
-    options.max_batch_tokens = budget;
-    Bench bench(options);
-    RecordingSink before, shared, drawn, alone, unasked;
-    bench.Add(Score({5, 1, 2, 7, 3, 4}, 0), before);
-    bench.Add(Score({5, 1, 2, 7, 3, 8}, 0), shared);  // shares rows
-    bench.Add(Generate({1, 7, 4}, 3), drawn);
-    bench.Add(Generate({1, 2}, 3), alone);
-    bench.Add(Score({1, 2, 7}, 0), unasked);  // the last token is not fed
-    bench.RunAll();
-    const std::string gate = "the shares that the gate of layer layers.1.fc1 gives the token at ";
-    for (const RecordingSink* sink : {&before, &shared}) {
-      EXPECT_THAT(
-          sink->outcome->status,
-          StatusIs(absl::StatusCode::kInternal, AllOf(HasSubstr("position 4 of the tokens fed"),
-                                                      HasSubstr(gate + "position 3 add up to 0"))));
-    }
-    EXPECT_THAT(drawn.outcome->status,
-                StatusIs(absl::StatusCode::kInternal, HasSubstr(gate + "position 1 add up to 0")));
-    EXPECT_EQ(alone.Ids(), bench.model.ExpectedGreedy({1, 2}, 3));
-    EXPECT_OK(unasked.outcome->status);
-  }
 }
 
 TEST(StepRunnerTest, WhatIsNotANumberIsNotKept) {
