@@ -8,6 +8,8 @@
 
 namespace dyad::kernels {
 
+class Layer;
+
 // Tokens that a page of keys and values holds. A slot is page · kPageTokens + place in the page.
 inline constexpr int64_t kPageTokens = 16;
 
@@ -92,6 +94,13 @@ struct DrawResult {
   int32_t first_top = 0;
 };
 
+// A row to which a layer's Route could give no shares (kernels/plan.h): none of its numbers behind
+// that layer means anything.
+struct FailedRow {
+  int32_t row = 0;
+  const Layer* layer = nullptr;  // the first such layer
+};
+
 struct StepOutput {
   std::span<const ScoreResult> scores;  // as StepInput::scores
   std::span<const DrawResult> draws;    // as StepInput::draws
@@ -99,6 +108,7 @@ struct StepOutput {
   std::span<const TopEntry> top;
   // Why the device cannot compute, now and from now on; empty: it can.
   std::string_view error;
+  std::span<const FailedRow> failed = {};  // in the order of layers
 };
 
 }  // namespace dyad::kernels

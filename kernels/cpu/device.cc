@@ -120,6 +120,7 @@ void CpuDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
     for (const auto& [layer, y] : outputs) {
       PackedOf(*layer).Apply(x.rows, ReadRows(x), WriteRows(y), epilogue, workspace_);
     }
+    NoteFailures(outputs);
     return;
   }
   std::array<LinearOutput, kMostTogether> together;
@@ -127,6 +128,21 @@ void CpuDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
     return LinearOutput{&PackedOf(*output.layer), WriteRows(output.y)};
   });
   ApplyTogether(x.rows, ReadRows(x), {together.data(), outputs.size()}, workspace_);
+  NoteFailures(outputs);
+}
+
+// What fails in one layer is no number for the next ones, which fail, too.
+void CpuDevice::NoteFailures(std::initializer_list<LayerOutput> outputs) {
+  for (const auto& [packed, index] : workspace_.failures) {
+    const auto row = static_cast<int32_t>(index);
+    if (std::ranges::any_of(failed_, [&](const FailedRow& known) { return known.row == row; })) {
+      continue;
+    }
+    const auto* const output = std::ranges::find_if(
+        outputs, [&](const LayerOutput& any) { return &PackedOf(*any.layer) == packed; });
+    failed_.push_back({row, output->layer});
+  }
+  workspace_.failures.clear();
 }
 
 void CpuDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {

@@ -36,19 +36,24 @@ class CpuDevice final : public Device {
   int64_t KvPageBytes(const AttentionShape& shape, KvType type) const override;
   Fault MapKv(KvSpec spec) override;
 
-  void Begin(const StepInput& input) override { input_ = input; }
+  void Begin(const StepInput& input) override {
+    input_ = input;
+    failed_.clear();
+  }
   void Embed(const Table& table, IndexedBy index, int64_t offset, Lookup lookup, Matrix y) override;
   void Normalize(const Norm& norm, Matrix x, Matrix y) override;
   void Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
              const Finishing& finishing) override;
   void Attend(int64_t layer, const Qkv& qkv, Matrix out) override;
   void Finish(const Layer& head, Matrix hidden, Matrix logits) override;
-  StepOutput End() override { return {scores_, draws_, top_, {}}; }
+  StepOutput End() override { return {scores_, draws_, top_, {}, failed_}; }
 
   void Write(Matrix matrix, std::span<const float> values) override;
   std::vector<float> Read(Matrix matrix) override;
 
  private:
+  void NoteFailures(std::initializer_list<LayerOutput> outputs);
+
   const std::shared_ptr<ThreadPool> threads_;
   const KvPopulation population_;
   const Arithmetic arithmetic_;
@@ -62,6 +67,7 @@ class CpuDevice final : public Device {
   std::vector<ScoreResult> scores_;
   std::vector<DrawResult> draws_;
   std::vector<TopEntry> top_;
+  std::vector<FailedRow> failed_;
 };
 
 }  // namespace dyad::kernels

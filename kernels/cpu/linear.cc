@@ -296,6 +296,7 @@ void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& ep
     for (const int64_t row : workspace.failed_rows) {
       std::fill_n(y.data + (first + row) * y.stride, out_features_,
                   std::numeric_limits<float>::quiet_NaN());
+      workspace.failures.push_back({this, first + row});
     }
     workspace.failed_rows.clear();
   }

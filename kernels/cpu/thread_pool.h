@@ -59,6 +59,8 @@ class ThreadPool {
   std::unique_ptr<Impl> impl_;
 };
 
+class PackedLinear;
+
 // What a kernel works with: threads, and memory between its runs that belongs to whoever makes the
 // workspace. Several may share a pool. Threads: one at a time.
 struct Workspace {
@@ -68,6 +70,12 @@ struct Workspace {
   Scratch scratch;
   // Rows whose Route failed, within a run of a layer.
   std::vector<int64_t> failed_rows = {};
+  // The same of all layers that ran, until whoever made the workspace takes them.
+  struct Failure {
+    const PackedLinear* layer;
+    int64_t row;
+  };
+  std::vector<Failure> failures = {};
 };
 
 }  // namespace dyad::kernels

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -93,10 +94,18 @@ struct GeneratedToken {
   std::vector<TopToken> top;  // top_n best of that distribution, as in TokenScore
 };
 
+// A row that a layer could not compute: its numbers, and those of the rows that look back at it,
+// mean nothing.
+struct FailedRow {
+  int32_t row = 0;
+  std::string_view layer;  // module path; lives as long as the model
+};
+
 // Valid until the next Step.
 struct StepResult {
-  std::span<const TokenScore> scores;     // [score_rows]
-  std::span<const GeneratedToken> drawn;  // [draws]; a logprob has the bits of a score
+  std::span<const TokenScore> scores;      // [score_rows]
+  std::span<const GeneratedToken> drawn;   // [draws]; a logprob has the bits of a score
+  std::span<const FailedRow> failed = {};  // in the order of layers; of a row the first layer
 };
 
 struct ModelLimits {

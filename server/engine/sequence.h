@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -62,6 +63,8 @@ struct Sequence {
   absl::Time scheduled = absl::InfiniteFuture();    // first
   absl::Time prompt_done = absl::InfiniteFuture();  // all of the request's ids were processed
   absl::Time last_token = absl::InfiniteFuture();
+  // What a layer could not compute of it, for a message; empty: nothing.
+  std::string failure;
   std::optional<Outcome> outcome;  // set when it ends
   int32_t cached_tokens = 0;       // when first scheduled
 

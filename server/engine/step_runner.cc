@@ -5,8 +5,8 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/catch_exceptions.h"
+#include "server/base/message_text.h"
 
 namespace dyad::engine {
 namespace {
@@ -53,12 +53,13 @@ bool AllFinite(float logprob, std::span<const TopToken> top) {
 }
 
 // Finite weights may still overflow on some tokens; such a number means nothing to anybody.
-absl::Status NotFinite(int32_t position) {
+absl::Status NotFinite(int32_t position, const Sequence& sequence) {
   return absl::InternalError(
-      absl::StrCat("the model's log-probabilities at position ", position,
-                   " of the tokens fed, counted from 0, are not finite; it overflows on these "
-                   "tokens, or the shares "
-                   "that the gate of a dynamic layer gives them add up to 0"));
+      Text("the model's log-probabilities at position ", position,
+           " of the tokens fed, counted from 0, are not finite; ",
+           sequence.failure.empty()
+               ? "it overflows on these tokens, or a gate gives them shares that add up to 0"
+               : sequence.failure));
 }
 
 // Phases that were not reached are empty; the one in which it ended lasts until now.
@@ -171,6 +172,20 @@ void StepRunner::EndChunks(const Plan& plan, const absl::Status& status) {
   tree_.Clear();
 }
 
+// The sequence fails once a number of its own is not finite: rows that it asks nothing of may fail.
+void StepRunner::NoteFailure(const Plan& plan, const PlannedChunk& chunk,
+                             const StepResult& result) {
+  Sequence& sequence = *chunk.sequence;
+  const std::span<const int32_t> rows = plan.RowsOf(chunk);
+  for (const FailedRow& failed : result.failed) {
+    const auto found = std::ranges::find(rows, failed.row);
+    if (found == rows.end() || !sequence.failure.empty()) continue;
+    sequence.failure =
+        Text("the shares that the gate of layer ", failed.layer, " gives the token at position ",
+             sequence.stored + (found - rows.begin()), " add up to 0 or to no finite number");
+  }
+}
+
 // What others asked for with the same row and target may have more competitors than this sequence
 // wants.
 absl::Status StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk,
@@ -184,7 +199,9 @@ absl::Status StepRunner::TakeScores(const Plan& plan, const PlannedChunk& chunk,
         {.row = row, .target = sequence.target_at(i), .set = sequence.set_at(i)})];
     const auto top =
         std::span(found.top).first(std::min<size_t>(found.top.size(), sequence.request.top_n));
-    if (!AllFinite(found.logprob, top) || !std::isfinite(found.set_logprob)) return NotFinite(i);
+    if (!AllFinite(found.logprob, top) || !std::isfinite(found.set_logprob)) {
+      return NotFinite(i, sequence);
+    }
     sequence.scores.push_back(
         {found.logprob, found.rank, {top.begin(), top.end()}, found.set_logprob});
   }
@@ -198,9 +215,10 @@ void StepRunner::Deliver(const Plan& plan, const StepResult& result, absl::Time 
     if (sequence.outcome.has_value()) continue;
     const GeneratedToken* token = DrawsToken(chunk) ? &result.drawn[batch_.DrawIndex(i)] : nullptr;
     if (chunk.tokens > 0) {
+      NoteFailure(plan, chunk, result);
       absl::Status taken = TakeScores(plan, chunk, result);
       if (token != nullptr && !AllFinite(token->logprob, token->top)) {
-        taken.Update(NotFinite(sequence.length()));
+        taken.Update(NotFinite(sequence.length(), sequence));
       }
       if (!taken.ok()) {
         // Nothing of this step is offered to the prefix tree.

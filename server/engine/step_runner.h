@@ -59,6 +59,8 @@ class StepRunner {
   void EndUnwanted(absl::Time now);
   void EndHopeless(absl::Time now);
   void NoteAdmissions(const Plan& plan, absl::Time now);
+  // Remembers the first row of the chunk that a layer could not compute.
+  void NoteFailure(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   // Internal if a number is not finite.
   absl::Status TakeScores(const Plan& plan, const PlannedChunk& chunk, const StepResult& result);
   void Deliver(const Plan& plan, const StepResult& result, absl::Time now);

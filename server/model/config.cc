@@ -82,6 +82,10 @@ absl::StatusOr<ModelConfig> ParseConfig(std::string_view text) {
     if (option.empty() || !fields.Has(option)) continue;
     config.layer_options.emplace(option, fields.Integer(option, 1, kWidths));
   }
+  // Parts of einsum-search's networks that make them others than those that are served.
+  for (const char* key : {"use_head_btt", "axial"}) {
+    if (fields.Switch(key, false)) fields.Fault(key, "false");
+  }
   if (fields.Has("quantization_config")) fields.Fault("quantization_config", "none");
   RETURN_IF_ERROR(fields.status());
   const auto structured = json.find("structured_linear");

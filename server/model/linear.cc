@@ -111,7 +111,11 @@ absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
   }
   const kernels::Fault fault = kernels::CompileLayer(*linear.structure.structure, linear.leaves,
                                                      options, linear.size, linear.plan);
-  return fault.empty() ? absl::OkStatus() : absl::InvalidArgumentError(fault);
+  if (fault.empty()) return absl::OkStatus();
+  // Names of tensors name the layer; keys with a * and steps of plans do not.
+  const std::string in_file = linear.path.substr(linear.path.find('.') + 1);
+  const bool is_named = fault.find(in_file) != std::string::npos;
+  return absl::InvalidArgumentError(is_named ? fault : Text(linear.path, ": ", fault));
 }
 
 // The form that is wanted, or the dense one, where the device has no kernel for some step. The plan
@@ -150,6 +154,7 @@ absl::StatusOr<FoundLinear> FindLinear(LoadContext& context, const LinearPlace& 
   for (const auto& [leaf, use] : linear.leaves.taken()) {
     linear.tensors.push_back({leaf, use, *context.tensors.Find(Text(path, ".", leaf))});
     context.tensors.Take(linear.tensors.back().tensor);
+    RETURN_IF_ERROR(ChooseWeightType(linear.tensors.back().tensor, context.weight_dtype).status());
     if (use != LeafUse::kSizes) continue;
     ASSIGN_OR_RETURN(linear.sizes.emplace_back(),
                      ReadFloats(linear.tensors.back().tensor, context.device));
@@ -255,6 +260,7 @@ absl::StatusOr<std::unique_ptr<kernels::Layer>> Pack(LoadContext& context, Found
   if (linear.form.dense) linear.plan = kernels::Densify(linear.plan);
   auto result = context.device.Pack(linear.plan);
   ReleaseWeights(context, linear);
+  if (kernels::IsRouted(linear.plan)) context.tally.routed[result.get()] = NameOf(linear);
   context.tally.linear_bytes += result->weight_bytes();
   context.tally.weight_bytes +=
       result->weight_bytes() + static_cast<int64_t>(linear.plan.bias.size() * sizeof(float));

@@ -45,6 +45,8 @@ struct LoadTally {
   double multiply_adds = 0;        // per token, of `layers`
   double dense_multiply_adds = 0;  // the same if all were dense
   int64_t linear_bytes = 0;        // packed, head included (kPack)
+  // Names of layers whose rows choose what they run, which can fail (kPack).
+  std::map<const kernels::Layer*, std::string> routed;
 
   // A part without structure.
   void AddPlain(int64_t count) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "kernels/devices.h"
 #include "server/base/catch_exceptions.h"
 #include "server/base/file.h"
 #include "server/base/message_text.h"
@@ -174,8 +175,9 @@ absl::StatusOr<LoadedModel> LoadModel(const std::string& folder, const ModelOpti
         .max_batch_tokens = options.max_batch_tokens,
         .max_draws = std::min(options.max_draws, options.max_batch_tokens)};
     const engine::StepCost cost = Cost(model.loaded);
-    auto network_model = std::make_unique<NetworkModel>(std::move(model.loaded.network), limits,
-                                                        cost, std::move(device));
+    auto network_model =
+        std::make_unique<NetworkModel>(std::move(model.loaded.network), limits, cost,
+                                       std::move(device), std::move(model.loaded.tally.routed));
     return LoadedModel{std::move(network_model), std::move(model.info)};
   });
 }
@@ -204,6 +206,15 @@ absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions
       const int64_t copies = is_table && config.network.tied_head ? 2 : 1;
       bytes += copies * ElementCount(tensor.shape).value_or(0) *
                BytesOfWeight(options.weight_dtype, tensor.type);
+    }
+    if (options.layer_form == kernels::LayerForm::kDense) {
+      const std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({});
+      TensorSource tensors(*checkpoint, std::string(config.architecture->tensor_root));
+      ASSIGN_OR_RETURN(const LoadedNetwork loaded,
+                       LoadNetwork(config, tensors, options, LoadPass::kCheck, *device));
+      for (const LinearInfo& layer : loaded.tally.layers) {
+        if (layer.multiplied_out) bytes += layer.weight_bytes;
+      }
     }
     return bytes;
   });

@@ -28,11 +28,13 @@ void TakeTop(const kernels::StepOutput& output, int32_t first, int32_t count,
 }  // namespace
 
 NetworkModel::NetworkModel(std::unique_ptr<Network> network, const engine::ModelLimits& limits,
-                           engine::StepCost cost, std::unique_ptr<kernels::Device> device)
+                           engine::StepCost cost, std::unique_ptr<kernels::Device> device,
+                           std::map<const kernels::Layer*, std::string> names)
     : device_(std::move(device)),
       network_(std::move(network)),
       limits_(limits),
       cost_(cost),
+      names_(std::move(names)),
       logits_(device_->Allocate(limits.max_draws, limits.vocab_size)),
       scores_(limits.max_batch_tokens + limits.max_draws),
       drawn_(limits.max_draws) {
@@ -85,8 +87,13 @@ engine::StepResult NetworkModel::Take(const kernels::StepOutput& output) {
     TakeTop(output, from.first_top, std::min(step_.draws[i].top_n, limits_.vocab_size),
             drawn_[i].top);
   }
+  failed_.clear();
+  for (const kernels::FailedRow& failed : output.failed) {
+    const auto name = names_.find(failed.layer);
+    failed_.push_back({failed.row, name == names_.end() ? "" : std::string_view(name->second)});
+  }
   return {std::span(scores_).first(output.scores.size()),
-          std::span(drawn_).first(output.draws.size())};
+          std::span(drawn_).first(output.draws.size()), failed_};
 }
 
 absl::StatusOr<engine::StepResult> NetworkModel::Step(const engine::Batch& batch) {

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -21,9 +23,11 @@ namespace dyad {
 // once and resident once used. Threads: as engine::Model.
 class NetworkModel final : public engine::Model {
  public:
-  // `network` lives on `device`, which has its keys and values mapped. May throw std::bad_alloc.
+  // `network` lives on `device`, which has its keys and values mapped. `names`: of layers that may
+  // fail a row. May throw std::bad_alloc.
   NetworkModel(std::unique_ptr<Network> network, const engine::ModelLimits& limits,
-               engine::StepCost cost, std::unique_ptr<kernels::Device> device);
+               engine::StepCost cost, std::unique_ptr<kernels::Device> device,
+               std::map<const kernels::Layer*, std::string> names);
 
   const engine::ModelLimits& limits() const override { return limits_; }
   engine::StepCost cost() const override { return cost_; }
@@ -39,6 +43,7 @@ class NetworkModel final : public engine::Model {
   const std::unique_ptr<Network> network_;
   const engine::ModelLimits limits_;
   const engine::StepCost cost_;
+  const std::map<const kernels::Layer*, std::string> names_;
   const kernels::Matrix logits_;  // [max_draws, vocab_size]
 
   // Of the current step.
@@ -46,6 +51,7 @@ class NetworkModel final : public engine::Model {
   // As many as any step so far was asked for: their `top` keeps its memory.
   std::vector<engine::TokenScore> scores_;
   std::vector<engine::GeneratedToken> drawn_;
+  std::vector<engine::FailedRow> failed_;
 };
 
 }  // namespace dyad

@@ -21,6 +21,9 @@ absl::StatusOr<std::unique_ptr<kernels::Norm>> LoadNorm(LoadContext& context,
     ASSIGN_OR_RETURN(const NamedTensor bias,
                      context.tensors.Take(Text(path, ".bias"), {shape.features}));
     context.tally.AddPlain(2 * shape.features);
+    for (const NamedTensor& tensor : {weight, bias}) {
+      RETURN_IF_ERROR(ChooseWeightType(tensor, context.weight_dtype).status());
+    }
     if (packs) {
       ASSIGN_OR_RETURN(source.weight, ReadFloats(weight, context.device));
       ASSIGN_OR_RETURN(source.bias, ReadFloats(bias, context.device));

@@ -10,10 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <functional>
-#include <numeric>
 #include <span>
 #include <string>
 #include <thread>
@@ -82,6 +80,7 @@ struct FakeModelOptions {
   int32_t max_draws = 256;
   std::vector<Spelling> spellings;
   int32_t overflows_on = -1;               // from this id on no logit is a number
+  int32_t gate_fails_on = -1;              // rows of this id fail in "layers.1.fc1", too
   std::chrono::microseconds step_time{0};  // each step sleeps so long
   // Called first in each step with its number, from 0; an error is the step's answer and nothing is
   // stored. May block (see Gate).
@@ -135,7 +134,11 @@ class FakeModel final : public engine::Model {
     for (const engine::Chunk& store : batch.stores) {
       if (absl::Status status = CheckStored(store); !status.ok()) return status;
     }
-    return engine::StepResult{scores_, drawn_};
+    failed_.clear();
+    for (int32_t row = 0; row < std::ssize(batch.ids); ++row) {
+      if (batch.ids[row] == options_.gate_fails_on) failed_.push_back({row, "layers.1.fc1"});
+    }
+    return engine::StepResult{scores_, drawn_, failed_};
   }
 
   // The vocab_size logits of the token after `ids`.
@@ -389,6 +392,7 @@ class FakeModel final : public engine::Model {
   std::vector<Trace> traces_;  // [rows so far]
   std::vector<float> row_logits_;
   std::vector<engine::TokenScore> scores_;
+  std::vector<engine::FailedRow> failed_;
   std::vector<engine::GeneratedToken> drawn_;
 };
 

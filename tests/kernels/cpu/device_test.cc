@@ -43,6 +43,47 @@ TEST(CpuDeviceTest, SeveralLayersReadTheSameRows) {
   }
 }
 
+// Two blocks of a 2 × 2 matrix; where x is 0 both logits are 0, and so is the sum of the shares.
+TEST(CpuDeviceTest, RowsWithoutSharesAreTold) {
+  const auto device = Make();
+  const std::vector<float> weights(8, 1.0f);
+  Plan plan;
+  plan.widths = {2, 2, 2};
+  const Weights all = {.data = weights.data(), .elements = 8, .output = 2};
+  Contract gate;
+  gate.destination = 2;
+  gate.depth = gate.outputs = 2;
+  gate.precise = true;
+  gate.terms = {{{}, all}};
+  Contract block;
+  block.depth = block.outputs = 2;
+  block.terms = {{{}, all}};
+  block.routed = {.route = 1, .item = 0, .item_block = 0, .scaled = true};
+  Contract other = block;
+  other.routed.item = 1;
+  plan.steps = {gate, Route{.logits = 2, .rule = Rule::kShare, .keep = 1}, block, other};
+  ASSERT_EQ(Check(plan), "");
+  const auto a = device->Pack(plan), b = device->Pack(plan);
+  const Matrix x = device->Allocate(4, 2), y = device->Allocate(4, 2), z = device->Allocate(4, 2);
+  device->Write(x, {{1, 1, 0, 0, 1, 2, 0, 0}});
+  const auto failed = [&] {
+    std::vector<std::pair<int32_t, const Layer*>> rows;
+    for (const FailedRow& row : device->End().failed) rows.emplace_back(row.row, row.layer);
+    return rows;
+  };
+  for (int step = 0; step < 2; ++step) {
+    device->Begin({});
+    EXPECT_THAT(failed(), ElementsAre());
+    device->Apply(x, {{a.get(), y}, {b.get(), z}}, {});
+    device->Apply(y, {{b.get(), z}}, {.activation = Activation::kRelu, .residual = {}});
+    // Of a row only the first layer: what it gave is no number for those behind it.
+    EXPECT_THAT(failed(), ElementsAre(std::pair(1, a.get()), std::pair(3, a.get())));
+  }
+  device->Begin({});
+  device->Apply(x, {{b.get(), y}}, {});
+  EXPECT_THAT(failed(), ElementsAre(std::pair(1, b.get()), std::pair(3, b.get())));
+}
+
 TEST(CpuDeviceTest, WholeNumbersAreSummedUpTo65536OfThem) {
   const CpuDevice device(std::make_shared<ThreadPool>(1), {.arithmetic = Arithmetic::kInteger16});
   const CpuDevice exact(std::make_shared<ThreadPool>(1), {});

@@ -1,5 +1,5 @@
 // Steps and answers for which there is no memory, competitors that are none, and steps that fail
-// one after the other.
+// one after the other; layers that cannot compute a row.
 #include <memory>
 #include <new>
 #include <optional>
@@ -26,6 +26,7 @@ using ::dyad::testing::HandClock;
 using ::dyad::testing::RecordingSink;
 using ::dyad::testing::Score;
 using ::dyad::testing::StatusIs;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -156,6 +157,33 @@ TEST(StepFailuresTest, ALostDeviceEndsAllThatRunsAndComes) {
   }
   EXPECT_EQ(bench.runner.Status().lost, "no such device");
   EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);
+}
+
+TEST(StepFailuresTest, ALayerThatCannotComputeARowIsNamed) {
+  for (const int32_t budget : {1, 512}) {
+    FakeModelOptions options;
+    options.overflows_on = options.gate_fails_on = 7;
+    options.max_batch_tokens = budget;
+    Bench bench(options);
+    RecordingSink before, shared, drawn, alone, unasked;
+    bench.Add(Score({5, 1, 2, 7, 3, 4}, 0), before);
+    bench.Add(Score({5, 1, 2, 7, 3, 8}, 0), shared);  // shares rows
+    bench.Add(Generate({1, 7, 4}, 3), drawn);
+    bench.Add(Generate({1, 2}, 3), alone);
+    bench.Add(Score({1, 2, 7}, 0), unasked);  // the last token is not fed
+    bench.RunAll();
+    const std::string gate = "the shares that the gate of layer layers.1.fc1 gives the token at ";
+    for (const RecordingSink* sink : {&before, &shared}) {
+      EXPECT_THAT(
+          sink->outcome->status,
+          StatusIs(absl::StatusCode::kInternal, AllOf(HasSubstr("position 4 of the tokens fed"),
+                                                      HasSubstr(gate + "position 3 add up to 0"))));
+    }
+    EXPECT_THAT(drawn.outcome->status,
+                StatusIs(absl::StatusCode::kInternal, HasSubstr(gate + "position 1 add up to 0")));
+    EXPECT_EQ(alone.Ids(), bench.model.ExpectedGreedy({1, 2}, 3));
+    EXPECT_OK(unasked.outcome->status);
+  }
 }
 
 }  // namespace

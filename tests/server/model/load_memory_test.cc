@@ -93,5 +93,24 @@ TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
   }
 }
 
+TEST(LoadModelTest, ModelBytesCountsWhatIsMultipliedOut) {
+  ModelOptions options = testing::SmallOptions();
+  const std::string folder = testing::FixtureFolder("opt-lowrank");
+  const auto device = kernels::MakeCpuDevice({});
+  const auto factors = ModelBytes(folder, options);
+  options.layer_form = kernels::LayerForm::kDense;
+  const auto matrices = ModelBytes(folder, options);
+  const auto info = InspectModel(folder, options, *device);
+  ASSERT_OK(factors);
+  ASSERT_OK(matrices);
+  ASSERT_OK(info);
+  int64_t dense = 0;
+  for (const LinearInfo& layer : info->layers) {
+    if (layer.kind != "dense") dense += 4 * layer.dense_parameters();
+  }
+  EXPECT_GT(dense, 0);
+  EXPECT_EQ(*matrices - *factors, dense);
+}
+
 }  // namespace
 }  // namespace dyad

@@ -8,6 +8,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/base/catch_exceptions.h"
+#include "server/model/load_model.h"
+#include "tests/server/model/damaged_copy.h"
+#include "tests/server/model/model_runner.h"
 #include "tests/server/model/small_model.h"
 #include "tests/support/forwarding_device.h"
 #include "tests/support/status_matchers.h"
@@ -136,6 +139,28 @@ TEST_F(NetworkModelTest, ABatchMayBeEmptyOrAskForNothing) {
   const auto result = model_->Step(silent);
   ASSERT_OK(result);
   EXPECT_TRUE(result->drawn.empty() && result->scores.empty());
+}
+
+TEST(FailingGateTest, TheLayerIsNamed) {
+  testing::DamagedCopy copy("opt-blockdynamic");
+  for (const char* gate : {"weight", "bias"}) {
+    const std::string name = std::string("model.decoder.layers.1.fc1.gates.0.") + gate;
+    copy.Put(name, name.ends_with("bias") ? std::vector<int64_t>{27} : std::vector{27l, 48l});
+  }
+  auto loaded =
+      LoadModel(copy.Write(), testing::SmallOptions(), kernels::MakeCpuDevice({.threads = 1}));
+  ASSERT_OK(loaded);
+  const std::vector<int32_t> pages = {0};
+  engine::Batch batch;
+  batch.ids = {3, 4, 5};
+  batch.chunks.push_back({0, 3, 0, pages});
+  for (int step = 0; step < 2; ++step) {
+    const auto result = loaded->model->Step(batch);
+    ASSERT_OK(result);
+    ASSERT_EQ(result->failed.size(), 3u);
+    EXPECT_EQ(result->failed[2].row, 2);
+    EXPECT_EQ(result->failed[2].layer, "model.decoder.layers.1.fc1");
+  }
 }
 
 TEST_F(NetworkModelTest, TellsItsLimitsAndCost) {

@@ -1,7 +1,9 @@
 // A tiny OPT with random weights on a device: 50 ids, 40 positions, 16 pages, steps of 24 rows.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "kernels/devices.h"
@@ -31,7 +33,8 @@ inline std::unique_ptr<NetworkModel> MakeSmallModel(std::unique_ptr<kernels::Dev
             "");
   return std::make_unique<NetworkModel>(*std::move(network), kSmallLimits,
                                         engine::StepCost{.weight_bytes_per_step = 3},
-                                        std::move(device));
+                                        std::move(device),
+                                        std::map<const kernels::Layer*, std::string>());
 }
 
 }  // namespace dyad::testing
