@@ -74,6 +74,8 @@ ConstRows Rotated(const AttentionWork& work, ConstRows x, Part rows, int64_t hea
   return {room, work.shape.head_size};
 }
 
+static_assert(kQueryRows % kLanes == 0);
+
 // What a tile of queries of one head has gathered so far, and room to work in.
 struct QueryState {
   const float* queries = nullptr;  // [rows][head_size], rotated

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/cpu/integer.h"
 #include "kernels/cpu/vector-inl.h"
@@ -40,16 +41,21 @@ HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 namespace {
 
-using HalfTag = hn::Rebind<int16_t, FloatTag>;
-
 uint32_t LargestBits(const float* x, int64_t count) {
+  constexpr int kChains = 4;  // hide the latency of a maximum
   const IntVec magnitude = hn::Set(IntTag(), 0x7fffffff);
-  IntVec largest = hn::Zero(IntTag());
+  IntVec largest[kChains];
+  for (IntVec& chain : largest) chain = hn::Zero(IntTag());
   int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    largest = hn::Max(largest, hn::And(hn::BitCast(IntTag(), Load(x + i)), magnitude));
+  for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) {
+      const IntVec bits = hn::BitCast(IntTag(), Load(x + i + c * kLanes));
+      largest[c] = hn::Max(largest[c], hn::And(bits, magnitude));
+    }
   }
-  auto most = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(IntTag(), largest)));
+  const IntVec joined = hn::Max(hn::Max(largest[0], largest[1]), hn::Max(largest[2], largest[3]));
+  auto most = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(IntTag(), joined)));
   for (; i < count; ++i) most = std::max(most, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
   return most;
 }
@@ -63,14 +69,24 @@ void MakeWhole(const RowToPack& row, int64_t count, float multiplier, Whole* q) 
   }
   int64_t i = 0;
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  const IntVec largest = hn::Set(IntTag(), LargestWhole(row.arithmetic));
-  for (; i + kLanes <= count; i += kLanes) {
-    const IntVec whole =
-        hn::Min(hn::NearestInt(hn::Mul(Load(row.x + i), Set(multiplier))), largest);
-    if constexpr (sizeof(Whole) == 4) {
-      hn::StoreU(whole, IntTag(), q + i);
-    } else {
-      hn::StoreU(hn::DemoteTo(HalfTag(), whole), HalfTag(), q + i);
+  if constexpr (sizeof(Whole) == 4) {
+    const IntVec largest = hn::Set(IntTag(), LargestWhole(row.arithmetic));
+    for (; i + kLanes <= count; i += kLanes) {
+      const IntVec whole = hn::NearestInt(hn::Mul(Load(row.x + i), Set(multiplier)));
+      hn::StoreU(hn::Min(whole, largest), IntTag(), q + i);
+    }
+  } else {
+    // What is added leaves the nearest whole number in the low 16 bits, ties to even. Cutting
+    // before rounding gives the same as after it.
+    const hn::Repartition<int16_t, FloatTag> words;
+    const Vec largest = Set(static_cast<float>(LargestWhole(row.arithmetic)));
+    const auto rounded = [&](const float* x) HWY_ATTR {
+      const Vec cut = hn::Min(hn::Mul(Load(x), Set(multiplier)), largest);
+      return hn::BitCast(words, hn::Add(cut, Set(0x1.8p23f)));
+    };
+    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+      const auto low = rounded(row.x + i), high = rounded(row.x + i + kLanes);
+      hn::StoreU(hn::ConcatEven(words, high, low), words, q + i);
     }
   }
 #endif
@@ -178,13 +194,14 @@ void Deinterleave(const Whole* q, int64_t blocks, int64_t depth, Whole* to) {
       hn::StoreU(c, tag, to + 2 * depth + k);
       hn::StoreU(d, tag, to + 3 * depth + k);
     }
-  } else if (blocks == 8 && sizeof(Whole) == 2) {
+  } else if (blocks == 8) {
     // Pairs of neighbouring blocks first, then the two of a pair.
-    const hn::Repartition<uint32_t, FloatTag> pairs;
+    using Pair = std::conditional_t<sizeof(Whole) == 2, uint32_t, uint64_t>;
+    const hn::Repartition<Pair, FloatTag> pairs;
     for (; k + kCount <= depth; k += kCount) {
       auto low0 = hn::Zero(pairs), low1 = low0, low2 = low0, low3 = low0;
       auto high0 = low0, high1 = low0, high2 = low0, high3 = low0;
-      const auto* from = reinterpret_cast<const uint32_t*>(q + 8 * k);
+      const auto* from = reinterpret_cast<const Pair*>(q + 8 * k);
       hn::LoadInterleaved4(pairs, from, low0, low1, low2, low3);
       hn::LoadInterleaved4(pairs, from + 2 * kCount, high0, high1, high2, high3);
       const auto put = [&](int64_t block, auto low, auto high) HWY_ATTR {
