@@ -3,11 +3,19 @@
 the greedy texts of the CPU.
 
 Tolerance: both are within 2e-4 of the same exact value (fixtures_test.py), so of each other within 4e-4.
+
+Its steps take seconds, so it also shows that --stall_timeout reaches what the server says of a model.
 """
+import concurrent.futures
 import subprocess
+import sys
+import time
 
 from support import safetensors
-from support.server import BUILD, FIXTURES, Server
+from support.server import BUILD, DEMO, FIXTURES, SOURCE, Server
+
+sys.path.insert(0, str(SOURCE / "client" / "python"))
+import dyad_serve  # noqa: E402
 
 NAMES = ("opt-dyad-it4", "neox-dyad-serial", "opt-dyad-it8-postln-proj")
 TOLERANCE = 4e-4
@@ -28,7 +36,25 @@ def answers(device, *flags):
     return found
 
 
+def states(*flags):
+    """All that ListModels says of the model while its only step runs, and after it."""
+    with Server({"demo": DEMO}, "--device=reference", "--allow_reference_device", f"--kv_cache_bytes={8 << 20}",
+                *flags) as server, dyad_serve.Client(server.address, timeout=None) as client:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(client.score, [list(range(10, 40))])
+            seen = set()
+            while not answer.done():
+                seen.add(client.models()[0].state)
+                time.sleep(0.01)
+            answer.result()
+        return seen, client.models()[0].state
+
+
 def main():
+    patient, after = states("--stall_timeout=1h")
+    assert patient == {"READY"} and after == "READY", patient
+    hasty, after = states("--stall_timeout=100ms")
+    assert "STALLED" in hasty and after == "READY", hasty
     refused = subprocess.run([BUILD / "bin" / "dyad-server", "--device=reference",
                               f"--model={FIXTURES / NAMES[0]}"], capture_output=True, text=True)
     assert refused.returncode == 1 and "--allow_reference_device" in refused.stderr, refused.stderr
