@@ -1,5 +1,6 @@
 // What sequences of one step share: the plan, on hand-made sequences; and what comes of it, on the
 // fake model.
+#include <algorithm>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -236,30 +237,32 @@ TEST(RowSharingTest, SetsAreSummedWhereTheyAreAskedForAndBehindTheLastId) {
   StepBench bench;
   std::vector<uint8_t> id_sets(static_cast<size_t>(bench.model.limits().vocab_size), 2);
   id_sets[4] = id_sets[9] = 1;
-  Request request = Score({3, 1, 4, 1, 5, 9}, 3);
+  std::vector<int32_t> ids;  // more than a page
+  for (int32_t i = 0; i < 20; ++i) ids.push_back(i * 7 % 11);
+  Request request = Score(ids, 3);
   request.id_sets = id_sets;
-  request.sets = {1, 0, 3, 2};
+  for (int i = 0; i < 18; ++i) request.sets.push_back(static_cast<uint8_t>(i % 4));
   Request other = request;
-  other.sets = {2, 0, 3, 0};
+  std::ranges::reverse(other.sets);
   RecordingSink plain, first, second;
-  bench.Add(Score({3, 1, 4, 1, 5, 9}, 3), plain);
+  bench.Add(Score(ids, 3), plain);
   bench.Add(request, first);
   bench.Add(other, second);
   bench.RunAll();
-  ASSERT_THAT(first.scores, SizeIs(4));
+  ASSERT_THAT(first.scores, SizeIs(18));
   EXPECT_EQ(first.scores, bench.model.ExpectedScores(request));
   EXPECT_EQ(second.scores, bench.model.ExpectedScores(other));
-  EXPECT_EQ(first.scores[1].set_logprob, 0);
-  EXPECT_NEAR(first.scores[2].set_logprob, 0, 1e-6);  // every id is in one of the two
-  EXPECT_LT(first.scores[0].set_logprob, 0);
-  EXPECT_EQ(plain.scores.size(), 3u);
+  EXPECT_EQ(first.scores[0].set_logprob, 0);
+  EXPECT_LT(first.scores[1].set_logprob, 0);
+  EXPECT_NEAR(first.scores[3].set_logprob, 0, 1e-6);  // every id is in one of the two
+  EXPECT_EQ(plain.scores.size(), 17u);
   // Stored pages do not know them; the ids are run again.
   RecordingSink again;
   const auto rows = bench.model.rows();
   bench.Add(request, again);
   bench.RunAll();
   EXPECT_EQ(again.scores, first.scores);
-  EXPECT_EQ(bench.model.rows(), rows + 6);
+  EXPECT_EQ(bench.model.rows(), rows + 20);
 }
 
 }  // namespace

@@ -186,5 +186,22 @@ TEST(StepFailuresTest, ALayerThatCannotComputeARowIsNamed) {
   }
 }
 
+// ln of nothing; a door refuses such sets.
+TEST(StepFailuresTest, ASetWithoutIdsFailsItsSequenceAlone) {
+  Bench bench;
+  const std::vector<uint8_t> id_sets(static_cast<size_t>(bench.model.limits().vocab_size), 1);
+  Request request = Score({3, 1, 4}, 1);
+  request.id_sets = id_sets;
+  request.sets = {1, 1, 2};
+  RecordingSink fails, other;
+  bench.Add(request, fails);
+  request.sets = {1, 1, 1};
+  bench.Add(request, other);
+  bench.RunAll();
+  EXPECT_THAT(fails.outcome->status,
+              StatusIs(absl::StatusCode::kInternal, HasSubstr("not finite")));
+  EXPECT_OK(other.outcome->status);
+}
+
 }  // namespace
 }  // namespace dyad::engine
