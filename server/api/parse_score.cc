@@ -200,7 +200,10 @@ absl::StatusOr<ComparisonPlan> ParseChoice(const v1::ChoiceSet& proto, const Pai
                                            const RequestLimits& limits) {
   const Layout layout = {*options.model, limits, *options.row, options.special_tokens};
   ComparisonPlan plan = {.index = proto.index(), .of = ComparisonPlan::Of::kChoice};
-  RETURN_IF_ERROR(CheckRange<int>({"number of options", proto.options_size(), 2, kMaxOptions}));
+  if (proto.options_size() < 2 || proto.options_size() > kMaxOptions) {
+    return InvalidField({"options", absl::StrCat(proto.options_size(), " long"),
+                         absl::StrCat("must have 2 to ", kMaxOptions, " entries")});
+  }
   for (int i = 0; i < proto.options_size(); ++i) {
     const std::string field = absl::StrCat("options[", i, "]");
     ASSIGN_OR_RETURN(plan.texts.emplace_back(), ParseItem(layout, {}, field, proto.options(i)));

@@ -63,8 +63,7 @@ std::vector<Place> PlacesOf(const FedText& fed, v1::WordSplit split) {
   return places;
 }
 
-// The tokens from `from` on whose `place_of` lies within the bytes. Those of one span follow each
-// other, but for empty ones, which are counted with them where they stand between.
+// The tokens from `from` on that `place_of` puts within the bytes; they follow each other.
 template <typename PlaceOf>
 TokenSpan Gather(std::span<const Place> places, ByteSpan own, int32_t own_begin, size_t from,
                  const PlaceOf& place_of) {

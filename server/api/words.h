@@ -38,12 +38,11 @@ struct FedText {
   int32_t own_begin = 0;  // where the item's own text begins
 };
 
-// Which tokens are blank there and which are not is told by white space as `split` has it. Spans
-// are ascending and do not overlap. Cost: O(bytes + tokens).
+// The words of the item's own text; white space is as `split` has it. Cost: O(bytes + tokens).
 std::vector<TokenSpan> WordsOf(const FedText& fed, v1::WordSplit split);
 // `regions` may overlap.
 std::vector<TokenSpan> RegionsOf(const FedText& fed, std::span<const ByteSpan> regions);
-// Tokens that overlap `bytes`; in `tokens` 0 if none does.
+// The tokens that overlap `bytes`, which may be none.
 TokenSpan TokensOver(const FedText& fed, ByteSpan bytes);
 
 // Sets of ids (engine::Request::id_sets) whose probability a correction needs.
@@ -66,7 +65,7 @@ struct WordPlan {
 };
 
 // The sets to ask for in the places of tokens [first, end], the last one behind them; none without
-// a correction. `begins_word[i]`: whether token i does.
+// a correction.
 std::vector<uint8_t> SetsFor(const WordPlan& plan, std::span<const int32_t> ids,
                              std::span<const uint8_t> id_sets, int32_t first, int32_t end);
 

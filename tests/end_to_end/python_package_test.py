@@ -125,7 +125,7 @@ def check_choices(client):
     sums = [score.sum for score in client.score(["cat", "cats", "dog"], context="Two")]
     assert found[1].sums == tuple(sums) and found[1].best == max(range(3), key=sums.__getitem__)
     assert (found[2].best, found[2].tie, found[2].error) == (0, True, None) and not found[1].tie
-    assert "number of options is 1" in found[3].error and found[0].scored_tokens[0] >= 1
+    assert "options is 1 long" in found[3].error and found[0].scored_tokens[0] >= 1
     assert [one.index for one in client.choices(given * 100, window=7)] == list(range(400))
 
 

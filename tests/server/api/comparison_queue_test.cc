@@ -103,7 +103,7 @@ TEST_F(ComparisonQueueTest, ChoicesComeAfterPairs) {
   ASSERT_THAT(*at_fault, SizeIs(1));
   const auto choice = std::get<v1::ChoiceScore>(at_fault->at(0));
   EXPECT_EQ(choice.index(), 8);
-  EXPECT_THAT(choice.error().message(), HasSubstr("number of options is 1; must be in [2, 64]"));
+  EXPECT_THAT(choice.error().message(), HasSubstr("options is 1 long; must have 2 to 64 entries"));
   EXPECT_THAT(Indices(queue.Take(100)), ElementsAre(5, 6, 9));
 }
 

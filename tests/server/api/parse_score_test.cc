@@ -240,9 +240,9 @@ TEST_F(ParsePairTest, OptionsOfAChoiceAreItems) {
   choice.mutable_options(1)->mutable_ids()->add_ids(3);
   refused("options[1] is left without a token to score");
   choice.clear_options();
-  refused("number of options is 0; must be in [2, 64]");
+  refused("options is 0 long; must have 2 to 64 entries");
   for (int i = 0; i < 65; ++i) choice.add_options()->set_text("x");
-  refused("number of options is 65");
+  refused("options is 65 long");
 }
 
 TEST_F(ParsePairTest, LaterMessagesAskForTheSameOrForNothing) {
