@@ -46,7 +46,7 @@ TEST_F(EngineTargetTest, CountsWhatTheEngineScored) {
 }
 
 TEST_F(EngineTargetTest, RefusalsAreErrorsOfTheLoad) {
-  const LoadResult result = Run(Task::kScore, model_.limits().context_length + 1);
+  const LoadResult result = Run(Task::kScore, model_.limits().context_length + 2);
   EXPECT_EQ(result.succeeded, 0);
   EXPECT_EQ(result.errors.at("INVALID_ARGUMENT"), 12);
   EXPECT_THAT(result.first_error,
