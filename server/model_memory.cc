@@ -1,9 +1,11 @@
 // server/model_memory.h.
 #include "server/model_memory.h"
 
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "kernels/devices.h"
 
 namespace dyad {
 namespace {
@@ -37,8 +39,9 @@ absl::StatusOr<ModelOptions> OptionsOfModels(const Options& options, const Host&
   model.max_batch_tokens = options.engine.max_batch_tokens;
   model.max_draws = options.engine.max_running_sequences;
   model.kv_cache_bytes = options.kv_cache_bytes;
+  const std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({});  // computes nothing
   for (const ModelSource& source : options.models) {
-    const absl::StatusOr<int64_t> bytes = ModelBytes(source.folder, model);
+    const absl::StatusOr<int64_t> bytes = ModelBytes(source.folder, model, *device);
     if (!bytes.ok()) return OfModel(source, options, bytes.status());
     share.model_bytes += *bytes;
   }

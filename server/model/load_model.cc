@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "kernels/devices.h"
 #include "server/base/catch_exceptions.h"
 #include "server/base/file.h"
 #include "server/base/message_text.h"
@@ -194,7 +193,8 @@ absl::StatusOr<ModelInfo> InspectModel(const std::string& folder, const ModelOpt
   });
 }
 
-absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options) {
+absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options,
+                                   kernels::Device& device) {
   return CatchExceptions(folder, [&]() -> absl::StatusOr<int64_t> {
     ASSIGN_OR_RETURN(const ModelConfig config, ReadConfig(folder));
     ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
@@ -208,10 +208,9 @@ absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions
                BytesOfWeight(options.weight_dtype, tensor.type);
     }
     if (options.layer_form == kernels::LayerForm::kDense) {
-      const std::unique_ptr<kernels::Device> device = kernels::MakeCpuDevice({});
       TensorSource tensors(*checkpoint, std::string(config.architecture->tensor_root));
       ASSIGN_OR_RETURN(const LoadedNetwork loaded,
-                       LoadNetwork(config, tensors, options, LoadPass::kCheck, *device));
+                       LoadNetwork(config, tensors, options, LoadPass::kCheck, device));
       for (const LinearInfo& layer : loaded.tally.layers) {
         if (layer.multiplied_out) bytes += layer.weight_bytes;
       }

@@ -32,8 +32,10 @@ absl::StatusOr<ModelInfo> InspectModel(const std::string& folder, const ModelOpt
                                        kernels::Device& device);
 
 // About the bytes that LoadModel will take besides the KV cache, for weights, activations and
-// logits; layers that kDense multiplies out count as matrices, too. Reads config.json and the tables
-// of tensors only. Errors: as LoadModel's.
-absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options);
+// logits; layers that kDense multiplies out count as matrices, too. Reads config.json and the
+// tables of tensors only; the device is asked for nothing but what it can run. Errors: as
+// LoadModel's.
+absl::StatusOr<int64_t> ModelBytes(const std::string& folder, const ModelOptions& options,
+                                   kernels::Device& device);
 
 }  // namespace dyad

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/devices.h"
 #include "server/model/load_model.h"
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
@@ -25,7 +26,8 @@ class ModelMemoryTest : public ::testing::Test {
   ModelMemoryTest() {
     options_.models = {{"m", (testing::FixturesDir() / "opt-dyad-it4").string()}};
     options_.kv_cache_bytes = 64 << 20;
-    bytes_ = ModelBytes(options_.models[0].folder, {.max_batch_tokens = 512, .max_draws = 256})
+    bytes_ = ModelBytes(options_.models[0].folder, {.max_batch_tokens = 512, .max_draws = 256},
+                        *kernels::MakeCpuDevice({}))
                  .value_or(0);
     host_.memory_bytes = int64_t{1} << 30;
   }

@@ -97,9 +97,9 @@ TEST(LoadModelTest, ModelBytesCountsWhatIsMultipliedOut) {
   ModelOptions options = testing::SmallOptions();
   const std::string folder = testing::FixtureFolder("opt-lowrank");
   const auto device = kernels::MakeCpuDevice({});
-  const auto factors = ModelBytes(folder, options);
+  const auto factors = ModelBytes(folder, options, *kernels::MakeCpuDevice({}));
   options.layer_form = kernels::LayerForm::kDense;
-  const auto matrices = ModelBytes(folder, options);
+  const auto matrices = ModelBytes(folder, options, *kernels::MakeCpuDevice({}));
   const auto info = InspectModel(folder, options, *device);
   ASSERT_OK(factors);
   ASSERT_OK(matrices);

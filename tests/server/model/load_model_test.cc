@@ -318,17 +318,19 @@ TEST(LoadModelTest, ModelBytesIsAboutWhatAModelTakes) {
     for (const WeightDtype dtype : {WeightDtype::kAsStored, WeightDtype::kBfloat16}) {
       options.weight_dtype = dtype;
       options.max_draws = options.max_batch_tokens = 1;
-      const auto little = ModelBytes(FixtureFolder(name), options);
+      const auto little = ModelBytes(FixtureFolder(name), options, *kernels::MakeCpuDevice({}));
       ASSERT_OK(little);
       const int64_t weights = Load(FixtureFolder(name), options).info.weight_bytes;
       // Panels are padded, which shows where layers are tiny.
       EXPECT_GT(*little, weights * 3 / 4) << name;
       EXPECT_LT(*little, weights * 3 / 2) << name;
       options.max_batch_tokens = 1001;
-      EXPECT_GE(*ModelBytes(FixtureFolder(name), options), *little + 4000 * 6 * 72);
+      EXPECT_GE(*ModelBytes(FixtureFolder(name), options, *kernels::MakeCpuDevice({})),
+                *little + 4000 * 6 * 72);
     }
   }
-  EXPECT_EQ(ModelBytes("/no/such/folder", options).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ModelBytes("/no/such/folder", options, *kernels::MakeCpuDevice({})).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
