@@ -16,6 +16,7 @@
 
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/even_parts.h"
 #include "kernels/cpu/reduce-inl.h"
 #include "kernels/cpu/square.h"
 #include "kernels/exact_math.h"
@@ -37,16 +38,6 @@ void PutFour(Four four, hwy::bfloat16_t* to) {
   const Bits narrow = (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
   const auto half = __builtin_convertvector(narrow, uint16_t __attribute__((vector_size(8))));
   std::memcpy(to, &half, sizeof(half));
-}
-
-// Part i of `count` things in parts of even size.
-struct Part {
-  int64_t first = 0;
-  int64_t count = 0;
-};
-int64_t Parts(int64_t count, int64_t most) { return (count + most - 1) / most; }
-Part PartOf(int64_t count, int64_t parts, int64_t i) {
-  return {i * count / parts, (i + 1) * count / parts - i * count / parts};
 }
 
 // GPT-NeoX rotation of the leading dimensions, pairs (i, i + rotary_size / 2); the rest is copied.
@@ -109,7 +100,7 @@ template <typename Kv>
 void PrefetchPart(const Kv* const* pages, int64_t count, int64_t page_elements, int64_t part,
                   int64_t parts) {
   if (parts == 1) return;
-  const Part bytes = PartOf(page_elements * static_cast<int64_t>(sizeof(Kv)), parts, part);
+  const Part bytes = PartAt(page_elements * static_cast<int64_t>(sizeof(Kv)), parts, part);
   for (int64_t p = 0; p < count; ++p) {
     const char* first = reinterpret_cast<const char*>(pages[p]) + bytes.first;
     for (int64_t byte = 0; byte < bytes.count; byte += 64) __builtin_prefetch(first + byte);
@@ -119,10 +110,10 @@ void PrefetchPart(const Kv* const* pages, int64_t count, int64_t page_elements, 
 template <typename Kv>
 void ScoreGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t visible,
                 const QueryState& state) {
-  const int64_t parts = Parts(state.rows, kRowsAtOnce);
+  const int64_t parts = PartCount(state.rows, kRowsAtOnce);
   for (int64_t i = 0; i < parts; ++i) {
-    const Part rows = PartOf(state.rows, parts, i);
-    const int64_t count = Parts(SeenKeys(visible, rows.first + rows.count), kPageTokens);
+    const Part rows = PartAt(state.rows, parts, i);
+    const int64_t count = PartCount(SeenKeys(visible, rows.first + rows.count), kPageTokens);
     PrefetchPart(pages.values, pages.pages, kPageTokens * PaddedHeadSize(work.shape), i, parts);
     for (int64_t p = 0; p < count; p += kPagesAtOnce) {
       Score<Kv> score = {.queries = state.queries + rows.first * state.query_stride,
@@ -198,14 +189,14 @@ void AddGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t vis
               const QueryState& state) {
   static constexpr float kKeep = 1;
   const int64_t width = PaddedHeadSize(work.shape);
-  const int64_t parts = Parts(state.rows, kRowsAtOnce);
-  const int64_t strips = Parts(width / kLanes, kVectorsAtOnce);
+  const int64_t parts = PartCount(state.rows, kRowsAtOnce);
+  const int64_t strips = PartCount(width / kLanes, kVectorsAtOnce);
   for (int64_t i = 0; i < parts; ++i) {
-    const Part rows = PartOf(state.rows, parts, i);
+    const Part rows = PartAt(state.rows, parts, i);
     const int64_t common = SeenKeys(visible, rows.first + 1);
     PrefetchPart(pages.next_keys, pages.next_pages, kPageTokens * work.shape.head_size, i, parts);
     for (int64_t s = 0; s < strips; ++s) {
-      const Part vectors = PartOf(width / kLanes, strips, s);
+      const Part vectors = PartAt(width / kLanes, strips, s);
       AddValues<Kv> add = {.weights = state.scores + rows.first * kSoftmaxKeys,
                            .pages = pages.values,
                            .column = vectors.first * kLanes,
@@ -234,8 +225,8 @@ void AttendGroup(const AttentionWork& work, const AttentionChunk& chunk, int64_t
                  int64_t first_query, int64_t first_head, std::span<QueryState> heads) {
   const int64_t rows = heads.front().rows;
   const int64_t visible = first_query + 1 - first_key;  // to the first row; may be negative
-  const int64_t pages = Parts(SeenKeys(visible, rows), kPageTokens);
-  const int64_t next_pages = Parts(SeenKeys(visible - kSoftmaxKeys, rows), kPageTokens);
+  const int64_t pages = PartCount(SeenKeys(visible, rows), kPageTokens);
+  const int64_t next_pages = PartCount(SeenKeys(visible - kSoftmaxKeys, rows), kPageTokens);
   const int32_t* page =
       &work.step.pages[static_cast<size_t>(chunk.first_page + first_key / kPageTokens)];
   const PageView<Kv> view = {work.shape, work.kv};

@@ -18,6 +18,7 @@
 
 #include "kernels/arithmetic.h"
 #include "kernels/cpu/aligned_buffer.h"
+#include "kernels/cpu/even_parts.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/epilogue.h"
 #include "kernels/plan.h"
@@ -28,19 +29,12 @@ inline constexpr int64_t kPanelOutputs = 32;
 inline constexpr int64_t kRowTile = 12;  // 12 rows · 2 vectors: 24 of the 32 registers of AVX-512
 
 // Rows [first, first + count) of a batch that run together.
-struct RowTile {
-  int64_t first = 0;
-  int64_t count = 0;
-};
-inline int64_t RowTileCount(int64_t rows, int64_t most = kRowTile) {
-  return (rows + most - 1) / most;
-}
+using RowTile = Part;
+inline int64_t RowTileCount(int64_t rows, int64_t most = kRowTile) { return PartCount(rows, most); }
 // Even sizes: 13 rows are 7 and 6, because 12 and 1 would stream the panel a second time for one
 // row.
 inline RowTile RowTileAt(int64_t rows, int64_t index, int64_t most = kRowTile) {
-  const int64_t tiles = RowTileCount(rows, most);
-  const int64_t first = index * rows / tiles;
-  return {first, (index + 1) * rows / tiles - first};
+  return PartAt(rows, RowTileCount(rows, most), index);
 }
 
 // Neighbouring blocks of a contraction.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/even_parts.h"
 
 namespace dyad::kernels {
 namespace {
@@ -41,7 +42,7 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, cons
   const auto rows = static_cast<int64_t>(step.slots.size());
   const int64_t tile_rows = TileRows(rows, shape.heads, pool);
   const auto tiles_of = [&](const AttentionChunk& chunk) {
-    return (chunk.tokens + tile_rows - 1) / tile_rows;
+    return PartCount(chunk.tokens, tile_rows);
   };
   int64_t tile_count = 0;
   for (const AttentionChunk& chunk : chunks) tile_count += tiles_of(chunk);
@@ -58,8 +59,8 @@ void PagedAttention(const AttentionShape& shape, const RotaryTable& rotary, cons
     for (int64_t head = 0; head < shape.heads; head += together) {
       const int64_t heads = std::min(together, shape.heads - head);
       for (int64_t tile = 0; tile < tiles; ++tile) {
-        const int64_t first = tile * tokens / tiles, end = (tile + 1) * tokens / tiles;
-        tasks[task_count++] = {static_cast<int64_t>(c), {first, end - first, head, heads}};
+        const Part part = PartAt(tokens, tiles, tile);
+        tasks[task_count++] = {static_cast<int64_t>(c), {part.first, part.count, head, heads}};
       }
     }
   }
