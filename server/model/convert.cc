@@ -101,8 +101,8 @@ void Widen(const StoredTensor& tensor, int64_t first, std::span<float> out) {
   }
 }
 
-// Index of the first element that is not finite in `type`, or out.size(). Writes the elements to
-// `bytes` unless it is null.
+// Of at most kPiece values. Index of the first that is not finite in `type`, or values.size().
+// Writes them to `bytes` unless it is null.
 int64_t Narrow(std::span<const float> values, Element type, std::byte* bytes) {
   const int64_t count = static_cast<int64_t>(values.size());
   uint16_t halves[kPiece];
@@ -217,6 +217,17 @@ std::unique_ptr<std::byte[]> WeightMatrix::TakeCopy(int64_t bytes) && {
   auto copy = std::make_unique_for_overwrite<std::byte[]>(bytes);
   std::memcpy(copy.get(), data_, bytes);
   return copy;
+}
+
+int64_t NarrowFloats(std::span<const float> values, Element type, std::byte* bytes) {
+  const int64_t count = std::ssize(values);
+  for (int64_t first = 0; first < count; first += kPiece) {
+    const auto piece = values.subspan(static_cast<size_t>(first),
+                                      static_cast<size_t>(std::min(kPiece, count - first)));
+    const int64_t bad = Narrow(piece, type, bytes + first * kernels::ElementBytes(type));
+    if (bad < std::ssize(piece)) return first + bad;
+  }
+  return count;
 }
 
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, Element type,

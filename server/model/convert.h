@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -50,6 +51,10 @@ class WeightMatrix {
 absl::StatusOr<WeightMatrix> ReadWeights(const NamedTensor& tensor, kernels::Element type,
                                          kernels::Device& device);
 absl::StatusOr<std::vector<float>> ReadFloats(const NamedTensor& tensor, kernels::Device& device);
+
+// Writes `values` to `bytes` as numbers of `type`, which is not int8, up to the first that is not
+// finite in it. Returns the index of that one, or values.size().
+int64_t NarrowFloats(std::span<const float> values, kernels::Element type, std::byte* bytes);
 
 // Do two tensors hold equal values (of whatever types)? REQUIRES: equal shapes, floating-point
 // types.

@@ -1,12 +1,11 @@
 // The network's tensors, in which structured layers become one matrix each.
 #include "server/model/dense_checkpoint.h"
 
-#include <cmath>
-#include <cstring>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <utility>
 
-#include "kernels/float16.h"
 #include "server/base/catch_exceptions.h"
 #include "server/base/file.h"
 #include "server/base/message_text.h"
@@ -38,25 +37,12 @@ StoredType StoredTypeOf(Element type) {
 // `values` as numbers of `type`, which one may overflow.
 absl::StatusOr<std::vector<std::byte>> Narrowed(const std::string& name,
                                                 const std::vector<float>& values, Element type) {
-  const auto size = static_cast<size_t>(kernels::ElementBytes(type));
-  std::vector<std::byte> bytes(values.size() * size);
-  for (size_t i = 0; i < values.size(); ++i) {
-    const float value = values[i];
-    float kept = value;
-    if (type == Element::kFloat32) {
-      std::memcpy(&bytes[i * size], &value, size);
-    } else {
-      const bool brain = type == Element::kBfloat16;
-      const uint16_t half = brain ? kernels::ToBfloat16(value) : kernels::ToFloat16(value);
-      kept = brain ? kernels::FromBfloat16(half) : kernels::FromFloat16(half);
-      std::memcpy(&bytes[i * size], &half, size);
-    }
-    if (std::isfinite(kept)) continue;
-    return absl::InvalidArgumentError(Text("tensor ", name, ": element ", i, " of the product is ",
-                                           value, ", which overflows ", WeightTypeName(type),
-                                           "; --dtype=float32 may hold it"));
-  }
-  return bytes;
+  std::vector<std::byte> bytes(values.size() * static_cast<size_t>(kernels::ElementBytes(type)));
+  const auto bad = static_cast<size_t>(NarrowFloats(values, type, bytes.data()));
+  if (bad == values.size()) return bytes;
+  return absl::InvalidArgumentError(Text("tensor ", name, ": element ", bad, " of the product is ",
+                                         values[bad], ", which overflows ", WeightTypeName(type),
+                                         "; --dtype=float32 may hold it"));
 }
 
 class Opened final : public DenseCheckpoint {
@@ -74,13 +60,14 @@ class Opened final : public DenseCheckpoint {
 
   absl::Status List(DenseType type, std::string config) {
     config_ = std::move(config);
-    dtype_ = type == DenseType::kFloat32 ? WeightDtype::kFloat32 : WeightDtype::kAsStored;
+    const WeightDtype dtype =
+        type == DenseType::kFloat32 ? WeightDtype::kFloat32 : WeightDtype::kAsStored;
     ASSIGN_OR_RETURN(LoadedNetwork network,
                      LoadNetwork(model_config_, tensors_, {}, LoadPass::kCheck, *device_));
     layers_ = std::move(network.linears);
     std::map<std::string, TensorEntry> entries;
     for (const NamedTensor& tensor : tensors_.Needed()) {
-      ASSIGN_OR_RETURN(const Element element, ChooseWeightType(tensor, dtype_));
+      ASSIGN_OR_RETURN(const Element element, ChooseWeightType(tensor, dtype));
       sources_[tensor.name] = {.tensor = tensor, .element = element};
       entries[tensor.name] = {tensor.name, StoredTypeOf(element), tensor.stored->shape};
     }
@@ -162,7 +149,6 @@ class Opened final : public DenseCheckpoint {
   const std::unique_ptr<kernels::Device> device_;
   TensorSource tensors_;
   LoadContext context_;
-  WeightDtype dtype_ = WeightDtype::kAsStored;
   std::string config_;
   std::vector<LinearPlace> layers_;
   std::vector<TensorEntry> entries_;

@@ -171,6 +171,23 @@ TEST(ConvertTest, OverflowIsToldFromInfinity) {
               StatusIs(kInvalid, HasSubstr("1e+39, which overflows float32")));
 }
 
+TEST(ConvertTest, ManyFloatsAreNarrowedUpToTheFirstThatOverflows) {
+  std::vector<float> values(20000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 2048);
+  std::vector<std::byte> bytes(2 * values.size());
+  ASSERT_EQ(NarrowFloats(values, Element::kFloat16, bytes.data()), 20000);
+  for (const size_t i : {size_t{0}, size_t{8191}, size_t{8192}, size_t{19999}}) {
+    uint16_t half;
+    std::memcpy(&half, &bytes[2 * i], 2);
+    EXPECT_EQ(FromFloat16(half), values[i]) << i;
+  }
+  values[9000] = 65520;  // too large for float16, not for bfloat16
+  values[17000] = INFINITY;
+  EXPECT_EQ(NarrowFloats(values, Element::kFloat16, bytes.data()), 9000);
+  EXPECT_EQ(NarrowFloats(values, Element::kBfloat16, bytes.data()), 17000);
+  EXPECT_EQ(NarrowFloats({}, Element::kFloat16, nullptr), 0);
+}
+
 TEST(ConvertTest, ChoosesTheTypeAskedForOrTheStoredOne) {
   FakeCheckpoint checkpoint;
   checkpoint.AddShape("a", {1}, StoredType::kFloat16);
