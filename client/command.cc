@@ -21,8 +21,6 @@
 namespace dyad::client {
 namespace {
 
-constexpr char kUsageUrl[] = "dyadctl/usage";
-
 Json FieldValue(FieldKind kind, const std::string& text) {
   if (kind == FieldKind::kText) return text;
   if (kind == FieldKind::kIds) return *IdList(text);
@@ -40,14 +38,6 @@ std::string ShellWord(const std::string& word) {
 }
 
 }  // namespace
-
-absl::Status UsageError(const std::string& fault) {
-  absl::Status status = absl::InvalidArgumentError(fault);
-  status.SetPayload(kUsageUrl, absl::Cord());
-  return status;
-}
-
-bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageUrl).has_value(); }
 
 void Command::set_arguments(std::span<const std::string> arguments) {
   typed_ = "dyadctl " + help_.name;

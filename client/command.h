@@ -17,6 +17,7 @@
 #include "client/connection.h"
 #include "client/json_line.h"
 #include "client/json_message.h"
+#include "server/base/command_line.h"
 #include "server/base/console.h"
 
 namespace dyad::client {
@@ -33,10 +34,6 @@ struct CommandHelp {
   std::string text;     // what goes in, what comes out
   WordsAre words = WordsAre::kTexts;
 };
-
-// The command line is wrong, and nothing was sent: exit status 2. `fault` names the flag.
-absl::Status UsageError(const std::string& fault);
-bool IsUsageError(const absl::Status& status);
 
 // One run of a command: AddFlags binds its members to flags, CLI11 fills them, then Run.
 // One thread.

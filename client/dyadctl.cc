@@ -2,7 +2,6 @@
 #include "client/dyadctl.h"
 
 #include <algorithm>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -10,13 +9,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "client/command.h"
 #include "client/commands.h"
 #include "client/server_address.h"
+#include "server/base/command_line.h"
 #include "server/base/message_text.h"
 #include "server/base/nearest.h"
 #include "server/base/status_macros.h"
@@ -25,8 +23,6 @@
 namespace dyad::client {
 namespace {
 
-constexpr int kUsageError = 2;
-
 std::vector<std::unique_ptr<Command>> Commands() {
   std::vector<std::unique_ptr<Command>> commands;
   for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
@@ -34,16 +30,6 @@ std::vector<std::unique_ptr<Command>> Commands() {
     commands.push_back(make());
   }
   return commands;
-}
-
-std::string Overview(const std::vector<std::unique_ptr<Command>>& commands) {
-  std::string text = "dyadctl COMMAND [flags]: the command line of a DYAD server\n\n";
-  for (const auto& command : commands) {
-    absl::StrAppend(&text,
-                    absl::StrFormat("  %-11s %s\n", command->help().name, command->help().summary));
-  }
-  absl::StrAppend(&text, "\ndyadctl COMMAND --help lists its flags.\n");
-  return text;
 }
 
 // CLI11 wants the last word first, and would take the word behind "--name=" for its value.
@@ -167,64 +153,20 @@ absl::StatusOr<int> ParseAndRun(Command& command, std::span<const std::string> w
   return ExplainUnreachable(status.status(), command.connection());
 }
 
-// Ends a run of `name`: what was printed has arrived, or one line says what failed.
-int Report(const std::string& name, absl::StatusOr<int> result, const Console& console) {
-  if (result.ok()) {
-    if (const absl::Status written = Flush(console); !written.ok()) result = written;
-  }
-  if (result.ok()) return *result;
-  std::string message(result.status().message());
-  std::replace_if(message.begin(), message.end(), absl::ascii_iscntrl, ' ');
-  if (IsUsageError(result.status())) {
-    console.err << name << ": " << message << "; " << name << " --help lists the flags\n";
-    return kUsageError;
-  }
-  console.err << name << ": " << absl::StatusCodeToString(result.status().code()) << ": " << message
-              << '\n';
-  return 1;
-}
-
-int RunCommand(Command& command, std::span<const std::string> words, const Console& console) {
-  const std::string name = "dyadctl " + command.help().name;
-  try {
-    return Report(name, ParseAndRun(command, words, console), console);
-  } catch (const std::exception& error) {  // the last resort: no memory, mostly
-    return Report(name, absl::InternalError(error.what()), console);
-  }
-}
-
 }  // namespace
 
 int RunDyadctl(std::span<const std::string> words, const Console& console) {
   const std::vector<std::unique_ptr<Command>> commands = Commands();
-  if (words.empty()) {
-    console.err << Overview(commands);
-    return kUsageError;
+  Program program = {.name = "dyadctl",
+                     .purpose = "the command line of a DYAD server",
+                     .version = DYAD_VERSION,
+                     .commands = {}};
+  for (const std::unique_ptr<Command>& command : commands) {
+    program.commands.push_back(
+        {command->help().name, command->help().summary,
+         [&](std::span<const std::string> rest) { return ParseAndRun(*command, rest, console); }});
   }
-  std::string name = words[0];
-  std::vector<std::string> rest(words.begin() + 1, words.end());
-  if (name == "--version") {
-    console.out << "dyadctl " DYAD_VERSION "\n";
-    return Report("dyadctl", 0, console);
-  }
-  if (name == "help" && !rest.empty()) {
-    name = rest[0];
-    rest = {"--help"};
-  }
-  if (name == "--help" || name == "-h" || name == "help") {
-    console.out << Overview(commands);
-    return Report("dyadctl", 0, console);
-  }
-  std::vector<std::string> names;
-  for (const auto& command : commands) {
-    names.push_back(command->help().name);
-    if (names.back() == name) return RunCommand(*command, rest, console);
-  }
-  const std::string nearest = NearestName(name, names);
-  console.err << "dyadctl: no command " << Quoted(name)
-              << (nearest.empty() ? "" : "; the nearest is ") << nearest
-              << "; dyadctl --help lists them\n";
-  return kUsageError;
+  return RunProgram(program, words, console);
 }
 
 }  // namespace dyad::client

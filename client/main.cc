@@ -1,6 +1,5 @@
 // dyadctl: the command line client. Everything is in client/dyadctl.h; this is the process.
 #include <grpc/support/log.h>
-#include <unistd.h>
 
 #include <exception>
 #include <iostream>
@@ -9,6 +8,7 @@
 
 #include "client/dyadctl.h"
 #include "google/protobuf/stubs/logging.h"
+#include "server/base/console.h"
 #include "server/base/standard_streams.h"
 
 int main(int argc, char** argv) {
@@ -19,12 +19,7 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   try {
     const std::vector<std::string> words(argv + 1, argv + argc);
-    const dyad::Console console = {
-        .in = std::cin,
-        .out = std::cout,
-        .err = std::cerr,
-        .err_screen = isatty(STDERR_FILENO) != 0 ? dyad::Screen::kTerminal : dyad::Screen::kOther};
-    return dyad::client::RunDyadctl(words, console);
+    return dyad::client::RunDyadctl(words, dyad::ProcessConsole());
   } catch (const std::exception& error) {
     std::cerr << "dyadctl: " << error.what() << '\n';
     return 1;

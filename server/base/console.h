@@ -19,6 +19,9 @@ struct Console {
   Screen err_screen = Screen::kOther;
 };
 
+// The process's own.
+Console ProcessConsole();
+
 // Whether all that was printed on `out` has arrived. Errors: the system's, or DataLoss after one;
 // then nobody reads, and nothing more should be asked for.
 absl::Status Flush(const Console& console);

@@ -1,17 +1,15 @@
 // Finds the command, has CLI11 read its flags, runs it.
 #include "server/tools/convert.h"
 
-#include <algorithm>
-#include <exception>
 #include <memory>
 #include <string_view>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_format.h"
 #include "kernels/devices.h"
+#include "server/base/command_line.h"
 #include "server/base/message_text.h"
 #include "server/base/nearest.h"
 #include "server/base/status_macros.h"
@@ -21,8 +19,6 @@
 
 namespace dyad {
 namespace {
-
-constexpr int kUsageError = 2;
 
 struct Arguments {
   std::string folder, out;
@@ -80,14 +76,6 @@ const std::vector<ConvertCommand>& ConvertCommands() {
   return commands;
 }
 
-std::string ConvertOverview() {
-  std::string text = "dyad-convert COMMAND [flags]: checkpoints with structured layers\n\n";
-  for (const ConvertCommand& command : ConvertCommands()) {
-    text += absl::StrFormat("  %-8s %s\n", AbslView(command.name), AbslView(command.summary));
-  }
-  return text + "\ndyad-convert COMMAND --help lists its flags.\n";
-}
-
 // What the command line lacks or has too much of.
 std::string ConvertFault(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> rest = app.remaining();
@@ -102,69 +90,38 @@ std::string ConvertFault(const CLI::App& app, const CLI::ParseError& error) {
   return Text("unknown flag ", Quoted(flag), nearest.empty() ? "" : "; the nearest is ", nearest);
 }
 
-// Ends a run of `name`: what was printed has arrived, or one line says what failed.
-int EndConvert(const std::string& name, absl::Status status, const Console& console) {
-  if (status.ok()) status = Flush(console);
-  if (status.ok()) return 0;
-  std::string message(status.message());
-  std::replace_if(message.begin(), message.end(), absl::ascii_iscntrl, ' ');
-  console.err << name << ": " << absl::StatusCodeToString(status.code()) << ": " << message << '\n';
-  return 1;
-}
-
-int ParseAndConvert(const ConvertCommand& command, std::span<const std::string> words,
-                    const Console& console) {
-  const std::string name = Text("dyad-convert ", command.name);
-  CLI::App app(Text(command.summary, "."), name);
+absl::StatusOr<int> ParseAndConvert(const ConvertCommand& command,
+                                    std::span<const std::string> words, const Console& console) {
+  CLI::App app(Text(command.summary, "."), Text("dyad-convert ", command.name));
   app.set_help_flag("-h,--help", "Print this");
   Arguments arguments;
   command.add_flags(app, arguments);
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // the last word first
-    return EndConvert(name, command.run(arguments, console), console);
   } catch (const CLI::CallForHelp&) {
     console.out << app.help();
-    return EndConvert(name, absl::OkStatus(), console);
+    return 0;
   } catch (const CLI::ParseError& error) {
-    console.err << name << ": " << ConvertFault(app, error) << "; " << name
-                << " --help lists the flags\n";
-    return kUsageError;
-  } catch (const std::exception& error) {  // the last resort: no memory, mostly
-    return EndConvert(name, absl::InternalError(error.what()), console);
+    return UsageError(ConvertFault(app, error));
   }
+  RETURN_IF_ERROR(command.run(arguments, console));
+  return 0;
 }
 
 }  // namespace
 
 int RunConvert(std::span<const std::string> words, const Console& console) {
-  if (words.empty()) {
-    console.err << ConvertOverview();
-    return kUsageError;
-  }
-  std::string name = words[0];
-  std::vector<std::string> rest(words.begin() + 1, words.end());
-  if (name == "--version") {
-    console.out << "dyad-convert " DYAD_VERSION "\n";
-    return EndConvert("dyad-convert", absl::OkStatus(), console);
-  }
-  if (name == "help" && !rest.empty()) {
-    name = rest[0];
-    rest = {"--help"};
-  }
-  if (name == "--help" || name == "-h" || name == "help") {
-    console.out << ConvertOverview();
-    return EndConvert("dyad-convert", absl::OkStatus(), console);
-  }
-  std::vector<std::string> names;
+  Program program = {.name = "dyad-convert",
+                     .purpose = "checkpoints with structured layers",
+                     .version = DYAD_VERSION,
+                     .commands = {}};
   for (const ConvertCommand& command : ConvertCommands()) {
-    names.emplace_back(command.name);
-    if (command.name == name) return ParseAndConvert(command, rest, console);
+    program.commands.push_back({std::string(command.name), std::string(command.summary),
+                                [&](std::span<const std::string> rest) {
+                                  return ParseAndConvert(command, rest, console);
+                                }});
   }
-  const std::string nearest = NearestName(name, names);
-  console.err << "dyad-convert: no command " << Quoted(name)
-              << (nearest.empty() ? "" : "; the nearest is ") << nearest
-              << "; dyad-convert --help lists them\n";
-  return kUsageError;
+  return RunProgram(program, words, console);
 }
 
 }  // namespace dyad
