@@ -20,10 +20,9 @@ ComparisonGroup::ComparisonGroup(const PairOptions& options, std::vector<Compari
       on_end_(std::move(on_end)),
       sequences_(OnFailure::kGoOn, [this] { std::exchange(on_end_, nullptr)(*this); }) {
   for (ComparisonPlan& plan : plans) {
-    std::vector<ScoreInput> texts = std::move(plan.texts);
     Comparison& comparison = comparisons_.emplace_back();
-    comparison.plan = std::move(plan);
-    for (ScoreInput& text : texts) {
+    comparison.plan = {plan.index, plan.of};
+    for (ScoreInput& text : plan.texts) {
       Side& side = comparison.sides.emplace_back(std::move(text), comparison.status);
       sequences_.Add(ToEngineRequest(*options.model, side.input, FedWindows(side.input).front(), 0,
                                      {.client = client}),
@@ -36,8 +35,7 @@ std::vector<ComparisonPlan> ComparisonGroup::TakePlans() {
   std::vector<ComparisonPlan> plans;
   plans.reserve(comparisons_.size());
   for (Comparison& comparison : comparisons_) {
-    ComparisonPlan& plan = plans.emplace_back(std::move(comparison.plan));
-    plan.texts.clear();
+    ComparisonPlan& plan = plans.emplace_back(comparison.plan);
     for (Side& side : comparison.sides) plan.texts.push_back(std::move(side.input));
   }
   return plans;

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "server/api/request_error.h"
 #include "server/base/status_macros.h"
+#include "server/text/character_class.h"
+#include "server/text/utf8.h"
 
 namespace dyad {
 namespace {
@@ -21,12 +23,6 @@ constexpr ConventionRow kTable[] = {
     {v1::CONVENTION_CONDITIONAL, LeadingSpace::kNo, InFront::kPrefixId, 1, Reduction::kSum},
 };
 static_assert(std::size(kTable) == v1::Convention_MAX);
-
-constexpr std::string_view kBlanks[] = {"\t",     "\n",     "\v",     "\f",     "\r",     "\x1C",
-                                        "\x1D",   "\x1E",   "\x1F",   " ",      "\u0085", "\u00A0",
-                                        "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004",
-                                        "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A",
-                                        "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
 
 absl::StatusOr<int32_t> PrefixId(const ServedModel& model) {
   if (model.prefix_id.has_value()) return *model.prefix_id;
@@ -161,16 +157,13 @@ absl::Status NothingToScore(const std::string& field) {
 }
 
 size_t TrailingBlankBytes(std::string_view text) {
-  const std::string_view all = text;
-  for (bool found = true; found;) {
-    found = false;
-    for (const std::string_view blank : kBlanks) {
-      if (!text.ends_with(blank)) continue;
-      text.remove_suffix(blank.size());
-      found = true;
-    }
+  size_t kept = 0;
+  for (size_t end = 0; end < text.size();) {
+    const Utf8Step step = ReadUtf8(text.substr(end));
+    end += static_cast<size_t>(step.length);
+    if (step.state != Utf8State::kValid || !IsPythonSpace(step.code_point)) kept = end;
   }
-  return all.size() - text.size();
+  return text.size() - kept;
 }
 
 }  // namespace dyad

@@ -12,11 +12,10 @@ namespace {
 
 enum class Kind { kBlank, kWord, kMark, kOther };
 
-// Python's \s has four separators more than Unicode's White_Space.
+// WHITESPACE goes by Unicode, PUNCTUATION by Python's pattern.
 bool IsBlank(char32_t c, v1::WordSplit split) {
-  const bool is_separator = c >= 0x1C && c <= 0x1F;
-  if (is_separator) return split == v1::WORD_SPLIT_PUNCTUATION;
-  return ClassOf(c) == CharacterClass::kSpace;
+  return split == v1::WORD_SPLIT_PUNCTUATION ? IsPythonSpace(c)
+                                             : ClassOf(c) == CharacterClass::kSpace;
 }
 
 Kind KindOf(char32_t c, v1::WordSplit split) {

@@ -140,7 +140,7 @@ absl::StatusOr<Encoding> ByteLevelTokenizer::Encode(std::string_view text,
     std::optional<std::string> normalized;
     if (normalizer_ == Normalizer::kNfc) normalized = ToNfc(given);
     const std::string_view plain = normalized.has_value() ? *normalized : given;
-    encoding.is_normalized |= plain != given;
+    encoding.is_normalized |= normalized.has_value() && plain != given;
     AppendNormalized(plain, static_cast<int32_t>(offset), options.special_tokens, encoding);
     offset += plain.size();
   }

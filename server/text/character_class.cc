@@ -58,6 +58,11 @@ CharacterClass ClassOf(char32_t code_point) {
   return table.Of(code_point);
 }
 
+bool IsPythonSpace(char32_t code_point) {
+  return ClassOf(code_point) == CharacterClass::kSpace ||
+         (code_point >= 0x1C && code_point <= 0x1F);
+}
+
 bool IsWordCharacter(char32_t code_point) {
   constexpr char32_t kZeroWidthNonJoiner = 0x200C;
   constexpr char32_t kZeroWidthJoiner = 0x200D;

@@ -3,6 +3,7 @@
 #include "server/text/character_class.h"
 
 #include <cctype>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "server/text/character_ranges.h"
@@ -64,6 +65,18 @@ TEST(CharacterClassTest, WordCharactersHoldMarksDigitsAndConnectors) {
   for (const char32_t c : {U' ', U'-', U'\'', U'.', U'\u00B2', U'\U0001F600', U'\n'}) {
     EXPECT_FALSE(IsWordCharacter(c)) << static_cast<uint32_t>(c);
   }
+}
+
+TEST(CharacterClassTest, PythonsWhiteSpaceIsThoseCharactersAndNoOthers) {
+  std::vector<char32_t> found;
+  for (char32_t c = 0; c < 0x110000; ++c) {
+    if (IsPythonSpace(c)) found.push_back(c);
+  }
+  EXPECT_EQ(found,
+            (std::vector<char32_t>{0x09,   0x0A,   0x0B,   0x0C,   0x0D,   0x1C,   0x1D,   0x1E,
+                                   0x1F,   0x20,   0x85,   0xA0,   0x1680, 0x2000, 0x2001, 0x2002,
+                                   0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200A,
+                                   0x2028, 0x2029, 0x202F, 0x205F, 0x3000}));
 }
 
 }  // namespace
