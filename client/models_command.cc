@@ -82,11 +82,14 @@ class Models final : public Command {
     if (model_.empty()) {
       ASSIGN_OR_RETURN(list, client.ListModels());
     } else {
-      ASSIGN_OR_RETURN(*list.add_models(), client.GetModel(model_));
+      list.add_models()->set_name(model_);
     }
     for (v1::Model& model : *list.mutable_models()) {
-      if (!layers_) break;
-      ASSIGN_OR_RETURN(model, client.GetDetailedModel(model.name()));
+      if (layers_) {
+        ASSIGN_OR_RETURN(model, client.GetDetailedModel(model.name()));
+      } else if (!model_.empty()) {
+        ASSIGN_OR_RETURN(model, client.GetModel(model_));
+      }
     }
     for (const v1::Model& model : list.models()) {
       if (json_) {

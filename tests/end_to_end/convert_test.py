@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 
 import fixtures_test
-from support import safetensors
 from support.server import BUILD, FIXTURES, Server
 
 CONVERT = BUILD / "bin" / "dyad-convert"
@@ -44,13 +43,7 @@ def check_layers(server, name):
 
 
 def check(server, name, folder, tolerance):
-    golden = safetensors.read(FIXTURES / name / "expected.safetensors")
-    prompts = [list(golden[f"case{i}.input_ids"][1]) for i in range(4)]
-    scores = server.batch("score", [{"ids": ids} for ids in prompts], "--model", folder)
-    worst = 0.0
-    for i, ids in enumerate(prompts):
-        shape, logits = golden[f"case{i}.logits"]
-        worst = max(worst, fixtures_test.largest_error(scores[i], ids, logits, shape[1]))
+    worst = fixtures_test.worst_error(server, name, folder)
     print(f"{folder:40} largest error {worst:.2e}")
     assert worst <= tolerance, f"{folder}: {worst} is above {tolerance}"
 
