@@ -7,6 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/base/status_macros.h"
+#include "server/connect/routes.h"
+#include "server/openai/error.h"
+#include "server/openai/routes.h"
 
 namespace dyad {
 namespace {
@@ -83,18 +86,20 @@ absl::StatusOr<std::unique_ptr<HttpPorts>> HttpPorts::Prepare(
 absl::Status HttpPorts::Open(const Options& options, const ServerState& state,
                              std::function<bool(std::string_view)> serves) {
   if (listener_ == nullptr) return absl::OkStatus();
-  OpenAiOptions door;
+  HttpDoorOptions door;
   door.allowed_hosts = ListOf(AllowedHosts(options));
   door.cors_origins = ListOf(options.http_cors_origins);
-  door.max_prompts = options.http_max_prompts;
-  door_ = std::make_unique<OpenAiDoor>(state, std::move(door), std::move(serves));
+  std::vector<RouteFamily> families;
+  families.push_back(OpenAiRoutes(state, options.http_max_prompts, std::move(serves)));
+  families.push_back(ConnectRoutes());
+  door_ = std::make_unique<HttpDoor>(state, std::move(door), std::move(families));
   HttpServer::Parts parts;
   parts.listener = std::move(listener_);
   parts.certificates = certificates_;
   parts.handlers.handler = [door = door_.get()](const std::shared_ptr<HttpExchange>& exchange) {
     door->Handle(exchange);
   };
-  parts.handlers.on_fault = &OpenAiDoor::OnFault;
+  parts.handlers.on_fault = &OpenAiFault;
   parts.log = log_;
   ASSIGN_OR_RETURN(http_, HttpServer::Start(options.http_server, std::move(parts)));
   return absl::OkStatus();

@@ -12,8 +12,8 @@
 #include "server/api/server_state.h"
 #include "server/http/http_server.h"
 #include "server/metrics/metrics.h"
-#include "server/openai/door.h"
 #include "server/options.h"
+#include "server/routes/http_door.h"
 
 namespace dyad {
 
@@ -30,7 +30,7 @@ class HttpPorts {
       const Options& options, std::shared_ptr<Certificates> certificates, const Metrics& metrics,
       const LogFunction& log);
 
-  // Opens the front door, if --http names an address. `serves` as OpenAiDoor's; it and `state`
+  // Opens the front door, if --http names an address. `serves` as OpenAiRoutes'; it and `state`
   // outlive this.
   absl::Status Open(const Options& options, const ServerState& state,
                     std::function<bool(std::string_view)> serves);
@@ -48,7 +48,7 @@ class HttpPorts {
   std::unique_ptr<HttpServer> metrics_;
   std::unique_ptr<Listener> listener_;  // of the front door, until it opens
   std::shared_ptr<Certificates> certificates_;
-  std::unique_ptr<OpenAiDoor> door_;
+  std::unique_ptr<HttpDoor> door_;
   std::unique_ptr<HttpServer> http_;
   std::string metrics_address_ = "off";
   std::string http_address_ = "off";

@@ -12,7 +12,8 @@
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/openai/completion_json.h"
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
+#include "server/routes/whole_answer.h"
 
 namespace dyad {
 namespace {
@@ -23,14 +24,13 @@ constexpr char kFiller[] = ": waiting\n\n";
 
 std::string Event(std::string_view data) { return Text("data: ", data, "\n\n"); }
 
-// What both kinds of answer are made of. Keeps itself alive until the call has ended, which it does
-// also when the client has left: the engine then ends the sequences.
-class Completion : public std::enable_shared_from_this<Completion> {
+// A call's answer as JSON, whole or in pieces.
+class CompletionAnswer {
  public:
-  Completion(std::shared_ptr<HttpCall> call, CompletionRequest request, GenerationPlans plans)
-      : call_(std::move(call)), request_(std::move(request)), plans_(std::move(plans)) {
+  CompletionAnswer(const std::shared_ptr<HttpCall>& call, CompletionRequest request,
+                   GenerationPlans plans)
+      : call_(call), request_(std::move(request)), plans_(std::move(plans)) {
     const ServedModel& model = *plans_.front().model;
-    call_->SetDigest(model.info.digest);
     base_ = {{"id", "cmpl-" + call_->record().request_id},
              {"object", "text_completion"},
              {"created", absl::ToUnixSeconds(absl::Now())},
@@ -41,30 +41,12 @@ class Completion : public std::enable_shared_from_this<Completion> {
       for (int32_t i = 0; i < plan.choices; ++i) choices_.emplace_back(plan, request_);
     }
   }
-  virtual ~Completion() = default;
 
-  void Start() {
-    self_ = shared_from_this();
-    Submit();
-    call_->exchange()->OnLeave([weak = weak_from_this()] {
-      if (const auto self = weak.lock(); self != nullptr) self->Leave();
-    });
-  }
-
- protected:
-  virtual void Submit() = 0;
-  virtual void Leave() = 0;
+  CompletionAnswer(const CompletionAnswer&) = delete;
 
   HttpCall& call() { return *call_; }
   const CompletionRequest& request() const { return request_; }
   const GenerationPlans& plans() const { return plans_; }
-
-  // On the exchange's thread, after all that was asked for before. From the engine's thread: as
-  // soon as `work` may run, it may end this.
-  void Post(std::function<void()> work) {
-    const std::shared_ptr<HttpExchange> exchange = call_->exchange();
-    exchange->Post(std::move(work));
-  }
 
   absl::StatusOr<Json> ChoiceJson(const v1::Choice& choice) {
     return choices_[static_cast<size_t>(choice.index())].Piece(choice);
@@ -92,14 +74,20 @@ class Completion : public std::enable_shared_from_this<Completion> {
     usage["prompt_tokens_details"] = {{"cached_tokens", call_->record().cached_tokens}};
     return usage;
   }
-  Json Provenance() const {
-    return {{"seed", plans_.front().request.sampling.seed},
-            {"model_digest", plans_.front().model->info.digest},
-            {"arithmetic", plans_.front().model->info.arithmetic}};
-  }
 
-  // May destroy this.
-  void Over() { self_.reset(); }
+  absl::StatusOr<Json> WholeJson(const v1::GenerateResponse& response) {
+    Json choices = Json::array();
+    for (const v1::Choice& choice : response.choices()) {
+      ASSIGN_OR_RETURN(Json json, ChoiceJson(choice));
+      choices.push_back(std::move(json));
+    }
+    Json json = Answer(std::move(choices), UsageAtEnd());
+    const GenerationPlan& plan = plans_.front();
+    json["dyad"] = {{"seed", plan.request.sampling.seed},
+                    {"model_digest", plan.model->info.digest},
+                    {"arithmetic", plan.model->info.arithmetic}};
+    return json;
+  }
 
  private:
   const std::shared_ptr<HttpCall> call_;
@@ -107,56 +95,21 @@ class Completion : public std::enable_shared_from_this<Completion> {
   const GenerationPlans plans_;
   Json base_;
   std::vector<CompletionChoice> choices_;  // by index
-  std::shared_ptr<Completion> self_;
 };
 
-class WholeCompletion final : public Completion {
+// Keeps itself alive until the call has ended, which it does also when the client has left: the
+// engine then ends the sequences.
+class StreamedCompletion final : public std::enable_shared_from_this<StreamedCompletion> {
  public:
-  using Completion::Completion;
+  explicit StreamedCompletion(std::unique_ptr<CompletionAnswer> json) : json_(std::move(json)) {}
 
- private:
-  void Submit() override {
-    answer_.emplace(plans(), call(), [this](absl::StatusOr<v1::GenerateResponse> response) {
-      Post([this, response = std::move(response)] { End(response); });
-    });
-    answer_->Start();
-  }
-  void Leave() override { answer_->Abandon(); }
-
-  void End(const absl::StatusOr<v1::GenerateResponse>& response) {
-    const absl::StatusOr<Json> json = ToJson(response);
-    if (json.ok()) {
-      call().Answer(JsonResponse(*json));
-    } else {
-      call().Fail(json.status());
-    }
-    Over();
-  }
-
-  absl::StatusOr<Json> ToJson(const absl::StatusOr<v1::GenerateResponse>& response) {
-    RETURN_IF_ERROR(response.status());
-    Json choices = Json::array();
-    for (const v1::Choice& choice : response->choices()) {
-      ASSIGN_OR_RETURN(Json json, ChoiceJson(choice));
-      choices.push_back(std::move(json));
-    }
-    Json json = Answer(std::move(choices), UsageAtEnd());
-    json["dyad"] = Provenance();
-    return json;
-  }
-
-  std::optional<WholeGenerateAnswer> answer_;
-};
-
-class StreamedCompletion final : public Completion {
- public:
-  using Completion::Completion;
-
- private:
-  void Submit() override {
-    answer_.emplace(plans(), call(), Delivery::kPieces, [this] {
+  void Start() {
+    self_ = shared_from_this();
+    answer_.emplace(json_->plans(), call(), Delivery::kPieces, [this] {
       is_told_early_ = true;
-      Post([this] {
+      // As soon as the work may run, it may end this.
+      const std::shared_ptr<HttpExchange> exchange = call().exchange();
+      exchange->Post([this] {
         is_told_ = true;
         if (!is_writing_) WriteNext();
       });
@@ -164,14 +117,20 @@ class StreamedCompletion final : public Completion {
     answer_->Start();
     // A refusal is told within Start, and gets a status of its own. Who was let in gets a head now.
     if (!is_told_early_) Send("");
+    call().exchange()->OnLeave([weak = weak_from_this()] {
+      if (const auto self = weak.lock(); self != nullptr) self->Leave();
+    });
   }
 
-  void Leave() override {
-    Post([this, self = shared_from_this()] {
-      has_left_ = true;
-      answer_->Abandon();
+ private:
+  HttpCall& call() { return json_->call(); }
+
+  void Leave() {
+    call().exchange()->Post([self = shared_from_this()] {
+      self->has_left_ = true;
+      self->answer_->Abandon();
       // Of the write that was under way nothing more is heard.
-      if (std::exchange(is_writing_, false)) WriteNext();
+      if (std::exchange(self->is_writing_, false)) self->WriteNext();
     });
   }
 
@@ -208,17 +167,18 @@ class StreamedCompletion final : public Completion {
   }
 
   absl::StatusOr<std::string> PieceEvent(const v1::Choice& choice) {
-    ASSIGN_OR_RETURN(Json json, ChoiceJson(choice));
-    Json usage = request().usage == UsageChunks::kAll ? UsageSoFar() : Json(nullptr);
-    return Event(JsonBytes(Answer(Json::array({std::move(json)}), std::move(usage))));
+    ASSIGN_OR_RETURN(Json json, json_->ChoiceJson(choice));
+    const bool is_counted = json_->request().usage == UsageChunks::kAll;
+    Json usage = is_counted ? json_->UsageSoFar() : Json(nullptr);
+    return Event(JsonBytes(json_->Answer(Json::array({std::move(json)}), std::move(usage))));
   }
 
   void End(const absl::Status& end) {
     failure_.Update(end);
     if (failure_.ok()) {
       std::string tail;
-      if (request().usage != UsageChunks::kNone) {
-        tail = Event(JsonBytes(Answer(Json::array(), UsageAtEnd())));
+      if (json_->request().usage != UsageChunks::kNone) {
+        tail = Event(JsonBytes(json_->Answer(Json::array(), json_->UsageAtEnd())));
       }
       call().EndStream(tail + Event("[DONE]"), failure_);
     } else if (is_begun_) {
@@ -226,9 +186,11 @@ class StreamedCompletion final : public Completion {
     } else {
       call().Fail(failure_);
     }
-    Over();
+    self_.reset();  // may destroy this
   }
 
+  const std::unique_ptr<CompletionAnswer> json_;
+  std::shared_ptr<StreamedCompletion> self_;
   std::optional<GenerateAnswer> answer_;
   std::atomic<bool> is_told_early_ = false;
   bool is_told_ = false;  // there is a part, or was one at the last look
@@ -245,12 +207,15 @@ void StartCompletion(const std::shared_ptr<HttpCall>& call, CompletionRequest re
   absl::StatusOr<GenerationPlans> plans = PlanPrompts(request.prompts, *call);
   if (!plans.ok()) return call->Fail(plans.status());
   const bool streams = request.stream;
-
-  if (streams) {
-    std::make_shared<StreamedCompletion>(call, std::move(request), *std::move(plans))->Start();
-  } else {
-    std::make_shared<WholeCompletion>(call, std::move(request), *std::move(plans))->Start();
-  }
+  auto json = std::make_unique<CompletionAnswer>(call, std::move(request), *std::move(plans));
+  if (streams) return std::make_shared<StreamedCompletion>(std::move(json))->Start();
+  const std::shared_ptr<CompletionAnswer> whole = std::move(json);
+  using Whole = WholeAnswer<WholeGenerateAnswer, GenerationPlans, v1::GenerateResponse>;
+  Whole::Start(call, whole->plans(),
+               [whole](const v1::GenerateResponse& response) -> absl::StatusOr<HttpResponse> {
+                 ASSIGN_OR_RETURN(const Json body, whole->WholeJson(response));
+                 return JsonResponse(body);
+               });
 }
 
 }  // namespace dyad

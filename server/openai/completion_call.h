@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "server/openai/completion_request.h"
-#include "server/openai/http_call.h"
+#include "server/routes/http_call.h"
 
 namespace dyad {
 

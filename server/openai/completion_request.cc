@@ -12,7 +12,7 @@
 #include "server/api/request_error.h"
 #include "server/base/json.h"
 #include "server/base/status_macros.h"
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
 
 namespace dyad {
 namespace {

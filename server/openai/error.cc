@@ -1,57 +1,14 @@
-// Reasons and codes -> statuses and words.
+// What routes/http_error.h says, with OpenAI's types.
 #include "server/openai/error.h"
 
-#include <algorithm>
-#include <array>
-#include <vector>
+#include <string>
+#include <string_view>
 
-#include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
-#include "server/api/error_reply.h"
-#include "server/api/request_error.h"
+#include "server/routes/http_error.h"
+#include "server/routes/json_body.h"
 
 namespace dyad {
 namespace {
-
-struct Row {
-  std::string_view cause;  // reason of the ErrorInfo, or name of the code
-  int status;
-  std::string_view code;
-};
-
-// Reasons go before codes.
-constexpr std::array<Row, 24> kRows = {{
-    {"UNKNOWN_PARAMETER", 400, "unknown_parameter"},
-    {"INVALID_JSON", 400, "invalid_json"},
-    {kContextLengthExceeded, 400, "context_length_exceeded"},
-    {"NO_TOKENIZER", 400, "no_tokenizer"},
-    {"ANSWER_TOO_LARGE", 400, "response_too_large"},
-    {"MODEL_NOT_FOUND", 404, "model_not_found"},
-    {"UNKNOWN_PATH", 404, "unknown_path"},
-    {"UNSUPPORTED_ENDPOINT", 404, "unsupported_endpoint"},
-    {"METHOD_NOT_ALLOWED", 405, "method_not_allowed"},
-    {"UNSUPPORTED_MEDIA_TYPE", 415, "unsupported_media_type"},
-    {"MISDIRECTED_REQUEST", 421, "misdirected_request"},
-    {"MESSAGE_TOO_LARGE", 413, "request_too_large"},
-    {"QUEUE_FULL", 429, "queue_full"},
-    {"UNREAD_ANSWERS", 429, "unread_answers"},
-    {"DRAINING", 503, "draining"},
-    {"INVALID_ARGUMENT", 400, "invalid_value"},
-    {"FAILED_PRECONDITION", 400, "invalid_value"},
-    {"NOT_FOUND", 404, "not_found"},
-    {"UNIMPLEMENTED", 404, "unsupported_endpoint"},
-    {"UNAUTHENTICATED", 401, "invalid_api_key"},
-    {"RESOURCE_EXHAUSTED", 429, "queue_full"},
-    {"UNAVAILABLE", 503, "overloaded"},
-    {"DEADLINE_EXCEEDED", 504, "deadline"},
-    {"CANCELLED", 499, "cancelled"},
-}};
-
-const Row* Find(std::string_view cause) {
-  const auto row =
-      std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.cause == cause; });
-  return row == kRows.end() ? nullptr : &*row;
-}
 
 std::string_view TypeOf(int status) {
   switch (status) {
@@ -66,46 +23,40 @@ std::string_view TypeOf(int status) {
   }
 }
 
-}  // namespace
-
-OpenAiError ToOpenAiError(const absl::Status& status) {
-  const Row* row = Find(ReasonOf(status));
-  if (row == nullptr) row = Find(CodeName(status.code()));
-  OpenAiError error{500, "internal", BoundedMessage(status)};
-  if (row != nullptr) {
-    error.status = row->status;
-    error.code = std::string(row->code);
-  }
-  const std::vector<std::string> fields = FieldsOf(status);
-  if (!fields.empty()) error.param = fields.front();
-  error.retry_after = RetryAfter(status);
-  return error;
-}
-
-std::string ErrorJson(const OpenAiError& error) {
+HttpResponse Write(const HttpError& error) {
   nlohmann::ordered_json inner = {{"message", error.message},
                                   {"type", std::string(TypeOf(error.status))},
                                   {"param", nullptr},
-                                  {"code", error.code}};
+                                  {"code", error.word}};
   if (!error.param.empty()) inner["param"] = error.param;
-  const nlohmann::ordered_json outer = {{"error", std::move(inner)}};
-  return outer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return ErrorResponse(error, JsonBytes({{"error", std::move(inner)}}));
 }
 
-HttpResponse ErrorResponse(const OpenAiError& error) {
-  HttpResponse response{error.status, {{"Content-Type", "application/json"}}, ErrorJson(error)};
-  std::optional<absl::Duration> retry_after = error.retry_after;
-  // A server that ends is replaced by another one in about this time.
-  if (error.code == "draining" && !retry_after.has_value()) retry_after = absl::Seconds(1);
-  if (retry_after.has_value()) {
-    const int64_t milliseconds = std::max<int64_t>(absl::ToInt64Milliseconds(*retry_after), 1);
-    response.fields.push_back({"Retry-After", absl::StrCat((milliseconds + 999) / 1000)});
-    response.fields.push_back({"retry-after-ms", absl::StrCat(milliseconds)});
+std::string_view WordOf(int status) {
+  switch (status) {
+    case 408:
+      return "request_timeout";
+    case 413:
+      return "request_too_large";
+    case 414:
+      return "target_too_long";
+    case 415:
+      return "unsupported_media_type";
+    case 431:
+      return "head_too_large";
+    case 503:
+      return "overloaded";
+    default:
+      return "invalid_http";
   }
-  if (error.status == 401) response.fields.push_back({"WWW-Authenticate", "Bearer"});
-  // The same request gives the same again.
-  if (error.status == 500) response.fields.push_back({"x-should-retry", "false"});
-  return response;
+}
+
+}  // namespace
+
+HttpResponse OpenAiError(const absl::Status& status) { return Write(ToHttpError(status)); }
+
+HttpResponse OpenAiFault(const HttpFault& fault) {
+  return Write({fault.status, std::string(WordOf(fault.status)), fault.message});
 }
 
 }  // namespace dyad

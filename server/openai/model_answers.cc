@@ -10,7 +10,7 @@
 #include "server/api/request_error.h"
 #include "server/api/tokenize.h"
 #include "server/base/status_macros.h"
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
 
 namespace dyad {
 namespace {
@@ -77,7 +77,6 @@ absl::StatusOr<Json> TokenizeAnswer(const nlohmann::json& body, const std::strin
   ASSIGN_OR_RETURN(const bool frame, BoolOr(body, "add_special_tokens", true));
   request.set_add_special_tokens(frame);
   ASSIGN_OR_RETURN(const bool with_strings, BoolOr(body, "return_token_strs", false));
-  call.SetDigest(model->info.digest);
   ASSIGN_OR_RETURN(const v1::TokenizeResponse response, Tokenize(request, call));
   Json json = {{"count", response.ids_size()},
                {"max_model_len", model->limits.context_length},
@@ -104,7 +103,6 @@ absl::StatusOr<Json> DetokenizeAnswer(const nlohmann::json& body, const std::str
     }
     request.add_ids(id.get<int32_t>());
   }
-  call.SetDigest(model->info.digest);
   ASSIGN_OR_RETURN(const v1::DetokenizeResponse response, Detokenize(request, call));
   return Json{{"prompt", response.text()}};
 }

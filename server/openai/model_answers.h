@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
-#include "server/openai/http_call.h"
+#include "server/routes/http_call.h"
 
 namespace dyad {
 

@@ -11,6 +11,7 @@ import time
 
 from support.server import DEMO, FIXTURES, Server, free_port
 import grpc
+from google.protobuf import json_format
 from dyad.v1 import scoring_pb2, scoring_pb2_grpc
 
 TEXTS = [f"The {noun} {verb} by the river." for noun in ("cat", "old man", "children") for verb in ("sleeps", "was seen", "é")]
@@ -62,6 +63,22 @@ def check_scores(server, door):
             greedy = [values[i] == max(logprobs["top_logprobs"][i].values()) for i in range(1, len(tokens))]
             assert greedy == list(score.greedy)[1:]
     print(f"{len(TEXTS)} texts: the bits of Score")
+
+
+def check_methods(server, door):
+    """Score as JSON has the bits of Score over gRPC, and its errors say the field."""
+    scoring = scoring_pb2_grpc.ScoringServiceStub(grpc.insecure_channel(server.address))
+    body = {"items": [{"text": text} for text in TEXTS], "convention": "CONVENTION_BABYLM",
+            "words": {"correction": "WORD_CORRECTION_PIMENTEL_MEISTER"}}
+    expected = scoring.Score(json_format.ParseDict(body, scoring_pb2.ScoreRequest()))
+    status, headers, answer = door.ask("POST", "/dyad.v1.ScoringService/Score", body)
+    assert status == 200, answer
+    got = json_format.ParseDict(answer, scoring_pb2.ScoreResponse())
+    assert [score.SerializeToString() for score in got.scores] == [score.SerializeToString() for score in expected.scores]
+    assert headers["x-dyad-model-digest"] == expected.model_digest
+    status, _, answer = door.ask("POST", "/models/demo/dyad.v1.ScoringService/Score", {"items": [{"text": "a", "region": []}]})
+    assert status == 400 and answer["code"] == "invalid_argument", answer
+    assert "items[0].region" in answer["message"] and "did you mean regions?" in answer["message"], answer
 
 
 def check_offsets(door):
@@ -176,6 +193,7 @@ def main():
     with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
         door = Http(port)
         check_scores(server, door)
+        check_methods(server, door)
         check_offsets(door)
         check_streams(door)
         check_errors(door)

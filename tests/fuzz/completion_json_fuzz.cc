@@ -5,7 +5,7 @@
 #include "server/api/request_error.h"
 #include "server/openai/completion_request.h"
 #include "server/openai/error.h"
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
 #include "tests/fuzz/fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -13,9 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using testing::Require;
   constexpr int64_t kMaxPrompts = 16;
   const auto check = [](const absl::Status& status) {
-    const OpenAiError error = ToOpenAiError(status);
+    const HttpResponse error = OpenAiError(status);
     Require(error.status == 400, "a bad body is a bad request: " + std::string(status.message()));
-    Require(ErrorJson(error).size() < 20000, "an error is short");
+    Require(error.body.size() < 20000, "an error is short");
     return 0;
   };
   const auto body = ReadJsonBody(testing::AsText(data, size));

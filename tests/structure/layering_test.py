@@ -30,9 +30,12 @@ ALLOWED = {
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
     "server/grpc": {"server/base", "server/api", "server/grpc"},
     "server/http": {"server/base", "server/http"},
-    "server/openai": {"server/base", "server/api", "server/http", "server/text", "server/openai"},
-    "server": {"server", "server/api", "server/base", "server/checkpoint", "server/engine", "server/grpc", "server/http",
-               "server/metrics", "server/model", "server/openai", "server/text", "kernels", "kernels/cuda",
+    "server/routes": {"server/base", "server/api", "server/http", "server/routes"},
+    "server/openai": {"server/base", "server/api", "server/http", "server/routes", "server/text", "server/openai"},
+    "server/connect": {"server/base", "server/api", "server/http", "server/routes", "server/connect"},
+    "server": {"server", "server/api", "server/base", "server/checkpoint", "server/connect", "server/engine",
+               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/routes",
+               "server/text", "kernels", "kernels/cuda",
                "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
 }
@@ -46,7 +49,9 @@ FRONT_HEADERS = {
     "server/grpc": "server/grpc/services.h",
     "server/http": "server/http/http_server.h",
     "server/model": "server/model/load_model.h",
-    "server/openai": "server/openai/door.h",
+    "server/connect": "server/connect/routes.h",
+    "server/openai": "server/openai/routes.h",
+    "server/routes": "server/routes/http_door.h",
     "server/text": "server/text/load_tokenizer.h",
 }
 # The other front of server/model: a checkpoint as matrices, for tools that write checkpoints.
@@ -55,7 +60,9 @@ MATRICES = "server/model/dense_checkpoint.h"
 UNNAMED = {
     "server/api": r"grpc",
     "server/http": r"json|grpc",
+    "server/connect": r"grpc",
     "server/openai": r"grpc",
+    "server/routes": r"grpc",
     # Where and how a model is computed.
     "server": r"\bthreadpool\b|\bat::|libtorch|\bworkspace\b",
 }
@@ -72,7 +79,7 @@ WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\
 WALL_CLOCK_READERS = {
     "server/base/certificates.cc",  # whether a certificate is valid now
     "server/openai/completion_call.cc",  # when an answer was made
-    "server/openai/door.cc",       # since when models are there
+    "server/openai/routes.cc",     # since when models are there
     "server/metrics/metrics.cc",   # *_timestamp_seconds
     "server/server_log.cc",        # when a line was written
 }
@@ -80,15 +87,16 @@ WALL_CLOCK_READERS = {
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
-    r"dyad/v1/|google/rpc/": {"server/api", "server/grpc", "server/openai", "client"},
+    r"dyad/v1/|google/rpc/": {"server/api", "server/connect", "server/grpc", "server/openai", "client"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
     r"prometheus/": {"server/metrics"},
     r"CLI/": {"client", "server/tools"},
     r"boost/": {"server/http"},
     r"hwy/": {"kernels/cpu"},
     r"cuda": {"kernels/cuda"},
-    r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/engine",
-               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/text",
+    r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/connect", "server/engine",
+               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/routes",
+               "server/text",
                "server/tools", "client"},
 }
 

@@ -2,7 +2,7 @@
 #include "server/openai/completion_call.h"
 
 #include "absl/strings/str_split.h"
-#include "tests/server/openai/door_fixture.h"
+#include "tests/server/routes/door_fixture.h"
 #include "tests/support/eventually.h"
 
 namespace dyad {

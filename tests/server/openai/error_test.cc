@@ -50,7 +50,7 @@ TEST(OpenAiErrorTest, EachCauseHasItsStatusTypeAndCode) {
       {absl::DeadlineExceededError("m"), 504, "server_error", "deadline"},
   };
   for (const Row& row : rows) {
-    const HttpResponse response = ErrorResponse(ToOpenAiError(row.status));
+    const HttpResponse response = OpenAiError(row.status);
     const auto error = nlohmann::json::parse(response.body)["error"];
     EXPECT_EQ(response.status, row.http) << row.code;
     EXPECT_EQ(error["type"], row.type) << row.code;
@@ -64,30 +64,20 @@ TEST(OpenAiErrorTest, TheFirstWrongFieldIsTheParam) {
   FieldFaults faults;
   EXPECT_OK(faults.Add(InvalidField({"top_p", "2", "must be in (0, 1]"})));
   EXPECT_OK(faults.Add(InvalidField({"n", "0", "must be in [1, 16]"})));
-  const auto error = nlohmann::json::parse(ErrorJson(ToOpenAiError(faults.status())))["error"];
+  const auto error = nlohmann::json::parse(OpenAiError(faults.status()).body)["error"];
   EXPECT_EQ(error["param"], "top_p");
   EXPECT_EQ(error["message"], "top_p is 2; must be in (0, 1]. n is 0; must be in [1, 16]");
-  EXPECT_TRUE(
-      nlohmann::json::parse(ErrorJson(ToOpenAiError(absl::InternalError("x"))))["error"]["param"]
-          .is_null());
+  EXPECT_TRUE(nlohmann::json::parse(OpenAiError(absl::InternalError("x")).body)["error"]["param"]
+                  .is_null());
 }
 
-TEST(OpenAiErrorTest, HeadersSayWhenToComeBackAndWhenNot) {
-  const auto field = [](const absl::Status& status, std::string_view name) {
-    const HttpResponse response = ErrorResponse(ToOpenAiError(status));
-    return std::string(FindField(response.fields, name).value_or("none"));
-  };
-  const absl::Status full = WithRetryAfter(
-      Because(absl::StatusCode::kResourceExhausted, "QUEUE_FULL"), absl::Milliseconds(1200));
-  EXPECT_EQ(field(full, "Retry-After"), "2");
-  EXPECT_EQ(field(full, "retry-after-ms"), "1200");
-  const absl::Status soon = WithRetryAfter(full, absl::ZeroDuration());
-  EXPECT_EQ(field(soon, "Retry-After"), "1");
-  EXPECT_EQ(field(soon, "retry-after-ms"), "1");
-  EXPECT_EQ(field(Because(absl::StatusCode::kUnavailable, "DRAINING"), "Retry-After"), "1");
-  EXPECT_EQ(field(absl::UnauthenticatedError("m"), "WWW-Authenticate"), "Bearer");
-  EXPECT_EQ(field(absl::InternalError("m"), "x-should-retry"), "false");
-  EXPECT_EQ(field(absl::InvalidArgumentError("m"), "Retry-After"), "none");
+TEST(OpenAiErrorTest, FaultsOfHttpHaveTheErrorsShape) {
+  const HttpResponse response = OpenAiFault({413, "too large"});
+  EXPECT_EQ(response.status, 413);
+  const auto error = nlohmann::json::parse(response.body)["error"];
+  EXPECT_EQ(error["code"], "request_too_large");
+  EXPECT_EQ(error["message"], "too large");
+  EXPECT_EQ(error["type"], "invalid_request_error");
 }
 
 }  // namespace

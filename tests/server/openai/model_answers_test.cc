@@ -1,7 +1,7 @@
 // Models and tokenizers as OpenAI's and vLLM's clients see them.
 #include "server/openai/model_answers.h"
 
-#include "tests/server/openai/door_fixture.h"
+#include "tests/server/routes/door_fixture.h"
 
 namespace dyad {
 namespace {

@@ -1,17 +1,17 @@
 // Headers, and the record of a call's end.
-#include "server/openai/http_call.h"
+#include "server/routes/http_call.h"
 
 #include <utility>
 
 #include "server/api/request_error.h"
-#include "server/openai/error.h"
 
 namespace dyad {
 namespace {
 
-Arrival ArrivalOf(const HttpExchange& exchange, std::string_view route) {
+Arrival ArrivalOf(const HttpExchange& exchange, std::string_view route, absl::Time deadline) {
   Arrival arrival;
   arrival.method = route;
+  arrival.deadline = deadline;
   const HttpFields& fields = exchange.request().fields;
   arrival.request_id = std::string(FindField(fields, "x-request-id").value_or(""));
   for (const HttpField& field : fields) {
@@ -24,13 +24,17 @@ Arrival ArrivalOf(const HttpExchange& exchange, std::string_view route) {
 }  // namespace
 
 HttpCall::HttpCall(const ServerState& state, std::shared_ptr<HttpExchange> exchange,
-                   std::string_view route, Rename rename)
-    : Call(state, ArrivalOf(*exchange, route)), exchange_(std::move(exchange)), rename_(rename) {}
+                   std::string_view route, ErrorStyle style, absl::Time deadline)
+    : Call(state, ArrivalOf(*exchange, route, deadline)),
+      exchange_(std::move(exchange)),
+      style_(style) {}
 
 HttpFields HttpCall::Fields() const {
   HttpFields fields = added_;
   fields.push_back({"x-request-id", record().request_id});
-  if (!digest_.empty()) fields.push_back({"x-dyad-model-digest", digest_});
+  if (record().model.empty()) return fields;
+  const auto model = state().models.Find(record().model);
+  if (model.ok()) fields.push_back({"x-dyad-model-digest", (*model)->info.digest});
   return fields;
 }
 
@@ -45,7 +49,7 @@ void HttpCall::Answer(HttpResponse response) {
 }
 
 void HttpCall::Fail(const absl::Status& status, HttpFields more) {
-  HttpResponse response = ErrorResponse(ToOpenAiError(WithFieldNames(status, rename_)));
+  HttpResponse response = ErrorAnswer(status);
   Finish(status, response.status);
   for (HttpField& field : more) response.fields.push_back(std::move(field));
   for (HttpField& field : Fields()) response.fields.push_back(std::move(field));
@@ -57,8 +61,8 @@ void HttpCall::EndStream(std::string tail, const absl::Status& status) {
   exchange_->Write(std::move(tail), [exchange = exchange_] { exchange->End(); });
 }
 
-std::string HttpCall::ErrorData(const absl::Status& status) const {
-  return ErrorJson(ToOpenAiError(WithFieldNames(status, rename_)));
+HttpResponse HttpCall::ErrorAnswer(const absl::Status& status) const {
+  return style_.answer(style_.rename == nullptr ? status : WithFieldNames(status, style_.rename));
 }
 
 void HttpCall::Finish(const absl::Status& status, int http_status) {

@@ -1,7 +1,6 @@
 // A call that came over HTTP: its exchange, and its end there.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,22 +11,26 @@
 
 namespace dyad {
 
+// How a family of routes says what is wrong.
+struct ErrorStyle {
+  // The answer to an error, whose body may also stand in a stream.
+  HttpResponse (*answer)(const absl::Status&);
+  // The name that a route has for a field of the API.
+  std::string (*rename)(std::string_view field) = nullptr;
+};
+
 // The client's id is its header x-request-id; it comes back with every answer. Threads: as Call.
 class HttpCall final : public Call, public std::enable_shared_from_this<HttpCall> {
  public:
-  // The name that a route has for a field of the API.
-  using Rename = std::string (*)(std::string_view field);
-
   // `route` as RpcRecord::method: it lives as long as the program.
   HttpCall(const ServerState& state, std::shared_ptr<HttpExchange> exchange, std::string_view route,
-           Rename rename);
+           ErrorStyle style, absl::Time deadline = absl::InfiniteFuture());
 
   const std::shared_ptr<HttpExchange>& exchange() const { return exchange_; }
   const HttpRequest& request() const { return exchange_->request(); }
 
-  // Of the model that answers, for the header of that name.
-  void SetDigest(std::string digest) { digest_ = std::move(digest); }
-  // Headers of every answer of this call: its id, and what was added.
+  // Headers of every answer of this call: its id, the digest of its model (Call::SetModel), and
+  // what was added.
   void AddFields(HttpFields fields) { added_ = std::move(fields); }
   HttpFields Fields() const;
 
@@ -38,14 +41,14 @@ class HttpCall final : public Call, public std::enable_shared_from_this<HttpCall
   void EndStream(std::string tail, const absl::Status& status);
 
   // What the client is told of an error, as an event's data.
-  std::string ErrorData(const absl::Status& status) const;
+  std::string ErrorData(const absl::Status& status) const { return ErrorAnswer(status).body; }
 
  private:
+  HttpResponse ErrorAnswer(const absl::Status& status) const;
   void Finish(const absl::Status& status, int http_status);
 
   const std::shared_ptr<HttpExchange> exchange_;
-  const Rename rename_;
-  std::string digest_;
+  const ErrorStyle style_;
   HttpFields added_;
 };
 

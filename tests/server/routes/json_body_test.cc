@@ -1,5 +1,5 @@
 // JSON that would be read in two ways, or not at all.
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
 
 #include "server/api/request_error.h"
 #include "tests/support/status_matchers.h"

@@ -1,5 +1,5 @@
 // Strict reading, and writing.
-#include "server/openai/json_body.h"
+#include "server/routes/json_body.h"
 
 #include <set>
 #include <utility>

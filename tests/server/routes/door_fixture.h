@@ -8,8 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/connect/routes.h"
 #include "server/http/http_server.h"
-#include "server/openai/door.h"
+#include "server/openai/error.h"
+#include "server/openai/routes.h"
+#include "server/routes/http_door.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/server/http/http_client.h"
 #include "tests/support/status_matchers.h"
@@ -54,16 +57,14 @@ inline HttpAnswer ParseAnswer(const std::string& bytes) {
 
 class DoorStack : public EngineStack {
  public:
-  explicit DoorStack(const StackOptions& options = {}, OpenAiOptions door_options = {})
-      : EngineStack(options), door(state, std::move(door_options), [this](std::string_view name) {
-          return name == "readiness" ? ready.load() : alive.load();
-        }) {
+  explicit DoorStack(const StackOptions& options = {}, HttpDoorOptions door_options = {})
+      : EngineStack(options), door(state, std::move(door_options), Families()) {
     HttpServer::Parts parts;
     parts.listener = *Listener::Bind("127.0.0.1:0");
     parts.handlers.handler = [this](const std::shared_ptr<HttpExchange>& exchange) {
       door.Handle(exchange);
     };
-    parts.handlers.on_fault = &OpenAiDoor::OnFault;
+    parts.handlers.on_fault = &OpenAiFault;
     parts.log = [](LogLevel, const std::string&, const std::vector<LogField>&) {};
     server = *HttpServer::Start({}, std::move(parts));
   }
@@ -82,9 +83,19 @@ class DoorStack : public EngineStack {
     return Ask("POST /v1/completions", body.dump());
   }
 
+  std::vector<RouteFamily> Families() {
+    std::vector<RouteFamily> families;
+    families.push_back(OpenAiRoutes(state, kMaxPrompts, [this](std::string_view name) {
+      return name == "readiness" ? ready.load() : alive.load();
+    }));
+    families.push_back(ConnectRoutes());
+    return families;
+  }
+
+  static constexpr int64_t kMaxPrompts = 1024;
   std::atomic<bool> ready = true;
   std::atomic<bool> alive = true;
-  OpenAiDoor door;
+  HttpDoor door;
   std::unique_ptr<HttpServer> server;
 };
 

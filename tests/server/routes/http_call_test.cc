@@ -1,7 +1,7 @@
 // What every answer carries.
-#include "server/openai/http_call.h"
+#include "server/routes/http_call.h"
 
-#include "tests/server/openai/door_fixture.h"
+#include "tests/server/routes/door_fixture.h"
 
 namespace dyad {
 namespace {

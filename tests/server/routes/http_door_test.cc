@@ -1,12 +1,12 @@
 // Routes, and who may ask.
-#include "server/openai/door.h"
+#include "server/routes/http_door.h"
 
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
-#include "tests/server/openai/door_fixture.h"
+#include "tests/server/routes/door_fixture.h"
 
 namespace dyad {
 namespace {
@@ -17,7 +17,7 @@ using ::testing::Not;
 
 const std::string kBody = R"({"model": "bytes", "prompt": "a", "max_tokens": 1})";
 
-TEST(DoorTest, RefusalsHaveTheirStatus) {
+TEST(HttpDoorTest, RefusalsHaveTheirStatus) {
   DoorStack stack;
   struct Row {
     std::string line;
@@ -30,16 +30,6 @@ TEST(DoorTest, RefusalsHaveTheirStatus) {
   for (const Row& row : std::vector<Row>{
            {"GET /nothing", "", "", 404, "unknown_path"},
            {"GET /v1/completions/", "", "", 404, "unknown_path"},
-           {"POST /v1/chat/completions", json, "{}", 404, "unsupported_endpoint"},
-           {"POST /models/bytes/v1/chat/completions", json, "{}", 404, "unsupported_endpoint"},
-           {"POST /v1/responses", json, "{}", 404, "unsupported_endpoint"},
-           {"POST /v1/embeddings", json, "{}", 404, "unsupported_endpoint"},
-           {"POST /v1/images/generations", json, "{}", 404, "unsupported_endpoint"},
-           {"POST /v1/audio/speech", json, "{}", 404, "unsupported_endpoint"},
-           {"GET /v1/files", "", "", 404, "unsupported_endpoint"},
-           {"GET /v1/batches", "", "", 404, "unsupported_endpoint"},
-           {"GET /v1/fine_tuning/jobs", "", "", 404, "unsupported_endpoint"},
-           {"POST /v1/moderations", json, "{}", 404, "unsupported_endpoint"},
            {"GET /v1/completions", "", "", 405, "method_not_allowed"},
            {"DELETE /v1/models/bytes", "", "", 405, "method_not_allowed"},
            {"POST /v1/completions", "", kBody, 415, "unsupported_media_type"},
@@ -60,7 +50,7 @@ TEST(DoorTest, RefusalsHaveTheirStatus) {
   EXPECT_TRUE(stack.Ask("POST /health", "", json).HasField("Allow: GET, HEAD, OPTIONS"));
 }
 
-TEST(DoorTest, AModelMayStandInThePath) {
+TEST(HttpDoorTest, AModelMayStandInThePath) {
   DoorStack stack;
   const std::string type = "Content-Type: application/json; charset=utf-8\r\n";
   const std::string body = R"({"prompt": [97], "max_tokens": 1})";
@@ -73,22 +63,8 @@ TEST(DoorTest, AModelMayStandInThePath) {
   EXPECT_EQ(stack.Get("/models/ids/v1/models").json()["data"].size(), 1u);
 }
 
-TEST(DoorTest, HealthSaysWhatIsServed) {
-  DoorStack stack;
-  for (const char* path : {"/health", "/health/ready", "/health/live"}) {
-    EXPECT_EQ(stack.Get(path).status, 200) << path;
-  }
-  stack.ready = false;
-  EXPECT_EQ(stack.Get("/health").status, 503);
-  EXPECT_EQ(stack.Get("/health/ready").json()["status"], "NOT_SERVING");
-  EXPECT_EQ(stack.Get("/health/live").status, 200);
-  stack.alive = false;
-  EXPECT_EQ(stack.Get("/health/live").status, 503);
-  EXPECT_EQ(stack.Get("/version").json()["version"], "the version of a test");
-}
-
-TEST(DoorTest, OtherNamesOfThisMachineAreNotAnswered) {
-  OpenAiOptions options;
+TEST(HttpDoorTest, OtherNamesOfThisMachineAreNotAnswered) {
+  HttpDoorOptions options;
   options.allowed_hosts = {"localhost", "127.0.0.1", "[::1]"};
   DoorStack stack({}, options);
   const auto status = [&](const std::string& host) {
@@ -105,13 +81,13 @@ TEST(DoorTest, OtherNamesOfThisMachineAreNotAnswered) {
   }
 }
 
-TEST(DoorTest, PagesOfOtherOriginsReadNothingUnlessTheyMay) {
+TEST(HttpDoorTest, PagesOfOtherOriginsReadNothingUnlessTheyMay) {
   const std::string origin = "Origin: https://a.example\r\n";
   DoorStack closed;
   EXPECT_THAT(closed.Ask("GET /health", "", origin).head, Not(HasSubstr("Access-Control")));
   EXPECT_THAT(closed.Ask("OPTIONS /v1/completions", "", origin).head,
               Not(HasSubstr("Access-Control")));
-  OpenAiOptions options;
+  HttpDoorOptions options;
   options.cors_origins = {"https://a.example"};
   DoorStack some({}, options);
   const HttpAnswer answer = some.Ask("GET /health", "", origin);
@@ -128,7 +104,7 @@ TEST(DoorTest, PagesOfOtherOriginsReadNothingUnlessTheyMay) {
   EXPECT_TRUE(open.Ask("GET /none", "", origin).HasField("Access-Control-Allow-Origin: *"));
 }
 
-TEST(DoorTest, AKeyIsAskedForWhereThereAreSome) {
+TEST(HttpDoorTest, AKeyIsAskedForWhereThereAreSome) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/door_keys_", getpid());
   std::ofstream(path) << "0123456789abcdef\n";
   const auto keys = ApiKeys::Load(path, nullptr);
@@ -155,16 +131,7 @@ TEST(DoorTest, AKeyIsAskedForWhereThereAreSome) {
   std::filesystem::remove(path);
 }
 
-TEST(DoorTest, FaultsOfHttpHaveTheErrorsShape) {
-  const HttpResponse response = OpenAiDoor::OnFault({413, "too large"});
-  EXPECT_EQ(response.status, 413);
-  const auto error = nlohmann::json::parse(response.body)["error"];
-  EXPECT_EQ(error["code"], "request_too_large");
-  EXPECT_EQ(error["message"], "too large");
-  EXPECT_EQ(error["type"], "invalid_request_error");
-}
-
-TEST(DoorTest, NoMemoryIsAnErrorOfTheCall) {
+TEST(HttpDoorTest, NoMemoryIsAnErrorOfTheCall) {
   DoorStack stack;
   const HttpAnswer answer =
       stack.Complete({{"model", "bytes"}, {"prompt", std::string(kNoMemory)}});
