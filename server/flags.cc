@@ -177,7 +177,10 @@ void AddConnectionFlags(Options& options, FlagTable& table) {
 void AddHttpFlags(Options& options, FlagTable& table) {
   HttpServerOptions& server = options.http_server;
   table.Theme("HTTP");
-  table.Text("http", options.http, "host:port of OpenAI's completions API, or off (default)");
+  table.Text("http", options.http,
+             "host:port of OpenAI's completions and the API as JSON, or off (default)");
+  table.Word("kserve", options.kserve, {{"on", Kserve::kOn}, {"off", Kserve::kOff}},
+             "the Open Inference Protocol, over gRPC and under /v2 of --http");
   table.Text("http_allowed_hosts", options.http_allowed_hosts,
              "names that Host may have, with commas; *: any; default: on loopback its names");
   table.Text("http_cors_origins", options.http_cors_origins,

@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "server/base/status_macros.h"
 #include "server/connect/routes.h"
+#include "server/kserve/routes.h"
 #include "server/openai/error.h"
 #include "server/openai/routes.h"
 
@@ -83,15 +84,15 @@ absl::StatusOr<std::unique_ptr<HttpPorts>> HttpPorts::Prepare(
   return ports;
 }
 
-absl::Status HttpPorts::Open(const Options& options, const ServerState& state,
-                             std::function<bool(std::string_view)> serves) {
+absl::Status HttpPorts::Open(const Options& options, const ServerState& state) {
   if (listener_ == nullptr) return absl::OkStatus();
   HttpDoorOptions door;
   door.allowed_hosts = ListOf(AllowedHosts(options));
   door.cors_origins = ListOf(options.http_cors_origins);
   std::vector<RouteFamily> families;
-  families.push_back(OpenAiRoutes(state, options.http_max_prompts, std::move(serves)));
+  families.push_back(OpenAiRoutes(state, options.http_max_prompts));
   families.push_back(ConnectRoutes());
+  if (options.kserve == Kserve::kOn) families.push_back(KserveRoutes());
   door_ = std::make_unique<HttpDoor>(state, std::move(door), std::move(families));
   HttpServer::Parts parts;
   parts.listener = std::move(listener_);

@@ -30,10 +30,8 @@ class HttpPorts {
       const Options& options, std::shared_ptr<Certificates> certificates, const Metrics& metrics,
       const LogFunction& log);
 
-  // Opens the front door, if --http names an address. `serves` as OpenAiRoutes'; it and `state`
-  // outlive this.
-  absl::Status Open(const Options& options, const ServerState& state,
-                    std::function<bool(std::string_view)> serves);
+  // Opens the front door, if --http names an address. `state` outlives this.
+  absl::Status Open(const Options& options, const ServerState& state);
 
   // As HttpServer's, of the front door.
   void Shutdown(absl::Duration limit);

@@ -277,16 +277,17 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
                     InfoOf(options, models.front().loaded.info.device)};
   state.keys = keys.get();
   state.stall_timeout = options.stall_timeout;
+  std::atomic<bool> ready = false;
+  std::atomic<bool> alive = false;
+  state.serves = [&](std::string_view name) {
+    return name == "readiness" ? ready.load() : alive.load();
+  };
   Services services(state);
+  if (options.kserve == Kserve::kOn) services.AddKserve(state);
   ASSIGN_OR_RETURN(const std::unique_ptr<RpcServer> server,
                    RpcServer::Start(options.rpc, std::move(parts),
                                     [&](auto& builder) { services.Register(builder); }));
-  std::atomic<bool> ready = false;
-  std::atomic<bool> alive = false;
-  const auto serves = [&](std::string_view name) {
-    return name == "readiness" ? ready.load() : alive.load();
-  };
-  RETURN_IF_ERROR(http->Open(options, state, serves));
+  RETURN_IF_ERROR(http->Open(options, state));
   metrics.SetLook([&] {
     ServerStats stats = StatsOf(state, *server, log);
     stats.ready = ready;

@@ -233,6 +233,7 @@ std::vector<std::string> FeaturesOf(const Options& options) {
   feature("reflection", options.rpc.reflection == Reflection::kOn);
   feature("api_keys", !options.api_key_file.empty());
   feature("http", !options.http.empty());
+  feature("kserve", options.kserve == Kserve::kOn);
   return features;
 }
 

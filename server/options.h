@@ -21,6 +21,7 @@ namespace dyad {
 enum class Mode { kServe, kCheck, kHelp, kVersion };
 enum class ReferenceUse { kRefused, kAllowed };
 enum class Plaintext { kLoopback, kAnywhere };
+enum class Kserve { kOff, kOn };
 
 struct ModelSource {
   std::string name;    // 1 … 128 of letters, digits and . _ - : / @; not liveness, not readiness
@@ -52,6 +53,8 @@ struct Options {
   // --http_allowed_hosts: names, separated by commas, that a request's Host may have; "*": any.
   // Empty: on a loopback address its names, elsewhere any.
   std::string http_allowed_hosts;
+  // --kserve=on|off: the Open Inference Protocol over gRPC, and with --http under /v2.
+  Kserve kserve = Kserve::kOff;
   // --api_key_file: keys of which clients must show one, over HTTP and gRPC; empty: none is needed.
   std::string api_key_file;
   // --http_cors_origins: origins, separated by commas, whose pages may read answers; "*": all.

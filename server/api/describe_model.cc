@@ -77,6 +77,8 @@ void AddLayers(const ServedModel& model, const v1::GetModelRequest& request, v1:
   }
 }
 
+}  // namespace
+
 v1::ModelState StateOf(const ServedModel& model, const ServerState& state) {
   if (state.draining) return v1::MODEL_STATE_DRAINING;
   const bool stalls = model.engine != nullptr &&
@@ -84,7 +86,12 @@ v1::ModelState StateOf(const ServedModel& model, const ServerState& state) {
   return stalls ? v1::MODEL_STATE_STALLED : v1::MODEL_STATE_READY;
 }
 
-}  // namespace
+std::string StructureOf(const ModelInfo& info) {
+  for (const LinearInfo& layer : info.layers) {
+    if (layer.kind != "dense") return layer.kind;
+  }
+  return "dense";
+}
 
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest&, Call& call) {
   v1::ListModelsResponse response;

@@ -1,11 +1,19 @@
 // What ModelService answers: what the registry says, in proto.
 #pragma once
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "dyad/v1/model.pb.h"
 #include "server/api/call.h"
 
 namespace dyad {
+
+// What a model says of itself: it is ready, stalled or draining.
+v1::ModelState StateOf(const ServedModel& model, const ServerState& state);
+
+// The structure of its layers: that of the first that is not dense, or "dense".
+std::string StructureOf(const ModelInfo& info);
 
 // Every model, without its layers.
 absl::StatusOr<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, Call& call);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <string_view>
 
 #include "absl/time/time.h"
 #include "server/api/api_keys.h"
@@ -23,6 +25,8 @@ struct ServerState {
   // From now on new generation and scoring calls end with Unavailable, and models say DRAINING;
   // calls that were admitted go on.
   std::atomic<bool> draining = false;
+  // Of "readiness" and "liveness", whether it is so. Any thread.
+  std::function<bool(std::string_view)> serves = [](std::string_view) { return true; };
   // Told once `draining` is set. A stream adds itself and looks at `draining` afterwards.
   mutable OpenStreams open_streams = {};
   // Models say STALLED when their engine makes no progress for this long.

@@ -18,12 +18,11 @@
 #include "server/api/generate_answer.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
-#include "server/base/catch_exceptions.h"
 #include "server/grpc/generate_stream.h"
+#include "server/grpc/handlers.h"
+#include "server/grpc/kserve_service.h"
 #include "server/grpc/minimal_pairs_call.h"
 #include "server/grpc/rpc_call.h"
-#include "server/grpc/unary_call.h"
-#include "server/grpc/wire_message.h"
 
 namespace dyad {
 namespace {
@@ -31,48 +30,6 @@ namespace {
 using grpc::ByteBuffer;
 using grpc::CallbackServerContext;
 using UnaryReactor = grpc::ServerUnaryReactor;
-
-// What a request asks for: an answer, or a plan for one.
-template <typename Request, typename Result>
-using Handler = absl::StatusOr<Result> (*)(const Request&, Call&);
-
-template <typename Request, typename Result>
-absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const ByteBuffer& bytes,
-                              Call& call) {
-  return CatchExceptions("request", [&]() -> absl::StatusOr<Result> {
-    RETURN_IF_ERROR(call.CheckKey());
-    RETURN_IF_ERROR(call.unread().CheckRoom(1));
-    ASSIGN_OR_RETURN(const Request request, ReadMessage<Request>(bytes, 1, call.state().limits));
-    // gRPC would keep it until the answer is read.
-    const_cast<ByteBuffer&>(bytes).Clear();
-    return handler(request, call);
-  });
-}
-
-// Answers at once, on gRPC's thread; the cost is bounded by the request's size.
-template <typename Request, typename Response>
-UnaryReactor* AnswerNow(RpcCall call, Handler<Request, Response> handler, const ByteBuffer& in,
-                        ByteBuffer* out) {
-  const auto answer = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const Response response, Handle(handler, in, call));
-    ASSIGN_OR_RETURN(*out, call.Hold(WriteMessage(response, call.state().limits)));
-    return absl::OkStatus();
-  };
-  const absl::Status status = answer();
-  return new EndedCall<UnaryReactor>(std::move(call), status);
-}
-
-// Answers later, if there is a plan.
-template <typename Answer, typename Response, typename Request, typename Plan>
-UnaryReactor* AnswerLater(RpcCall call, Handler<Request, Plan> handler, const ByteBuffer& in,
-                          ByteBuffer* out) {
-  absl::StatusOr<Plan> plan = Handle(handler, in, call);
-  if (!plan.ok()) return new EndedCall<UnaryReactor>(std::move(call), plan.status());
-  auto* reactor = new UnaryCall<Answer, Plan, Response>(std::move(call), *std::move(plan), out);
-  reactor->Start();
-  return reactor;
-}
-
 using RawGeneration = v1::GenerationService::WithRawCallbackMethod_Generate<
     v1::GenerationService::WithRawCallbackMethod_GenerateStream<v1::GenerationService::Service>>;
 
@@ -216,6 +173,10 @@ Services::Services(const ServerState& state)
 }
 
 Services::~Services() = default;
+
+void Services::AddKserve(const ServerState& state) {
+  services_.push_back(MakeKserveService(state));
+}
 
 void Services::Register(grpc::ServerBuilder& builder) {
   for (const std::unique_ptr<grpc::Service>& service : services_) {

@@ -22,6 +22,8 @@ class Services {
   explicit Services(const ServerState& state);
   ~Services();
 
+  // The Open Inference Protocol beside them; before Register.
+  void AddKserve(const ServerState& state);
   void Register(grpc::ServerBuilder& builder);
 
  private:

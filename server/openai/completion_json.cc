@@ -40,18 +40,6 @@ std::string NameOf(const Token& token, const CompletionRequest& request) {
   return name;
 }
 
-Json FinishReason(v1::FinishReason reason) {
-  switch (reason) {
-    case v1::FINISH_REASON_LENGTH:
-      return "length";
-    case v1::FINISH_REASON_EOS:
-    case v1::FINISH_REASON_STOP:
-      return "stop";
-    default:
-      return nullptr;
-  }
-}
-
 Json StopReason(const v1::Choice& choice) {
   switch (choice.stop_reason_case()) {
     case v1::Choice::kStopString:
@@ -77,6 +65,18 @@ int64_t TextOffsets::Next(std::string_view bytes, Token kind) {
   return offset;
 }
 
+std::string_view FinishWord(v1::FinishReason reason) {
+  switch (reason) {
+    case v1::FINISH_REASON_LENGTH:
+      return "length";
+    case v1::FINISH_REASON_EOS:
+    case v1::FINISH_REASON_STOP:
+      return "stop";
+    default:
+      return "";
+  }
+}
+
 std::string TokenName(const v1::TokenLogprob& token, const CompletionRequest& request) {
   return NameOf(token, request);
 }
@@ -90,9 +90,11 @@ CompletionChoice::CompletionChoice(const GenerationPlan& plan, const CompletionR
 absl::StatusOr<Json> CompletionChoice::Piece(const v1::Choice& choice) {
   Json json = {{"index", choice.index()},
                {"text", choice.text()},
-               {"finish_reason", FinishReason(choice.finish_reason())},
+               {"finish_reason", nullptr},
                {"stop_reason", StopReason(choice)},
                {"logprobs", nullptr}};
+  const std::string_view reason = FinishWord(choice.finish_reason());
+  if (!reason.empty()) json["finish_reason"] = std::string(reason);
   if (plan_.logprobs.has_value()) {
     ASSIGN_OR_RETURN(json["logprobs"], Logprobs(choice));
   }

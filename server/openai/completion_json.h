@@ -35,6 +35,9 @@ class TextOffsets {
 // without tokenizer.
 std::string TokenName(const v1::TokenLogprob& token, const CompletionRequest& request);
 
+// "length" or "stop"; empty while a choice goes on.
+std::string_view FinishWord(v1::FinishReason reason);
+
 // Each piece of one choice in order. One thread at a time.
 class CompletionChoice {
  public:

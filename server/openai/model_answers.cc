@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/api/describe_model.h"
 #include "server/api/parse_request.h"
 #include "server/api/request_error.h"
 #include "server/api/tokenize.h"
@@ -16,13 +17,6 @@ namespace dyad {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string StructureOf(const ModelInfo& info) {
-  for (const LinearInfo& layer : info.layers) {
-    if (layer.kind != "dense") return layer.kind;
-  }
-  return "dense";
-}
 
 Json TokenText(const Tokenizer& tokenizer, std::optional<int32_t> id) {
   if (!id.has_value()) return nullptr;

@@ -97,8 +97,7 @@ void SendTokenizerInfo(const Ask& ask) {
 
 }  // namespace
 
-RouteFamily OpenAiRoutes(const ServerState& state, int64_t max_prompts,
-                         std::function<bool(std::string_view)> serves) {
+RouteFamily OpenAiRoutes(const ServerState& state, int64_t max_prompts) {
   const int64_t created = absl::ToUnixSeconds(absl::Now());
   const auto complete = [max_prompts](const Ask& ask) {
     absl::StatusOr<CompletionRequest> request = ReadCompletion(ask, max_prompts);
@@ -116,9 +115,9 @@ RouteFamily OpenAiRoutes(const ServerState& state, int64_t max_prompts,
   const auto version = [&state](const Ask& ask) {
     Send(*ask.call, Json{{"version", state.info.version}, {"commit", state.info.commit}});
   };
-  const auto health = [serves = std::move(serves)](std::string_view name) {
-    return [serves, name](const Ask& ask) {
-      const bool is_so = serves(name);
+  const auto health = [&state](std::string_view name) {
+    return [&state, name](const Ask& ask) {
+      const bool is_so = state.serves(name);
       HttpResponse response = JsonResponse({{"status", is_so ? "SERVING" : "NOT_SERVING"}});
       response.status = is_so ? 200 : 503;
       ask.call->Answer(std::move(response));

@@ -179,6 +179,7 @@ TEST(FlagsTest, TheRestReachesItsOption) {
                                                  "--tls_ca=a",
                                                  "--api_key_file=f",
                                                  "--http=0.0.0.0:2",
+                                                 "--kserve=on",
                                                  "--http_threads=12",
                                                  "--http_max_connections=13",
                                                  "--http_max_body_bytes=4000",
@@ -222,6 +223,7 @@ TEST(FlagsTest, TheRestReachesItsOption) {
   EXPECT_EQ(options->rpc.tls.client_ca, "a");
   EXPECT_EQ(options->api_key_file, "f");
   EXPECT_EQ(options->http, "0.0.0.0:2");
+  EXPECT_EQ(options->kserve, Kserve::kOn);
   EXPECT_EQ(options->http_server.threads, 12);
   EXPECT_EQ(options->http_server.max_connections, 13);
   EXPECT_EQ(options->http_server.max_body_bytes, 4000);

@@ -68,7 +68,7 @@ TEST(HttpPortsTest, TheDoorOpensWithTheState) {
   EXPECT_EQ((*ports)->metrics_address(), "off");
   const ModelRegistry models({});
   const ServerState state{models, {}};
-  ASSERT_OK((*ports)->Open(options, state, [](std::string_view) { return true; }));
+  ASSERT_OK((*ports)->Open(options, state));
   const std::string address = (*ports)->http_address();
   EXPECT_THAT(Ask(address, "GET http://localhost/health"), StartsWith("HTTP/1.1 200 OK\r\n"));
   // On a loopback address its names are the only ones.
@@ -98,8 +98,23 @@ TEST(HttpPortsTest, TheDoorTakesTheCertificatesThatItIsGiven) {
   ASSERT_OK(ports);
   const ModelRegistry models({});
   const ServerState state{models, {}};
-  ASSERT_OK((*ports)->Open(options, state, [](std::string_view) { return true; }));
+  ASSERT_OK((*ports)->Open(options, state));
   EXPECT_GT(certificates->asked, 0);
+}
+
+TEST(HttpPortsTest, KserveIsThereIfItIsAskedFor) {
+  Metrics metrics;
+  const ModelRegistry models({});
+  const ServerState state{models, {}};
+  for (const Kserve kserve : {Kserve::kOff, Kserve::kOn}) {
+    Options options = At("", "127.0.0.1:0");
+    options.kserve = kserve;
+    const auto ports = HttpPorts::Prepare(options, nullptr, metrics, kNoLog);
+    ASSERT_OK(ports);
+    ASSERT_OK((*ports)->Open(options, state));
+    const std::string answer = Ask((*ports)->http_address(), "GET http://localhost/v2");
+    EXPECT_THAT(answer, StartsWith(kserve == Kserve::kOn ? "HTTP/1.1 200 " : "HTTP/1.1 404 "));
+  }
 }
 
 TEST(HttpPortsTest, WhatIsOffIsNotServed) {
@@ -109,7 +124,7 @@ TEST(HttpPortsTest, WhatIsOffIsNotServed) {
   EXPECT_EQ((*ports)->http_address(), "off");
   const ModelRegistry models({});
   const ServerState state{models, {}};
-  EXPECT_OK((*ports)->Open(At("", ""), state, nullptr));
+  EXPECT_OK((*ports)->Open(At("", ""), state));
   EXPECT_EQ((*ports)->connections(), 0);
 }
 

@@ -192,9 +192,10 @@ TEST(FeaturesOfTest, NamesWhatIsOn) {
   Options options = Good();
   EXPECT_THAT(FeaturesOf(options), ElementsAre("prefix_cache", "reflection"));
   options.http = "127.0.0.1:8000";
+  options.kserve = Kserve::kOn;
   options.rpc.tls.certificate = "c";
   options.engine.prefix_cache = engine::PrefixCache::kOff;
-  EXPECT_THAT(FeaturesOf(options), ElementsAre("tls", "reflection", "http"));
+  EXPECT_THAT(FeaturesOf(options), ElementsAre("tls", "reflection", "http", "kserve"));
 }
 
 TEST(FaultsTest, LoopbackNeedsNothing) {

@@ -28,13 +28,15 @@ ALLOWED = {
                      "kernels/structures"},
     "server/tools": {"server/base", "server/checkpoint", "server/model", "server/text", "server/tools", "kernels"},
     "server/api": {"server/base", "server/engine", "server/model", "server/text", "server/api"},
-    "server/grpc": {"server/base", "server/api", "server/grpc"},
+    "server/grpc": {"server/base", "server/api", "server/grpc", "server/kserve"},
     "server/http": {"server/base", "server/http"},
     "server/routes": {"server/base", "server/api", "server/http", "server/routes"},
     "server/openai": {"server/base", "server/api", "server/http", "server/routes", "server/text", "server/openai"},
+    "server/kserve": {"server/base", "server/api", "server/http", "server/openai", "server/routes", "server/text",
+                      "server/kserve"},
     "server/connect": {"server/base", "server/api", "server/http", "server/routes", "server/connect"},
     "server": {"server", "server/api", "server/base", "server/checkpoint", "server/connect", "server/engine",
-               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/routes",
+               "server/grpc", "server/http", "server/kserve", "server/metrics", "server/model", "server/openai", "server/routes",
                "server/text", "kernels", "kernels/cuda",
                "kernels/reference"},
     "client": {"client", "server/base", "server/text"},
@@ -50,6 +52,7 @@ FRONT_HEADERS = {
     "server/http": "server/http/http_server.h",
     "server/model": "server/model/load_model.h",
     "server/connect": "server/connect/routes.h",
+    "server/kserve": "server/kserve/routes.h",
     "server/openai": "server/openai/routes.h",
     "server/routes": "server/routes/http_door.h",
     "server/text": "server/text/load_tokenizer.h",
@@ -61,6 +64,7 @@ UNNAMED = {
     "server/api": r"grpc",
     "server/http": r"json|grpc",
     "server/connect": r"grpc",
+    "server/kserve": r"grpc::|grpcpp",
     "server/openai": r"grpc",
     "server/routes": r"grpc",
     # Where and how a model is computed.
@@ -86,8 +90,10 @@ WALL_CLOCK_READERS = {
 
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
-    r"grpcpp/|grpc/|dyad/v1/\w+\.grpc\.pb\.h": {"server/grpc", "client"},
-    r"dyad/v1/|google/rpc/": {"server/api", "server/connect", "server/grpc", "server/openai", "client"},
+    r"grpcpp/|grpc/|\.grpc\.pb\.h": {"server/grpc", "client"},
+    r"dyad/v1/|google/rpc/": {"server/api", "server/connect", "server/grpc", "server/kserve", "server/openai",
+                              "server/routes", "client"},
+    r"inference/": {"server/grpc", "server/kserve"},
     r"torch/|ATen/|c10/": {"kernels/torch"},
     r"prometheus/": {"server/metrics"},
     r"CLI/": {"client", "server/tools"},
@@ -95,9 +101,8 @@ LIBRARIES = {
     r"hwy/": {"kernels/cpu"},
     r"cuda": {"kernels/cuda"},
     r"absl/": {"server", "server/api", "server/base", "server/checkpoint", "server/connect", "server/engine",
-               "server/grpc", "server/http", "server/metrics", "server/model", "server/openai", "server/routes",
-               "server/text",
-               "server/tools", "client"},
+               "server/grpc", "server/http", "server/kserve", "server/metrics", "server/model", "server/openai",
+               "server/routes", "server/text", "server/tools", "client"},
 }
 
 

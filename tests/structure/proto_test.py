@@ -93,7 +93,8 @@ class File:
 
 
 def main():
-    names = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.proto"))
+    # The Open Inference Protocol's names are not ours.
+    names = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "dyad").rglob("*.proto"))
     with tempfile.NamedTemporaryFile() as out:
         subprocess.run(["protoc", f"--proto_path={ROOT}", "--include_source_info", f"--descriptor_set_out={out.name}",
                         *names], check=True)

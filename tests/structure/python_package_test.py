@@ -17,8 +17,8 @@ OTHERS = ["google/rpc/status.proto", "google/rpc/error_details.proto", "grpc/hea
 
 
 def describe():
-    """What protoc says of proto/ now."""
-    ours = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto").rglob("*.proto"))
+    """What protoc says of proto/dyad now."""
+    ours = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto/dyad").rglob("*.proto"))
     with tempfile.NamedTemporaryFile() as out:
         subprocess.run(["protoc", *(f"--proto_path={path}" for path in [ROOT / "proto", *IMPORTS]), "--include_imports",
                         f"--descriptor_set_out={out.name}", *ours, *OTHERS], check=True)

@@ -26,6 +26,7 @@ namespace dyad::testing {
 class Stack : public EngineStack {
  public:
   explicit Stack(const StackOptions& options = {}) : EngineStack(options), services(state) {
+    services.AddKserve(state);
     grpc::ServerBuilder builder;
     static int count = 0;
     address = absl::StrCat("unix:", ::testing::TempDir(), "/service_", getpid(), "_", count++);

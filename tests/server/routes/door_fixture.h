@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "server/connect/routes.h"
 #include "server/http/http_server.h"
+#include "server/kserve/routes.h"
 #include "server/openai/error.h"
 #include "server/openai/routes.h"
 #include "server/routes/http_door.h"
@@ -85,10 +86,12 @@ class DoorStack : public EngineStack {
 
   std::vector<RouteFamily> Families() {
     std::vector<RouteFamily> families;
-    families.push_back(OpenAiRoutes(state, kMaxPrompts, [this](std::string_view name) {
+    state.serves = [this](std::string_view name) {
       return name == "readiness" ? ready.load() : alive.load();
-    }));
+    };
+    families.push_back(OpenAiRoutes(state, kMaxPrompts));
     families.push_back(ConnectRoutes());
+    families.push_back(KserveRoutes());
     return families;
   }
 
