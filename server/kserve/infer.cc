@@ -320,12 +320,12 @@ absl::StatusOr<InferPlan> PlanInfer(const inference::ModelInferRequest& request,
   plan.kind = KindOf(inputs);
   plan.id = request.id();
   plan.is_raw = request.raw_input_contents_size() > 0;
-  ASSIGN_OR_RETURN(plan.outputs, WantedOutputs(request, plan.kind));
   if (plan.kind == InferKind::kGenerate) {
     ASSIGN_OR_RETURN(plan.work, PlanGenerate(request, inputs, plan.model->name, call));
   } else {
     ASSIGN_OR_RETURN(plan.work, PlanTexts(request, inputs, plan.kind, plan.model->name, call));
   }
+  ASSIGN_OR_RETURN(plan.outputs, WantedOutputs(request, plan.kind));
   return plan;
 }
 

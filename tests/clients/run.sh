@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Real clients, unmodified, against the built server: lm-evaluation-harness, openai and mypy, pinned, in a virtual
+# Real clients, unmodified, against the built server: lm-evaluation-harness, openai, tritonclient and mypy, pinned, in a virtual
 # environment under build/. Where no Python package registry can be reached it ends with 77: skipped.
 #   tests/clients/run.sh            # all
 #   tests/clients/run.sh openai     # one
@@ -28,7 +28,7 @@ export DYAD_BUILD_DIR=${DYAD_BUILD_DIR:-$root/build/release}
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end:$root/client/python
 # The harness must not look anything up in the network.
 export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1
-for client in "${@:-openai mypy harness}"; do
+for client in "${@:-openai mypy triton harness}"; do
   for name in $client; do
     "$venv/bin/python" -u "${name}_check.py"
   done
