@@ -17,12 +17,16 @@
 
 namespace dyad::kernels {
 
+// What a sum of AddPairs continues.
+enum class Start { kSums, kZeros };
+
 // A panel and some rows of a block.
 struct PairTile {
   const uint8_t* x = nullptr;  // the first row's first pair
   int64_t x_stride = 0;        // bytes
   const uint16_t* weights = nullptr;
   int64_t pairs = 0;
+  Start start = Start::kSums;
   // What is on its way from memory meanwhile, and how much of it for each pair. Few rows: the
   // weights a little further on. Many: this tile's part of the next panel.
   const char* ahead = nullptr;
@@ -32,7 +36,7 @@ struct PairTile {
 
 constexpr int64_t PairBytes(RowForm form) { return form == RowForm::kPairs ? 4 : 8; }
 
-// Continues sums[r][n] for 1 to kRowTile rows and the panel's 32 outputs. REQUIRES: kPairs, and a
+// sums[r][n] for 1 to kRowTile rows and the panel's 32 outputs. REQUIRES: kPairs, and a
 // processor that MultipliesPairs.
 void AddPairs(const PairTile& tile, int64_t count, float* sums);
 

@@ -41,7 +41,16 @@ HWY_NOINLINE void AddPairRows(const PairTile& tile, float* to) {
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = _mm512_loadu_ps(to + kPanelOutputs * r + 16 * v);
+      sums[r][v] = _mm512_setzero_ps();
+    }
+  }
+  if (tile.start == Start::kSums) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        sums[r][v] = _mm512_loadu_ps(to + kPanelOutputs * r + 16 * v);
+      }
     }
   }
   const uint8_t* x[kPointers];
@@ -80,8 +89,8 @@ template <int kRows>
 void AddPairsExactly(const PairTile& tile, int64_t count, float* to) {
   if (count == kRows) {
     if (tile.many) return AddPairRows<kRows, 2>(tile, to);
-    // Of one or two rows, and from six on, the processor's own prefetch is faster alone.
-    constexpr int kLocality = kRows >= 3 && kRows < 6 ? 3 : 0;
+    // Of one or two rows the processor's own prefetch is faster alone.
+    constexpr int kLocality = kRows >= 3 ? 3 : 0;
     return AddPairRows<kRows, kLocality>(tile, to);
   }
   if constexpr (kRows > 1) AddPairsExactly<kRows - 1>(tile, count, to);

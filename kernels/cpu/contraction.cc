@@ -187,29 +187,39 @@ void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
   }
 }
 
+// From five rows on two parts at least: while the second one runs, from the caches, the next panel
+// that both have asked for arrives.
+int64_t PairParts(RowForm form, int64_t rows) {
+  if (form == RowForm::kFloats) return RowTileCount(rows, kFloatPairRows);
+  return std::max<int64_t>(RowTileCount(rows), rows >= 5 ? 2 : 1);
+}
+
 // Pairs of bfloat16 (kernels/cpu/bfloat16.h), likewise.
 void ContractBfloat16Panel(const ContractionJob& job, int64_t index) {
   const PackedContraction& contraction = *job.contraction;
   const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
   const int64_t rows = job.row_count();
   const bool pairs = job.narrow.form == RowForm::kPairs;
-  const int64_t most = pairs ? kRowTile : kFloatPairRows;
-  const int64_t parts = RowTileCount(rows, most);
+  const int64_t parts = PairParts(job.narrow.form, rows);
   const auto* weights =
       contraction.weights.as<const uint16_t>() + index * contraction.pairs() * 2 * kPanelOutputs;
   alignas(64) float sums[kRowTile * kPanelOutputs];
   for (int64_t part = 0; part < parts; ++part) {
-    const RowTile of_part = RowTileAt(rows, part, most);
+    const RowTile of_part = PartAt(rows, parts, part);
     const NarrowRows from = job.narrow.From(of_part.first);
     const AheadOfPart ahead = AheadOf(part, parts, contraction.pairs());
-    const PairTile tile = {.x = from.data + place.block * from.block_stride,
-                           .x_stride = from.stride,
-                           .weights = weights,
-                           .pairs = contraction.pairs(),
-                           .ahead = reinterpret_cast<const char*>(weights) + ahead.first,
-                           .ahead_step = ahead.step,
-                           .many = parts > 1};
-    LoadTile<kPanelOutputs>(job, place, of_part, sums);
+    const PairTile tile = {
+        .x = from.data + place.block * from.block_stride,
+        .x_stride = from.stride,
+        .weights = weights,
+        .pairs = contraction.pairs(),
+        .start = contraction.combine == Combine::kAssign ? Start::kZeros : Start::kSums,
+        .ahead = reinterpret_cast<const char*>(weights) + ahead.first,
+        .ahead_step = ahead.step,
+        .many = parts > 1};
+    if (!pairs || contraction.combine == Combine::kAccumulate) {
+      LoadTile<kPanelOutputs>(job, place, of_part, sums);
+    }
     if (pairs) {
       AddPairs(tile, of_part.count, sums);
     } else {

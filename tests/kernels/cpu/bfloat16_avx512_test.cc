@@ -32,11 +32,13 @@ TEST(AddPairsTest, IsTwoFusedMultiplyAddsForEachPair) {
       const auto weights = Numbers(random, static_cast<size_t>(pairs * 64 + 20000), any);
       for (int64_t rows = 1; rows <= kRowTile; ++rows) {
         for (const bool many : {false, true}) {
+          const Start start = random() % 2 == 0 ? Start::kSums : Start::kZeros;
           std::vector<float> sums(static_cast<size_t>(rows * kPanelOutputs));
           for (float& sum : sums) {
             sum = any ? std::bit_cast<float>(static_cast<uint32_t>(random())) : 0.25f;
           }
           std::vector<float> expected = sums;
+          if (start == Start::kZeros) expected.assign(sums.size(), 0.0f);
           for (int64_t at = 0; at < rows * kPanelOutputs; ++at) {
             for (int64_t pair = 0; pair < pairs; ++pair) {
               for (const int64_t k : {1, 0}) {
@@ -52,6 +54,7 @@ TEST(AddPairsTest, IsTwoFusedMultiplyAddsForEachPair) {
                     .x_stride = stride,
                     .weights = weights.data(),
                     .pairs = pairs,
+                    .start = start,
                     .ahead = reinterpret_cast<const char*>(weights.data()),
                     .ahead_step = 0,
                     .many = many},
