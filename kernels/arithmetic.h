@@ -11,11 +11,18 @@ namespace dyad::kernels {
 // on a device of any arithmetic.
 // kInteger24, kInteger16, kInteger8: int8 weights times activations that are whole numbers of so
 // many bits, summed exactly (kernels/integer.h); for weights of 8 bits only.
-enum class Arithmetic { kExact, kAccurate, kFast, kInteger24, kInteger16, kInteger8 };
+// kBfloat16: chains with activations rounded to bfloat16 (kernels/bfloat16.h); for weights of
+// bfloat16 only.
+enum class Arithmetic { kExact, kAccurate, kFast, kInteger24, kInteger16, kInteger8, kBfloat16 };
 
 constexpr bool IsInteger(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::kInteger24 || arithmetic == Arithmetic::kInteger16 ||
          arithmetic == Arithmetic::kInteger8;
+}
+
+// Whether the CPU has it beside exact ones, and no other device.
+constexpr bool IsOfTheCpu(Arithmetic arithmetic) {
+  return IsInteger(arithmetic) || arithmetic == Arithmetic::kBfloat16;
 }
 
 constexpr std::string_view NameOf(Arithmetic arithmetic) {
@@ -32,6 +39,8 @@ constexpr std::string_view NameOf(Arithmetic arithmetic) {
       return "integer16";
     case Arithmetic::kInteger8:
       return "integer8";
+    case Arithmetic::kBfloat16:
+      return "bfloat16";
   }
   return {};
 }

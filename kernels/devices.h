@@ -16,7 +16,7 @@ enum class KvPopulation { kAsUsed, kInBackground };
 struct CpuOptions {
   int threads = 1;  // [1, 256], the caller's included
   KvPopulation population = KvPopulation::kAsUsed;
-  Arithmetic arithmetic = Arithmetic::kExact;  // or an integer one, for weights of int8
+  Arithmetic arithmetic = Arithmetic::kExact;  // or any that IsOfTheCpu
 };
 
 // `count` devices on this machine's processors that share the threads: one for each model.

@@ -16,8 +16,7 @@
 //
 // where float(S) rounds once, to nearest even. Then bias, activation and residual, as ever.
 //
-// So run steps that contract for every row, with weights of int8. Mixes, lists, gates and routed
-// steps are exact (kernels/plan.h).
+// So run steps that contract for every row, with weights of int8 (ArithmeticOf in kernels/plan.h).
 #pragma once
 
 #include <algorithm>
@@ -27,7 +26,6 @@
 #include <limits>
 
 #include "kernels/arithmetic.h"
-#include "kernels/plan.h"
 
 namespace dyad::kernels {
 
@@ -69,8 +67,5 @@ inline int32_t ToWhole(Arithmetic arithmetic, float x, float multiplier) {
   if (multiplier == 0) return 0;
   return std::min(static_cast<int32_t>(std::nearbyint(x * multiplier)), LargestWhole(arithmetic));
 }
-
-// Whether a step of a plan whose weights are int8 runs so.
-inline bool RunsAsInteger(const Contract& step) { return !step.precise && step.routed.route < 0; }
 
 }  // namespace dyad::kernels

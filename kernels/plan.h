@@ -28,6 +28,7 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/arithmetic.h"
 #include "kernels/element.h"
 #include "kernels/fault.h"
 #include "kernels/float16.h"
@@ -189,6 +190,15 @@ bool IsRouted(const Plan& plan);
 // Whether rows that did not choose one item neither write the buffer nor read it: then what they
 // have there does not matter, and within the item's rows the buffer is as any other.
 bool IsOfOneItem(const Plan& plan, size_t buffer);
+
+// What a contraction of weights of `type` runs in on a device whose arithmetic is exact, of whole
+// numbers or bfloat16: the device's, if it is of such weights. Gates and routed steps are exact, as
+// mixes and lists are.
+constexpr Arithmetic ArithmeticOf(const Contract& step, Element type, Arithmetic device) {
+  const bool fits = (IsInteger(device) && type == Element::kInt8) ||
+                    (device == Arithmetic::kBfloat16 && type == Element::kBfloat16);
+  return fits && !step.precise && step.routed.route < 0 ? device : Arithmetic::kExact;
+}
 
 struct PlanCost {
   int64_t parameters = 0;      // weights that the steps read, each once, without biases

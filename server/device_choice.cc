@@ -15,13 +15,13 @@ absl::StatusOr<std::vector<std::unique_ptr<kernels::Device>>> MakeDevices(const 
   std::vector<std::unique_ptr<kernels::Device>> devices;
   const Arithmetic arithmetic = wish.arithmetic.value_or(Arithmetic::kExact);
   const bool on_cpu = wish.choice.kind == DeviceKind::kCpu || wish.choice.kind == DeviceKind::kAuto;
-  if (IsInteger(arithmetic)
+  if (IsOfTheCpu(arithmetic)
           ? !on_cpu
           : arithmetic != Arithmetic::kExact && wish.choice.kind != DeviceKind::kCuda) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--arithmetic is ", std::string(NameOf(arithmetic)),
-        IsInteger(arithmetic) ? "; it needs --device=cpu"
-                              : "; there is no usable CUDA device, and the CPU does not have it"));
+        IsOfTheCpu(arithmetic) ? "; it needs --device=cpu"
+                               : "; there is no usable CUDA device, and the CPU does not have it"));
   }
   switch (wish.choice.kind) {
     case DeviceKind::kReference:

@@ -236,12 +236,14 @@ void AddComputeFlags(Options& options, FlagTable& table) {
        {"fast", kernels::Arithmetic::kFast},
        {"integer24", kernels::Arithmetic::kInteger24},
        {"integer16", kernels::Arithmetic::kInteger16},
-       {"integer8", kernels::Arithmetic::kInteger8}},
+       {"integer8", kernels::Arithmetic::kInteger8},
+       {"bfloat16", kernels::Arithmetic::kBfloat16}},
       "of linear layers. exact: the CPU's bits on every device; accurate, fast: tensor cores, for "
       "weights of 16 or 8 bits. At up to 16 rows a step exact costs at most a third more, in long "
       "prompts many times as much. integer24, 16, 8: on the CPU with --weight_dtype=int8, "
-      "activations of so many bits; integer8 harms models with outliers. auto: accurate on CUDA "
-      "where weights allow it, else exact");
+      "activations of so many bits; integer8 harms models with outliers. bfloat16: on the CPU with "
+      "weights of bfloat16, activations rounded to it. auto: accurate on CUDA where weights allow "
+      "it, else exact");
   table.Switch("allow_reference_device", options.reference_use,
                {ReferenceUse::kRefused, ReferenceUse::kAllowed},
                "needed with --device=reference: it is slow");

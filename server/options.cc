@@ -161,13 +161,18 @@ void CheckCompute(const Options& options, Checker& check) {
   }
   const auto arithmetic = options.arithmetic.value_or(kernels::Arithmetic::kExact);
   const std::string word(NameOf(arithmetic));
-  if (IsInteger(arithmetic)) {
+  if (IsOfTheCpu(arithmetic)) {
     if (device.has_value() && device->kind != DeviceKind::kCpu) {
       check.Add(absl::StrCat("--arithmetic is ", word, "; --device is ", options.device,
                              ", which does not have it: it needs --device=cpu"));
     }
-    if (options.weight_dtype != WeightDtype::kInt8) {
-      check.Add(absl::StrCat("--arithmetic is ", word, "; it needs --weight_dtype=int8"));
+    // Weights may be stored as bfloat16, but int8 is always made.
+    const bool fits = IsInteger(arithmetic) ? options.weight_dtype == WeightDtype::kInt8
+                                            : options.weight_dtype == WeightDtype::kBfloat16 ||
+                                                  options.weight_dtype == WeightDtype::kAsStored;
+    if (!fits) {
+      check.Add(absl::StrCat("--arithmetic is ", word, "; it needs --weight_dtype=",
+                             IsInteger(arithmetic) ? "int8" : "bfloat16"));
     }
   } else if (arithmetic != kernels::Arithmetic::kExact) {
     if (device.has_value() && device->kind != DeviceKind::kCuda &&

@@ -71,10 +71,11 @@ struct Options {
   // definition in plain loops, for tests, and needs --allow_reference_device.
   std::string device = "cpu";
   ReferenceUse reference_use = ReferenceUse::kRefused;
-  // --arithmetic=auto|exact|accurate|fast|integer24|integer16|integer8: how linear layers are
-  // computed (kernels/arithmetic.h). exact has the CPU's bits on every device. accurate and fast
-  // use tensor cores: CUDA only, weights of 16 or 8 bits only. The integer ones: the CPU and
-  // weights of int8 only. auto (none here): accurate where that is possible, else exact.
+  // --arithmetic=auto|exact|accurate|fast|integer24|integer16|integer8|bfloat16: how linear layers
+  // are computed (kernels/arithmetic.h). exact has the CPU's bits on every device. accurate and
+  // fast use tensor cores: CUDA only, weights of 16 or 8 bits only. The integer ones: the CPU and
+  // weights of int8 only. bfloat16: the CPU and weights of bfloat16, stored or asked for. auto
+  // (none here): accurate where that is possible, else exact.
   std::optional<kernels::Arithmetic> arithmetic = std::nullopt;
   // --threads: compute threads, 1 … 256; 0: as many as processors this process may use.
   int32_t threads = 0;

@@ -8,6 +8,7 @@
 //
 #include <algorithm>
 
+#include "kernels/cpu/bfloat16-inl.h"
 #include "kernels/cpu/contraction-inl.h"
 #include "kernels/cpu/contraction.h"
 #include "kernels/cpu/integer-inl.h"
@@ -139,31 +140,43 @@ int64_t ContractInt8(const ContractionJob& job, int64_t index, int64_t last, Scr
   return index + 1;
 }
 
+// A quad or a pair of every output of a panel.
+constexpr int64_t kNarrowStep = 4 * kPanelOutputs;
+
+// What a part of the rows brings ahead while it is multiplied with a panel of so many steps: few
+// rows the weights a little further on, several parts each its share of the next panel.
+struct AheadOfPart {
+  int64_t first = 0;  // bytes from the panel's begin
+  int64_t step = 0;
+};
+AheadOfPart AheadOf(int64_t part, int64_t parts, int64_t steps) {
+  if (parts == 1) return {16384, kNarrowStep};
+  return {steps * kNarrowStep + part * steps * (kNarrowStep / parts), kNarrowStep / parts};
+}
+
 // Whole numbers times int8 (kernels/cpu/integer.h), in even parts of the rows.
 void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
   const PackedContraction& contraction = *job.contraction;
   const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
   const int64_t rows = job.row_count();
-  const int64_t most = IntegerRowsAtOnce(job.whole);
+  const int64_t most = IntegerRowsAtOnce(job.narrow);
   const int64_t parts = RowTileCount(rows, most);
-  const int64_t panel_bytes = contraction.quads() * 4 * kPanelOutputs;
-  const auto* weights = contraction.weights.as<const int8_t>() + index * panel_bytes;
-  const bool many = parts > 1;
-  const int64_t ahead_step = many ? 4 * kPanelOutputs / parts : 4 * kPanelOutputs;
+  const auto* weights =
+      contraction.weights.as<const int8_t>() + index * contraction.quads() * kNarrowStep;
   alignas(64) float sums[kRowTile * kPanelOutputs];
   for (int64_t part = 0; part < parts; ++part) {
     const RowTile of_part = RowTileAt(rows, part, most);
-    const IntegerRows from = job.whole.From(of_part.first);
-    const int64_t ahead = many ? panel_bytes + part * contraction.quads() * ahead_step : 16384;
+    const NarrowRows from = job.narrow.From(of_part.first);
+    const AheadOfPart ahead = AheadOf(part, parts, contraction.quads());
     const IntegerTile tile = {.x = from.data + place.block * from.block_stride,
                               .x_stride = from.stride,
                               .units = from.units,
                               .weights = weights,
                               .weight_sums = contraction.weight_sums.data() + index * kPanelOutputs,
                               .quads = contraction.quads(),
-                              .ahead = reinterpret_cast<const char*>(weights) + ahead,
-                              .ahead_step = ahead_step,
-                              .many = many};
+                              .ahead = reinterpret_cast<const char*>(weights) + ahead.first,
+                              .ahead_step = ahead.step,
+                              .many = parts > 1};
     if (from.form == RowForm::kBytes) {
       SumBytes(tile, from.arithmetic, of_part.count, sums);
     } else {
@@ -174,12 +187,56 @@ void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
   }
 }
 
+// From five rows on two parts at least: while the second one runs, from the caches, the next panel
+// that both have asked for arrives.
+int64_t PairParts(RowForm form, int64_t rows) {
+  if (form == RowForm::kFloats) return RowTileCount(rows, kFloatPairRows);
+  return std::max<int64_t>(RowTileCount(rows), rows >= 5 ? 2 : 1);
+}
+
+// Pairs of bfloat16 (kernels/cpu/bfloat16.h), likewise.
+void ContractBfloat16Panel(const ContractionJob& job, int64_t index) {
+  const PackedContraction& contraction = *job.contraction;
+  const PanelPlace place = PlaceOf(job, index, kPanelOutputs);
+  const int64_t rows = job.row_count();
+  const bool pairs = job.narrow.form == RowForm::kPairs;
+  const int64_t parts = PairParts(job.narrow.form, rows);
+  const auto* weights =
+      contraction.weights.as<const uint16_t>() + index * contraction.pairs() * 2 * kPanelOutputs;
+  alignas(64) float sums[kRowTile * kPanelOutputs];
+  for (int64_t part = 0; part < parts; ++part) {
+    const RowTile of_part = PartAt(rows, parts, part);
+    const NarrowRows from = job.narrow.From(of_part.first);
+    const AheadOfPart ahead = AheadOf(part, parts, contraction.pairs());
+    const PairTile tile = {
+        .x = from.data + place.block * from.block_stride,
+        .x_stride = from.stride,
+        .weights = weights,
+        .pairs = contraction.pairs(),
+        .start = contraction.combine == Combine::kAssign ? Start::kZeros : Start::kSums,
+        .ahead = reinterpret_cast<const char*>(weights) + ahead.first,
+        .ahead_step = ahead.step,
+        .many = parts > 1};
+    if (!pairs || contraction.combine == Combine::kAccumulate) {
+      LoadTile<kPanelOutputs>(job, place, of_part, sums);
+    }
+    if (pairs) {
+      AddPairs(tile, of_part.count, sums);
+    } else {
+      AddFloatPairs(tile, of_part.count, sums);
+    }
+    StoreTile<kPanelOutputs>(job, place, of_part, sums);
+  }
+}
+
 }  // namespace
 
 void ContractPanelsOnTarget(const ContractionJob& job, PanelRange panels, Scratch& scratch) {
   const PackedContraction& contraction = *job.contraction;
-  if (contraction.is_integer()) {
-    for (int64_t i = panels.first; i < panels.last; ++i) ContractIntegerPanel(job, i);
+  if (!contraction.is_exact()) {
+    for (int64_t i = panels.first; i < panels.last; ++i) {
+      contraction.is_integer() ? ContractIntegerPanel(job, i) : ContractBfloat16Panel(job, i);
+    }
     return;
   }
   if (contraction.type == Element::kInt8) {

@@ -61,10 +61,9 @@ void CpuDevice::RunOnHost(int64_t tasks, const std::function<void(int64_t)>& run
 }
 
 std::string_view CpuDevice::Misses(const Plan& plan) const {
-  if (!IsInteger(arithmetic_) || plan.type != Element::kInt8) return {};
-  const auto is_deep = [](const Step& step) {
+  const auto is_deep = [&](const Step& step) {
     const auto* const contract = std::get_if<Contract>(&step);
-    return contract != nullptr && RunsAsInteger(*contract) &&
+    return contract != nullptr && IsInteger(ArithmeticOf(*contract, plan.type, arithmetic_)) &&
            contract->depth * std::ssize(contract->terms) > kMostIntegerDepth;
   };
   if (!std::ranges::any_of(plan.steps, is_deep)) return {};

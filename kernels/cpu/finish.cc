@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "kernels/cpu/draw.h"
-#include "kernels/cpu/integer.h"
+#include "kernels/cpu/narrow_rows.h"
 #include "kernels/cpu/score.h"
 #include "kernels/cpu/top_list.h"
 #include "kernels/cpu/weights.h"
@@ -114,7 +114,7 @@ class FinishPass {
   int64_t sets_ = 0;               // wishes for one
   std::span<Slot> slots_;          // [wishes]
   const float* packed_ = nullptr;  // groups of kGroupRows, each packed as a batch of its own
-  IntegerRows whole_;              // instead, of a head of integer arithmetic
+  NarrowRows narrow_;              // instead, of a head that is not exact
   std::span<TileSum> sums_;        // [tiles, rows]
   std::span<TileSum> set_sums_;    // [tiles, sets]
   std::span<int32_t> ahead_;       // [tiles, scores]
@@ -195,17 +195,20 @@ int64_t FinishPass::Gather(ConstRows hidden, std::span<float> gathered) {
 
 void FinishPass::Pack(const float* gathered, Workspace& workspace) {
   const int64_t width = head_.in_features();
-  if (head_.contraction().is_integer()) {
+  const PackedContraction& contraction = head_.contraction();
+  if (!contraction.is_exact()) {
     // 8 bits would add more to the error of a logit than all layers before.
-    const Arithmetic of_head = std::min(head_.contraction().arithmetic, Arithmetic::kInteger16);
-    whole_ = PackIntegerRows(head_.contraction(), of_head, rows_, {gathered, width}, workspace);
+    const Arithmetic of_head = contraction.arithmetic == Arithmetic::kInteger8
+                                   ? Arithmetic::kInteger16
+                                   : contraction.arithmetic;
+    narrow_ = PackNarrowRows(contraction, of_head, rows_, {gathered, width}, workspace);
     return;
   }
   auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, rows_ * width);
   for (int64_t first = 0; first < rows_; first += kGroupRows) {
     const ConstRows from = {gathered + first * width, width};
     for (int64_t b = 0, rows = GroupRows(first); b < RowTileCount(rows); ++b) {
-      PackRowTile(head_.contraction(), {}, from, RowTileAt(rows, b), packed + first * width);
+      PackRowTile(contraction, {}, from, RowTileAt(rows, b), packed + first * width);
     }
   }
   packed_ = packed;
@@ -218,7 +221,7 @@ float FinishPass::LogitOf(size_t i, const float* gathered, Scratch& scratch) con
   const int64_t panel = target / kPanelOutputs;
   ContractPanels({.contraction = &head_.contraction(),
                   .rows = {gathered + row * head_.in_features(), {}},
-                  .whole = whole_.From(row),
+                  .narrow = narrow_.From(row),
                   .tokens = 1,
                   .y = {logits, kPanelOutputs},
                   .first_feature = panel * kPanelOutputs,
@@ -239,7 +242,7 @@ void FinishPass::ReduceTile(int64_t tile, Scratch& scratch) {
     const int64_t rows = GroupRows(first);
     ContractPanels({.contraction = &head_.contraction(),
                     .rows = {packed_ + first * head_.in_features(), {}},
-                    .whole = whole_.From(first),
+                    .narrow = narrow_.From(first),
                     .tokens = rows,
                     .y = {logits.data(), kVocabularyTile},
                     .first_feature = first_id,

@@ -8,34 +8,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <type_traits>
 
 #include "kernels/cpu/integer.h"
-#include "kernels/cpu/vector-inl.h"
+#include "kernels/cpu/row_order-inl.h"
 #include "kernels/integer.h"
-
-#ifndef DYAD_KERNELS_CPU_INTEGER_ONCE_
-#define DYAD_KERNELS_CPU_INTEGER_ONCE_
-namespace dyad::kernels {
-
-// One row of a buffer, to be packed for all blocks and row groups.
-struct RowToPack {
-  const PackedContraction* contraction;
-  Arithmetic arithmetic;
-  RowForm form;
-  const float* x;
-  int32_t* whole;  // room: the row's q, and a term of it in the order of k
-  int64_t stride;  // of `to`, from row group to row group
-  uint8_t* to;
-};
-
-inline int64_t QuadBytes(Arithmetic arithmetic, RowForm form) {
-  const int pieces = PiecesOf(arithmetic);
-  return QuadBytes(form == RowForm::kWords ? std::max(pieces, 2) : pieces);
-}
-
-}  // namespace dyad::kernels
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
@@ -178,85 +154,24 @@ void PutTerm(const Whole* q, int64_t depth, Arithmetic arithmetic, RowForm form,
   PutQuad(rest, arithmetic, form, to + k / 4 * bytes);
 }
 
-// to[b][k] = q[k · blocks + b].
-template <typename Whole>
-void Deinterleave(const Whole* q, int64_t blocks, int64_t depth, Whole* to) {
-  int64_t k = 0;
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  const hn::Repartition<Whole, FloatTag> tag;
-  constexpr auto kCount = static_cast<int64_t>(64 / (16 / kLanes) / sizeof(Whole));
-  if (blocks == 4) {
-    for (; k + kCount <= depth; k += kCount) {
-      auto a = hn::Zero(tag), b = a, c = a, d = a;
-      hn::LoadInterleaved4(tag, q + 4 * k, a, b, c, d);
-      hn::StoreU(a, tag, to + k);
-      hn::StoreU(b, tag, to + depth + k);
-      hn::StoreU(c, tag, to + 2 * depth + k);
-      hn::StoreU(d, tag, to + 3 * depth + k);
-    }
-  } else if (blocks == 8) {
-    // Pairs of neighbouring blocks first, then the two of a pair.
-    using Pair = std::conditional_t<sizeof(Whole) == 2, uint32_t, uint64_t>;
-    const hn::Repartition<Pair, FloatTag> pairs;
-    for (; k + kCount <= depth; k += kCount) {
-      auto low0 = hn::Zero(pairs), low1 = low0, low2 = low0, low3 = low0;
-      auto high0 = low0, high1 = low0, high2 = low0, high3 = low0;
-      const auto* from = reinterpret_cast<const Pair*>(q + 8 * k);
-      hn::LoadInterleaved4(pairs, from, low0, low1, low2, low3);
-      hn::LoadInterleaved4(pairs, from + 2 * kCount, high0, high1, high2, high3);
-      const auto put = [&](int64_t block, auto low, auto high) HWY_ATTR {
-        const auto first = hn::BitCast(tag, low), second = hn::BitCast(tag, high);
-        hn::StoreU(hn::ConcatEven(tag, second, first), tag, to + block * depth + k);
-        hn::StoreU(hn::ConcatOdd(tag, second, first), tag, to + (block + 1) * depth + k);
-      };
-      put(0, low0, high0);
-      put(2, low1, high1);
-      put(4, low2, high2);
-      put(6, low3, high3);
-    }
-  }
-#endif
-  for (; k < depth; ++k) {
-    for (int64_t b = 0; b < blocks; ++b) to[b * depth + k] = q[k * blocks + b];
-  }
-}
-
 template <typename Whole>
 float PackRowAs(const RowToPack& row) {
   const PackedContraction& contraction = *row.contraction;
   const int64_t width = contraction.source_width, depth = contraction.term_depth;
   const RowUnit unit = UnitOf(row.arithmetic, LargestBits(row.x, width));
-  auto* const q = reinterpret_cast<Whole*>(row.whole);
+  auto* const q = reinterpret_cast<Whole*>(row.room);
   Whole* const room = q + width;
   MakeWhole(row, width, unit.multiplier, q);
   const int64_t bytes = QuadBytes(row.arithmetic, row.form);
-  const int64_t term_bytes = (depth + 3) / 4 * bytes, block_bytes = contraction.quads() * bytes;
-  uint8_t* of_term = row.to;
-  for (const View& view : contraction.sources) {
-    const bool all_blocks =
-        view == View{.offset = 0, .block = 1, .group = view.group, .stride = contraction.blocks} &&
-        contraction.groups == 1 && contraction.blocks * depth <= width;
-    if (all_blocks) Deinterleave(q, contraction.blocks, depth, room);
-    for (int64_t group = 0; group < contraction.groups; ++group) {
-      for (int64_t b = 0; b < contraction.blocks; ++b) {
-        const int64_t first = view.At(b, group, 0), last = first + (depth - 1) * view.stride;
-        const Whole* from = room;
-        if (all_blocks) {
-          from = room + b * depth;
-        } else if (view.stride == 1 && last < width) {
-          from = q + first;
-        } else {
-          for (int64_t k = 0; k < depth; ++k) {
-            const int64_t feature = first + k * view.stride;
-            room[k] = feature < width ? q[feature] : Whole{0};
-          }
-        }
-        PutTerm(from, depth, row.arithmetic, row.form,
-                of_term + group * row.stride + b * block_bytes);
-      }
-    }
-    of_term += term_bytes;
-  }
+  const auto put = [&](const Whole* from, uint8_t* to) {
+    PutTerm(from, depth, row.arithmetic, row.form, to);
+  };
+  PutInOrder(contraction, q, room,
+             {.data = row.to,
+              .stride = row.stride,
+              .block_stride = contraction.quads() * bytes,
+              .term_stride = (depth + 3) / 4 * bytes},
+             put);
   return unit.unit;
 }
 
@@ -276,38 +191,8 @@ namespace dyad::kernels {
 
 HWY_EXPORT(PackIntegerRowOnTarget);
 
-IntegerRows PackIntegerRows(const PackedContraction& contraction, Arithmetic arithmetic,
-                            int64_t tokens, ConstRows x, Workspace& workspace) {
-  constexpr int64_t kWorthSharing = 1 << 14;  // floats
-  const RowForm form = MultipliesBytes() ? RowForm::kBytes : RowForm::kWords;
-  const int64_t groups = contraction.groups, rows = tokens * groups;
-  const int64_t block_bytes = contraction.quads() * QuadBytes(arithmetic, form);
-  const int64_t stride = (contraction.blocks * block_bytes + 64) / 128 * 128 + 64;
-  const int64_t unit_bytes = (rows * 4 + 63) / 64 * 64;
-  auto* const memory =
-      workspace.scratch.Get<uint8_t>(ScratchUse::kRows, unit_bytes + rows * stride);
-  auto* const units = reinterpret_cast<float*>(memory);
-  uint8_t* const data = memory + unit_bytes;
-  const int64_t room =
-      contraction.source_width + std::max(contraction.term_depth, contraction.source_width);
-  const auto pack = [&](int64_t token, Scratch& scratch) {
-    const float unit = HWY_DYNAMIC_DISPATCH(PackIntegerRowOnTarget)(
-        {.contraction = &contraction,
-         .arithmetic = arithmetic,
-         .form = form,
-         .x = x.data + token * x.stride,
-         .whole = scratch.Get<int32_t>(ScratchUse::kPanel, room),
-         .stride = stride,
-         .to = data + token * groups * stride});
-    std::fill_n(units + token * groups, groups, unit);
-  };
-  if (rows * contraction.blocks * contraction.quads() * 4 < kWorthSharing ||
-      workspace.pool.threads() == 1) {
-    for (int64_t token = 0; token < tokens; ++token) pack(token, workspace.scratch);
-  } else {
-    workspace.pool.Run(tokens, [&](int64_t token, Worker& worker) { pack(token, worker.scratch); });
-  }
-  return {data, stride, block_bytes, units, arithmetic, form};
+float PackIntegerRow(const RowToPack& row) {
+  return HWY_DYNAMIC_DISPATCH(PackIntegerRowOnTarget)(row);
 }
 
 }  // namespace dyad::kernels

@@ -8,16 +8,14 @@
 //            instructions that multiply unsigned bytes with signed ones
 //   kWords   [4 q] of 16 bits; 24 bits: [4 of q / 256, rounded down][4 of the rest]
 //
-// A row's stride is an odd number of cache lines, so that kernels read rows as they lie. Where a
-// step has row groups, a row of the batch is several rows here, as in kernels/cpu/operands.h.
+// Where a step has row groups, a row of the batch is several rows here, as in
+// kernels/cpu/operands.h.
 #pragma once
 
 #include <cstdint>
 
 #include "kernels/arithmetic.h"
 #include "kernels/cpu/operands.h"
-#include "kernels/cpu/thread_pool.h"
-#include "kernels/epilogue.h"
 
 namespace dyad::kernels {
 
@@ -42,9 +40,13 @@ constexpr int PiecesOf(Arithmetic arithmetic) {
 }
 // Of a quad in kBytes; three pieces take the room of four.
 constexpr int QuadBytes(int pieces) { return pieces == 3 ? 16 : 4 * pieces; }
+constexpr int64_t QuadBytes(Arithmetic arithmetic, RowForm form) {
+  const int pieces = PiecesOf(arithmetic);
+  return QuadBytes(form == RowForm::kWords && pieces == 1 ? 2 : pieces);
+}
 
 // Rows that a kernel takes at once: as many as its registers have sums for.
-constexpr int64_t IntegerRowsAtOnce(const IntegerRows& rows) {
+constexpr int64_t IntegerRowsAtOnce(const NarrowRows& rows) {
   return rows.form == RowForm::kWords ? 4 : 12 / PiecesOf(rows.arithmetic);
 }
 
@@ -55,9 +57,7 @@ void SumBytes(const IntegerTile& tile, Arithmetic arithmetic, int64_t count, flo
 // Whether the instruction set in use multiplies bytes and adds them up four at a time (VNNI).
 bool MultipliesBytes();
 
-// Makes rows of x for all blocks, on the pool if it pays. They stay until ScratchUse::kRows of the
-// workspace is asked for again. REQUIRES: contraction.is_integer().
-IntegerRows PackIntegerRows(const PackedContraction& contraction, Arithmetic arithmetic,
-                            int64_t tokens, ConstRows x, Workspace& workspace);
+// Makes the whole numbers of a row; their unit. REQUIRES: row.contraction->is_integer().
+float PackIntegerRow(const RowToPack& row);
 
 }  // namespace dyad::kernels

@@ -4,25 +4,28 @@
 #include <atomic>
 
 #include "hwy/highway.h"
+#include "kernels/cpu/bfloat16.h"
 #include "kernels/cpu/integer.h"
 #include "kernels/isa.h"
 
 namespace dyad::kernels {
 namespace {
 
-// With VNNI or without: the integer kernels differ, the others are the same.
-enum class Vnni { kNo, kYes };
+// What AVX-512 has beyond its plain form, each with those before it: bytes times bytes, and pairs
+// of bfloat16. Only the kernels of those arithmetics differ.
+enum class Extra { kNone, kVnni, kBf16 };
 struct Isa {
   std::string_view name;
   int64_t target;
-  Vnni vnni = Vnni::kNo;
+  Extra extra = Extra::kNone;
 };
 
 // Best first.
 const std::vector<Isa>& Isas() {
   static const auto* const isas = new std::vector<Isa> {
 #if HWY_ARCH_X86
-    {"avx512_vnni", HWY_AVX3, Vnni::kYes}, {"avx512", HWY_AVX3}, {"avx2", HWY_AVX2},
+    {"avx512_bf16", HWY_AVX3, Extra::kBf16}, {"avx512_vnni", HWY_AVX3, Extra::kVnni},
+        {"avx512", HWY_AVX3}, {"avx2", HWY_AVX2},
 #else
     {"neon", HWY_NEON},
 #endif
@@ -37,22 +40,23 @@ int64_t RunnableTargets() {
   return targets;
 }
 
-bool HasVnni() {
+Extra BestExtra() {
 #if HWY_ARCH_X86
-  return __builtin_cpu_supports("avx512vnni") != 0;
+  if (__builtin_cpu_supports("avx512vnni") == 0) return Extra::kNone;
+  return __builtin_cpu_supports("avx512bf16") != 0 ? Extra::kBf16 : Extra::kVnni;
 #else
-  return false;
+  return Extra::kNone;
 #endif
 }
 
 bool Runs(const Isa& isa) {
-  return (RunnableTargets() & isa.target) != 0 && (isa.vnni == Vnni::kNo || HasVnni());
+  return (RunnableTargets() & isa.target) != 0 && isa.extra <= BestExtra();
 }
 
 // The best that runs here, until one is forced.
-std::atomic<Vnni>& ChosenVnni() {
-  static std::atomic<Vnni> vnni = HasVnni() ? Vnni::kYes : Vnni::kNo;
-  return vnni;
+std::atomic<Extra>& ChosenExtra() {
+  static std::atomic<Extra> extra = BestExtra();
+  return extra;
 }
 
 }  // namespace
@@ -69,13 +73,15 @@ bool ForceIsa(std::string_view name) {
   for (const Isa& isa : Isas()) {
     if (isa.name != name || !Runs(isa)) continue;
     hwy::GetChosenTarget().Update(isa.target);
-    ChosenVnni() = isa.vnni;
+    ChosenExtra() = isa.extra;
     return true;
   }
   return false;
 }
 
-bool MultipliesBytes() { return CurrentIsa() == "avx512_vnni"; }
+bool MultipliesBytes() { return CurrentIsa() == "avx512_bf16" || CurrentIsa() == "avx512_vnni"; }
+
+bool MultipliesPairs() { return CurrentIsa() == "avx512_bf16"; }
 
 std::string_view CurrentIsa() {
   // Index 0 of a dispatch table chooses, the following ones are targets from the best on.
@@ -84,8 +90,8 @@ std::string_view CurrentIsa() {
   for (const Isa& isa : Isas()) {
     hwy::ChosenTarget of_isa;
     of_isa.Update(isa.target);
-    const bool fits = isa.vnni == Vnni::kNo || (Runs(isa) && ChosenVnni() == Vnni::kYes);
-    if (of_isa.GetIndex() == chosen.GetIndex() && fits) return isa.name;
+    if (of_isa.GetIndex() != chosen.GetIndex()) continue;
+    if (isa.extra == Extra::kNone || isa.extra == ChosenExtra()) return isa.name;
   }
   return "scalar";
 }

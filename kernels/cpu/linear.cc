@@ -7,7 +7,7 @@
 #include <limits>
 #include <span>
 
-#include "kernels/cpu/integer.h"
+#include "kernels/cpu/narrow_rows.h"
 
 namespace dyad::kernels {
 namespace {
@@ -83,9 +83,8 @@ void ContractWith(ContractionJob job, PackedRows rows, PanelRange panels, Scratc
   job.rows = rows;
   ContractPanels(job, panels, scratch);
 }
-void ContractWith(ContractionJob job, const IntegerRows& rows, PanelRange panels,
-                  Scratch& scratch) {
-  job.whole = rows;
+void ContractWith(ContractionJob job, const NarrowRows& rows, PanelRange panels, Scratch& scratch) {
+  job.narrow = rows;
   ContractPanels(job, panels, scratch);
 }
 
@@ -100,7 +99,7 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
       ContractWith(job, packed, job.contraction->all_panels(), workspace.scratch);
   };
   const bool alone = work < kWorthSharing || pool.threads() == 1;
-  if (alone && !front.is_integer()) {
+  if (alone && front.is_exact()) {
     return run_here(PackRows(front, front.all_blocks(), rows, x, workspace.scratch));
   }
   // Threads take bundles of panels, counted through all jobs.
@@ -113,9 +112,9 @@ void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& works
                    worker.scratch);
     });
   };
-  if (front.is_integer()) {
-    const IntegerRows packed =
-        PackIntegerRows(front, front.arithmetic, jobs.front().tokens, x, workspace);
+  if (!front.is_exact()) {
+    const NarrowRows packed =
+        PackNarrowRows(front, front.arithmetic, jobs.front().tokens, x, workspace);
     return alone ? run_here(packed) : run_bundles([&](int64_t, Worker&) { return packed; });
   }
   if (!PacksByThread(jobs, pool.threads())) {

@@ -60,7 +60,8 @@ enum class Combine { kAssign, kAccumulate };
 
 struct PackedContraction {
   Element type = Element::kFloat32;
-  Arithmetic arithmetic = Arithmetic::kExact;  // integer: laid out as kernels/cpu/integer.h says
+  // Not exact: laid out as kernels/cpu/integer.h or kernels/cpu/bfloat16.h says.
+  Arithmetic arithmetic = Arithmetic::kExact;
   int64_t blocks = 0;
   int64_t groups = 1;         // of rows
   int64_t outputs = 0;        // per block and group
@@ -75,9 +76,13 @@ struct PackedContraction {
   std::vector<int32_t> weight_sums;  // of integer arithmetic, in panel order
   std::vector<float> bias;           // of the step, in panel order; or empty
 
+  bool is_exact() const { return arithmetic == Arithmetic::kExact; }
   bool is_integer() const { return IsInteger(arithmetic); }
   int64_t quads() const {  // of a block, in integer arithmetic
     return (term_depth + 3) / 4 * static_cast<int64_t>(sources.size());
+  }
+  int64_t pairs() const {  // in bfloat16 arithmetic
+    return (term_depth + 1) / 2 * static_cast<int64_t>(sources.size());
   }
   int64_t depth() const { return term_depth * static_cast<int64_t>(sources.size()); }
   int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }  // per block
@@ -140,25 +145,40 @@ struct PackedRows {
   BlockRange blocks;
 };
 
-// The same in integer arithmetic: kernels/cpu/integer.h.
-enum class RowForm { kBytes, kWords };
-struct IntegerRows {
+// The same in an arithmetic of narrower numbers: kernels/cpu/integer.h has kBytes and kWords,
+// kernels/cpu/bfloat16.h kPairs and kFloats.
+enum class RowForm { kBytes, kWords, kPairs, kFloats };
+struct NarrowRows {
   const uint8_t* data = nullptr;
   int64_t stride = 0;            // bytes
   int64_t block_stride = 0;      // bytes, from block to block of a row
-  const float* units = nullptr;  // one for each row
+  const float* units = nullptr;  // one for each row, in integer arithmetic
   Arithmetic arithmetic = Arithmetic::kInteger16;
   RowForm form = RowForm::kBytes;
 
-  IntegerRows From(int64_t row) const {
-    return {data + row * stride, stride, block_stride, units + row, arithmetic, form};
+  NarrowRows From(int64_t row) const {
+    NarrowRows rows = *this;
+    rows.data += row * stride;
+    if (units != nullptr) rows.units += row;
+    return rows;
   }
+};
+
+// One row of a buffer, to be packed for all blocks and row groups.
+struct RowToPack {
+  const PackedContraction* contraction = nullptr;
+  Arithmetic arithmetic = Arithmetic::kExact;
+  RowForm form = RowForm::kBytes;
+  const float* x = nullptr;
+  int32_t* room = nullptr;  // for the row's numbers, and the larger of a row and a term of it
+  int64_t stride = 0;       // of `to`, in bytes, from row group to row group
+  uint8_t* to = nullptr;
 };
 
 struct ContractionJob {
   const PackedContraction* contraction = nullptr;
   PackedRows rows = {};    // blocks: at least those of the panels
-  IntegerRows whole = {};  // instead of rows, if the contraction is integer
+  NarrowRows narrow = {};  // instead of rows, if the contraction is not exact
   int64_t tokens = 0;
   Rows y = {};  // y[t, feature - first_feature]
   int64_t first_feature = 0;

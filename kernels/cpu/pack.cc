@@ -6,7 +6,6 @@
 #include "kernels/cpu/operands.h"
 #include "kernels/float16.h"
 #include "kernels/int8.h"
-#include "kernels/integer.h"
 
 namespace dyad::kernels {
 namespace {
@@ -24,6 +23,12 @@ struct Float16 {
   uint16_t bits;
   float value() const { return FromFloat16(bits); }
 };
+
+template <typename Stored>
+uint16_t Bfloat16Bits(Stored weight) {
+  return std::is_same_v<Stored, Bfloat16> ? static_cast<uint16_t>(weight.bits)
+                                          : ToBfloat16(weight.value());
+}
 
 // visit(Stored()) with the type of `element`. REQUIRES: no int8.
 template <typename Visit>
@@ -100,8 +105,7 @@ void PackPanel(const Contract& from, PackedContraction& to, int64_t panel) {
           return QuantizeInt8(weight.value(),
                               to.scales[static_cast<size_t>(panel * kPanelOutputs + n)]);
         } else if constexpr (type == Element::kBfloat16) {
-          return std::is_same_v<Stored, Bfloat16> ? static_cast<Packed>(weight.bits)
-                                                  : ToBfloat16(weight.value());
+          return Bfloat16Bits(weight);
         } else if constexpr (type == Element::kFloat16) {
           return std::is_same_v<Stored, Float16> ? static_cast<Packed>(weight.bits)
                                                  : ToFloat16(weight.value());
@@ -140,9 +144,30 @@ void PackIntegerPanel(const Contract& from, PackedContraction& to, int64_t panel
   }
 }
 
+// kernels/cpu/bfloat16.h.
+void PackBfloat16Panel(const Contract& from, PackedContraction& to, int64_t panel) {
+  const int64_t first = panel % to.panels() * kPanelOutputs;
+  const int64_t count = std::min(kPanelOutputs, to.outputs - first);
+  uint16_t* of_term = to.weights.as<uint16_t>() + panel * to.pairs() * 2 * kPanelOutputs;
+  std::fill_n(of_term, to.pairs() * 2 * kPanelOutputs, uint16_t{0});
+  for (const Term& term : from.terms) {
+    VisitStored(term.weights.element, [&]<typename Stored>(Stored) {
+      for (int64_t n = 0; n < count; ++n) {
+        const auto* row = ElementAt<Stored>(term.weights, panel / to.panels(), first + n, 0);
+        for (int64_t k = 0; k < from.depth; ++k) {
+          of_term[(k / 2 * kPanelOutputs + n) * 2 + k % 2] =
+              Bfloat16Bits(row[k * term.weights.depth]);
+        }
+      }
+    });
+    of_term += (from.depth + 1) / 2 * 2 * kPanelOutputs;
+  }
+}
+
 void PackPanels(const Contract& from, PackedContraction& to, ThreadPool* pool) {
   const auto pack = [&](int64_t panel) {
     if (to.is_integer()) return PackIntegerPanel(from, to, panel);
+    if (!to.is_exact()) return PackBfloat16Panel(from, to, panel);
     switch (to.type) {
       case Element::kFloat32:
         return PackPanel<float, Element::kFloat32>(from, to, panel);
@@ -178,9 +203,7 @@ PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool
                               Arithmetic arithmetic) {
   PackedContraction packed;
   packed.type = step.precise ? Element::kFloat32 : plan.type;
-  if (IsInteger(arithmetic) && packed.type == Element::kInt8 && RunsAsInteger(step)) {
-    packed.arithmetic = arithmetic;
-  }
+  packed.arithmetic = ArithmeticOf(step, packed.type, arithmetic);
   packed.blocks = step.blocks;
   packed.groups = step.groups;
   packed.outputs = step.outputs;
@@ -189,7 +212,9 @@ PackedContraction PackWeights(const Contract& step, const Plan& plan, ThreadPool
   packed.source_width = plan.widths[static_cast<size_t>(step.source)];
   packed.destination = step.view;
   packed.destination_width = plan.widths[static_cast<size_t>(step.destination)];
-  const int64_t depth = packed.is_integer() ? packed.quads() * 4 : packed.depth();
+  const int64_t depth = packed.is_integer() ? packed.quads() * 4
+                        : packed.is_exact() ? packed.depth()
+                                            : packed.pairs() * 2;
   packed.weights = AlignedBuffer::Kept(packed.all_panels().last * depth * kPanelOutputs *
                                        ElementBytes(packed.type));
   if (packed.type == Element::kInt8) packed.scales = Int8Scales(step, packed);

@@ -18,13 +18,14 @@ namespace {
 
 // Rounding to float32 at each of at most 200 terms, twice over for the activation's own error.
 constexpr double kRelative = 400.0 / (1 << 24);
-// Of x in one piece of bfloat16, which keeps 8 bits.
-constexpr double kRelativeOfFast = 1.0 / (1 << 8);
+// Of x in bfloat16, which keeps 8 bits.
+constexpr double kRelativeOfBfloat16 = 1.0 / (1 << 8);
 // Of x in whole numbers of 16 or 8 bits, beside the largest of a row.
 constexpr double kRelativeOfInteger16 = 1.0 / (1 << 12);
 constexpr double kRelativeOfInteger8 = 1.0 / (1 << 4);
 double RelativeOf(std::string_view arithmetic) {
-  if (arithmetic == NameOf(Arithmetic::kFast)) return kRelativeOfFast;
+  if (arithmetic == NameOf(Arithmetic::kFast)) return kRelativeOfBfloat16;
+  if (arithmetic == NameOf(Arithmetic::kBfloat16)) return kRelativeOfBfloat16;
   if (arithmetic == NameOf(Arithmetic::kInteger16)) return kRelativeOfInteger16;
   if (arithmetic == NameOf(Arithmetic::kInteger8)) return kRelativeOfInteger8;
   return kRelative;

@@ -9,7 +9,7 @@
 #include <span>
 #include <type_traits>
 
-#include "kernels/integer.h"
+#include "kernels/reference/bfloat16.h"
 #include "kernels/reference/integer.h"
 #include "kernels/reference/sums.h"
 
@@ -207,7 +207,7 @@ struct ChainRun {
   std::vector<float> y;                      // before the plan's bias
   std::vector<std::vector<Choice>> choices;  // by step, then row; of steps that are a Route
 };
-// `arithmetic`: integer, or any other for chains of `add_term`.
+// `arithmetic`: of whole numbers or bfloat16, or any other for chains of `add_term`.
 template <typename AddTerm>
 ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_term,
                     Arithmetic arithmetic = Arithmetic::kExact) {
@@ -228,7 +228,11 @@ ChainRun RunAsChain(const Plan& plan, int64_t tokens, ConstRows x, AddTerm add_t
             const Element type = TypeOf(step, plan.type);
             const RoutedRows rows = RowsOf(step, run.choices);
             if constexpr (std::is_same_v<AnyStep, Contract>) {
-              if (IsInteger(arithmetic) && type == Element::kInt8 && RunsAsInteger(step)) {
+              const Arithmetic of_step = ArithmeticOf(step, type, arithmetic);
+              if (of_step == Arithmetic::kBfloat16) {
+                return RunChain(step, type, tokens, rows, AddBfloat16Term, buffers);
+              }
+              if (IsInteger(of_step)) {
                 ChainBuffer& src = buffers[static_cast<size_t>(step.source)];
                 ChainBuffer& dst = buffers[static_cast<size_t>(step.destination)];
                 return AddWholeSums(arithmetic, step, {src.value, src.width},
@@ -348,8 +352,7 @@ std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& p
                    });
 }
 
-std::vector<float> IntegerChain(Arithmetic arithmetic, const Plan& plan, int64_t tokens,
-                                ConstRows x) {
+std::vector<float> ChainIn(Arithmetic arithmetic, const Plan& plan, int64_t tokens, ConstRows x) {
   return ChainWith(plan, tokens, x, AddChainTerm, arithmetic);
 }
 

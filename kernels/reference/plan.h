@@ -37,9 +37,9 @@ std::vector<float> Chain(const Plan& plan, int64_t tokens, ConstRows x);
 std::vector<float> TensorChain(const TensorArithmetic& arithmetic, const Plan& plan, int64_t tokens,
                                ConstRows x);
 
-// The same in the arithmetic of kernels/integer.h, where the plan's type is int8; else Chain.
-std::vector<float> IntegerChain(Arithmetic arithmetic, const Plan& plan, int64_t tokens,
-                                ConstRows x);
+// The same on a device of the arithmetic of kernels/integer.h or kernels/bfloat16.h (ArithmeticOf
+// in kernels/plan.h), or in exact: Chain.
+std::vector<float> ChainIn(Arithmetic arithmetic, const Plan& plan, int64_t tokens, ConstRows x);
 
 double Activate(Activation activation, double x);
 

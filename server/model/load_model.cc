@@ -34,10 +34,13 @@ std::string MainType(const LoadTally& tally) {
 ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::KvType kv_dtype,
                    kernels::DeviceInfo device, std::string digest) {
   const std::string weight_dtype = MainType(tally);
-  // Layers of float32 weights are exact on every device, and integer arithmetic is of int8 weights.
+  // Layers of float32 weights are exact on every device; integer arithmetic is of int8 weights,
+  // bfloat16 of such weights.
   const bool is_exact = weight_dtype == WeightTypeName(kernels::Element::kFloat32) ||
                         (absl::StartsWith(device.arithmetic, "integer") &&
-                         weight_dtype != WeightTypeName(kernels::Element::kInt8));
+                         weight_dtype != WeightTypeName(kernels::Element::kInt8)) ||
+                        (device.arithmetic == NameOf(kernels::Arithmetic::kBfloat16) &&
+                         weight_dtype != WeightTypeName(kernels::Element::kBfloat16));
   return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
           .weight_dtype = weight_dtype,
@@ -60,8 +63,9 @@ absl::Status CheckArithmetic(const ModelInfo& info, const ModelOptions& options)
   return absl::InvalidArgumentError(
       Text("arithmetic is ", std::string(NameOf(*options.arithmetic)), "; with weights of ",
            info.weight_dtype, " ", info.device, " computes ", info.arithmetic, " only; ",
-           IsInteger(*options.arithmetic)
-               ? "it needs --weight_dtype=int8"
+           IsInteger(*options.arithmetic) ? "it needs --weight_dtype=int8"
+           : IsOfTheCpu(*options.arithmetic)
+               ? "it needs --weight_dtype=bfloat16"
                : "--weight_dtype=bfloat16, float16 or int8 has more on CUDA"));
 }
 

@@ -50,7 +50,7 @@ struct ModelInfo {
   std::string weight_dtype;  // "float32", "float16", "bfloat16", "int8"
   std::string kv_dtype;      // "float32", "bfloat16"
   std::string device;        // "cpu"
-  std::string arithmetic;    // of most layers: "exact", "accurate", "fast", "integer16" …
+  std::string arithmetic;    // of most layers: "exact", "fast", "integer16", "bfloat16" …
   int64_t parameters = 0;
   int64_t dense_equivalent_parameters = 0;
   int64_t weight_bytes = 0;

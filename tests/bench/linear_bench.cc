@@ -190,12 +190,15 @@ std::vector<LinearResult> BenchLinear(const LayerChoice& choice, const std::vect
          .streamed_bytes =
              Median(pairs, [](const Pair& pair) { return pair.seconds * pair.reference; })});
   }
-  if (IsInteger(choice.arithmetic)) {
-    LayerChoice as_exact = choice;
-    as_exact.arithmetic = kernels::Arithmetic::kExact;
-    OurLayers exact(as_exact);
+  if (choice.arithmetic != kernels::Arithmetic::kExact) {
+    LayerChoice other = choice;
+    other.arithmetic = kernels::Arithmetic::kExact;
+    OurLayers exact(other);
+    other.type = kernels::Element::kFloat32;
+    OurLayers float32(other);
     for (LinearResult& result : results) {
       result.over_exact = SpeedUp(ours, exact, result.tokens, workspace);
+      result.over_float32 = SpeedUp(ours, float32, result.tokens, workspace);
     }
   }
   if (compare == Compare::kNo) return results;

@@ -29,8 +29,8 @@ ABSL_FLAG(std::vector<std::string>, tokens,
 ABSL_FLAG(std::string, weight_dtype, "float32",
           "linear, model, engine: float32, bfloat16, float16 or int8");
 ABSL_FLAG(std::string, arithmetic, "exact",
-          "linear, model, engine: exact, integer24, integer16 or integer8; linear also times exact "
-          "beside");
+          "linear, model, engine: exact, integer24, integer16, integer8 or bfloat16; linear also "
+          "times exact beside, of the same weights and of float32");
 ABSL_FLAG(bool, compare, true, "linear: also time LibTorch's dense and reference forms");
 
 namespace dyad::bench {
@@ -79,6 +79,7 @@ nlohmann::json ToJson(const LinearResult& result) {
   if (result.over_torch_dense > 0) json["over_torch_dense"] = result.over_torch_dense;
   if (result.over_torch_reference > 0) json["over_torch_reference"] = result.over_torch_reference;
   if (result.over_exact > 0) json["over_exact"] = result.over_exact;
+  if (result.over_float32 > 0) json["over_float32"] = result.over_float32;
   return json;
 }
 
@@ -106,13 +107,13 @@ absl::Status RunLinear(Operands) {
   }
   PrintRoof(roof);
   std::printf("%6s %10s %9s %7s %6s   %s\n", "tokens", "us", "GFLOP/s", "GB/s", "roof",
-              "speed-up over LibTorch dense, over its reference form, over exact");
+              "speed-up over LibTorch dense, over its reference form, over exact, over float32");
   for (const LinearResult& result : results) {
     std::printf("%6ld %10.1f %9.1f %7.2f %5.0f%%", static_cast<long>(result.tokens),
                 result.seconds * 1e6, result.flops_per_second * 1e-9,
                 result.bytes_per_second * 1e-9, result.fraction_of_roof * 100);
-    std::printf("   %6.2f %6.2f %6.2f\n", result.over_torch_dense, result.over_torch_reference,
-                result.over_exact);
+    std::printf("   %6.2f %6.2f %6.2f %6.2f\n", result.over_torch_dense,
+                result.over_torch_reference, result.over_exact, result.over_float32);
   }
   return absl::OkStatus();
 }

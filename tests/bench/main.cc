@@ -18,7 +18,7 @@
 
 ABSL_FLAG(int, threads, 2, "threads to compute with, 1 to 256");
 ABSL_FLAG(std::string, cpu_isa, "",
-          "instruction set to force: avx512_vnni, avx512, avx2, neon or scalar");
+          "instruction set to force: avx512_bf16, avx512_vnni, avx512, avx2, neon or scalar");
 ABSL_FLAG(bool, json, false, "print one JSON object instead of a table");
 
 namespace dyad::bench {

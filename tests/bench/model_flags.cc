@@ -37,7 +37,8 @@ absl::StatusOr<kernels::Arithmetic> ArithmeticFromFlags() {
                                 {{"exact", Arithmetic::kExact},
                                  {"integer24", Arithmetic::kInteger24},
                                  {"integer16", Arithmetic::kInteger16},
-                                 {"integer8", Arithmetic::kInteger8}});
+                                 {"integer8", Arithmetic::kInteger8},
+                                 {"bfloat16", Arithmetic::kBfloat16}});
 }
 
 }  // namespace dyad::bench

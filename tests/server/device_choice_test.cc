@@ -35,16 +35,17 @@ TEST(MakeDevicesTest, RefusesAnArithmeticThatTheDeviceHasNot) {
   }
 }
 
-TEST(MakeDevicesTest, IntegerArithmeticIsTheCpus) {
-  const auto devices =
-      MakeDevices({.choice = {DeviceKind::kCpu}, .arithmetic = kernels::Arithmetic::kInteger16});
-  ASSERT_TRUE(devices.ok());
-  EXPECT_EQ(devices->front()->info().arithmetic, "integer16");
-  for (const DeviceKind kind : {DeviceKind::kCuda, DeviceKind::kReference}) {
-    EXPECT_EQ(MakeDevices({.choice = {kind}, .arithmetic = kernels::Arithmetic::kInteger16})
-                  .status()
-                  .message(),
-              "--arithmetic is integer16; it needs --device=cpu");
+TEST(MakeDevicesTest, SomeArithmeticsAreTheCpus) {
+  for (const auto& [arithmetic, word] :
+       {std::pair{kernels::Arithmetic::kInteger16, std::string("integer16")},
+        {kernels::Arithmetic::kBfloat16, "bfloat16"}}) {
+    const auto devices = MakeDevices({.choice = {DeviceKind::kCpu}, .arithmetic = arithmetic});
+    ASSERT_TRUE(devices.ok());
+    EXPECT_EQ(devices->front()->info().arithmetic, word);
+    for (const DeviceKind kind : {DeviceKind::kCuda, DeviceKind::kReference}) {
+      EXPECT_EQ(MakeDevices({.choice = {kind}, .arithmetic = arithmetic}).status().message(),
+                "--arithmetic is " + word + "; it needs --device=cpu");
+    }
   }
 }
 

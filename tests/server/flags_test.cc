@@ -117,17 +117,20 @@ TEST(FlagsTest, ArithmeticHasEachName) {
         std::pair{"fast", std::optional(Arithmetic::kFast)},
         std::pair{"integer24", std::optional(Arithmetic::kInteger24)},
         std::pair{"integer16", std::optional(Arithmetic::kInteger16)},
-        std::pair{"integer8", std::optional(Arithmetic::kInteger8)}}) {
-    const bool on_cpu = arithmetic.has_value() && IsInteger(*arithmetic);
-    const absl::StatusOr<Options> options =
-        Parse({"--model=a=/x", on_cpu ? "--device=cpu" : "--device=cuda", "--weight_dtype=int8",
-               std::string("--arithmetic=") + word});
+        std::pair{"integer8", std::optional(Arithmetic::kInteger8)},
+        std::pair{"bfloat16", std::optional(Arithmetic::kBfloat16)}}) {
+    const bool on_cpu = arithmetic.has_value() && IsOfTheCpu(*arithmetic);
+    const absl::StatusOr<Options> options = Parse(
+        {"--model=a=/x", on_cpu ? "--device=cpu" : "--device=cuda",
+         arithmetic == Arithmetic::kBfloat16 ? "--weight_dtype=bfloat16" : "--weight_dtype=int8",
+         std::string("--arithmetic=") + word});
     ASSERT_OK(options);
     EXPECT_EQ(options->arithmetic, arithmetic) << word;
   }
   EXPECT_THAT(
       Fault({"--arithmetic=float"}),
-      HasSubstr("must be one of auto, exact, accurate, fast, integer24, integer16, integer8"));
+      HasSubstr(
+          "must be one of auto, exact, accurate, fast, integer24, integer16, integer8, bfloat16"));
 }
 
 TEST(FlagsTest, TheCacheHasEachTypeByName) {

@@ -75,6 +75,25 @@ TEST(FaultsTest, IntegerArithmeticIsOfInt8OnTheCpu) {
   }
 }
 
+TEST(FaultsTest, Bfloat16ArithmeticIsOfSuchWeightsOnTheCpu) {
+  Options options = Good();
+  options.arithmetic = kernels::Arithmetic::kBfloat16;
+  EXPECT_THAT(Faults(options), IsEmpty()) << "weights as stored";
+  options.weight_dtype = WeightDtype::kBfloat16;
+  EXPECT_THAT(Faults(options), IsEmpty());
+  for (const WeightDtype dtype :
+       {WeightDtype::kFloat32, WeightDtype::kFloat16, WeightDtype::kInt8}) {
+    options.weight_dtype = dtype;
+    EXPECT_THAT(Faults(options),
+                ElementsAre("--arithmetic is bfloat16; it needs --weight_dtype=bfloat16"));
+  }
+  options.weight_dtype = WeightDtype::kBfloat16;
+  options.device = "cuda";
+  EXPECT_THAT(Faults(options),
+              ElementsAre("--arithmetic is bfloat16; --device is cuda, which does not have it: it "
+                          "needs --device=cpu"));
+}
+
 struct BadValue {
   const char* fault;  // part of it
   std::function<void(Options&)> set;

@@ -47,7 +47,7 @@ void ExpectTheDefinition(const Plan& plan, Arithmetic arithmetic, int64_t rows,
                          const std::vector<float>& x, int threads, const std::string& name) {
   const PackedLinear layer(plan, &PoolOf(2), arithmetic);
   const std::vector<float> expected =
-      reference::IntegerChain(arithmetic, plan, rows, {x.data(), plan.in_features()});
+      reference::ChainIn(arithmetic, plan, rows, {x.data(), plan.in_features()});
   for (const std::string_view isa : SupportedIsas()) {
     const WithIsa with(isa);
     ASSERT_EQ(FirstDifferent(Found(layer, rows, x, threads), expected), -1)

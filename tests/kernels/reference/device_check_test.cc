@@ -38,9 +38,9 @@ TEST(CheckDeviceTest, PassesTheCpuUnderEveryInstructionSet) {
   ForceIsa(SupportedIsas().front());
 }
 
-TEST(CheckDeviceTest, PassesTheCpuInIntegerArithmetic) {
-  for (const Arithmetic arithmetic :
-       {Arithmetic::kInteger24, Arithmetic::kInteger16, Arithmetic::kInteger8}) {
+TEST(CheckDeviceTest, PassesTheCpuInItsOwnArithmetics) {
+  for (const Arithmetic arithmetic : {Arithmetic::kInteger24, Arithmetic::kInteger16,
+                                      Arithmetic::kInteger8, Arithmetic::kBfloat16}) {
     for (const std::string_view isa : SupportedIsas()) {
       ASSERT_TRUE(ForceIsa(isa));
       const auto device = MakeCpuDevice({.threads = 2, .arithmetic = arithmetic});

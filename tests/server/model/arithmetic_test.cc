@@ -1,5 +1,5 @@
-// Models in integer arithmetic: near the exact ones, the same bits on every instruction set and
-// under every load.
+// Models in integer and bfloat16 arithmetic: near the exact ones, the same bits on every
+// instruction set and under every load.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -20,11 +20,18 @@ using kernels::Arithmetic;
 using testing::Driver;
 using testing::Sequence;
 
-constexpr Arithmetic kIntegers[] = {Arithmetic::kInteger24, Arithmetic::kInteger16,
-                                    Arithmetic::kInteger8};
+struct Case {
+  Arithmetic arithmetic;
+  WeightDtype weights;
+  double bound;  // by which it may move a log-probability
+};
+constexpr Case kCases[] = {{Arithmetic::kInteger24, WeightDtype::kInt8, 2e-5},
+                           {Arithmetic::kInteger16, WeightDtype::kInt8, 4e-3},
+                           {Arithmetic::kInteger8, WeightDtype::kInt8, 0.5},
+                           {Arithmetic::kBfloat16, WeightDtype::kBfloat16, 0.1}};
 
 absl::StatusOr<LoadedModel> Load(const std::string& fixture, Arithmetic arithmetic,
-                                 WeightDtype weights = WeightDtype::kInt8, int threads = 2) {
+                                 WeightDtype weights, int threads = 2) {
   ModelOptions options = testing::SmallOptions();
   options.weight_dtype = weights;
   options.arithmetic = arithmetic;
@@ -42,8 +49,8 @@ std::vector<Sequence> Texts(const engine::Model& model) {
 }
 
 std::vector<Sequence> LogprobsOf(const std::string& fixture, Arithmetic arithmetic,
-                                 int threads = 1) {
-  absl::StatusOr<LoadedModel> loaded = Load(fixture, arithmetic, WeightDtype::kInt8, threads);
+                                 WeightDtype weights) {
+  absl::StatusOr<LoadedModel> loaded = Load(fixture, arithmetic, weights, 1);
   EXPECT_OK(loaded);
   std::vector<Sequence> texts;
   if (!loaded.ok()) return texts;
@@ -65,8 +72,8 @@ double Distance(const std::vector<Sequence>& a, const std::vector<Sequence>& b) 
   return most;
 }
 
-class IntegerFixtureTest : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(Served, IntegerFixtureTest,
+class ArithmeticFixtureTest : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Served, ArithmeticFixtureTest,
                          ::testing::ValuesIn(testing::kSanitized
                                                  ? std::vector<std::string>{"opt-monarch"}
                                                  : testing::ServedFixtures()),
@@ -76,22 +83,21 @@ INSTANTIATE_TEST_SUITE_P(Served, IntegerFixtureTest,
                            return name;
                          });
 
-TEST_P(IntegerFixtureTest, IsNearTheExactOne) {
-  const std::vector<Sequence> exact = LogprobsOf(GetParam(), Arithmetic::kExact);
-  const double bounds[] = {2e-5, 4e-3, 0.5};
-  for (size_t i = 0; i < std::size(kIntegers); ++i) {
-    const double moved = Distance(LogprobsOf(GetParam(), kIntegers[i]), exact);
-    EXPECT_LE(moved, bounds[i]) << NameOf(kIntegers[i]);
-    EXPECT_GT(moved, 0) << NameOf(kIntegers[i]) << ": the chains have run";
-    std::printf("%s moves logprobs by at most %.2g\n", std::string(NameOf(kIntegers[i])).c_str(),
+TEST_P(ArithmeticFixtureTest, IsNearTheExactOne) {
+  for (const auto& [arithmetic, weights, bound] : kCases) {
+    const std::vector<Sequence> exact = LogprobsOf(GetParam(), Arithmetic::kExact, weights);
+    const double moved = Distance(LogprobsOf(GetParam(), arithmetic, weights), exact);
+    EXPECT_LE(moved, bound) << NameOf(arithmetic);
+    EXPECT_GT(moved, 0) << NameOf(arithmetic) << ": the chains have run";
+    std::printf("%s moves logprobs by at most %.2g\n", std::string(NameOf(arithmetic)).c_str(),
                 moved);
   }
 }
 
-TEST_P(IntegerFixtureTest, BitsDependNeitherOnLoadNorOnTheInstructionSet) {
-  for (const Arithmetic arithmetic : kIntegers) {
-    const std::vector<Sequence> alone = LogprobsOf(GetParam(), arithmetic);
-    absl::StatusOr<LoadedModel> mixed = Load(GetParam(), arithmetic);
+TEST_P(ArithmeticFixtureTest, BitsDependNeitherOnLoadNorOnTheInstructionSet) {
+  for (const auto& [arithmetic, weights, bound] : kCases) {
+    const std::vector<Sequence> alone = LogprobsOf(GetParam(), arithmetic, weights);
+    absl::StatusOr<LoadedModel> mixed = Load(GetParam(), arithmetic, weights);
     ASSERT_OK(mixed);
     std::vector<Sequence> texts = Texts(*mixed->model);
     Driver(*mixed->model, 7).FinishMixed(texts);
@@ -102,20 +108,26 @@ TEST_P(IntegerFixtureTest, BitsDependNeitherOnLoadNorOnTheInstructionSet) {
     }
     for (const std::string_view isa : kernels::SupportedIsas()) {
       ASSERT_TRUE(kernels::ForceIsa(isa));
-      EXPECT_EQ(Distance(LogprobsOf(GetParam(), arithmetic), alone), 0)
+      EXPECT_EQ(Distance(LogprobsOf(GetParam(), arithmetic, weights), alone), 0)
           << isa << NameOf(arithmetic);
     }
     kernels::ForceIsa(kernels::SupportedIsas().front());
   }
 }
 
-TEST(IntegerModelTest, NeedsWeightsOfInt8) {
-  const auto refused = Load("opt-dyad-it4", Arithmetic::kInteger16, WeightDtype::kBfloat16);
-  EXPECT_THAT(refused.status(),
+TEST(ArithmeticModelTest, NeedsWeightsOfItsType) {
+  const auto integer = Load("opt-dyad-it4", Arithmetic::kInteger16, WeightDtype::kBfloat16);
+  EXPECT_THAT(integer.status(),
               testing::StatusIs(absl::StatusCode::kInvalidArgument,
                                 ::testing::HasSubstr("arithmetic is integer16; with weights of "
                                                      "bfloat16 cpu computes exact only; it needs "
                                                      "--weight_dtype=int8")));
+  const auto bfloat16 = Load("opt-dyad-it4", Arithmetic::kBfloat16, WeightDtype::kAsStored);
+  EXPECT_THAT(bfloat16.status(),
+              testing::StatusIs(absl::StatusCode::kInvalidArgument,
+                                ::testing::HasSubstr("arithmetic is bfloat16; with weights of "
+                                                     "float32 cpu computes exact only; it needs "
+                                                     "--weight_dtype=bfloat16")));
 }
 
 }  // namespace
