@@ -1,7 +1,6 @@
 // Lines go out under one lock; answers come back under another, and the output puts them in order.
 #include "client/batch.h"
 
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -24,10 +23,9 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
   auto batch = std::unique_ptr<Batch>(new Batch(std::move(lines), std::move(options)));
   const Options& given = batch->options_;
   ASSIGN_OR_RETURN(batch->output_, OrderedOutput::Open(given.output, console.out, given.input));
-  if (batch->output_->keeps()) {
+  if (batch->output_->keeps() || given.headers == Headers::kOfAll || given.sample != nullptr) {
     ASSIGN_OR_RETURN(RunDescription description, given.describe());
-    batch->record_.emplace(std::move(description));
-    RETURN_IF_ERROR(batch->GoOn());
+    RETURN_IF_ERROR(batch->Begin(std::move(description.header)));
   }
   MutexLock lock(&batch->lines_mutex_);
   const int64_t skipped = batch->next_ - static_cast<int64_t>(batch->again_.size());
@@ -37,29 +35,55 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
   return batch;
 }
 
-absl::Status Batch::GoOn() {
-  MutexLock lines_lock(&lines_mutex_);
-  return output_->GoOn({.take = [this](const std::string& answer) { return TakeOld(answer); },
-                        .may_begin =
-                            [this](std::string_view piece) {
-                              std::optional<std::string> text = lines_.next();
-                              if (!text.has_value()) return false;
-                              again_.emplace_back(next_++, *text);  // read, but not answered
-                              std::string start = FormatLine(Head(0, *text, ParseLine(*text)));
-                              start.back() = ',';
-                              return piece.substr(0, start.size()) == start.substr(0, piece.size());
-                            }});
+absl::Status Batch::Begin(Json header) {
+  {
+    MutexLock lock(&lines_mutex_);
+    if (lines_.total.has_value()) header["input"]["items"] = *lines_.total;
+  }
+  header_ = FinishHeader(header);
+  if (options_.sample != nullptr) return CheckSameRun(options_.sample->header, header_);
+  if (output_->keeps()) {
+    RETURN_IF_ERROR(output_->GoOn([this](std::istream& file) { return ReadOld(file); }));
+  }
+  return output_->empty() ? output_->WriteHead(HeaderLine(header_) + "\n") : absl::OkStatus();
+}
+
+absl::StatusOr<OrderedOutput::OldAnswers> Batch::ReadOld(std::istream& file) {
+  OrderedOutput::OldAnswers old;
+  std::string line;
+  if (!std::getline(file, line)) return old;
+  // Before its line feed even a header may be cut off.
+  const bool is_torn = file.eof() && MayBeginHeader(line) && !ParseLine(line).ok();
+  if (is_torn) return old;
+  ASSIGN_OR_RETURN(const Json there, ReadHeader(line));
+  RETURN_IF_ERROR(CheckSameRun(there, header_));
+  if (file.eof()) return old;
+  const auto add = [&] { old.end += static_cast<int64_t>(line.size()) + 1; };
+  add();
+  while (std::getline(file, line) && !file.eof()) {
+    if (!header_.contains("input") || !header_["input"].contains("sha256")) {
+      return absl::FailedPreconditionError(
+          "it has answers, and the input can be read only once: nobody can tell what is left");
+    }
+    RETURN_IF_ERROR(TakeOld(line));
+    old.begins.push_back(old.end);
+    add();
+  }
+  return old;
 }
 
 absl::Status Batch::TakeOld(const std::string& answer) {
+  const absl::StatusOr<Json> json = ParseLine(answer);
+  MutexLock lines_lock(&lines_mutex_);
+  if (!json.ok() || !json->contains(kRunKey) || (*json)[kRunKey] != header_[kRunKey]) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("answer ", next_ + 1, " is none of this run"));
+  }
   std::optional<std::string> text = lines_.next();
   if (!text.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat("it has more answers than the ", next_, " lines of the input"));
   }
-  const absl::StatusOr<Json> json = ParseLine(answer);
-  // What is no JSON has no record either.
-  RETURN_IF_ERROR(record_->Check(next_, *text, json.ok() ? *json : Json::object()));
   const int64_t number = next_++;
   const bool failed = json->contains("error");
   if (failed && options_.old_errors == OldErrors::kAskAgain) {
@@ -72,54 +96,77 @@ absl::Status Batch::TakeOld(const std::string& answer) {
   return absl::OkStatus();
 }
 
-Json Batch::Head(int64_t number, const std::string& text, const absl::StatusOr<Json>& json) const {
-  Json head = Json::object();
-  if (json.ok()) head = options_.own_keys(*json);
+Json Batch::Head(const Json& line) const {
+  Json head = options_.own_keys(line);
   // The line may be the answer of an earlier run.
   head.erase("error");
-  head.erase(kRecordKey);
-  if (record_.has_value()) head[kRecordKey] = record_->Of(number, text);
+  if (header_.empty()) return head;
+  head.erase(kRunKey);
+  head[kRunKey] = header_[kRunKey];
   return head;
+}
+
+std::optional<std::pair<int64_t, std::string>> Batch::NextText() {
+  MutexLock lock(&lines_mutex_);
+  while (!HasFailed()) {
+    if (!again_.empty()) {
+      auto first = std::move(again_.front());
+      again_.pop_front();
+      return first;
+    }
+    std::optional<std::string> text = lines_.next();
+    if (!text.has_value()) {
+      Fail(lines_.fault());
+      return std::nullopt;
+    }
+    const int64_t number = next_++;
+    if (options_.sample != nullptr && !options_.sample->answers.contains(number)) continue;
+    return std::pair(number, *std::move(text));
+  }
+  return std::nullopt;
 }
 
 std::optional<Batch::Line> Batch::Next() {
   while (true) {
-    std::optional<std::string> text;
-    int64_t number = 0;
-    {
-      MutexLock lock(&lines_mutex_);
-      if (HasFailed()) return std::nullopt;
-      if (!again_.empty()) {
-        std::tie(number, text) = std::move(again_.front());
-        again_.pop_front();
-      } else {
-        text = lines_.next();
-        if (!text.has_value()) {
-          Fail(lines_.fault());
-          return std::nullopt;
-        }
-        number = next_++;
-      }
-    }
+    const auto text = NextText();
+    if (!text.has_value()) return std::nullopt;
+    const int64_t number = text->first;
     // Before anybody works on it, not after: what waits for its turn must stay bounded when one
     // line takes minutes.
-    if (options_.window.has_value()) output_->AwaitRoom(number, *options_.window);
+    if (options_.window.has_value() && options_.sample == nullptr) {
+      output_->AwaitRoom(number, *options_.window);
+    }
     if (HasFailed()) return std::nullopt;
-    absl::StatusOr<Json> json = ParseLine(*text);
-    Json head = Head(number, *text, json);
-    if (json.ok()) return Line{number, *std::move(json), std::move(head)};
-    Answer(number, std::move(head), json.status());
+    absl::StatusOr<Json> json = ParseLine(text->second);
+    Json head = Head(json.ok() ? *json : Json::object());
+    if (json.ok() && !header_.empty() && json->contains(kRunKey) &&
+        !((*json)[kRunKey].is_string() && IsRunId((*json)[kRunKey].get<std::string>()))) {
+      json = absl::InvalidArgumentError("the key run is the answer's own; rename that of the line");
+    }
+    if (!json.ok()) {
+      Answer(number, std::move(head), json.status());
+      continue;
+    }
+    if (options_.sample != nullptr) {
+      const Json& answer = options_.sample->answers.at(number);
+      if (answer.contains("seed") && !json->contains("seed")) (*json)["seed"] = answer["seed"];
+    }
+    return Line{number, *std::move(json), std::move(head)};
   }
 }
 
 void Batch::Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer) {
   head.update(answer.ok() ? *answer : ErrorJson(answer.status()));
-  std::string line = FormatLine(head);
+  std::string line = FormatLine(head) + "\n";
   {
     MutexLock lock(&mutex_);
-    failed_ += head.contains("error") ? 1 : 0;
-    options_.on_answer(number, head);
-    output_->Put(number, std::move(line));
+    if (options_.sample != nullptr) {
+      CompareWith(*options_.sample, number, head);
+    } else {
+      failed_ += head.contains("error") ? 1 : 0;
+      options_.on_answer(number, head);
+      output_->Put(number, std::move(line));
+    }
     progress_->Add(1);
   }
   // Nobody reads: nothing more is asked for.
@@ -184,8 +231,10 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
                                                   .output = options.output,
                                                   .window = kWindowPerRequest * options.concurrency,
                                                   .old_errors = options.old_errors,
+                                                  .headers = options.headers,
                                                   .own_keys = options.own_keys,
-                                                  .describe = options.describe},
+                                                  .describe = options.describe,
+                                                  .sample = options.sample},
                                                  console));
   RunThreads(
       options.concurrency,

@@ -15,7 +15,8 @@
 #include "client/json_line.h"
 #include "client/line_input.h"
 #include "client/ordered_output.h"
-#include "client/run_record.h"
+#include "client/run_header.h"
+#include "client/sample.h"
 #include "server/base/console.h"
 #include "server/base/mutex.h"
 #include "server/base/progress.h"
@@ -23,7 +24,7 @@
 namespace dyad::client {
 
 struct BatchResult {
-  int64_t lines = 0;    // in the output, old ones included
+  int64_t lines = 0;    // answered, in earlier runs too
   int64_t skipped = 0;  // were in the output before
   // Error objects in the output, old ones included unless they were asked again.
   int64_t failed = 0;
@@ -40,7 +41,11 @@ enum class OldErrors { kAreAnswers, kAskAgain };
 // The keys of a line that come back in front of its answer or error.
 using OwnKeys = std::function<Json(const Json& line)>;
 
-// What the run is; called if the output keeps answers, before anything is read of it.
+// Which outputs begin with the header of their run (client/run_header.h); only those in which
+// answers are found later, or all of them.
+enum class Headers { kOfFiles, kOfAll };
+
+// What the run is; called if the output has a header, before anything is read of it.
 using Describe = std::function<absl::StatusOr<RunDescription>()>;
 
 // The engine of every batch: hands out the lines that have no answer yet and takes their answers in
@@ -56,14 +61,18 @@ class Batch {
     // Absent: the caller bounds it.
     std::optional<int64_t> window = {};
     OldErrors old_errors = OldErrors::kAreAnswers;
+    Headers headers = Headers::kOfFiles;
     OwnKeys own_keys = [](const Json&) { return Json::object(); };
     Describe describe = [] { return RunDescription(); };
     AnswerSink on_answer = [](int64_t, const Json&) {};
+    // Set: only these lines are answered, and compared with; the run must be the same. A line
+    // without "seed" takes that of its answer. `output` gets nothing.
+    Sample* sample = nullptr;
   };
 
   // Skips what the output has already; `on_answer` sees those answers. Progress goes to the
   // console's `err`. Errors: of OrderedOutput, of `describe`; FailedPrecondition for an output that
-  // is not of this run and these lines.
+  // is not of this run, or an input that can be read only once where there are answers already.
   static absl::StatusOr<std::unique_ptr<Batch>> Open(LineInput lines, Options options,
                                                      const Console& console);
 
@@ -71,7 +80,7 @@ class Batch {
     // 0-based; ascends from one Next to the next.
     int64_t number;
     Json json;
-    // Of the answer: the line's own keys if they are kept, then the record (client/run_record.h).
+    // Of the answer: the line's own keys if they are kept, then the run's id if there is a header.
     Json head;
   };
 
@@ -83,10 +92,8 @@ class Batch {
   // line's own (client/error_owner.h).
   void Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer);
 
-  // What the output says of the run; empty if it keeps no answers.
-  RunDescription description() const {
-    return record_.has_value() ? record_->description() : RunDescription();
-  }
+  // Of the run; an empty object if the output has none.
+  const Json& header() const { return header_; }
 
   // The batch cannot go on: Next gives nothing any more, and lines without an answer get none. The
   // first failure stays.
@@ -99,15 +106,19 @@ class Batch {
  private:
   Batch(LineInput lines, Options options)
       : options_(std::move(options)), lines_(std::move(lines)) {}
-  absl::Status GoOn();
+  // The run of this description: writes its header, or goes on with what is there.
+  absl::Status Begin(Json header);
+  absl::StatusOr<OrderedOutput::OldAnswers> ReadOld(std::istream& file);
   // An old answer, to the next line.
-  absl::Status TakeOld(const std::string& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lines_mutex_);
-  Json Head(int64_t number, const std::string& text, const absl::StatusOr<Json>& json) const;
+  absl::Status TakeOld(const std::string& answer);
+  // The next line to be answered, and its number.
+  std::optional<std::pair<int64_t, std::string>> NextText();
+  Json Head(const Json& line) const;
   bool HasFailed();
 
   const Options options_;
   std::unique_ptr<OrderedOutput> output_;
-  std::optional<RunRecord> record_;
+  Json header_ = Json::object();
   std::unique_ptr<Progress> progress_;
 
   // Two locks: whoever waits for a line of standard input must not hold up an answer.
@@ -127,8 +138,10 @@ struct BatchOptions {
   // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
   int64_t concurrency = 16;
   OldErrors old_errors = OldErrors::kAreAnswers;
+  Headers headers = Headers::kOfFiles;
   OwnKeys own_keys = [](const Json&) { return Json::object(); };
   Describe describe = [] { return RunDescription(); };
+  Sample* sample = nullptr;  // as Batch::Options
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "client/json_line.h"
 #include "client/packed_file.h"
+#include "client/run_header.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -31,7 +32,7 @@ std::string ParadigmOfFile(const fs::path& path) {
 }
 
 // The files of one run, by name so that their order is that of the names.
-class Corpus {
+class CorpusFiles {
  public:
   // The *.jsonl files of a file or archive. `name`: of a file in a folder, from there.
   absl::Status Add(const std::string& path, const std::string& name, Packing packing) {
@@ -49,13 +50,19 @@ class Corpus {
     for (const auto& [name, content] : files_) {
       int64_t taken = 0;
       for (const absl::string_view line : absl::StrSplit(content, '\n')) {
-        if (absl::StripAsciiWhitespace(line).empty()) continue;
+        if (absl::StripAsciiWhitespace(line).empty() || IsHeaderLine(std::string(line))) continue;
         if (limit.has_value() && taken == *limit) break;
         lines.push_back(WithParadigm(std::string(line), ParadigmOfFile(name)));
         ++taken;
       }
     }
     return lines;
+  }
+
+  std::vector<std::string> Names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, content] : files_) names.push_back(name);
+    return names;
   }
 
   bool empty() const { return files_.empty(); }
@@ -90,7 +97,7 @@ class Corpus {
   int64_t bytes_ = 0;
 };
 
-absl::Status AddFolder(const std::string& path, Corpus& corpus) {
+absl::Status AddFolder(const std::string& path, CorpusFiles& corpus) {
   std::error_code error;
   for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
        entry.increment(error)) {
@@ -110,13 +117,13 @@ absl::Status AddFolder(const std::string& path, Corpus& corpus) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ReadBlimp(const std::string& path,
-                                                   std::optional<int64_t> limit) {
+absl::StatusOr<Corpus> ReadBlimp(const std::string& path, std::optional<int64_t> limit) {
   // Everything is read before anything is scored: a broken archive shows at once and not after an
   // hour, and the progress bar knows the total.
-  Corpus corpus;
+  CorpusFiles corpus;
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) {
+  const bool is_folder = fs::is_directory(path, ignored);
+  if (is_folder) {
     RETURN_IF_ERROR(AddFolder(path, corpus));
   } else {
     RETURN_IF_ERROR(corpus.Add(path, "", Packing::kArchive));
@@ -126,7 +133,7 @@ absl::StatusOr<std::vector<std::string>> ReadBlimp(const std::string& path,
     }
   }
   if (corpus.empty()) return absl::NotFoundError(absl::StrCat("no *.jsonl in ", path));
-  return corpus.Lines(limit);
+  return Corpus{corpus.Lines(limit), is_folder ? corpus.Names() : std::vector<std::string>()};
 }
 
 }  // namespace dyad::client

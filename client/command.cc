@@ -2,6 +2,8 @@
 #include "client/command.h"
 
 #include <algorithm>
+#include <map>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -11,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/error_owner.h"
+#include "client/input_digest.h"
 #include "client/request_json.h"
 #include "client/server_address.h"
 #include "server/base/message_text.h"
@@ -27,6 +31,42 @@ Json FieldValue(FieldKind kind, const std::string& text) {
   // What is no JSON, such as BABYLM, is a string. A quoted string stays as it was typed.
   const absl::StatusOr<Json> value = ParseJson(text);
   return !value.ok() || value->is_string() ? Json(text) : *value;
+}
+
+Json HeaderModel(const v1::Model& model) {
+  std::string structure = "dense";
+  for (const v1::LinearLayer& layer : model.layers()) {
+    const std::string kind = layer.structure().substr(0, layer.structure().find(' '));
+    if (kind == "dense") continue;
+    structure = kind;
+    break;
+  }
+  Json json = {{"name", model.name()},
+               {"digest", model.digest()},
+               {"tokenizer_digest", model.tokenizer_digest()},
+               {"architecture", model.architecture()},
+               {"structure", structure},
+               {"weight_dtype", model.weight_dtype()},
+               {"kv_dtype", model.kv_dtype()},
+               {"arithmetic", model.arithmetic()},
+               {"device", model.device()}};
+  // Without tokenizer it has no digest.
+  if (model.tokenizer_digest().empty()) json.erase("tokenizer_digest");
+  return json;
+}
+
+// Of the lines that name one. Most do not, and need not be read for that.
+absl::StatusOr<std::set<std::string>> ModelsNamedIn(const std::string& path) {
+  std::istringstream unused;
+  ASSIGN_OR_RETURN(const LineInput lines, LineInput::Open(path, unused));
+  std::set<std::string> names;
+  while (const std::optional<std::string> line = lines.next()) {
+    if (!absl::StrContains(*line, "\"model\"")) continue;
+    const absl::StatusOr<Json> json = ParseLine(*line);
+    if (!json.ok() || !json->contains("model") || !(*json)["model"].is_string()) continue;
+    names.insert((*json)["model"].get<std::string>());
+  }
+  return names;
 }
 
 // As a shell reads it back.
@@ -95,37 +135,56 @@ absl::StatusOr<Client> Command::MakeClient() const {
   return Client(std::move(channel), absl::Seconds(timeout_seconds_));
 }
 
-absl::StatusOr<RunDescription> Command::DescribeRun(const Json& options) const {
+absl::StatusOr<RunDescription> Command::DescribeRun(Json fields,
+                                                    const std::set<std::string>& named) const {
   ASSIGN_OR_RETURN(const Client client, MakeClient());
   ASSIGN_OR_RETURN(const v1::ListModelsResponse list, client.ListModels());
   RunDescription description;
+  std::map<std::string, const v1::Model*> models;
   for (const v1::Model& model : list.models()) {
-    description.models[model.name()] = {{"model", model.name()},
-                                        {"model_digest", model.digest()},
-                                        {"tokenizer_digest", model.tokenizer_digest()},
-                                        {"weight_dtype", model.weight_dtype()},
-                                        {"kv_dtype", model.kv_dtype()},
-                                        {"device", model.device()},
-                                        {"arithmetic", model.arithmetic()}};
+    models[model.name()] = &model;
+    description.digests[model.name()] = model.digest();
   }
-  description.run = {{"command", help_.name}};
-  const bool is_only = model_.empty() && description.models.size() == 1;
-  const auto model = is_only ? description.models.begin() : description.models.find(model_);
-  if (model != description.models.end()) {
-    description.run.update(model->second);
-  } else if (!model_.empty()) {
-    RETURN_IF_ERROR(client.GetModel(model_).status());  // says which there are
+  std::string own = model_;
+  if (own.empty() && models.size() == 1) own = models.begin()->first;
+  if (!own.empty()) {
+    ASSIGN_OR_RETURN(const v1::Model model, client.GetModel(own));
+    fields["model"] = HeaderModel(model);
   }
-  for (const auto& [key, value] : options.items()) {
-    if (key != "model") description.run[key] = value;
+  for (const std::string& name : named) {
+    const auto model = models.find(name);
+    if (name == own || model == models.end()) continue;
+    Json described = HeaderModel(*model->second);
+    for (const char* key : {"name", "architecture", "structure", "device"}) described.erase(key);
+    fields["options"]["models"][name] = std::move(described);
   }
+  const absl::StatusOr<v1::GetServerInfoResponse> info = client.GetServerInfo();
+  if (info.ok()) {
+    fields["server"] = {{"version", info->version()}, {"commit", info->commit()}};
+  } else if (!absl::IsUnimplemented(info.status())) {
+    return info.status();
+  }
+  AddOrigin(fields);
+  description.header = std::move(fields);
   return description;
 }
 
-void Command::AddRetryFlag(CLI::App& app, OldErrors& old_errors) {
+void Command::AddOrigin(Json& header) const {
+  if (!header.contains("task")) header["task"] = {{"name", help_.name}};
+  header["client"] = {{"name", "dyadctl"}, {"version", DYAD_VERSION}};
+  header["command"] = typed_;
+  header["created"] = absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone());
+}
+
+void Command::AddOutputFlags(CLI::App& app, OldErrors& old_errors, Headers& headers) {
   app.add_flag_callback(
       "--retry_errors", [&old_errors] { old_errors = OldErrors::kAskAgain; },
       "Ask again the lines whose answer in --output is an error object");
+  app.add_option_function<std::string>(
+         "--header", [&headers](const std::string&) { headers = Headers::kOfAll; },
+         "on: standard output begins with the header of the run, too; files always do")
+      ->type_name("on")
+      ->check(CLI::IsMember({"on"}));
 }
 
 absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
@@ -151,9 +210,10 @@ void BatchCommand::AddFlags(CLI::App& app) {
   Needs("--output", "--input");
   Needs("--concurrency", "--input");
   Needs("--retry_errors", "--output");
+  Needs("--header", "--input");
   AddModelFlag(app);
   AddTimeoutFlag(app);
-  AddRetryFlag(app, batch_.old_errors);
+  AddOutputFlags(app, batch_.old_errors, batch_.headers);
   Command::AddFlags(app);
 }
 
@@ -168,6 +228,7 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     return UsageError(Text("--input and ", Quoted(texts.front()), " exclude each other"));
   }
   batch_.input = *input_;
+  batch_.sample = sample_;
   batch_.own_keys = [this](const Json& line) { return OwnKeysOf(line, LineOptions()); };
   batch_.describe = [this]() -> absl::StatusOr<RunDescription> {
     ASSIGN_OR_RETURN(description_, Describe());
@@ -179,11 +240,34 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
   return ReportBatch(*result, console);
 }
 
-absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
-  const auto known = description_.models.find(model);
-  if (known == description_.models.end() || known->second["model_digest"] == digest) {
-    return absl::OkStatus();
+absl::StatusOr<Json> BatchCommand::HeaderFields() const {
+  Json options = WithDefaults(Defaults(), fields_);
+  options.erase("model");
+  Json fields = Json::object();
+  for (const char* key : {"convention", "special_tokens"}) {
+    if (!options.contains(key)) continue;
+    fields[key] = options[key];
+    options.erase(key);
   }
+  if (details_) options["details"] = true;
+  fields["options"] = std::move(options);
+  ASSIGN_OR_RETURN(fields["input"], DescribeFile(*input_));
+  return fields;
+}
+
+absl::StatusOr<RunDescription> BatchCommand::Describe() const {
+  ASSIGN_OR_RETURN(Json fields, HeaderFields());
+  // Of what can be read only once nobody knows before it is there.
+  std::set<std::string> named;
+  if (fields["input"].contains("sha256")) {
+    ASSIGN_OR_RETURN(named, ModelsNamedIn(*input_));
+  }
+  return DescribeRun(std::move(fields), named);
+}
+
+absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
+  const auto known = description_.digests.find(model);
+  if (known == description_.digests.end() || known->second == digest) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat(
       "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,6 +59,8 @@ class Command {
   void set_words(std::vector<std::string> words) { words_ = std::move(words); }
   // All arguments: what a run that is interrupted tells to type again.
   void set_arguments(std::span<const std::string> arguments);
+  // Run compares with it, and writes nothing (Batch::Options::sample). It must outlive the run.
+  void set_sample(Sample* sample) { sample_ = sample; }
 
  protected:
   // --model and --timeout, for commands that have an effect of them.
@@ -69,10 +72,15 @@ class Command {
   void Excludes(const std::string& flag, const std::string& other);
 
   absl::StatusOr<Client> MakeClient() const;
-  // For the record in an output: the command, `options`, and what the server says of the model.
-  // Errors: those of the calls; NotFound for a model that the server does not have.
-  absl::StatusOr<RunDescription> DescribeRun(const Json& options) const;
-  void AddRetryFlag(CLI::App& app, OldErrors& old_errors);
+  // `fields` of a run's header, and those that every run has: what the server says of itself and
+  // of the model, the command, the time. `named`: models that lines name, whose digests are
+  // options. Errors: those of the calls; NotFound for a model that the server does not have.
+  absl::StatusOr<RunDescription> DescribeRun(Json fields,
+                                             const std::set<std::string>& named = {}) const;
+  // Command, program and time.
+  void AddOrigin(Json& header) const;
+  // --retry_errors and --header.
+  void AddOutputFlags(CLI::App& app, OldErrors& old_errors, Headers& headers);
   // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
   // that goes on, on `err`; else the failure.
   absl::StatusOr<int> EndRun(const absl::Status& failure, const std::string& output,
@@ -82,6 +90,7 @@ class Command {
   ConnectionOptions connection_;
   std::string model_;  // empty: the server's only one
   bool json_ = false;
+  Sample* sample_ = nullptr;
 
  private:
   enum class Together { kAlways, kNever };
@@ -113,9 +122,11 @@ class BatchCommand : public Command {
   virtual absl::StatusOr<Json> Answer(const Json& line) const = 0;
   // Keys of a line that are no answer's business; the others come back with it.
   virtual const std::vector<std::string>& LineOptions() const = 0;
-  // Every option that changes an answer.
-  virtual Json Options() const { return WithDefaults({{"details", details_}}, fields_); }
-  virtual absl::StatusOr<RunDescription> Describe() const { return DescribeRun(Options()); }
+  // What lines have that say nothing: {"convention", "special_tokens"}, as far as they have them.
+  virtual Json Defaults() const { return Json::object(); }
+  // Of the header: convention, special_tokens, every other option that changes an answer, input.
+  absl::StatusOr<Json> HeaderFields() const;
+  virtual absl::StatusOr<RunDescription> Describe() const;
   // Aborted if a server has other weights now than when the run into a file began.
   absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
   // Without --input.
@@ -137,7 +148,7 @@ class BatchCommand : public Command {
   BatchOptions batch_;
   std::vector<std::string> texts_;
   bool details_ = false;
-  RunDescription description_;  // of a run into a file
+  RunDescription description_;  // of a run whose output has a header
 };
 
 enum class FieldKind {

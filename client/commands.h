@@ -1,11 +1,22 @@
 // The commands of dyadctl, one source file each (NAME_command.cc).
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/base/console.h"
 
 namespace dyad::client {
 
 class Command;
+struct Sample;
+
+// Runs the command that words[0] names over a sample (Command::set_sample).
+using RunSampled = std::function<absl::StatusOr<int>(std::span<const std::string> words,
+                                                     Sample& sample, const Console& console)>;
 
 std::unique_ptr<Command> GenerateCommand();
 std::unique_ptr<Command> ScoreCommand();
@@ -13,6 +24,7 @@ std::unique_ptr<Command> PairsCommand();
 std::unique_ptr<Command> BlimpCommand();
 std::unique_ptr<Command> TokenizeCommand();
 std::unique_ptr<Command> DetokenizeCommand();
+std::unique_ptr<Command> VerifyCommand(RunSampled run);
 std::unique_ptr<Command> ModelsCommand();
 std::unique_ptr<Command> HealthCommand();
 

@@ -23,15 +23,6 @@
 namespace dyad::client {
 namespace {
 
-std::vector<std::unique_ptr<Command>> Commands() {
-  std::vector<std::unique_ptr<Command>> commands;
-  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
-                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
-    commands.push_back(make());
-  }
-  return commands;
-}
-
 // CLI11 wants the last word first, and would take the word behind "--name=" for its value.
 std::vector<std::string> ForParser(std::span<const std::string> words) {
   std::vector<std::string> parsed;
@@ -151,6 +142,29 @@ absl::StatusOr<int> ParseAndRun(Command& command, std::span<const std::string> w
   const absl::StatusOr<int> status = command.Run(console);
   if (status.ok()) return status;
   return ExplainUnreachable(status.status(), command.connection());
+}
+
+std::vector<std::unique_ptr<Command>> Commands();
+
+absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sample,
+                                  const Console& console) {
+  for (const std::unique_ptr<Command>& command : Commands()) {
+    if (command->help().name != words.front()) continue;
+    command->set_sample(&sample);
+    return ParseAndRun(*command, words.subspan(1), console);
+  }
+  return absl::FailedPreconditionError(
+      Text("the run is of the command ", Quoted(words.front()), ", which this dyadctl lacks"));
+}
+
+std::vector<std::unique_ptr<Command>> Commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
+                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+    commands.push_back(make());
+  }
+  commands.push_back(VerifyCommand(&RunOverSample));
+  return commands;
 }
 
 }  // namespace

@@ -57,6 +57,7 @@ class Generate final : public BatchCommand {
   }
 
   const std::vector<std::string>& LineOptions() const override { return GenerateOptions(); }
+  Json Defaults() const override { return {{"special_tokens", "PARSE"}}; }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::GenerateRequest request, GenerateRequestFromJson(line));

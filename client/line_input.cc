@@ -12,6 +12,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/packed_file.h"
+#include "client/run_header.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -49,14 +50,16 @@ class LineCutter {
       rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
       RETURN_IF_ERROR(Check(line));
       if (end == std::string_view::npos) continue;
-      if (!IsBlank(line)) return line;
+      if (IsItem(line)) return line;
       line.clear();
     }
-    if (IsBlank(line)) return std::nullopt;
+    if (!IsItem(line)) return std::nullopt;
     return line;
   }
 
-  static bool IsBlank(const std::string& line) { return absl::StripAsciiWhitespace(line).empty(); }
+  static bool IsItem(const std::string& line) {
+    return !absl::StripAsciiWhitespace(line).empty() && !IsHeaderLine(line);
+  }
 
   absl::Status Check(const std::string& line) const {
     if (line.size() > kMaxLineBytes) {

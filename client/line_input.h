@@ -15,8 +15,8 @@ namespace dyad::client {
 // Bytes of one line; more is no text that a server takes.
 inline constexpr size_t kMaxLineBytes = size_t{64} << 20;
 
-// Blank lines are no lines: line i of the output answers the i-th line that is not blank. A last
-// line without line feed is a line. One thread.
+// Blank lines and headers of runs are no lines: answer i is of the i-th line that is neither, and
+// an output can be the next input. A last line without line feed is a line. One thread.
 struct LineInput {
   // `path` "-" means `standard_input`, which must outlive this; a file may be compressed with gzip.
   // Errors: the system's, naming the path; InvalidArgument for a folder, for what cannot be

@@ -1,5 +1,5 @@
 // Answers in order; see the header. A run that was killed at any moment can be gone on with,
-// because only whole lines count and the file is cut behind the last of them.
+// because only whole answers count and the file is cut behind the last of them.
 #include "client/ordered_output.h"
 
 #include <fcntl.h>
@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -33,6 +35,16 @@ bool IsPartOf(const std::string& input, int descriptor, const std::string& path)
   const auto file = std::filesystem::canonical(path, ignored);
   return std::mismatch(folder.begin(), folder.end(), file.begin(), file.end()).first ==
          folder.end();
+}
+
+// Up to `count` bytes.
+void CopyBytes(std::istream& from, int64_t count, std::ostream& to) {
+  std::array<char, 1 << 16> buffer;
+  while (count > 0 && from && to) {
+    from.read(buffer.data(), std::min(count, static_cast<int64_t>(buffer.size())));
+    to.write(buffer.data(), from.gcount());
+    count -= from.gcount();
+  }
 }
 
 absl::Status InputIsOutput(const std::string& path, const std::string& input) {
@@ -73,56 +85,53 @@ absl::Status OrderedOutput::OpenFile() {
   return absl::OkStatus();
 }
 
-absl::Status OrderedOutput::GoOn(const OldAnswers& old) {
-  if (!keeps_) return absl::OkStatus();
+absl::Status OrderedOutput::GoOn(const ReadOld& read) {
   std::ifstream file(path_, std::ios::binary);
-  int64_t lines = 0;
-  int64_t bytes = 0;  // of those lines, line feeds included
-  for (std::string line; std::getline(file, line);) {
-    absl::Status taken;
-    if (!file.eof()) {
-      taken = old.take(line);
-    } else if (lines > 0 || old.may_begin(line)) {
-      break;  // torn: no line feed at its end
-    } else {
-      taken = absl::FailedPreconditionError("it holds something that is no answer of this run");
-    }
-    if (!taken.ok()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat(path_, " cannot be gone on with: ", taken.message(),
-                       "; choose another --output, or move the file away"));
-    }
-    ++lines;
-    bytes += static_cast<int64_t>(line.size()) + 1;
-  }
+  absl::StatusOr<OldAnswers> old = read(file);
   if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path_));
-  if (::ftruncate(lock_, bytes) != 0) {
+  if (!old.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path_, " cannot be gone on with: ", old.status().message(),
+                     "; choose another --output, or move the file away"));
+  }
+  if (::ftruncate(lock_, old->end) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot cut the torn end of ", path_));
   }
+  begins_ = std::move(old->begins);
+  bytes_ = old->end;
   MutexLock lock(&mutex_);
-  old_lines_ = next_ = lines;
+  next_ = old_answers();
   return absl::OkStatus();
+}
+
+absl::Status OrderedOutput::WriteHead(const std::string& head) {
+  MutexLock lock(&mutex_);
+  *out_ << head;
+  out_->flush();
+  if (keeps_ && ::fsync(lock_) != 0) out_->setstate(std::ios::badbit);
+  bytes_ = static_cast<int64_t>(head.size());
+  return Arrived();
 }
 
 OrderedOutput::~OrderedOutput() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-void OrderedOutput::Put(int64_t number, std::string line) {
+void OrderedOutput::Put(int64_t number, std::string text) {
   MutexLock lock(&mutex_);
-  if (number < old_lines_) {
-    replaced_.emplace(number, std::move(line));
+  if (number < old_answers()) {
+    replaced_.emplace(number, std::move(text));
     return;
   }
-  waiting_.emplace(number, std::move(line));
+  waiting_.emplace(number, std::move(text));
   bool wrote = false;
   for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_;
        first = waiting_.erase(first), ++next_) {
-    *out_ << first->second << '\n';
+    *out_ << first->second;
     wrote = true;
   }
   if (!wrote) return;
-  // Line by line, so that a kill loses what is in flight and nothing more. The kernel keeps the
+  // Answer by answer, so that a kill loses what is in flight and nothing more. The kernel keeps the
   // rest.
   out_->flush();
   written_.SignalAll();
@@ -170,13 +179,17 @@ absl::Status OrderedOutput::WriteReplaced() {
   if (good) {
     std::ifstream old(target, std::ios::binary);
     std::ofstream fresh(copy, std::ios::binary);
-    int64_t number = 0;
-    for (std::string line; std::getline(old, line); ++number) {
-      const auto replaced = replaced_.find(number);
-      fresh << (replaced == replaced_.end() ? line : replaced->second) << '\n';
+    int64_t at = 0;
+    for (const auto& [number, text] : replaced_) {
+      const auto place = static_cast<size_t>(number);
+      CopyBytes(old, begins_[place] - at, fresh);
+      fresh << text;
+      at = place + 1 < begins_.size() ? begins_[place + 1] : bytes_;
+      old.seekg(at);
     }
+    CopyBytes(old, std::numeric_limits<int64_t>::max(), fresh);
     fresh.close();
-    good = number == next_ && fresh && ::fsync(descriptor) == 0 &&
+    good = !old.bad() && fresh && ::fsync(descriptor) == 0 &&
            ::rename(copy.c_str(), target.c_str()) == 0;
   }
   if (descriptor >= 0) ::close(descriptor);

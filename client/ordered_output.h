@@ -7,7 +7,7 @@
 #include <memory>
 #include <ostream>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,27 +30,33 @@ class OrderedOutput {
   // Whether answers can be found here later: not in devices, pipes and standard output.
   bool keeps() const { return keeps_; }
 
-  // Who knows what the answers of the run look like.
+  // What a file has of a run.
   struct OldAnswers {
-    // Gets the lines of the file, in order. An error says why a line is not the run's.
-    std::function<absl::Status(const std::string& line)> take;
-    // Whether the run's first answer may begin so.
-    std::function<bool(std::string_view piece)> may_begin;
+    std::vector<int64_t> begins = {};  // the byte where each answer begins
+    int64_t end = 0;                   // behind the last whole one
   };
+  // Reads a file from its beginning. An error says why it is not the run's.
+  using ReadOld = std::function<absl::StatusOr<OldAnswers>(std::istream& file)>;
 
-  // Goes on with what the file has, if it keeps answers. A last piece without line feed, as a
-  // killed run may leave it, is cut off, behind answers or if `may_begin`. REQUIRES: before Put.
-  // Errors: FailedPrecondition, naming the path, with those of `take`, or if what is there is no
-  // answer; the file is as it was then.
-  absl::Status GoOn(const OldAnswers& old);
+  // Goes on with what the file has: what stands behind `end`, as a killed run may leave it, is cut
+  // off. REQUIRES: keeps(), before Put.
+  // Errors: FailedPrecondition, naming the path, with those of `read`; the file is as it was then.
+  absl::Status GoOn(const ReadOld& read);
 
-  // Lines that were in the file already: the first line to be answered.
-  int64_t old_lines() const { return old_lines_; }
+  // Whether nothing is there yet: WriteHead may come first.
+  bool empty() const { return bytes_ == 0; }
 
-  // Takes the answer of line `number` (0-based), without its line feed, and writes all answers that
-  // are next in order. Each number from old_lines() on once; one before it replaces an old line,
-  // when Finish is called.
-  void Put(int64_t number, std::string line);
+  // What stands in front of all answers, with its line feed; on disk when this returns.
+  // Errors: as Finish.
+  absl::Status WriteHead(const std::string& head);
+
+  // Answers that were in the file already: the first number to be answered.
+  int64_t old_answers() const { return static_cast<int64_t>(begins_.size()); }
+
+  // Takes the answer of line `number` (0-based), as it is to be written, and writes all answers
+  // that are next in order. Each number from old_answers() on once; one before it replaces an old
+  // answer, when Finish is called.
+  void Put(int64_t number, std::string text);
 
   // Whether all that was written so far has arrived. Errors: as Finish.
   absl::Status written();
@@ -62,7 +68,7 @@ class OrderedOutput {
   // Some line will get no answer.
   void Stop();
 
-  // Whether everything was written, replaced lines too: they change a copy that takes the file's
+  // Whether everything was written, replaced answers too: they change a copy that takes the file's
   // place, so that a kill leaves the one or the other. Errors: DataLoss (a full disk, mostly)
   // naming the path.
   absl::Status Finish();
@@ -78,12 +84,13 @@ class OrderedOutput {
   std::unique_ptr<std::ostream> file_;
   int lock_ = -1;  // descriptor that holds the file's lock
   bool keeps_ = false;
-  int64_t old_lines_ = 0;
+  std::vector<int64_t> begins_;  // of old answers
+  int64_t bytes_ = 0;            // of the file, when it was gone on with
 
   Mutex mutex_;
   CondVar written_;
   std::map<int64_t, std::string> waiting_ ABSL_GUARDED_BY(mutex_);
-  std::map<int64_t, std::string> replaced_ ABSL_GUARDED_BY(mutex_);  // of the old lines
+  std::map<int64_t, std::string> replaced_ ABSL_GUARDED_BY(mutex_);  // of the old answers
   int64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };

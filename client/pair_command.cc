@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "client/blimp_corpus.h"
 #include "client/commands.h"
+#include "client/input_digest.h"
 #include "client/json_message.h"
 #include "client/request_json.h"
 #include "server/base/progress.h"
@@ -57,7 +58,7 @@ void PairCommand::AddFlags(CLI::App& app) {
   AddFlag(app, "concurrency", "N", flags_.window, "Pairs in flight on a stream (default 512)")
       ->check(CLI::Range(1, 65536));
   AddModelFlag(app);
-  AddRetryFlag(app, flags_.old_errors);
+  AddOutputFlags(app, flags_.old_errors, flags_.headers);
   Command::AddFlags(app);
 }
 
@@ -71,27 +72,42 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   ASSIGN_OR_RETURN(const auto request, RequestFromFlags<v1::ScoreMinimalPairsRequest>(fields_));
   options.convention = request.convention();
   options.special_tokens = request.special_tokens();
+  options.sample = sample_;
   // The defaults by their names.
-  const Json given = {
+  Json fields = {
       {"convention", EnumWord(std::max(options.convention, v1::CONVENTION_LM_EVAL))},
-      {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))}};
-  options.describe = [this, given] { return DescribeRun(given); };
+      {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))},
+      {"options", Json::object()}};
+  if (limit_.has_value()) fields["options"]["limit"] = *limit_;
+  options.describe = [this, fields]() mutable -> absl::StatusOr<RunDescription> {
+    ASSIGN_OR_RETURN(fields["input"], describe_input_());
+    return DescribeRun(fields);
+  };
   return options;
 }
 
-absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) const {
+absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) {
   if (source_ == PairSource::kBlimp) {
     if (words_.size() + input_.has_value() != 1) {
       return UsageError("takes one path: a folder, an archive or a file of BLiMP's lines");
     }
-    ASSIGN_OR_RETURN(std::vector<std::string> lines,
-                     ReadBlimp(input_.value_or(words_.empty() ? "" : words_.front()), limit_));
-    return LineInput::Of(std::move(lines));
+    const std::string path = input_.value_or(words_.empty() ? "" : words_.front());
+    ASSIGN_OR_RETURN(Corpus corpus, ReadBlimp(path, limit_));
+    describe_input_ = [path, files = std::move(corpus.files)] {
+      return files.empty() ? DescribeFile(path) : DescribeFolder(path, files);
+    };
+    return LineInput::Of(std::move(corpus.lines));
   }
   if (words_.size() == 2 && !input_.has_value()) {
-    return LineInput::Of({FormatLine({{"sentence_good", words_[0]}, {"sentence_bad", words_[1]}})});
+    const std::string line =
+        FormatLine({{"sentence_good", words_[0]}, {"sentence_bad", words_[1]}});
+    describe_input_ = [line] { return DescribeArguments(line); };
+    return LineInput::Of({line});
   }
-  if (words_.empty() && input_.has_value()) return LineInput::Open(*input_, console.in);
+  if (words_.empty() && input_.has_value()) {
+    describe_input_ = [path = *input_] { return DescribeFile(path); };
+    return LineInput::Open(*input_, console.in);
+  }
   return UsageError("takes --input, or a good and a bad sentence");
 }
 
@@ -101,6 +117,9 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
   const bool plain_lines = source_ == PairSource::kLines && !output_.has_value();
   // With --json and no file, the answers themselves are what is asked for.
   if (plain_lines && json_) options.output = "-";
+  if (options.headers == Headers::kOfAll && options.output != "-" && !output_.has_value()) {
+    return UsageError("--header shows with --output, or with pairs --json");
+  }
   const size_t shown = plain_lines && !json_ ? kPairsOnScreen : 0;
   Accuracy accuracy;
   std::map<int64_t, std::string> screen;  // answers come in any order

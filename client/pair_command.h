@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -24,13 +25,15 @@ class PairCommand final : public Command {
   absl::StatusOr<PairRunOptions> Options() const;
 
  private:
-  absl::StatusOr<LineInput> Lines(const Console& console) const;
+  // The pairs; also says what they are of.
+  absl::StatusOr<LineInput> Lines(const Console& console);
 
   const PairSource source_;
   std::optional<std::string> input_, output_;
   std::optional<int64_t> limit_;
   Json fields_ = Json::object();  // of ScoreMinimalPairsRequest
   PairRunOptions flags_;
+  std::function<absl::StatusOr<Json>()> describe_input_;  // for the header; set by Lines
 };
 
 // Table and speed as text, or one object that also has every paradigm.

@@ -278,20 +278,22 @@ absl::StatusOr<PairRunResult> RunPairs(const PairRunOptions& options, const Cons
                                                   .output = options.output,
                                                   .unit = "pairs",
                                                   .old_errors = options.old_errors,
+                                                  .headers = options.headers,
                                                   .own_keys = [](const Json& line) { return line; },
                                                   .describe = options.describe,
-                                                  .on_answer = on_answer},
+                                                  .on_answer = on_answer,
+                                                  .sample = options.sample},
                                                  console));
   std::vector<std::shared_ptr<grpc::Channel>> channels;
   for (int64_t i = 0; i < options.streams; ++i) {
     ASSIGN_OR_RETURN(channels.emplace_back(), Connect(options.connection));
   }
   PairRunResult result;
-  const Json run = batch->description().run;
-  if (!run.empty()) {
-    result.model = run.value("model", "");
-    result.model_digest = run.value("model_digest", "");
-    v1::Convention_Parse("CONVENTION_" + run.value("convention", ""), &result.convention);
+  const Json& header = batch->header();
+  if (header.contains("model")) {
+    result.model = header["model"].value("name", "");
+    result.model_digest = header["model"].value("digest", "");
+    v1::Convention_Parse("CONVENTION_" + header.value("convention", ""), &result.convention);
   }
   std::vector<PairRunResult> parts(channels.size(), result);
   RunThreads(

@@ -24,6 +24,8 @@ struct PairRunOptions {
   std::string output = "-";  // as BatchOptions; /dev/null for none
   Describe describe = [] { return RunDescription(); };
   OldErrors old_errors = OldErrors::kAreAnswers;
+  Headers headers = Headers::kOfFiles;
+  Sample* sample = nullptr;  // as Batch::Options
 
   std::string model = {};  // empty: the server's only one
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
@@ -46,8 +48,8 @@ inline constexpr int64_t kMaxStreams = 64;
 struct PairRunResult {
   BatchResult batch = {};
   int64_t scored = 0;  // in this run, errors included
-  // What the server said about the stream, or what the output says of its run; empty if no pair had
-  // to be sent and there is no output.
+  // What the server said about the stream, or what the header says of its run; empty if no pair had
+  // to be sent and there is no header.
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;
   std::string model = {};
   std::string model_digest = {};

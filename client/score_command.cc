@@ -94,7 +94,8 @@ class Score final : public BatchCommand {
 
  protected:
   absl::Status Start() override {
-    RETURN_IF_ERROR(RequestFromFlags<v1::ScoreRequest>(fields_).status());
+    const auto request = ScoreRequestFromJson(WithDefaults(fields_, {{"text", ""}}));
+    if (!request.ok()) return UsageError(absl::StrCat("--", request.status().message()));
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
@@ -106,8 +107,8 @@ class Score final : public BatchCommand {
     return ScoreAnswer(scored.score, TextOf(line), scored.convention, details());
   }
 
-  Json Options() const override {
-    return WithDefaults({{"convention", "LM_EVAL"}}, BatchCommand::Options());
+  Json Defaults() const override {
+    return {{"convention", "LM_EVAL"}, {"special_tokens", "PARSE"}};
   }
 
   absl::StatusOr<int> RunWords(const Console& console) override {

@@ -1,24 +1,19 @@
 // dyadctl tokenize and detokenize: by a server, or offline by a folder's tokenizer.
-#include <filesystem>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/input_digest.h"
 #include "client/request_json.h"
 #include "client/text_codec.h"
-#include "server/base/file.h"
 #include "server/base/status_macros.h"
 #include "server/text/load_tokenizer.h"
 #include "server/text/tokenizer_spec.h"
 
 namespace dyad::client {
 namespace {
-
-// The tokenizer itself takes less.
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
 
 class CodecCommand : public BatchCommand {
  public:
@@ -46,18 +41,15 @@ class CodecCommand : public BatchCommand {
     return absl::OkStatus();
   }
 
-  // Another folder with the same files is the same tokenizer.
+  // Another folder with the same files is the same tokenizer; and that of a model in such a folder.
   absl::StatusOr<RunDescription> Describe() const override {
     if (!folder_.has_value()) return BatchCommand::Describe();
-    std::string content;
+    ASSIGN_OR_RETURN(Json fields, HeaderFields());
     ASSIGN_OR_RETURN(const std::vector<std::string> files, TokenizerFiles(*folder_));
-    for (const std::string& name : files) {
-      ASSIGN_OR_RETURN(const std::string file,
-                       ReadFile(std::filesystem::path(*folder_) / name, kMaxFileBytes));
-      absl::StrAppend(&content, name, "\n", ShortDigest(file), "\n");
-    }
-    const Json run = {{"command", help().name}, {"tokenizer_files", ShortDigest(content)}};
-    return RunDescription{.run = WithDefaults(run, Options())};
+    ASSIGN_OR_RETURN(const Json tokenizer, DescribeFolder(*folder_, files));
+    fields["model"] = {{"tokenizer_digest", tokenizer["sha256"]}};
+    AddOrigin(fields);
+    return RunDescription{.header = std::move(fields)};
   }
 
   TextCodec codec_;
@@ -88,6 +80,7 @@ class Tokenize final : public CodecCommand {
   }
 
   const std::vector<std::string>& LineOptions() const override { return TokenizeOptions(); }
+  Json Defaults() const override { return {{"special_tokens", "PARSE"}}; }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
     ASSIGN_OR_RETURN(const v1::TokenizeRequest request, TokenizeRequestFromJson(line));

@@ -8,10 +8,9 @@
 #include <thread>
 #include <vector>
 
-#include "client/error_owner.h"
+#include "client/input_digest.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
-#include "tests/support/fake_service.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::client {
@@ -34,6 +33,16 @@ absl::StatusOr<Json> Twice(const Json& line) {
   const int n = line.at("n").get<int>();
   if (n == 13) return absl::InvalidArgumentError("n is 13");
   return Json{{"twice", 2 * n}};
+}
+
+// What stands behind the header.
+std::string AnswersOf(const std::string& output) { return output.substr(output.find('\n') + 1); }
+
+// The run of this input, with its digest.
+Describe DescribeFileRun(const std::string& path, const std::string& convention = "LM_EVAL") {
+  return [=]() -> absl::StatusOr<RunDescription> {
+    return RunDescription{.header = {{"convention", convention}, {"input", *DescribeFile(path)}}};
+  };
 }
 
 struct Streams {
@@ -83,15 +92,17 @@ TEST(BatchTest, ARerunAnswersOnlyWhatIsMissing) {
   const std::string output = folder.Path("out");
   std::atomic<int> asked = 0;
   Streams streams;
-  ASSERT_OK(RunBatch({.input = input, .output = output}, streams.console(), &Twice));
+  const BatchOptions options = {
+      .input = input, .output = output, .describe = DescribeFileRun(input)};
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
   const std::string whole = folder.Read("out");
-  const size_t second = whole.find('\n', whole.find('\n') + 1) + 1;
-  folder.Write("out", whole.substr(0, second) + "{\"dya");
-  const auto result =
-      RunBatch({.input = input, .output = output}, streams.console(), [&](const Json& line) {
-        ++asked;
-        return Twice(line);
-      });
+  size_t third = 0;
+  for (int i = 0; i < 3; ++i) third = whole.find('\n', third) + 1;
+  folder.Write("out", whole.substr(0, third) + "{\"dya");
+  const auto result = RunBatch(options, streams.console(), [&](const Json& line) {
+    ++asked;
+    return Twice(line);
+  });
   ASSERT_OK(result);
   EXPECT_EQ(asked, 8);
   EXPECT_EQ(result->skipped, 2);
@@ -104,7 +115,8 @@ TEST(BatchTest, ARerunAnswersOnlyWhatIsMissing) {
 TEST(BatchTest, ARerunOverACompleteOutputWithErrorsStillEndsInStatusOne) {
   const TemporaryFolder folder;
   const BatchOptions options = {.input = folder.Write("in", "{\"n\":13}\n"),
-                                .output = folder.Path("out")};
+                                .output = folder.Path("out"),
+                                .describe = DescribeFileRun(folder.Path("in"))};
   Streams streams;
   ASSERT_OK(RunBatch(options, streams.console(), &Twice));
   const auto again = RunBatch(options, streams.console(), &Twice);
@@ -113,16 +125,19 @@ TEST(BatchTest, ARerunOverACompleteOutputWithErrorsStillEndsInStatusOne) {
   EXPECT_EQ(ReportBatch(*again, streams.console()), 1);
 }
 
+// As when a header was copied to answers of another file.
 TEST(BatchTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
   const TemporaryFolder folder;
   Streams streams;
-  ASSERT_OK(
-      RunBatch({.input = folder.Write("in", Numbers(0, 2, "n")), .output = folder.Path("out")},
-               streams.console(), &Twice));
+  const BatchOptions options = {.input = folder.Write("in", Numbers(0, 2, "n")),
+                                .output = folder.Path("out"),
+                                .describe = DescribeFileRun(folder.Path("in"))};
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  folder.Write("out", whole + AnswersOf(whole));
   EXPECT_THAT(
-      RunBatch({.input = folder.Write("in", Numbers(0, 1, "n")), .output = folder.Path("out")},
-               streams.console(), &Twice),
-      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more answers than the 1 lines")));
+      RunBatch(options, streams.console(), &Twice),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more answers than the 2 lines")));
 }
 
 TEST(BatchTest, NeverHasMoreRequestsInFlightThanAsked) {
@@ -187,126 +202,42 @@ TEST(BatchTest, AFailureWakesWhoeverWaitsForRoom) {
   waits.join();
 }
 
-// Commands against a server whose third call ends with some code.
-class BatchErrorTest : public ::testing::TestWithParam<const char*> {
- protected:
-  // The exit status; the output is in Read().
-  int Run(std::vector<std::string> flags = {}) {
-    flags.insert(flags.begin(), {GetParam(), "--server=" + address_, "--concurrency=1",
-                                 "--input=" + folder_.Write("in", Lines()),
-                                 "--output=" + folder_.Path("out"), "--timeout=0.3"});
-    const auto run = testing::RunDyadctl(flags);
-    errors_ = run.err;
-    return run.status;
-  }
-  std::string Read() const { return folder_.Read("out"); }
-  int64_t ReadLines() const {
-    const std::string out = Read();
-    return std::count(out.begin(), out.end(), '\n');
-  }
-
-  static std::string Lines() {
-    return std::string(GetParam()) == "detokenize"
-               ? "{\"ids\":[97]}\n{\"ids\":[98]}\n{\"ids\":[99]}\n{\"ids\":[100]}\n"
-               : "{\"text\":\"a\"}\n{\"text\":\"b\"}\n{\"text\":\"c\"}\n{\"text\":\"d\"}\n";
-  }
-
-  testing::FakeServer server_;
-  TemporaryFolder folder_;
-  std::string address_ = server_.address();
-  std::string errors_;
-};
-
-INSTANTIATE_TEST_SUITE_P(Commands, BatchErrorTest,
-                         ::testing::Values("score", "generate", "tokenize", "detokenize"),
-                         [](const auto& command) { return std::string(command.param); });
-
-TEST_P(BatchErrorTest, OnlyALinesOwnErrorIsAnAnswer) {
-  ASSERT_EQ(Run(), 0) << errors_;
-  const std::string whole = Read();
-  for (int code = 1; code <= 16; ++code) {
-    SCOPED_TRACE(absl::StatusCodeToString(static_cast<absl::StatusCode>(code)));
-    std::filesystem::remove(folder_.Path("out"));
-    server_.traffic.SetFaults(
-        {.spare_first = 2, .fail_first = 1000, .code = static_cast<grpc::StatusCode>(code)});
-    const ErrorOwner owner = OwnerOf(absl::Status(static_cast<absl::StatusCode>(code), ""));
-    const int status = Run();
-    server_.traffic.SetFaults({});
-    if (owner == ErrorOwner::kLine) {
-      EXPECT_EQ(status, 1);
-      EXPECT_EQ(ReadLines(), 4);
-      EXPECT_THAT(Read(), HasSubstr("purpose"));
-      EXPECT_EQ(Run(), 1);  // an error is an answer, until somebody asks again
-      EXPECT_EQ(Run({"--retry_errors"}), 0) << errors_;
-    } else {
-      EXPECT_EQ(status, owner == ErrorOwner::kServer ? 3 : 1);
-      EXPECT_EQ(Read(), whole.substr(0, Read().size()));
-      EXPECT_EQ(ReadLines(), 2);
-      EXPECT_THAT(errors_, HasSubstr("purpose (after 2 lines)"));
-      EXPECT_EQ(
-          errors_.find("this goes on: dyadctl " + std::string(GetParam())) != std::string::npos,
-          owner == ErrorOwner::kServer);
-      EXPECT_EQ(Run(), 0) << errors_;
-    }
-    EXPECT_EQ(Read(), whole);
-  }
-}
-
-TEST_P(BatchErrorTest, AFullQueueIsWaitedForPastTheTimeoutOfARequest) {
-  server_.traffic.SetFaults({.spare_first = 2,
-                             .fail_first = 40,
-                             .code = grpc::StatusCode::RESOURCE_EXHAUSTED,
-                             .reason = "QUEUE_FULL"});
-  EXPECT_EQ(Run(), 0) << errors_;
-  EXPECT_EQ(server_.traffic.calls(), 44);
-}
-
-TEST_P(BatchErrorTest, NoServerAtAllLeavesNothingBehind) {
-  address_ = "127.0.0.1:1";
-  EXPECT_EQ(Run(), 3);
-  EXPECT_EQ(Read(), "");
-}
-
-TEST_P(BatchErrorTest, AWrongFlagIsNoAnswer) {
-  EXPECT_EQ(Run({"--model=typo"}), 1);
-  EXPECT_THAT(errors_, HasSubstr("NOT_FOUND: model is typo"));
-  EXPECT_EQ(Read(), "");
-}
-
 TEST(BatchTest, AskedAgainAreTheErrorsAloneAndNewLinesFollow) {
   const TemporaryFolder folder;
-  const std::string input = folder.Write("in", Numbers(12, 20, "n"));
-  const std::string output = folder.Path("out");
-  std::filesystem::create_symlink(folder.Path("file"), output);
+  BatchOptions options = {.input = folder.Write("in", Numbers(12, 20, "n")),
+                          .output = folder.Path("out"),
+                          .describe = DescribeFileRun(folder.Path("in"))};
+  std::filesystem::create_symlink(folder.Path("file"), options.output);
   Streams streams;
-  ASSERT_OK(RunBatch({.input = folder.Write("half", Numbers(12, 16, "n")), .output = output},
-                     streams.console(), &Twice));
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  folder.Write("file", whole.substr(0, whole.find("{\"run\"", whole.find("32}"))));  // 12 to 16
   std::atomic<int> asked = 0;
-  const auto result =
-      RunBatch({.input = input, .output = output, .old_errors = OldErrors::kAskAgain},
-               streams.console(), [&](const Json& line) {
-                 ++asked;
-                 return absl::StatusOr<Json>(Json{{"twice", 2 * line.at("n").get<int>()}});
-               });
+  options.old_errors = OldErrors::kAskAgain;
+  const auto result = RunBatch(options, streams.console(), [&](const Json& line) {
+    ++asked;
+    return absl::StatusOr<Json>(Json{{"twice", 2 * line.at("n").get<int>()}});
+  });
   ASSERT_OK(result);
-  EXPECT_EQ(asked, 5);
-  EXPECT_EQ(result->skipped, 3);
+  EXPECT_EQ(asked, 4);
+  EXPECT_EQ(result->skipped, 4);
   EXPECT_EQ(result->failed, 0);
-  std::istringstream lines(folder.Read("out"));
+  std::istringstream lines(AnswersOf(folder.Read("out")));
   std::string line;
   for (int i = 12; i < 20; ++i) {
     std::getline(lines, line);
     EXPECT_EQ((*ParseLine(line))["twice"], 2 * i);
   }
   EXPECT_FALSE(std::getline(lines, line));
-  EXPECT_TRUE(std::filesystem::is_symlink(output));
+  EXPECT_TRUE(std::filesystem::is_symlink(options.output));
 }
 
 // Whatever byte a kill leaves as the last one.
 TEST(BatchTest, ARunThatWasKilledAnywhereGoesOnByteForByte) {
   const TemporaryFolder folder;
   const BatchOptions options = {.input = folder.Write("in", "{\"n\":1}\n{\"n\":13}\nno\n"),
-                                .output = folder.Path("out")};
+                                .output = folder.Path("out"),
+                                .describe = DescribeFileRun(folder.Path("in"))};
   Streams streams;
   ASSERT_OK(RunBatch(options, streams.console(), &Twice));
   const std::string whole = folder.Read("out");
@@ -317,32 +248,70 @@ TEST(BatchTest, ARunThatWasKilledAnywhereGoesOnByteForByte) {
   }
 }
 
-TEST(BatchTest, AnswersOfAnotherRunOrAnotherLineAreLeftAlone) {
+TEST(BatchTest, AnswersOfAnotherRunAreLeftAlone) {
   const TemporaryFolder folder;
-  BatchOptions options = {.input = folder.Write("in", Numbers(0, 3, "n")),
-                          .output = folder.Path("out")};
-  options.describe = [] { return RunDescription{.run = {{"convention", "LM_EVAL"}}}; };
+  const std::string input = folder.Write("in", Numbers(0, 3, "n"));
+  const BatchOptions options = {
+      .input = input, .output = folder.Path("out"), .describe = DescribeFileRun(input)};
+  BatchOptions other = options;
+  other.describe = DescribeFileRun(input, "BABYLM");
+  const auto fails = [](const std::string& text) {
+    return StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(text));
+  };
   Streams streams;
   ASSERT_OK(RunBatch(options, streams.console(), &Twice));
   const std::string whole = folder.Read("out");
-  for (const auto& part : {whole, whole.substr(0, whole.find('\n') + 1)}) {
+  const std::string header = whole.substr(0, whole.find('\n'));
+  for (const auto& part : {whole, header + "\n", header}) {
     folder.Write("out", part);
-    BatchOptions other = options;
-    other.describe = [] { return RunDescription{.run = {{"convention", "BABYLM"}}}; };
     EXPECT_THAT(RunBatch(other, streams.console(), &Twice),
-                StatusIs(absl::StatusCode::kFailedPrecondition,
-                         HasSubstr("convention is \"LM_EVAL\" there and \"BABYLM\" now")));
+                fails("convention is \"LM_EVAL\" there and \"BABYLM\" now"));
     EXPECT_EQ(folder.Read("out"), part);
   }
-  folder.Write("out", whole);
+  for (const std::string& foreign : {AnswersOf(whole), std::string("{\"twice\":0}\n"),
+                                     std::string("notes"), std::string("\n")}) {
+    folder.Write("out", foreign);
+    EXPECT_THAT(RunBatch(options, streams.console(), &Twice), fails("it has no header of a run"));
+    EXPECT_EQ(folder.Read("out"), foreign);
+  }
+  for (const char* foreign :
+       {"{\"twice\":0}\n", "{\"run\":\"000000000000\",\"twice\":0}\n", "notes\n", "\n"}) {
+    folder.Write("out", header + "\n" + foreign);
+    EXPECT_THAT(RunBatch(options, streams.console(), &Twice),
+                fails("answer 1 is none of this run"));
+    EXPECT_EQ(folder.Read("out"), header + "\n" + foreign);
+  }
   folder.Write("in", "{\"n\":0}\n{\"n\":2}\n{\"n\":2}\n");
-  EXPECT_THAT(RunBatch(options, streams.console(), &Twice),
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("line 2 does not answer line 2 of the input")));
-  folder.Write("out", "{\"twice\":0}\n");
-  EXPECT_THAT(RunBatch(options, streams.console(), &Twice),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("earlier version")));
-  EXPECT_EQ(folder.Read("out"), "{\"twice\":0}\n");
+  folder.Write("out", whole);
+  EXPECT_THAT(RunBatch(options, streams.console(), &Twice), fails("input.sha256 is"));
+  EXPECT_EQ(folder.Read("out"), whole);
+}
+
+TEST(BatchTest, ASampleIsComparedAndNothingIsWritten) {
+  const TemporaryFolder folder;
+  BatchOptions options = {.input = folder.Write("in", Numbers(0, 9, "n")),
+                          .output = folder.Path("out"),
+                          .describe = DescribeFileRun(folder.Path("in"))};
+  Streams streams;
+  ASSERT_OK(RunBatch(options, streams.console(), &Twice));
+  const std::string whole = folder.Read("out");
+  Sample sample = {.header = *ReadHeader(whole.substr(0, whole.find('\n'))),
+                   .answers = {{2, {{"twice", 4}}}, {7, {{"twice", 15}}}}};
+  options.sample = &sample;
+  options.output = "-";
+  std::atomic<int> asked = 0;
+  const auto counted = [&](const Json& line) {
+    ++asked;
+    return Twice(line);
+  };
+  ASSERT_OK(RunBatch(options, streams.console(), counted));
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(sample.compared, 2);
+  EXPECT_EQ(sample.differences, std::vector<std::string>{"answer 8: twice is 15 there and 14 now"});
+  EXPECT_EQ(streams.out.str(), "");
+  sample.header["convention"] = "BABYLM";
+  EXPECT_THAT(RunBatch(options, streams.console(), counted),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("convention is")));
 }
 
 TEST(BatchTest, AnEmptyInputIsDoneAtOnce) {

@@ -57,6 +57,9 @@ TEST_F(BlimpCommandTest, JsonHasTheParadigms) {
 TEST_F(BlimpCommandTest, OutputHasEachPairInTheOrderOfTheFileNames) {
   ASSERT_EQ(Run({"--output=" + folder_.Path("out"), "--streams=2"}).status, 0);
   std::istringstream lines(folder_.Read("out"));
+  std::string header;
+  std::getline(lines, header);
+  EXPECT_THAT(header, HasSubstr("\"task\":{\"name\":\"blimp\"}"));
   for (const char* uid : {"animate", "passive_1", "passive_1"}) {
     std::string line;
     std::getline(lines, line);

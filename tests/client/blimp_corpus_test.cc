@@ -23,9 +23,10 @@ TEST(BlimpCorpusTest, ReadsAFolderByFileName) {
   folder.Write("data/b.jsonl", "b1\nb2");
   folder.Write("data/a.jsonl", "a1\n\na2\n");
   folder.Write("data/README.md", "no");
-  const auto lines = ReadBlimp(folder.Path(""), std::nullopt);
-  ASSERT_OK(lines);
-  EXPECT_THAT(*lines, ElementsAre("a1", "a2", "b1", "b2"));
+  const auto corpus = ReadBlimp(folder.Path(""), std::nullopt);
+  ASSERT_OK(corpus);
+  EXPECT_THAT(corpus->lines, ElementsAre("a1", "a2", "b1", "b2"));
+  EXPECT_THAT(corpus->files, ElementsAre("data/a.jsonl", "data/b.jsonl"));
 }
 
 TEST(BlimpCorpusTest, ReadsAGzippedTar) {
@@ -35,16 +36,23 @@ TEST(BlimpCorpusTest, ReadsAGzippedTar) {
                              {"data/a.jsonl", "a1\na2\n"},
                              {"data/._a.jsonl", "attributes"},
                              {"data/notes.txt", "no\n"}});
-  const auto lines = ReadBlimp(path, std::nullopt);
-  ASSERT_OK(lines);
-  EXPECT_THAT(*lines, ElementsAre("a1", "a2", "b1"));
+  const auto corpus = ReadBlimp(path, std::nullopt);
+  ASSERT_OK(corpus);
+  EXPECT_THAT(corpus->lines, ElementsAre("a1", "a2", "b1"));
+  EXPECT_THAT(corpus->files, ElementsAre());
+}
+
+TEST(BlimpCorpusTest, AnOutputIsReadWithoutItsHeader) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("a.jsonl", "{\"dyad_run\":{}}\na1\n");
+  EXPECT_THAT(ReadBlimp(path, std::nullopt)->lines, ElementsAre("a1"));
 }
 
 TEST(BlimpCorpusTest, TheLimitHoldsForEachFile) {
   const TemporaryFolder folder;
   folder.Write("a.jsonl", "a1\na2\na3\n");
   folder.Write("b.jsonl", "b1\n");
-  EXPECT_THAT(*ReadBlimp(folder.Path(""), 2), ElementsAre("a1", "a2", "b1"));
+  EXPECT_THAT(ReadBlimp(folder.Path(""), 2)->lines, ElementsAre("a1", "a2", "b1"));
 }
 
 TEST(BlimpCorpusTest, NamesAPathThatHoldsNoCorpus) {
@@ -61,12 +69,12 @@ TEST(BlimpCorpusTest, ReadsAZipAndSingleFiles) {
   const TemporaryFolder folder;
   testing::WriteZip(folder.Path("b.zip"),
                     {{"blimp-master/data/b.jsonl", "b1\n"}, {"blimp-master/README.md", "no"}});
-  EXPECT_THAT(*ReadBlimp(folder.Path("b.zip"), std::nullopt), ElementsAre("b1"));
+  EXPECT_THAT(ReadBlimp(folder.Path("b.zip"), std::nullopt)->lines, ElementsAre("b1"));
   folder.Write("b.jsonl", "b1\n\nb2\n");
-  EXPECT_THAT(*ReadBlimp(folder.Path("b.jsonl"), std::nullopt), ElementsAre("b1", "b2"));
+  EXPECT_THAT(ReadBlimp(folder.Path("b.jsonl"), std::nullopt)->lines, ElementsAre("b1", "b2"));
   folder.Write("only/c.jsonl.gz", testing::Gzip("c1\n"));
-  EXPECT_THAT(*ReadBlimp(folder.Path("only/c.jsonl.gz"), std::nullopt), ElementsAre("c1"));
-  EXPECT_THAT(*ReadBlimp(folder.Path("only"), std::nullopt), ElementsAre("c1"));
+  EXPECT_THAT(ReadBlimp(folder.Path("only/c.jsonl.gz"), std::nullopt)->lines, ElementsAre("c1"));
+  EXPECT_THAT(ReadBlimp(folder.Path("only"), std::nullopt)->lines, ElementsAre("c1"));
 }
 
 TEST(BlimpCorpusTest, AFileWithoutUidIsAParadigm) {
@@ -74,8 +82,8 @@ TEST(BlimpCorpusTest, AFileWithoutUidIsAParadigm) {
   folder.Write("data/hypernym.jsonl", "{\"a\": 1}\n{\"a\": 2, \"UID\": \"own\"}\nno JSON\n");
   const auto expected =
       ElementsAre(R"({"a":1,"UID":"hypernym"})", R"({"a": 2, "UID": "own"})", "no JSON");
-  EXPECT_THAT(*ReadBlimp(folder.Path("data"), std::nullopt), expected);
-  EXPECT_THAT(*ReadBlimp(folder.Path("data/hypernym.jsonl"), std::nullopt), expected);
+  EXPECT_THAT(ReadBlimp(folder.Path("data"), std::nullopt)->lines, expected);
+  EXPECT_THAT(ReadBlimp(folder.Path("data/hypernym.jsonl"), std::nullopt)->lines, expected);
 }
 
 TEST(BlimpCorpusTest, WhatCannotBeReadIsNoAbsence) {
@@ -83,8 +91,8 @@ TEST(BlimpCorpusTest, WhatCannotBeReadIsNoAbsence) {
   folder.Write("data/a.jsonl", "a1\n");
   const std::string data = folder.Path("data"), link = folder.Path("data/b.jsonl");
   const auto refusal = [&](const std::string& path) {
-    const auto lines = ReadBlimp(path, std::nullopt);
-    return std::string(lines.status().message());
+    const auto corpus = ReadBlimp(path, std::nullopt);
+    return std::string(corpus.status().message());
   };
   std::filesystem::create_symlink("gone", link);
   EXPECT_EQ(refusal(data), "cannot open " + link + ": No such file or directory");
@@ -125,9 +133,9 @@ TEST(BlimpCorpusTest, ATornArchiveIsAnError) {
 TEST(BlimpCorpusTest, TheRealCorpusHasAllItsPairs) {
   const auto path = testing::SharedDir() / "data" / "blimp" / "blimp.tar.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "BLiMP is not here: " << path;
-  const auto lines = ReadBlimp(path.string(), std::nullopt);
-  ASSERT_OK(lines);
-  EXPECT_EQ(lines->size(), 67000u);
+  const auto corpus = ReadBlimp(path.string(), std::nullopt);
+  ASSERT_OK(corpus);
+  EXPECT_EQ(corpus->lines.size(), 67000u);
 }
 
 }  // namespace

@@ -36,6 +36,18 @@ TEST(LineInputTest, BlankLinesAreNoLinesAndALastOneWithoutLineFeedIs) {
   EXPECT_OK(standard_input->fault());
 }
 
+TEST(LineInputTest, HeadersOfRunsAreNoLines) {
+  const testing::TemporaryFolder folder;
+  std::istringstream unused;
+  auto input = LineInput::Open(
+      folder.Write("in",
+                   "{\"dyad_run\":{}}\na\n{\"dyad_run\":{}}\n{\"dyad_runs\":1}\n{\"dyad_run\":"),
+      unused);
+  ASSERT_OK(input);
+  EXPECT_EQ(input->total, 2);
+  EXPECT_THAT(All(*input), ElementsAre("a", "{\"dyad_runs\":1}"));
+}
+
 TEST(LineInputTest, LinesLongerThanABufferAreWhole) {
   const testing::TemporaryFolder folder;
   std::istringstream unused;

@@ -22,17 +22,18 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-// A run whose answers are objects with "a".
-absl::Status GoOn(OrderedOutput& output, std::vector<std::string>* old = nullptr) {
-  return output.GoOn(
-      {.take =
-           [old](const std::string& line) {
-             if (old != nullptr) old->push_back(line);
-             return line.starts_with("{\"a\":") && line.ends_with("}")
-                        ? absl::OkStatus()
-                        : absl::FailedPreconditionError("no answer");
-           },
-       .may_begin = [](std::string_view piece) { return piece.starts_with("{\"a\":"); }});
+// A run whose answers are lines, objects with "a".
+absl::Status GoOn(OrderedOutput& output, std::vector<std::string>* lines = nullptr) {
+  return output.GoOn([lines](std::istream& file) -> absl::StatusOr<OrderedOutput::OldAnswers> {
+    OrderedOutput::OldAnswers old;
+    for (std::string line; std::getline(file, line) && !file.eof();) {
+      if (!line.starts_with("{\"a\":")) return absl::FailedPreconditionError("no answer");
+      if (lines != nullptr) lines->push_back(line);
+      old.begins.push_back(old.end);
+      old.end += static_cast<int64_t>(line.size()) + 1;
+    }
+    return old;
+  });
 }
 
 absl::StatusOr<std::unique_ptr<OrderedOutput>> Open(const std::string& path,
@@ -46,10 +47,10 @@ TEST(OrderedOutputTest, WritesInOrderWhateverTheOrderOfPut) {
   const auto output = OrderedOutput::Open("-", out, "");
   ASSERT_OK(output);
   EXPECT_FALSE((*output)->keeps());
-  (*output)->Put(2, "c");
-  (*output)->Put(1, "b");
+  (*output)->Put(2, "c\n");
+  (*output)->Put(1, "b\n");
   EXPECT_EQ(out.str(), "");
-  (*output)->Put(0, "a");
+  (*output)->Put(0, "a\n");
   EXPECT_EQ(out.str(), "a\nb\nc\n");
   EXPECT_OK((*output)->Finish());
 }
@@ -64,27 +65,34 @@ TEST(OrderedOutputTest, GoesOnBehindWholeLinesAndCutsATornEnd) {
     ASSERT_OK(output);
     EXPECT_TRUE((*output)->keeps());
     ASSERT_OK(GoOn(**output, &old));
-    EXPECT_EQ((*output)->old_lines(), 2);
-    (*output)->Put(2, "{\"a\":3}");
+    EXPECT_EQ((*output)->old_answers(), 2);
+    EXPECT_FALSE((*output)->empty());
+    (*output)->Put(2, "{\"a\":3}\n");
     EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
     EXPECT_THAT(old, ElementsAre("{\"a\":1}", "{\"a\":2}"));
   }
 }
 
-TEST(OrderedOutputTest, APieceAloneIsCutOnlyIfItMayBeAnAnswers) {
+TEST(OrderedOutputTest, TheHeadStandsInFrontOfAllAnswers) {
   const TemporaryFolder folder;
   const std::string path = folder.Write("out", "{\"a\":");
-  ASSERT_OK(GoOn(**Open(path)));
+  const auto output = Open(path);
+  ASSERT_OK(GoOn(**output));
   EXPECT_EQ(folder.Read("out"), "");
+  EXPECT_TRUE((*output)->empty());
+  ASSERT_OK((*output)->WriteHead("head\n"));
+  EXPECT_FALSE((*output)->empty());
+  EXPECT_EQ(folder.Read("out"), "head\n");
+  (*output)->Put(0, "{\"a\":1}\n");
+  EXPECT_EQ(folder.Read("out"), "head\n{\"a\":1}\n");
 }
 
 TEST(OrderedOutputTest, WhatIsNotTheRunsStaysAsItIs) {
   const TemporaryFolder folder;
   for (const std::string& foreign :
        {std::string("my notes\nare dear\nto me\n"), std::string("one line\n"),
-        std::string("no line feed"), std::string("{\"b\":1}\n"), std::string("\n"),
-        std::string("{\"a\":1}\n{\"b\":1}\n"), std::string("{\"a\":1}\nnotes\n"),
-        std::string("{\"a\":1}\n\0\0\n", 11)}) {
+        std::string("{\"b\":1}\n"), std::string("\n"), std::string("{\"a\":1}\n{\"b\":1}\n"),
+        std::string("{\"a\":1}\nnotes\n"), std::string("{\"a\":1}\n\0\0\n", 11)}) {
     const std::string path = folder.Write("notes", foreign);
     EXPECT_THAT(GoOn(**Open(path)),
                 StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(path)))
@@ -132,17 +140,17 @@ TEST(OrderedOutputTest, RefusesAFileThatAnotherRunWrites) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("another run")));
 }
 
-TEST(OrderedOutputTest, OldLinesAreReplacedInACopyThatTakesTheFilesPlace) {
+TEST(OrderedOutputTest, OldAnswersAreReplacedInACopyThatTakesTheFilesPlace) {
   const TemporaryFolder folder;
   const std::string path = folder.Write("out", "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n");
   std::filesystem::permissions(path, std::filesystem::perms(0640));
   const auto output = Open(path);
   ASSERT_OK(GoOn(**output));
-  (*output)->Put(1, "{\"b\":2}");
-  (*output)->Put(3, "{\"a\":4}");
+  (*output)->Put(1, "{\"b\":2,\n \"longer\":1}\n");
+  (*output)->Put(3, "{\"a\":4}\n");
   EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n");
   EXPECT_OK((*output)->Finish());
-  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"b\":2}\n{\"a\":3}\n{\"a\":4}\n");
+  EXPECT_EQ(folder.Read("out"), "{\"a\":1}\n{\"b\":2,\n \"longer\":1}\n{\"a\":3}\n{\"a\":4}\n");
   EXPECT_EQ(std::filesystem::status(path).permissions(), std::filesystem::perms(0640));
   const auto files = std::filesystem::directory_iterator(folder.Path(""));
   EXPECT_EQ(std::distance(begin(files), end(files)), 1);
@@ -157,9 +165,8 @@ TEST(OrderedOutputTest, DevicesHaveNothingToGoOnWith) {
   const auto output = Open("/dev/null");
   ASSERT_OK(output);
   EXPECT_FALSE((*output)->keeps());
-  ASSERT_OK(GoOn(**output));
-  EXPECT_EQ((*output)->old_lines(), 0);
-  (*output)->Put(0, "{}");
+  EXPECT_EQ((*output)->old_answers(), 0);
+  (*output)->Put(0, "{}\n");
   EXPECT_OK((*output)->Finish());
 }
 
@@ -178,13 +185,13 @@ TEST(OrderedOutputTest, AwaitRoomWaitsForTheLinesBefore) {
     started = true;
     (*output)->AwaitRoom(4, 4);
     EXPECT_TRUE(first_written);
-    (*output)->Put(4, "e");
+    (*output)->Put(4, "e\n");
   });
   while (!started) std::this_thread::yield();
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time to go wrong, none to go right
-  for (int i = 3; i > 0; --i) (*output)->Put(i, "x");
+  for (int i = 3; i > 0; --i) (*output)->Put(i, "x\n");
   first_written = true;
-  (*output)->Put(0, "x");
+  (*output)->Put(0, "x\n");
   far_ahead.join();
   EXPECT_EQ(out.str(), "x\nx\nx\nx\ne\n");
 }

@@ -40,6 +40,9 @@ class PairRunTest : public ::testing::Test {
     options.connection.server = server_.address();
     options.first_backoff = absl::Milliseconds(20);
     options.output = folder_.Path("out");
+    options.describe = []() -> absl::StatusOr<RunDescription> {
+      return RunDescription{.header = {{"input", {{"sha256", "of the lines"}}}}};
+    };
     answered_.clear();
     return RunPairs(options, {.in = in_, .out = out_, .err = out_}, std::move(lines),
                     [&](int64_t number, const Json& answer) {
@@ -94,11 +97,11 @@ TEST_F(PairRunTest, ManyStreamsGiveTheBytesOfOne) {
       {.break_stream_after = 40, .stream_breaks = 3, .shuffle_results = true});
   const auto result = Run({.streams = 4}, PairLines(700));
   ASSERT_OK(result);
-  EXPECT_EQ(folder_.Read("out"), one);
+  EXPECT_EQ(folder_.Read("out"), one);  // created is not given
   EXPECT_EQ(result->scored, 700);
   EXPECT_EQ(result->model, "fake");
   EXPECT_EQ(answered_.size(), 700u);
-  EXPECT_EQ(std::count(one.begin(), one.end(), '\n'), 700);
+  EXPECT_EQ(std::count(one.begin(), one.end(), '\n'), 701);
 }
 
 // Connecting is tried with the same patience, so the server may see fewer calls than attempts.
@@ -129,7 +132,7 @@ TEST_F(PairRunTest, TheWindowBoundsHowFarAStreamRunsAhead) {
   std::atomic<int> most = 0;
   const auto answers = [this] {
     const std::string out = folder_.Read("out");
-    return static_cast<int>(std::count(out.begin(), out.end(), '\n'));
+    return static_cast<int>(std::count(out.begin(), out.end(), '\n')) - 1;  // the header
   };
   const auto result =
       Run({.window = 5, .pairs_per_message = 3}, {[&]() -> std::optional<std::string> {
@@ -248,14 +251,15 @@ TEST_F(PairRunTest, BadLinesAndBadPairsStandInTheirPlace) {
   std::istringstream lines(folder_.Read("out"));
   std::string line;
   std::getline(lines, line);
+  EXPECT_TRUE(IsHeaderLine(line));
+  std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr(R"("n":1,)"));
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr("not JSON"));
   std::getline(lines, line);
   EXPECT_THAT(line, HasSubstr("sentence_bad must be a string"));
   std::getline(lines, line);
-  EXPECT_THAT(line,
-              HasSubstr(R"({"sentence_good":"refused","sentence_bad":"b","dyadctl":{"line":)"));
+  EXPECT_THAT(line, HasSubstr(R"({"sentence_good":"refused","sentence_bad":"b","run":")"));
   EXPECT_THAT(
       line,
       HasSubstr(R"("error":{"code":"INVALID_ARGUMENT","message":"pair refused on purpose"}})"));

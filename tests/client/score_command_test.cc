@@ -44,6 +44,8 @@ TEST(ScoreCommandTest, OrderIsKeptAndErrorsStandInTheirPlace) {
   EXPECT_EQ(run.status, 1);
   std::istringstream answers(folder.Read("out"));
   std::string line;
+  std::getline(answers, line);
+  EXPECT_THAT(line, HasSubstr("{\"dyad_run\":{"));
   for (int i = 0; i < 62 && std::getline(answers, line); ++i) {
     const int id = i < 60 ? i : 60;
     EXPECT_THAT(line, i == 60 ? HasSubstr("\"code\":\"INVALID_ARGUMENT\"")

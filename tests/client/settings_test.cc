@@ -93,7 +93,7 @@ const std::vector<Row> kRows = {
 const std::set<std::string> kElsewhere = {
     "--help",         "--server",       "--tls_ca",      "--tls_cert", "--tls_key",
     "--api_key_file", "--input",        "--concurrency", "--streams",  "--timeout",
-    "--tokenizer",    "--retry_errors", "--output",      "--layers"};
+    "--tokenizer",    "--retry_errors", "--output",      "--layers",   "--header"};
 
 class SettingsTest : public ::testing::Test {
  protected:
@@ -110,18 +110,21 @@ class SettingsTest : public ::testing::Test {
       if (word == "FOLDER") word = folder_.Path("");
     }
     const auto run = RunDyadctl(words, input);
+    status_ = run.status;
     const std::string text = run.out.substr(0, run.out.find("pairs in "));
     return text + run.err + server_.traffic.seen();
   }
 
   testing::FakeServer server_;
   testing::TemporaryFolder folder_;
+  int status_ = 0;  // of the last run
 };
 
 TEST_F(SettingsTest, EveryFlagChangesSomething) {
   for (const Row& row : kRows) {
-    EXPECT_NE(Seen(row.base), Seen(With(row.base, row.flag)))
-        << row.base.front() << " " << row.flag;
+    const std::string without = Seen(row.base);
+    EXPECT_NE(without, Seen(With(row.base, row.flag))) << row.base.front() << " " << row.flag;
+    EXPECT_NE(status_, 2) << row.base.front() << " " << row.flag;
   }
 }
 

@@ -23,7 +23,7 @@ def run(server, blimp, folder, convention, streams, *flags):
     result = server.ctl("blimp", str(blimp), "--convention", convention, "--streams", str(streams),
                         "--output", str(output), *flags)
     seconds = time.time() - start
-    rows = {(row["UID"], str(row["pairID"])): row for row in map(json.loads, output.open())}
+    rows = {(row["UID"], str(row["pairID"])): row for row in map(json.loads, output.open()) if "dyad_run" not in row}
     print(f"{convention}, {streams} streams: {len(rows)} pairs in {seconds:.1f} s "
           f"({len(rows) / seconds:.0f} pairs/s)")
     return rows, result.stdout

@@ -19,7 +19,7 @@ FLAGS = ("--weight_dtype=bfloat16", "--weight_dtype=int8", "--kv_dtype=bfloat16"
 def pairs(server, blimp, folder):
     output = pathlib.Path(folder, "pairs.jsonl")
     server.ctl("blimp", str(blimp), "--convention", "LM_EVAL", "--output", str(output))
-    return {(row["UID"], str(row["pairID"])): row for row in map(json.loads, output.open())}
+    return {(row["UID"], str(row["pairID"])): row for row in map(json.loads, output.open()) if "dyad_run" not in row}
 
 
 def accuracy(rows):

@@ -61,12 +61,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto packed = static_cast<Packed>(data[0] % 4);
   const std::string_view rest = testing::AsText(data + 1, size - 1);
   folder.Write("paradigm.jsonl", packed == Packed::kNot ? std::string(rest) : Pack(rest, packed));
-  const auto lines = client::ReadBlimp(folder.Path("paradigm.jsonl"), std::nullopt);
-  if (!lines.ok()) {
-    testing::Require(!lines.status().message().empty(), "a refusal says why");
+  const auto corpus = client::ReadBlimp(folder.Path("paradigm.jsonl"), std::nullopt);
+  if (!corpus.ok()) {
+    testing::Require(!corpus.status().message().empty(), "a refusal says why");
     return 0;
   }
-  for (const std::string& line : *lines) {
+  for (const std::string& line : corpus->lines) {
     testing::Require(!line.empty() && line.find('\n') == line.npos, "a line is one line");
   }
   return 0;

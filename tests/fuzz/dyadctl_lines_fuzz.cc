@@ -7,6 +7,7 @@
 #include <string>
 
 #include "client/batch.h"
+#include "client/input_digest.h"
 #include "client/json_line.h"
 #include "client/request_json.h"
 #include "server/base/status_macros.h"
@@ -47,9 +48,12 @@ constexpr LineKind kKinds[] = {
     {[](const Json& line) { return Answer(DetokenizeRequestFromJson(line)); }, DetokenizeOptions},
 };
 
-RunDescription Description() {
-  return {.run = {{"command", "score"}, {"model", "m"}, {"model_digest", "d1"}},
-          .models = {{"other", {{"model_digest", "d2"}}}}};
+absl::StatusOr<RunDescription> Description() {
+  ASSIGN_OR_RETURN(const Json input, DescribeFile(Folder().Path("input")));
+  return RunDescription{.header = {{"model", {{"digest", "d1"}}},
+                                   {"task", {{"name", "score"}}},
+                                   {"options", Json::object()},
+                                   {"input", input}}};
 }
 
 // Answers the lines of the file "input" into the file "output".

@@ -4,6 +4,7 @@
 make_seeds.py OUTPUT FIXTURES writes OUTPUT/NAME/* and OUTPUT/NAME.dict for each tests/fuzz/NAME_fuzz.cc.
 """
 import gzip
+import hashlib
 import io
 import json
 import pathlib
@@ -144,8 +145,12 @@ def dyadctl_lines(_):
         text = json.dumps(line).encode()
         yield bytes([kind, 0, 100]) + text + b"\n\n" + text.replace(b"hello", b"more") + b'\n{"ids": [1], "stop": "x"}\nno JSON\n'
         yield bytes([kind, 0, 40]) + gzip.compress(text, mtime=0)
-        record = {"dyadctl": {"line": "0" * 32, "run": {"command": "score", "model": "m", "model_digest": "d1"}}}
-        yield bytes([kind, 0, 0]) + text + b"\0" + json.dumps({**record, "error": {"code": "INTERNAL", "message": ""}}).encode() + b"\n"
+        bound = {"format": "dyad.run/1", "model": {"digest": "d1"}, "task": {"name": "score"}, "options": {},
+                 "input": {"sha256": hashlib.sha256(text).hexdigest()}}
+        run = hashlib.sha256(json.dumps(bound, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+        answer = {"run": run, "error": {"code": "INTERNAL", "message": ""}}
+        yield (bytes([kind, 0, 0]) + text + b"\0" + json.dumps({"dyad_run": {**bound, "run": run}}, separators=(",", ":")).encode()
+               + b"\n" + json.dumps(answer).encode() + b"\n")
 
 
 def dyadctl_flags(_):

@@ -81,6 +81,7 @@ ONLY_IN = {
 # and deadlines are SteadyNow()'s (server/base/steady_clock.h).
 WALL_CLOCK = r"absl::Now\(|system_clock::now|gettimeofday|CLOCK_REALTIME|\btime\(nullptr\)"
 WALL_CLOCK_READERS = {
+    "client/command.cc",  # when a run began
     "server/base/certificates.cc",  # whether a certificate is valid now
     "server/openai/completion_call.cc",  # when an answer was made
     "server/openai/routes.cc",     # since when models are there

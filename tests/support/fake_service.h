@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -245,6 +246,7 @@ class FakeModels final : public v1::ModelService::Service {
   grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
                           v1::ListModelsResponse* response) override {
     *response->add_models() = model;
+    for (const v1::Model& other : others) *response->add_models() = other;
     return grpc::Status::OK;
   }
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request,
@@ -292,7 +294,9 @@ class FakeModels final : public v1::ModelService::Service {
     model.set_eos_id(2);
   }
 
-  v1::Model model;  // may be changed between calls
+  // May be changed between calls.
+  v1::Model model;
+  std::deque<v1::Model> others;  // listed, no more
 };
 
 class FakeServerInfo final : public v1::ServerService::Service {
@@ -328,6 +332,11 @@ class FakeServer {
   }
 
   v1::Model& model() { return models_.model; }
+  v1::Model& AddModel(const std::string& name) {
+    v1::Model& model = models_.others.emplace_back(models_.model);
+    model.set_name(name);
+    return model;
+  }
 
   FakeTraffic traffic;
 

@@ -1,0 +1,180 @@
+// dyadctl verify: some answers of a file asked for again, and their bits compared.
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/command.h"
+#include "client/commands.h"
+#include "client/run_header.h"
+#include "client/sample.h"
+#include "server/base/philox.h"
+#include "server/base/status_macros.h"
+
+namespace dyad::client {
+namespace {
+
+constexpr size_t kDifferencesShown = 10;
+
+struct Taken {
+  Sample sample;
+  int64_t answers = 0;  // in the file, errors not counted
+};
+
+// The header, and `count` answers that are no errors: those with the smallest random numbers, so
+// that every machine takes the same.
+absl::StatusOr<Taken> TakeSample(const std::string& path, size_t count) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  Taken taken;
+  std::string line;
+  std::getline(file, line);
+  const absl::StatusOr<Json> header = ReadHeader(line);
+  if (!header.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", header.status().message()));
+  }
+  taken.sample.header = *header;
+  std::map<std::pair<uint32_t, int64_t>, Json> least;
+  for (int64_t number = 0; std::getline(file, line) && !file.eof(); ++number) {
+    absl::StatusOr<Json> answer = ParseLine(line);
+    if (!answer.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, ": answer ", number + 1, ": ", answer.status().message()));
+    }
+    if (answer->contains("error")) continue;
+    ++taken.answers;
+    const uint32_t random = Philox({static_cast<uint32_t>(number), 0, 0, 0}, {0, 0})[0];
+    least.emplace(std::pair(random, number), *std::move(answer));
+    if (least.size() > count) least.erase(std::prev(least.end()));
+  }
+  if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path));
+  for (auto& [key, answer] : least) taken.sample.answers.emplace(key.second, std::move(answer));
+  return taken;
+}
+
+// The flags of the run that has this header.
+std::vector<std::string> FlagsOf(const Json& header) {
+  std::vector<std::string> flags;
+  const auto add = [&](const std::string& key, const Json& value) {
+    flags.push_back(absl::StrCat("--", key, "=",
+                                 value.is_string() ? value.get<std::string>() : FormatLine(value)));
+  };
+  Json options = header.value("options", Json::object());
+  options.erase("models");
+  for (const char* key : {"convention", "special_tokens"}) {
+    if (header.contains(key)) options[key] = header[key];
+  }
+  for (const auto& [key, value] : options.items()) {
+    const bool texts = value.is_array() && !value.empty() && value[0].is_string();
+    for (const Json& one : texts ? value : Json::array({value})) add(key, one);
+  }
+  return flags;
+}
+
+class Verify final : public Command {
+ public:
+  Verify(const CommandHelp& help, RunSampled run) : Command(help), run_(std::move(run)) {}
+
+  void AddFlags(CLI::App& app) override {
+    AddFlag(app, "sample", "N", count_, "Answers to ask for again (default 100)")
+        ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
+    AddFlag(app, "input", "FILE", input_, "Where the run's input is now (default: where it was)");
+    AddModelFlag(app);
+    Command::AddFlags(app);
+  }
+
+  absl::StatusOr<int> Run(const Console& console) override {
+    if (words_.size() != 1) return UsageError("takes one file: an output of dyadctl");
+    ASSIGN_OR_RETURN(Taken taken, TakeSample(words_[0], static_cast<size_t>(count_)));
+    Sample& sample = taken.sample;
+    if (sample.answers.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(words_[0], " has no answers to compare"));
+    }
+    ASSIGN_OR_RETURN(const std::vector<std::string> words, WordsOf(sample.header));
+    std::ostringstream unused;
+    const absl::StatusOr<int> status = run_(
+        words, sample,
+        {.in = console.in, .out = unused, .err = console.err, .err_screen = console.err_screen});
+    if (IsUsageError(status.status())) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          words_[0],
+          ": the header has what its command does not take: ", status.status().message()));
+    }
+    if (!status.ok() || *status == kInterrupted) return status;
+    if (sample.compared != static_cast<int64_t>(sample.answers.size())) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(words_[0], " has answers to lines that the ", "input does not have"));
+    }
+    Print(taken, console);
+    return sample.differences.empty() ? 0 : 1;
+  }
+
+ private:
+  absl::StatusOr<std::vector<std::string>> WordsOf(const Json& header) const {
+    const Json task = header.value("task", Json::object());
+    const Json input = header.value("input", Json::object());
+    const Json model = header.value("model", Json::object());
+    if (!input.contains("sha256") || input.value("name", "") == "arguments") {
+      return absl::FailedPreconditionError(
+          absl::StrCat(words_[0], ": its input was no file, and cannot be read again"));
+    }
+    std::vector<std::string> words = {task.value("name", "")};
+    const std::map<std::string, std::string> given = {
+        {"input", input_.empty() ? input.value("name", "") : input_},
+        {"model", model_.empty() ? model.value("name", "") : model_},
+        {"server", connection_.server},
+        {"tls_ca", connection_.tls_ca},
+        {"tls_cert", connection_.tls_cert},
+        {"tls_key", connection_.tls_key},
+        {"api_key_file", connection_.api_key_file}};
+    for (const auto& [flag, value] : given) {
+      if (!value.empty()) words.push_back(absl::StrCat("--", flag, "=", value));
+    }
+    for (std::string& flag : FlagsOf(header)) words.push_back(std::move(flag));
+    return words;
+  }
+
+  void Print(const Taken& taken, const Console& console) const {
+    const Sample& sample = taken.sample;
+    if (json_) {
+      console.out << FormatLine({{"run", sample.header.value("run", "")},
+                                 {"answers", taken.answers},
+                                 {"compared", sample.compared},
+                                 {"differences", sample.differences}})
+                  << '\n';
+      return;
+    }
+    console.out << words_[0] << ": " << sample.compared << " of " << taken.answers
+                << " answers asked for again, "
+                << (sample.differences.empty() ? "all with the same bits\n"
+                                               : "and not the same:\n");
+    const size_t shown = std::min(kDifferencesShown, sample.differences.size());
+    for (size_t i = 0; i < shown; ++i) console.out << "  " << sample.differences[i] << '\n';
+    if (sample.differences.size() > shown) {
+      console.out << "  and " << sample.differences.size() - shown << " more\n";
+    }
+  }
+
+  const RunSampled run_;
+  int64_t count_ = 100;
+  std::string input_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> VerifyCommand(RunSampled run) {
+  return std::make_unique<Verify>(
+      CommandHelp{
+          "verify", "FILE [--sample=N]", "Ask again for some answers of a file",
+          R"(FILE is an --output of dyadctl. The run is made again over some of its lines, with the input and
+the options that its header names, and every value of an answer is compared by its bits. Exit status
+1 if one differs, or if model, input or options are not those of the run.
+)",
+          WordsAre::kPaths},
+      std::move(run));
+}
+
+}  // namespace dyad::client
