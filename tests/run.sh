@@ -25,7 +25,7 @@ for stage in "${stages[@]}"; do
   esac
   echo "== $stage: test"
   case "$stage" in
-    release) ctest --preset release -LE asan_alone ;;
+    release) ctest --preset release -LE asan_alone --parallel 2 ;;
     asan | tsan | fuzz) ctest --preset "$stage" -L "${stage}_tests" --parallel 2 ;;
   esac
 done

@@ -36,7 +36,7 @@ absl::StatusOr<Json> Twice(const Json& line) {
 }
 
 // What stands behind the header.
-std::string AnswersOf(const std::string& output) { return output.substr(output.find('\n') + 1); }
+std::string AnswersIn(const std::string& output) { return output.substr(output.find('\n') + 1); }
 
 // The run of this input, with its digest.
 Describe DescribeFileRun(const std::string& path, const std::string& convention = "LM_EVAL") {
@@ -134,7 +134,7 @@ TEST(BatchTest, AnOutputLongerThanTheInputBelongsToAnotherInput) {
                                 .describe = DescribeFileRun(folder.Path("in"))};
   ASSERT_OK(RunBatch(options, streams.console(), &Twice));
   const std::string whole = folder.Read("out");
-  folder.Write("out", whole + AnswersOf(whole));
+  folder.Write("out", whole + AnswersIn(whole));
   EXPECT_THAT(
       RunBatch(options, streams.console(), &Twice),
       StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("more answers than the 2 lines")));
@@ -222,7 +222,7 @@ TEST(BatchTest, AskedAgainAreTheErrorsAloneAndNewLinesFollow) {
   EXPECT_EQ(asked, 4);
   EXPECT_EQ(result->skipped, 4);
   EXPECT_EQ(result->failed, 0);
-  std::istringstream lines(AnswersOf(folder.Read("out")));
+  std::istringstream lines(AnswersIn(folder.Read("out")));
   std::string line;
   for (int i = 12; i < 20; ++i) {
     std::getline(lines, line);
@@ -268,7 +268,7 @@ TEST(BatchTest, AnswersOfAnotherRunAreLeftAlone) {
                 fails("convention is \"LM_EVAL\" there and \"BABYLM\" now"));
     EXPECT_EQ(folder.Read("out"), part);
   }
-  for (const std::string& foreign : {AnswersOf(whole), std::string("{\"twice\":0}\n"),
+  for (const std::string& foreign : {AnswersIn(whole), std::string("{\"twice\":0}\n"),
                                      std::string("notes"), std::string("\n")}) {
     folder.Write("out", foreign);
     EXPECT_THAT(RunBatch(options, streams.console(), &Twice), fails("it has no header of a run"));

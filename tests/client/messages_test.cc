@@ -12,12 +12,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::RunDyadctl;
 
-struct Row {
+struct MessageRow {
   std::vector<std::string> words;
   std::string message;  // behind "dyadctl COMMAND: "
 };
 
-const std::vector<Row> kWrongCommandLines = {
+const std::vector<MessageRow> kWrongCommandLines = {
     // Spelling.
     {{"generate", "a", "--max-new-tokens=3"},
      "unknown flag --max-new-tokens; the nearest is --max_new_tokens"},
@@ -104,7 +104,7 @@ const std::vector<Row> kWrongCommandLines = {
 };
 
 TEST(MessagesTest, AWrongCommandLineIsOneLineAndStatusTwo) {
-  for (const Row& row : kWrongCommandLines) {
+  for (const MessageRow& row : kWrongCommandLines) {
     const auto run = RunDyadctl(row.words);
     const std::string name = "dyadctl " + row.words[0];
     EXPECT_EQ(run.status, 2) << row.message;

@@ -14,7 +14,7 @@ using ::testing::Not;
 using testing::RunDyadctl;
 using testing::TemporaryFolder;
 
-constexpr char kPairs[] =
+constexpr char kTwoPairs[] =
     "{\"sentence_good\":\"a\",\"sentence_bad\":\"aa\",\"phenomenon\":\"length\"}\n"
     "{\"sentence_good\":\"bbb\",\"sentence_bad\":\"b\",\"phenomenon\":\"length\"}\n"
     "{\"sentence_good\":\"c\",\"sentence_bad\":\"c\",\"phenomenon\":\"same\"}\n";
@@ -22,7 +22,7 @@ constexpr char kPairs[] =
 TEST(PairsCommandTest, JsonGivesALinePerPair) {
   FakeServer server;
   const auto run =
-      RunDyadctl({"pairs", "--json", "--input=-", "--server", server.address()}, kPairs);
+      RunDyadctl({"pairs", "--json", "--input=-", "--server", server.address()}, kTwoPairs);
   EXPECT_EQ(run.status, 0) << run.err;
   std::istringstream lines(run.out);
   std::string line;
@@ -38,7 +38,7 @@ TEST(PairsCommandTest, JsonGivesALinePerPair) {
 
 TEST(PairsCommandTest, PeopleSeeEachPairAndTheTable) {
   FakeServer server;
-  const auto run = RunDyadctl({"pairs", "--input=-", "--server", server.address()}, kPairs);
+  const auto run = RunDyadctl({"pairs", "--input=-", "--server", server.address()}, kTwoPairs);
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("right    +1.0000  a\n"));
   EXPECT_THAT(run.out, HasSubstr("wrong    -2.0000  bbb\n"));
@@ -51,7 +51,7 @@ TEST(PairsCommandTest, PeopleSeeEachPairAndTheTable) {
 TEST(PairsCommandTest, OutputGetsThePairsAndTheScreenTheTable) {
   FakeServer server;
   const TemporaryFolder folder;
-  const auto run = RunDyadctl({"pairs", "--input=" + folder.Write("in", kPairs),
+  const auto run = RunDyadctl({"pairs", "--input=" + folder.Write("in", kTwoPairs),
                                "--output=" + folder.Path("out"), "--server", server.address()});
   EXPECT_EQ(run.status, 0) << run.err;
   EXPECT_THAT(run.out, Not(HasSubstr("right")));

@@ -20,7 +20,7 @@ using ::testing::HasSubstr;
 
 // What `write` sends to stderr through a log of this format and level.
 template <typename F>
-std::string Logged(LogFormat format, LogLevel level, const F& write) {
+std::string LoggedAt(LogFormat format, LogLevel level, const F& write) {
   ::testing::internal::CaptureStderr();
   {
     ServerLog log(format, level);
@@ -30,7 +30,7 @@ std::string Logged(LogFormat format, LogLevel level, const F& write) {
 }
 
 TEST(ServerLogTest, WritesEveryQueuedLineBeforeItGoes) {
-  const std::string logged = Logged(LogFormat::kText, LogLevel::kDebug, [&](ServerLog& log) {
+  const std::string logged = LoggedAt(LogFormat::kText, LogLevel::kDebug, [&](ServerLog& log) {
     for (int i = 0; i < 1000; ++i) log.Write(LogLevel::kDebug, "line", {{"i", int64_t{i}}});
   });
   EXPECT_EQ(std::count(logged.begin(), logged.end(), '\n'), 1000);
@@ -38,25 +38,25 @@ TEST(ServerLogTest, WritesEveryQueuedLineBeforeItGoes) {
 }
 
 TEST(ServerLogTest, TextOfAnEventIsNeverAFormatString) {
-  const std::string logged = Logged(LogFormat::kText, LogLevel::kInfo, [&](ServerLog& log) {
+  const std::string logged = LoggedAt(LogFormat::kText, LogLevel::kInfo, [&](ServerLog& log) {
     log.Write(LogLevel::kError, "load", {{"path", "{}%v{0}"}});
   });
   EXPECT_THAT(logged, HasSubstr(" error load path={}%v{0}\n"));
 }
 
 TEST(ServerLogTest, LinesBelowTheLevelAreLeftOut) {
-  EXPECT_EQ(Logged(LogFormat::kText, LogLevel::kWarning,
-                   [&](ServerLog& log) {
-                     log.Write(LogLevel::kDebug, "a", {});
-                     log.Write(LogLevel::kInfo, "b", {});
-                   }),
+  EXPECT_EQ(LoggedAt(LogFormat::kText, LogLevel::kWarning,
+                     [&](ServerLog& log) {
+                       log.Write(LogLevel::kDebug, "a", {});
+                       log.Write(LogLevel::kInfo, "b", {});
+                     }),
             "");
   EXPECT_THAT(
-      Logged(LogFormat::kJson, LogLevel::kWarning,
-             [&](ServerLog& log) {
-               log.Write(LogLevel::kWarning, "c", {});
-               log.Write(LogLevel::kError, "d", {});
-             }),
+      LoggedAt(LogFormat::kJson, LogLevel::kWarning,
+               [&](ServerLog& log) {
+                 log.Write(LogLevel::kWarning, "c", {});
+                 log.Write(LogLevel::kError, "d", {});
+               }),
       ::testing::ContainsRegex("^\\{\"time\":\"....-..-..T..:..:..\\....Z\",\"level\":\"warning\","
                                "\"event\":\"c\"\\}\n.*\"error\",\"event\":\"d\"\\}\n$"));
 }

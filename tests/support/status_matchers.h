@@ -8,6 +8,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+namespace dyad {
+
+// Codes that tests name most.
+inline constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+inline constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
+inline constexpr auto kNotFound = absl::StatusCode::kNotFound;
+
+}  // namespace dyad
+
 namespace dyad::testing {
 
 inline const absl::Status& ToStatus(const absl::Status& status) { return status; }

@@ -19,8 +19,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StrEq;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 // Accepts arrays of strings, nested or not, and keeps the strings.
 class StringLists : public JsonHandler {
  public:
@@ -40,7 +38,7 @@ class StringLists : public JsonHandler {
 
 constexpr JsonBounds kBounds = {.max_bytes = 1 << 22, .max_depth = 8};
 
-absl::Status Read(std::string_view text, const JsonBounds& bounds = kBounds) {
+absl::Status ReadText(std::string_view text, const JsonBounds& bounds = kBounds) {
   StringLists handler;
   return ReadJson(text, "f.json", bounds, handler);
 }
@@ -52,52 +50,54 @@ TEST(ReadJsonTest, FeedsTheHandler) {
 }
 
 TEST(ReadJsonTest, RefusesWhatTheHandlerDoesNotExpect) {
-  EXPECT_THAT(Read("[1]"), StatusIs(kInvalid, StrEq("f.json: found a number, expected strings")));
-  EXPECT_THAT(Read("[-1]"), StatusIs(kInvalid, HasSubstr("found the number -1")));
-  EXPECT_THAT(Read("[1.5]"), StatusIs(kInvalid, HasSubstr("no integer of 64 bits")));
-  EXPECT_THAT(Read("[99999999999999999999]"), StatusIs(kInvalid, HasSubstr("no integer")));
-  EXPECT_THAT(Read("[null]"), StatusIs(kInvalid, HasSubstr("found null")));
-  EXPECT_THAT(Read("[true]"), StatusIs(kInvalid, HasSubstr("found a boolean")));
-  EXPECT_THAT(Read("{}"), StatusIs(kInvalid, HasSubstr("found an object")));
+  EXPECT_THAT(ReadText("[1]"),
+              StatusIs(kInvalid, StrEq("f.json: found a number, expected strings")));
+  EXPECT_THAT(ReadText("[-1]"), StatusIs(kInvalid, HasSubstr("found the number -1")));
+  EXPECT_THAT(ReadText("[1.5]"), StatusIs(kInvalid, HasSubstr("no integer of 64 bits")));
+  EXPECT_THAT(ReadText("[99999999999999999999]"), StatusIs(kInvalid, HasSubstr("no integer")));
+  EXPECT_THAT(ReadText("[null]"), StatusIs(kInvalid, HasSubstr("found null")));
+  EXPECT_THAT(ReadText("[true]"), StatusIs(kInvalid, HasSubstr("found a boolean")));
+  EXPECT_THAT(ReadText("{}"), StatusIs(kInvalid, HasSubstr("found an object")));
 }
 
 TEST(ReadJsonTest, RefusesWhatIsNotJson) {
   for (const std::string_view text : {"", " ", "[", "]", "[\"a\"", "[\"a]", "[\"a\"] x",
                                       "[\"\\q\"]", "[\"\xff\"]", "{{", "nul", "[\"a\",]"}) {
-    EXPECT_THAT(Read(text), StatusIs(kInvalid, HasSubstr(""))) << text;
+    EXPECT_THAT(ReadText(text), StatusIs(kInvalid, HasSubstr(""))) << text;
   }
 }
 
 TEST(ReadJsonTest, DepthIsBoundedBeforeParsing) {
   constexpr JsonBounds kThree = {.max_bytes = 100, .max_depth = 3};
-  EXPECT_OK(Read("[[[]]]", kThree));
+  EXPECT_OK(ReadText("[[[]]]", kThree));
   EXPECT_THAT(
-      Read("[[[[]]]]", kThree),
+      ReadText("[[[[]]]]", kThree),
       StatusIs(kInvalid, StrEq("f.json: JSON is nested 4 deep at byte 3, expected at most 3")));
-  EXPECT_THAT(Read(std::string(1'000'000, '[')), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
+  EXPECT_THAT(ReadText(std::string(1'000'000, '[')),
+              StatusIs(kInvalid, HasSubstr("nested 9 deep")));
   std::string objects;
   for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
-  EXPECT_THAT(Read(objects), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
+  EXPECT_THAT(ReadText(objects), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
 }
 
 TEST(ReadJsonTest, BracketsInStringsAreNotDepth) {
-  EXPECT_OK(Read(R"(["[[[[", "{{{\"{{"])", {.max_bytes = 100, .max_depth = 1}));
+  EXPECT_OK(ReadText(R"(["[[[[", "{{{\"{{"])", {.max_bytes = 100, .max_depth = 1}));
 }
 
 TEST(ReadJsonTest, TokensAreBoundedBeforeParsing) {
   constexpr JsonBounds kFifty = {.max_bytes = 200, .max_depth = 1, .max_token = 50};
   const std::string text = "[\"" + std::string(100, 'a') + "\"]";
-  EXPECT_OK(Read(text, {.max_bytes = 200, .max_depth = 1, .max_token = 102}));
-  EXPECT_THAT(Read(text, kFifty), StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
-  EXPECT_THAT(Read("[" + std::string(100, '1') + "]", kFifty),
+  EXPECT_OK(ReadText(text, {.max_bytes = 200, .max_depth = 1, .max_token = 102}));
+  EXPECT_THAT(ReadText(text, kFifty), StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
+  EXPECT_THAT(ReadText("[" + std::string(100, '1') + "]", kFifty),
               StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
-  EXPECT_THAT(Read("[" + std::string(100, ' ') + "]", kFifty),
+  EXPECT_THAT(ReadText("[" + std::string(100, ' ') + "]", kFifty),
               StatusIs(kInvalid, HasSubstr("longer than 50 bytes")));
 }
 
 TEST(ReadJsonTest, BytesAreBounded) {
-  EXPECT_OK(Read("[\"a\"]", {.max_bytes = 5, .max_depth = 1}));
-  EXPECT_THAT(Read("[\"a\"]", {.max_bytes = 4, .max_depth = 1}),
+  EXPECT_OK(ReadText("[\"a\"]", {.max_bytes = 5, .max_depth = 1}));
+  EXPECT_THAT(ReadText("[\"a\"]", {.max_bytes = 4, .max_depth = 1}),
               StatusIs(kInvalid, StrEq("f.json: has 5 bytes, expected at most 4")));
 }
 

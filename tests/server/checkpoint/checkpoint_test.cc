@@ -31,10 +31,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace pickle = ::dyad::testing::pickle;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
-constexpr auto kNotFound = absl::StatusCode::kNotFound;
-
 // One uint8 tensor of 4 elements in either format.
 std::string OneTensor(const std::string& name) {
   return MakeSafetensors(R"({")" + name + R"(":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",

@@ -19,9 +19,6 @@ using ::testing::HasSubstr;
 using namespace std::string_literals;
 namespace pickle = ::dyad::testing::pickle;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
-
 absl::Status Interpret(const std::string& operations) {
   return RunPickle(HeapBytes(pickle::Whole(operations)).view()).status();
 }

@@ -18,9 +18,6 @@ using ::dyad::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
-
 absl::Status ReadBytes(const std::string& bytes) {
   return ReadSafetensors(HeapBytes(bytes).view(), "m.safetensors").status();
 }

@@ -16,13 +16,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
-absl::StatusOr<ShardIndex> Read(std::string_view json) { return ReadShardIndex(json, "i.json"); }
+absl::StatusOr<ShardIndex> ReadIndex(std::string_view json) {
+  return ReadShardIndex(json, "i.json");
+}
 
 TEST(ShardIndexTest, ReadsTheWeightMap) {
   const auto index =
-      Read(R"({"metadata": {"total_size": 12, "more": [1.5, -1, null, true, {"x": "y"}]},
+      ReadIndex(R"({"metadata": {"total_size": 12, "more": [1.5, -1, null, true, {"x": "y"}]},
                              "weight_map": {"b": "2.bin", "a": "1.bin"}, "other": "text"})");
   ASSERT_OK(index);
   EXPECT_THAT(*index, ElementsAre(Pair("a", "1.bin"), Pair("b", "2.bin")));
@@ -30,52 +30,53 @@ TEST(ShardIndexTest, ReadsTheWeightMap) {
 
 TEST(ShardIndexTest, RefusesShardsOutsideTheFolder) {
   for (const char* shard : {"../x.bin", "/x.bin", "a/x.bin", "..", ""}) {
-    EXPECT_THAT(Read(absl::StrCat(R"({"weight_map": {"a": ")", shard, R"("}})")),
+    EXPECT_THAT(ReadIndex(absl::StrCat(R"({"weight_map": {"a": ")", shard, R"("}})")),
                 StatusIs(kInvalid, HasSubstr("'i.json': tensor 'a': file name '")))
         << shard;
   }
 }
 
 TEST(ShardIndexTest, RefusesOtherForms) {
-  EXPECT_THAT(Read("[]"), StatusIs(kInvalid, HasSubstr("holds an array, expected an object")));
-  EXPECT_THAT(Read("7"), StatusIs(kInvalid, HasSubstr("expected an object")));
-  EXPECT_THAT(Read("\"x\""), StatusIs(kInvalid, HasSubstr("expected an object")));
-  EXPECT_THAT(Read("{}"), StatusIs(kInvalid, HasSubstr("no key 'weight_map'")));
-  EXPECT_THAT(Read(R"({"weight_map": {}})"), StatusIs(kInvalid, HasSubstr("is empty")));
-  EXPECT_THAT(Read(R"({"weight_map": []})"),
+  EXPECT_THAT(ReadIndex("[]"), StatusIs(kInvalid, HasSubstr("holds an array, expected an object")));
+  EXPECT_THAT(ReadIndex("7"), StatusIs(kInvalid, HasSubstr("expected an object")));
+  EXPECT_THAT(ReadIndex("\"x\""), StatusIs(kInvalid, HasSubstr("expected an object")));
+  EXPECT_THAT(ReadIndex("{}"), StatusIs(kInvalid, HasSubstr("no key 'weight_map'")));
+  EXPECT_THAT(ReadIndex(R"({"weight_map": {}})"), StatusIs(kInvalid, HasSubstr("is empty")));
+  EXPECT_THAT(ReadIndex(R"({"weight_map": []})"),
               StatusIs(kInvalid, HasSubstr("'weight_map' is an array")));
-  EXPECT_THAT(Read(R"({"weight_map": "x"})"),
+  EXPECT_THAT(ReadIndex(R"({"weight_map": "x"})"),
               StatusIs(kInvalid, HasSubstr("'weight_map' is a string")));
-  EXPECT_THAT(Read(R"({"weight_map": null})"),
+  EXPECT_THAT(ReadIndex(R"({"weight_map": null})"),
               StatusIs(kInvalid, HasSubstr("'weight_map' is null")));
   EXPECT_THAT(
-      Read(R"({"weight_map": {"a": 7}})"),
+      ReadIndex(R"({"weight_map": {"a": 7}})"),
       StatusIs(kInvalid, HasSubstr("tensor 'a': its shard is a number, expected a file name")));
-  EXPECT_THAT(Read(R"({"weight_map": {"a": {"b": "c"}}})"),
+  EXPECT_THAT(ReadIndex(R"({"weight_map": {"a": {"b": "c"}}})"),
               StatusIs(kInvalid, HasSubstr("an object")));
-  EXPECT_THAT(Read(R"({"weight_map": {"a": ["b"]}})"), StatusIs(kInvalid, HasSubstr("an array")));
-  EXPECT_THAT(Read(""), StatusIs(kInvalid, HasSubstr("is not JSON")));
+  EXPECT_THAT(ReadIndex(R"({"weight_map": {"a": ["b"]}})"),
+              StatusIs(kInvalid, HasSubstr("an array")));
+  EXPECT_THAT(ReadIndex(""), StatusIs(kInvalid, HasSubstr("is not JSON")));
 }
 
 TEST(ShardIndexTest, RefusesRepetition) {
-  EXPECT_THAT(Read(R"({"weight_map": {"a": "1", "a": "2"}})"),
+  EXPECT_THAT(ReadIndex(R"({"weight_map": {"a": "1", "a": "2"}})"),
               StatusIs(kInvalid, HasSubstr("tensor 'a' is listed twice")));
-  EXPECT_THAT(Read(R"({"weight_map": {"a": "1"}, "weight_map": {"b": "2"}})"),
+  EXPECT_THAT(ReadIndex(R"({"weight_map": {"a": "1"}, "weight_map": {"b": "2"}})"),
               StatusIs(kInvalid, HasSubstr("'weight_map' is there twice")));
 }
 
 TEST(ShardIndexTest, IsBounded) {
-  EXPECT_THAT(Read(std::string(kMaxIndexBytes + 1, ' ')),
+  EXPECT_THAT(ReadIndex(std::string(kMaxIndexBytes + 1, ' ')),
               StatusIs(kInvalid, HasSubstr("expected at most")));
-  EXPECT_THAT(Read(std::string(100'000, '[')), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
+  EXPECT_THAT(ReadIndex(std::string(100'000, '[')), StatusIs(kInvalid, HasSubstr("nested 9 deep")));
   std::string many = R"({"weight_map": {)";
   for (size_t i = 0; i <= kMaxShards; ++i)
     many += absl::StrCat(i == 0 ? "" : ",", "\"", i, "\":\"", i, "\"");
-  EXPECT_THAT(Read(many + "}}"), StatusIs(kInvalid, HasSubstr("4096 shards, expected less")));
+  EXPECT_THAT(ReadIndex(many + "}}"), StatusIs(kInvalid, HasSubstr("4096 shards, expected less")));
 }
 
 TEST(ShardIndexTest, ANestedWeightMapIsAnotherKey) {
-  EXPECT_THAT(Read(R"({"metadata": {"weight_map": {"a": "/x"}}})"),
+  EXPECT_THAT(ReadIndex(R"({"metadata": {"weight_map": {"a": "/x"}}})"),
               StatusIs(kInvalid, HasSubstr("no key 'weight_map'")));
 }
 

@@ -18,8 +18,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace pickle = ::dyad::testing::pickle;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 const pickle::Tensor kWeight = {.name = "fc1.weight",
                                 .type = "HalfStorage",
                                 .key = "7",
@@ -28,7 +26,7 @@ const pickle::Tensor kWeight = {.name = "fc1.weight",
                                 .shape = {2, 3},
                                 .strides = {3, 1}};
 
-absl::Status Read(const std::string& value) {
+absl::Status ReadState(const std::string& value) {
   return ReadStateDict(HeapBytes(pickle::Whole(value)).view()).status();
 }
 
@@ -59,52 +57,53 @@ TEST(StateDictTest, ReadsAPlainDict) {
 }
 
 TEST(StateDictTest, RefusesATopThatIsNoDict) {
-  EXPECT_THAT(Read("]"), StatusIs(kInvalid, HasSubstr("holds a list, expected a dict")));
-  EXPECT_THAT(Read("K\1"), StatusIs(kInvalid, HasSubstr("holds an integer")));
-  EXPECT_THAT(Read("}" + pickle::String("state_dict") + "]s"),
+  EXPECT_THAT(ReadState("]"), StatusIs(kInvalid, HasSubstr("holds a list, expected a dict")));
+  EXPECT_THAT(ReadState("K\1"), StatusIs(kInvalid, HasSubstr("holds an integer")));
+  EXPECT_THAT(ReadState("}" + pickle::String("state_dict") + "]s"),
               StatusIs(kInvalid, HasSubstr("'state_dict' is a list")));
 }
 
 // As training scripts save it, beside numbers of their own.
 TEST(StateDictTest, TellsWhereTensorsAreLookedFor) {
   for (const char* key : {"model_state_dict", "model"}) {
-    EXPECT_THAT(Read("}" + pickle::String("epoch") + "K\1s" + pickle::String(key) + "}s"),
+    EXPECT_THAT(ReadState("}" + pickle::String("epoch") + "K\1s" + pickle::String(key) + "}s"),
                 StatusIs(kInvalid, AllOf(HasSubstr("key '" + std::string(key) + "' is a dict"),
                                          HasSubstr("under the key 'state_dict'"))));
   }
 }
 
 TEST(StateDictTest, RefusesAnEmptyOne) {
-  EXPECT_THAT(Read(pickle::StateDict({})), StatusIs(kInvalid, HasSubstr("0 entries, expected 1")));
+  EXPECT_THAT(ReadState(pickle::StateDict({})),
+              StatusIs(kInvalid, HasSubstr("0 entries, expected 1")));
 }
 
 TEST(StateDictTest, RefusesWhatIsNoTensorAndNamesIt) {
-  EXPECT_THAT(Read("}" + pickle::String("step") + "K\1s"),
+  EXPECT_THAT(ReadState("}" + pickle::String("step") + "K\1s"),
               StatusIs(kInvalid, HasSubstr("tensor 'step': is an integer, expected a tensor")));
-  EXPECT_THAT(Read("}K\1" + pickle::Value(kWeight) + "s"),
+  EXPECT_THAT(ReadState("}K\1" + pickle::Value(kWeight) + "s"),
               StatusIs(kInvalid, HasSubstr("a key that is an integer")));
-  EXPECT_THAT(Read("}" + pickle::String("a\nb") + pickle::Value(kWeight) + "s"),
+  EXPECT_THAT(ReadState("}" + pickle::String("a\nb") + pickle::Value(kWeight) + "s"),
               StatusIs(kInvalid, HasSubstr("printable ASCII")));
 }
 
 TEST(StateDictTest, RefusesANameTwice) {
-  EXPECT_THAT(Read(pickle::StateDict({kWeight, kWeight})),
+  EXPECT_THAT(ReadState(pickle::StateDict({kWeight, kWeight})),
               StatusIs(kInvalid, HasSubstr("'fc1.weight' is there twice")));
 }
 
 TEST(StateDictTest, RefusesShapesThatAreNone) {
   pickle::Tensor tensor = kWeight;
   tensor.strides = {1};
-  EXPECT_THAT(Read(pickle::StateDict({tensor})),
+  EXPECT_THAT(ReadState(pickle::StateDict({tensor})),
               StatusIs(kInvalid, HasSubstr("1 strides, expected 2")));
   tensor.shape.assign(17, 1);
   tensor.strides.assign(17, 1);
   EXPECT_THAT(
-      Read(pickle::StateDict({tensor})),
+      ReadState(pickle::StateDict({tensor})),
       StatusIs(kInvalid, HasSubstr("'fc1.weight': has 17 dimensions, expected at most 16")));
   const std::string odd = pickle::Global("torch._utils", "_rebuild_tensor_v2") + "(" +
                           pickle::Storage("FloatStorage", "0", 1) + "K\1\x89\x85K\1\x85\x89NtR";
-  EXPECT_THAT(Read("}" + pickle::String("w") + odd + "s"),
+  EXPECT_THAT(ReadState("}" + pickle::String("w") + odd + "s"),
               StatusIs(kInvalid, HasSubstr("a boolean")));
 }
 
@@ -114,7 +113,7 @@ TEST(StateDictTest, RefusesMoreTensorsThanTheBound) {
   for (size_t i = 0; i < kMaxTensors; ++i) {
     value += pickle::String(std::to_string(i)) + "h\1" + (i % 1000 == 999 ? "u(" : "");
   }
-  EXPECT_THAT(Read(value + "u"),
+  EXPECT_THAT(ReadState(value + "u"),
               StatusIs(kInvalid, HasSubstr("32769 entries, expected 1 to 32768")));
 }
 

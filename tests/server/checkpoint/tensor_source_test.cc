@@ -15,8 +15,6 @@ using testing::FakeCheckpoint;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 TEST(TensorSourceTest, FindsNamesWithAndWithoutTheRoot) {
   FakeCheckpoint checkpoint;
   checkpoint.AddShape("model.a", {1});

@@ -26,7 +26,7 @@ using ::dyad::testing::StatusIs;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-Request Generate(std::vector<int32_t> ids, int32_t max_new_tokens) {
+Request GenerateFrom(std::vector<int32_t> ids, int32_t max_new_tokens) {
   Request request;
   request.ids = std::move(ids);
   request.max_new_tokens = max_new_tokens;
@@ -48,7 +48,7 @@ TEST(EngineTest, RunsWhatIsSubmitted) {
   Engine engine(model, {}, metrics);
   RecordingSink sinks[3];
   std::vector<Submission> submissions;
-  for (int32_t i = 0; i < 3; ++i) submissions.push_back({Generate({i, 1}, 4), &sinks[i]});
+  for (int32_t i = 0; i < 3; ++i) submissions.push_back({GenerateFrom({i, 1}, 4), &sinks[i]});
   ASSERT_OK(engine.Submit(std::move(submissions)));
   for (int32_t i = 0; i < 3; ++i) {
     sinks[i].AwaitEnd();
@@ -63,7 +63,7 @@ TEST(EngineTest, WhoeverHearsOfTheLastEndFindsAllPagesFree) {
   Engine engine(model, {}, metrics);
   for (int i = 0; i < 100; ++i) {
     RecordingSink sink;
-    ASSERT_OK(engine.Submit({{Generate({1, 2, 3}, 3), &sink}}));
+    ASSERT_OK(engine.Submit({{GenerateFrom({1, 2, 3}, 3), &sink}}));
     sink.AwaitEnd();
     const EngineStatus status = engine.Status();
     ASSERT_EQ(status.free_pages, model.limits().kv_pages);
@@ -77,8 +77,9 @@ TEST(EngineTest, SubmitsAllOrNone) {
   CountingMetrics metrics;
   Engine engine(model, {}, metrics);
   RecordingSink sinks[2];
-  EXPECT_THAT(engine.Submit({{Generate({1}, 1), &sinks[0]}, {Generate({-1}, 1), &sinks[1]}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ids[0]")));
+  EXPECT_THAT(
+      engine.Submit({{GenerateFrom({1}, 1), &sinks[0]}, {GenerateFrom({-1}, 1), &sinks[1]}}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ids[0]")));
   engine.Drain(absl::InfiniteDuration());
   EXPECT_FALSE(sinks[0].outcome.has_value());
   EXPECT_EQ(metrics.accepted, 0);
@@ -94,20 +95,20 @@ TEST(EngineTest, RefusesPastTheBoundsOfTheQueueAndAcceptsAgainLater) {
   options.max_queued_tokens = 10;
   Engine engine(model, options, metrics);
   RecordingSink sinks[6];
-  ASSERT_OK(engine.Submit({{Generate({1}, 1), &sinks[0]}}));
+  ASSERT_OK(engine.Submit({{GenerateFrom({1}, 1), &sinks[0]}}));
   gate.AwaitArrivals(1);  // the first one runs
-  ASSERT_OK(engine.Submit({{Generate({1, 2, 3, 4, 5}, 1), &sinks[1]}}));
-  EXPECT_THAT(engine.Submit({{Generate({1, 2, 3, 4, 5, 6}, 1), &sinks[2]}}),
+  ASSERT_OK(engine.Submit({{GenerateFrom({1, 2, 3, 4, 5}, 1), &sinks[1]}}));
+  EXPECT_THAT(engine.Submit({{GenerateFrom({1, 2, 3, 4, 5, 6}, 1), &sinks[2]}}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("5 tokens, at most 10")));
-  ASSERT_OK(engine.Submit({{Generate({1, 2, 3, 4, 5}, 1), &sinks[3]}}));
-  EXPECT_THAT(engine.Submit({{Generate({1}, 1), &sinks[4]}}),
+  ASSERT_OK(engine.Submit({{GenerateFrom({1, 2, 3, 4, 5}, 1), &sinks[3]}}));
+  EXPECT_THAT(engine.Submit({{GenerateFrom({1}, 1), &sinks[4]}}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("2 sequences, at most 2")));
   EXPECT_EQ(metrics.rejected, 2);
   EXPECT_EQ(engine.Status().waiting, 2);
   EXPECT_GE(engine.Status().retry_after, absl::Seconds(0.05));
   gate.Open();
   sinks[3].AwaitEnd();
-  EXPECT_OK(engine.Submit({{Generate({1}, 1), &sinks[5]}}));
+  EXPECT_OK(engine.Submit({{GenerateFrom({1}, 1), &sinks[5]}}));
   engine.Drain(absl::InfiniteDuration());
   EXPECT_OK(sinks[5].outcome->status);
 }
@@ -119,14 +120,14 @@ TEST(EngineTest, RefusesAtOnceWhatCannotEndInTimeBesideTheOthers) {
   CountingMetrics metrics;
   Engine engine(model, {}, metrics);
   RecordingSink busy, refused, accepted;
-  ASSERT_OK(engine.Submit({{Generate({1}, 200), &busy}}));
+  ASSERT_OK(engine.Submit({{GenerateFrom({1}, 200), &busy}}));
   while (model.steps() < 10) absl::SleepFor(absl::Milliseconds(1));
-  Request request = Generate({1}, 100);
+  Request request = GenerateFrom({1}, 100);
   request.deadline = SteadyNow() + absl::Milliseconds(100);
   EXPECT_THAT(engine.Submit({{request, &refused}}),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("too busy")));
   EXPECT_EQ(metrics.rejected, 1);
-  const Submission patient = {Generate({1}, 1), &refused};
+  const Submission patient = {GenerateFrom({1}, 1), &refused};
   EXPECT_TRUE(absl::IsResourceExhausted(engine.Submit({patient, {request, &refused}})));
   EXPECT_EQ(engine.Status().waiting, 0) << "all are queued, or none";
   request.deadline = SteadyNow() + absl::Hours(1);
@@ -143,10 +144,10 @@ TEST(EngineTest, WhatAnEmptyQueueCouldNotHoldIsInvalid) {
   options.max_queued_tokens = 10;
   Engine engine(model, options, metrics);
   RecordingSink sink;
-  const Submission one = {Generate({1}, 1), &sink};
+  const Submission one = {GenerateFrom({1}, 1), &sink};
   EXPECT_THAT(engine.Submit({one, one, one}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("3 sequences")));
-  EXPECT_THAT(engine.Submit({{Generate(std::vector<int32_t>(11, 1), 1), &sink}}),
+  EXPECT_THAT(engine.Submit({{GenerateFrom(std::vector<int32_t>(11, 1), 1), &sink}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("11 tokens")));
 }
 
@@ -159,10 +160,10 @@ TEST(EngineTest, DrainWaitsForSequencesAndRefusesNewOnes) {
   Engine engine(model, options, metrics);
   RecordingSink sink;
   RecordingSink refused;
-  ASSERT_OK(engine.Submit({{Generate({1}, 20), &sink}}));
+  ASSERT_OK(engine.Submit({{GenerateFrom({1}, 20), &sink}}));
   std::thread drain([&] { engine.Drain(absl::InfiniteDuration()); });
   // Too long for the queue, so that it is never accepted; once the engine drains, that comes first.
-  while (!absl::IsUnavailable(engine.Submit({{Generate({1, 2, 3}, 1), &refused}}))) {
+  while (!absl::IsUnavailable(engine.Submit({{GenerateFrom({1, 2, 3}, 1), &refused}}))) {
     std::this_thread::yield();
   }
   gate.Open();
@@ -181,7 +182,8 @@ TEST(EngineTest, DrainEndsTheRestAtItsLimit) {
   Engine engine(model, engine_options, metrics);
   RecordingSink running;
   RecordingSink waiting;
-  ASSERT_OK(engine.Submit({{Generate({1}, 200), &running}, {Generate({1}, 200), &waiting}}));
+  ASSERT_OK(
+      engine.Submit({{GenerateFrom({1}, 200), &running}, {GenerateFrom({1}, 200), &waiting}}));
   engine.Drain(absl::Milliseconds(5));
   EXPECT_THAT(running.outcome->status,
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("shutting down")));
@@ -198,7 +200,7 @@ TEST(EngineTest, DestructionEndsWhatRuns) {
   RecordingSink sink;
   {
     Engine engine(model, {}, metrics);
-    ASSERT_OK(engine.Submit({{Generate({1}, 200), &sink}}));
+    ASSERT_OK(engine.Submit({{GenerateFrom({1}, 200), &sink}}));
   }
   ASSERT_TRUE(sink.outcome.has_value());
   EXPECT_TRUE(absl::IsUnavailable(sink.outcome->status));
@@ -211,7 +213,7 @@ TEST(EngineTest, StatusTellsAStepThatDoesNotEndFromIdleness) {
   Engine engine(model, {}, metrics);
   EXPECT_EQ(engine.Status().since_last_step, absl::ZeroDuration());
   RecordingSink sink;
-  ASSERT_OK(engine.Submit({{Generate({1}, 1), &sink}}));
+  ASSERT_OK(engine.Submit({{GenerateFrom({1}, 1), &sink}}));
   gate.AwaitArrivals(1);
   absl::SleepFor(absl::Milliseconds(2));
   EXPECT_GE(engine.Status().since_last_step, absl::Milliseconds(2));
@@ -253,7 +255,7 @@ TEST(EngineTest, ManyThreadsAtOnce) {
         std::vector<bool> queued(12);
         for (int i = 0; i < 12; ++i) {
           prompts[i].assign(1 + random() % 40, static_cast<int32_t>(random() % 3));
-          Request request = Generate(prompts[i], static_cast<int32_t>(random() % 12));
+          Request request = GenerateFrom(prompts[i], static_cast<int32_t>(random() % 12));
           if (random() % 2) request.score_from = 0;
           const absl::Status status = engine.Submit({{std::move(request), &sinks[i]}});
           queued[i] = status.ok();

@@ -16,7 +16,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr SchedulerLimits kNoCache = {16, 8, PrefixCache::kOff};
-constexpr SchedulerLimits kCache = {64, 8, PrefixCache::kOn};
+constexpr SchedulerLimits kSchedulerCache = {64, 8, PrefixCache::kOn};
 
 TEST(SchedulerTest, APromptRunsInChunksOfTheBudget) {
   Bench bench(kNoCache, 10);
@@ -170,7 +170,7 @@ TEST(SchedulerTest, WhatScoresNothingNeedsNoRow) {
 }
 
 TEST(SchedulerTest, APromptSeenBeforeIsNotComputedAgain) {
-  Bench bench(kCache, 10);
+  Bench bench(kSchedulerCache, 10);
   bench.Generate(40, 1);
   EXPECT_THAT(bench.Step(), ElementsAre(40));
   Sequence* again = bench.Generate(40, 2);
@@ -182,7 +182,7 @@ TEST(SchedulerTest, APromptSeenBeforeIsNotComputedAgain) {
 }
 
 TEST(SchedulerTest, AHitOnTheWholePromptRunsItsLastTokenAgain) {
-  Bench bench(kCache, 10);
+  Bench bench(kSchedulerCache, 10);
   bench.Generate(32, 1);
   bench.Step();
   bench.Generate(32, 1);
@@ -190,7 +190,7 @@ TEST(SchedulerTest, AHitOnTheWholePromptRunsItsLastTokenAgain) {
 }
 
 TEST(SchedulerTest, ScoresComeFromTheCacheWithTheRowBeforeTheNextOneRunAgain) {
-  Bench bench(kCache, 10);
+  Bench bench(kSchedulerCache, 10);
   bench.Score(40, 0);
   EXPECT_THAT(bench.Step(), ElementsAre(39));
   Sequence* again = bench.Score(40, 0);
@@ -203,7 +203,7 @@ TEST(SchedulerTest, ScoresComeFromTheCacheWithTheRowBeforeTheNextOneRunAgain) {
 }
 
 TEST(SchedulerTest, APageWithoutTheWantedScoresEndsTheHitAndIsFilledIn) {
-  Bench bench(kCache, 10);
+  Bench bench(kSchedulerCache, 10);
   bench.Generate(40, 1);
   bench.Step();
   bench.Score(40, 20);  // page 0 needs no score, page 1 lacks them
@@ -219,7 +219,7 @@ TEST(SchedulerTest, APageWithoutTheWantedScoresEndsTheHitAndIsFilledIn) {
 }
 
 TEST(SchedulerTest, ScoresWithCompetitorsBypassTheCache) {
-  Bench bench(kCache, 10);
+  Bench bench(kSchedulerCache, 10);
   bench.Score(40, 0);
   bench.Step();
   bench.Score(40, 0, 0, 3);

@@ -17,7 +17,6 @@
 namespace dyad::engine {
 namespace {
 
-using Bench = ::dyad::testing::StepBench;
 using ::dyad::testing::CountingMetrics;
 using ::dyad::testing::FakeModel;
 using ::dyad::testing::FakeModelOptions;
@@ -36,7 +35,7 @@ TEST(StepFailuresTest, AStepWithoutMemoryEndsItsSequencesOnly) {
     if (step == 1) throw std::bad_alloc();
     return absl::OkStatus();
   };
-  Bench bench(model_options);
+  StepBench bench(model_options);
   RecordingSink hit;
   RecordingSink later;
   bench.Add(Generate({1}, 5), hit);
@@ -61,7 +60,7 @@ class SinkWithoutMemory final : public TokenSink {
 };
 
 TEST(StepFailuresTest, AnAnswerWithoutMemoryEndsItsSequenceOnly) {
-  Bench bench;
+  StepBench bench;
   SinkWithoutMemory generates;
   SinkWithoutMemory scores;
   RecordingSink other;
@@ -128,7 +127,7 @@ TEST(StepFailuresTest, CountsStepsThatFailOneAfterTheOther) {
   model_options.before_step = [](int64_t step) {
     return step < 3 ? absl::InternalError("device lost") : absl::OkStatus();
   };
-  Bench bench(model_options);
+  StepBench bench(model_options);
   RecordingSink sinks[4];
   for (int step = 0; step < 4; ++step) {
     bench.Add(Generate({1}, 1), sinks[step]);
@@ -143,7 +142,7 @@ TEST(StepFailuresTest, ALostDeviceEndsAllThatRunsAndComes) {
   model_options.before_step = [](int64_t step) {
     return step == 0 ? absl::OkStatus() : absl::UnavailableError("no such device");
   };
-  Bench bench(model_options);
+  StepBench bench(model_options);
   RecordingSink first, second;
   bench.Add(Generate({1}, 5), first);
   bench.Step();
@@ -164,7 +163,7 @@ TEST(StepFailuresTest, ALayerThatCannotComputeARowIsNamed) {
     FakeModelOptions options;
     options.overflows_on = options.gate_fails_on = 7;
     options.max_batch_tokens = budget;
-    Bench bench(options);
+    StepBench bench(options);
     RecordingSink before, shared, drawn, alone, unasked;
     bench.Add(Score({5, 1, 2, 7, 3, 4}, 0), before);
     bench.Add(Score({5, 1, 2, 7, 3, 8}, 0), shared);  // shares rows
@@ -188,7 +187,7 @@ TEST(StepFailuresTest, ALayerThatCannotComputeARowIsNamed) {
 
 // ln of nothing; a door refuses such sets.
 TEST(StepFailuresTest, ASetWithoutIdsFailsItsSequenceAlone) {
-  Bench bench;
+  StepBench bench;
   const std::vector<uint8_t> id_sets(static_cast<size_t>(bench.model.limits().vocab_size), 1);
   Request request = Score({3, 1, 4}, 1);
   request.id_sets = id_sets;

@@ -11,7 +11,6 @@
 namespace dyad::engine {
 namespace {
 
-using Bench = ::dyad::testing::StepBench;
 using ::dyad::testing::FakeModelOptions;
 using ::dyad::testing::Generate;
 using ::dyad::testing::RecordingSink;
@@ -30,7 +29,7 @@ FakeModelOptions Spells(std::vector<int32_t> prompt, std::vector<int32_t> contin
 }
 
 TEST(StepRunnerTest, GeneratesGreedilyToTheLengthAskedFor) {
-  Bench bench;
+  StepBench bench;
   RecordingSink sink;
   bench.Add(Generate({1, 2, 3}, 5), sink);
   bench.RunAll();
@@ -41,7 +40,7 @@ TEST(StepRunnerTest, GeneratesGreedilyToTheLengthAskedFor) {
 }
 
 TEST(StepRunnerTest, EosEndsAndIsPartOfTheOutputUnlessIgnored) {
-  Bench bench(Spells({1}, {5, 6, 7, 8}));
+  StepBench bench(Spells({1}, {5, 6, 7, 8}));
   RecordingSink ends;
   RecordingSink ignores;
   Request request = Generate({1}, 4);
@@ -56,7 +55,7 @@ TEST(StepRunnerTest, EosEndsAndIsPartOfTheOutputUnlessIgnored) {
 }
 
 TEST(StepRunnerTest, StopsAtAStopIdAndWhenTheSinkSaysSo) {
-  Bench bench(Spells({1}, {5, 6, 7, 8}));
+  StepBench bench(Spells({1}, {5, 6, 7, 8}));
   RecordingSink by_id;
   RecordingSink by_sink;
   by_sink.StopAfter(1);
@@ -73,7 +72,7 @@ TEST(StepRunnerTest, StopsAtAStopIdAndWhenTheSinkSaysSo) {
 }
 
 TEST(StepRunnerTest, ScoresFromTheAskedTokenWithItsCompetitors) {
-  Bench bench;
+  StepBench bench;
   RecordingSink sink;
   Request request = Score({3, 1, 4, 1, 5, 9}, 3);
   request.top_n = 4;
@@ -87,7 +86,7 @@ TEST(StepRunnerTest, ScoresFromTheAskedTokenWithItsCompetitors) {
 }
 
 TEST(StepRunnerTest, ScoresAndThenGenerates) {
-  Bench bench;
+  StepBench bench;
   RecordingSink sink;
   Request request = Generate({3, 1, 4, 1, 5}, 3);
   request.score_from = 0;
@@ -100,7 +99,7 @@ TEST(StepRunnerTest, ScoresAndThenGenerates) {
 TEST(StepRunnerTest, WhatIsNotANumberEndsItsSequenceAlone) {
   FakeModelOptions options;
   options.overflows_on = 7;
-  Bench bench(options);
+  StepBench bench(options);
   RecordingSink scored, unscored, drawn, alone;
   Request top = Score({1, 7, 3, 4}, 0);
   top.top_n = 2;
@@ -122,7 +121,7 @@ TEST(StepRunnerTest, WhatIsNotANumberEndsItsSequenceAlone) {
 TEST(StepRunnerTest, WhatIsNotANumberIsNotKept) {
   FakeModelOptions options;
   options.overflows_on = 7;
-  Bench bench(options);
+  StepBench bench(options);
   std::vector<int32_t> ids(2 * kPageTokens, 1);
   ids[3] = 7;
   for (const Request& request : {Score(ids, 0), Generate(ids, 2)}) {
@@ -138,7 +137,7 @@ TEST(StepRunnerTest, WhatIsNotANumberIsNotKept) {
 }
 
 TEST(StepRunnerTest, ASingleIdHasNothingToScoreAndEndsWithoutTheModel) {
-  Bench bench;
+  StepBench bench;
   RecordingSink sink;
   bench.Add(Score({3}, 0), sink);
   bench.Step();
@@ -156,7 +155,7 @@ TEST(StepRunnerTest, BitsDoNotDependOnTheBudgetNorOnTheCache) {
       EngineOptions options;
       options.max_batch_tokens = budget;
       options.prefix_cache = cache;
-      Bench bench({}, options);
+      StepBench bench({}, options);
       for (int round = 0; round < 2; ++round) {
         RecordingSink sink;
         bench.Add(Score(ids, 0), sink);
@@ -172,7 +171,7 @@ TEST(StepRunnerTest, BitsDoNotDependOnTheBudgetNorOnTheCache) {
 TEST(StepRunnerTest, ACancelTakesEffectInTheNextStepRunningOrWaiting) {
   EngineOptions options;
   options.max_running_sequences = 1;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink running;
   RecordingSink waiting;
   bench.Add(Generate({1}, 50), running);
@@ -193,7 +192,7 @@ TEST(StepRunnerTest, ACancelTakesEffectInTheNextStepRunningOrWaiting) {
 }
 
 TEST(StepRunnerTest, ADeadlineEndsASequence) {
-  Bench bench;
+  StepBench bench;
   RecordingSink sink;
   Request request = Generate({1}, 50);
   request.deadline = bench.clock.Now() + absl::Seconds(2.5);
@@ -211,7 +210,7 @@ TEST(StepRunnerTest, AFailedStepEndsItsSequencesAndTheEngineGoesOn) {
   };
   EngineOptions options;
   options.max_running_sequences = 2;
-  Bench bench(model_options, options);
+  StepBench bench(model_options, options);
   RecordingSink a;
   RecordingSink b;
   RecordingSink waited;
@@ -233,7 +232,7 @@ TEST(StepRunnerTest, PreemptionRepeatsNothingAndChangesNothing) {
   for (const PrefixCache cache : {PrefixCache::kOff, PrefixCache::kOn}) {
     EngineOptions options;
     options.prefix_cache = cache;
-    Bench bench(model_options, options);
+    StepBench bench(model_options, options);
     RecordingSink sinks[2];
     Request requests[2] = {Generate(std::vector<int32_t>(20, 1), 60),
                            Generate(std::vector<int32_t>(20, 2), 60)};
@@ -246,7 +245,7 @@ TEST(StepRunnerTest, PreemptionRepeatsNothingAndChangesNothing) {
     bench.RunAll();
     EXPECT_GT(bench.metrics.preempted, 0);
     for (int i = 0; i < 2; ++i) {
-      Bench alone;
+      StepBench alone;
       RecordingSink expected;
       alone.Add(requests[i], expected);
       alone.RunAll();
@@ -261,7 +260,7 @@ TEST(StepRunnerTest, TimesAreThoseOfTheClock) {
   EngineOptions options;
   options.max_batch_tokens = 4;
   options.max_running_sequences = 1;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink first;
   RecordingSink second;
   bench.Add(Generate({1, 2, 3, 4}, 2), first);
@@ -280,7 +279,7 @@ TEST(StepRunnerTest, TimesAreThoseOfTheClock) {
 TEST(StepRunnerTest, ReportsEachStep) {
   EngineOptions options;
   options.max_running_sequences = 1;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink a;
   RecordingSink b;
   bench.Add(Generate(std::vector<int32_t>(20, 1), 5), a);
@@ -308,7 +307,7 @@ TEST(StepRunnerTest, ReportsEachStep) {
 TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
   EngineOptions options;
   options.max_running_sequences = 1;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink a;
   RecordingSink b;
   bench.Add(Generate({1}, 5), a);
@@ -327,7 +326,7 @@ TEST(StepRunnerTest, EndAllEndsEverythingWithItsStatus) {
 TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsIdle) {
   EngineOptions options;
   options.max_running_sequences = 2;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink patient[4], hopeless, hopeful, alone;
   for (RecordingSink& sink : patient) bench.Add(Generate({1}, 10), sink);
   for (int i = 0; i < 4; ++i) bench.Step();
@@ -359,7 +358,7 @@ TEST(StepRunnerTest, WhatCannotEndBeforeItsDeadlineIsSentAwayUnlessTheEngineIsId
 TEST(StepRunnerTest, AClientsBacklogDoesNotCountAgainstAnother) {
   EngineOptions options;
   options.max_running_sequences = 2;
-  Bench bench({}, options);
+  StepBench bench({}, options);
   RecordingSink backlog[20], guest;
   for (RecordingSink& sink : backlog) bench.Add(Generate({1}, 10), sink);
   for (int i = 0; i < 4; ++i) bench.Step();

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 
 using Requests = std::vector<v1::ScoreMinimalPairsRequest>;
 
-struct Streamed {
+struct PairsStreamed {
   grpc::Status status;
   std::vector<v1::ScoreMinimalPairsResponse> messages;
   std::map<int64_t, v1::PairScore> results;
@@ -23,8 +23,8 @@ struct Streamed {
 };
 
 // Writes all requests from one thread while another reads.
-Streamed Stream(Stack& stack, const Requests& requests) {
-  Streamed result;
+PairsStreamed StreamPairs(Stack& stack, const Requests& requests) {
+  PairsStreamed result;
   grpc::ClientContext context;
   auto stream = stack.scoring->ScoreMinimalPairs(&context);
   std::thread writer([&] {
@@ -81,7 +81,7 @@ Requests ManyPairs(int64_t count, int64_t per_message) {
   return requests;
 }
 
-void ExpectAllAnswered(const Stack& stack, const Streamed& streamed, int64_t count) {
+void ExpectAllAnswered(const Stack& stack, const PairsStreamed& streamed, int64_t count) {
   ASSERT_TRUE(streamed.status.ok()) << streamed.status.error_message();
   ASSERT_EQ(static_cast<int64_t>(streamed.results.size()), count);
   EXPECT_EQ(streamed.repeated, 0);
@@ -97,7 +97,7 @@ TEST(MinimalPairsCallTest, AResultSaysEverything) {
   v1::ScoreMinimalPairsRequest request = Options();
   request.set_return_tokens(true);
   AddPair(request, 41, "the cats", "the cat");
-  const Streamed streamed = Stream(stack, {request});
+  const PairsStreamed streamed = StreamPairs(stack, {request});
   ASSERT_TRUE(streamed.status.ok()) << streamed.status.error_message();
   ASSERT_EQ(streamed.results.count(41), 1u);
   const v1::PairScore& pair = streamed.results.at(41);
@@ -123,7 +123,7 @@ TEST(MinimalPairsCallTest, TheSameSentenceTwiceIsATie) {
   Stack stack;
   v1::ScoreMinimalPairsRequest request = Options();
   AddPair(request, 0, "the same", "the same");
-  const v1::PairScore pair = Stream(stack, {request}).results[0];
+  const v1::PairScore pair = StreamPairs(stack, {request}).results[0];
   EXPECT_EQ(pair.margin(), 0);
   EXPECT_TRUE(pair.tie());
   EXPECT_TRUE(pair.correct());
@@ -136,7 +136,7 @@ TEST(MinimalPairsCallTest, FiveThousandPairsThroughSmallBounds) {
   options.engine.max_queued_requests = 5;
   options.engine.max_running_sequences = 3;
   Stack stack(options);
-  const Streamed streamed = Stream(stack, ManyPairs(5000, 64));
+  const PairsStreamed streamed = StreamPairs(stack, ManyPairs(5000, 64));
   ExpectAllAnswered(stack, streamed, 5000);
   EXPECT_TRUE(stack.ComesToRest());
 }
@@ -145,7 +145,7 @@ TEST(MinimalPairsCallTest, OnePairAtATimeStillWorks) {
   StackOptions options;
   options.limits.max_stream_pairs = 1;
   Stack stack(options);
-  ExpectAllAnswered(stack, Stream(stack, ManyPairs(100, 9)), 100);
+  ExpectAllAnswered(stack, StreamPairs(stack, ManyPairs(100, 9)), 100);
 }
 
 TEST(MinimalPairsCallTest, AQueueFullOfOthersWorkLosesNothing) {
@@ -170,7 +170,7 @@ TEST(MinimalPairsCallTest, AQueueFullOfOthersWorkLosesNothing) {
     while (stack.metrics.rejected < 6) std::this_thread::yield();  // refused, more than once
     gate.Open();
   });
-  const Streamed streamed = Stream(stack, ManyPairs(20, 20));
+  const PairsStreamed streamed = StreamPairs(stack, ManyPairs(20, 20));
   ExpectAllAnswered(stack, streamed, 20);
   holder.join();
   opener.join();
@@ -184,7 +184,8 @@ TEST(MinimalPairsCallTest, SeveralStreamsShareAnEngine) {
   Stack stack(options);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] { ExpectAllAnswered(stack, Stream(stack, ManyPairs(300, 50)), 300); });
+    threads.emplace_back(
+        [&] { ExpectAllAnswered(stack, StreamPairs(stack, ManyPairs(300, 50)), 300); });
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_TRUE(stack.ComesToRest());
@@ -211,7 +212,7 @@ TEST(MinimalPairsCallTest, PairsAreWorkOfTheirConnection) {
   gate.AwaitArrivals(1);
   v1::ScoreMinimalPairsRequest request = Options();
   AddPair(request, 1, "the cats", "the cat");
-  std::thread pairs([&] { EXPECT_EQ(Stream(stack, {request}).results.size(), 1u); });
+  std::thread pairs([&] { EXPECT_EQ(StreamPairs(stack, {request}).results.size(), 1u); });
   while (stack.engine->Status().waiting < 16) std::this_thread::yield();
   gate.Let(4);
   gate.AwaitArrivals(5);
@@ -265,7 +266,7 @@ TEST(MinimalPairsCallTest, ABadPairDoesNotEndTheStream) {
   AddPair(request, 1, "good", "bad");
   AddPair(request, 2, "good", std::string(300, 'x'));
   AddPair(request, 3, "good", "bad");
-  const Streamed streamed = Stream(stack, {request});
+  const PairsStreamed streamed = StreamPairs(stack, {request});
   ASSERT_TRUE(streamed.status.ok());
   ASSERT_EQ(streamed.results.size(), 3u);
   EXPECT_FALSE(streamed.results.at(1).has_error());
@@ -282,7 +283,7 @@ TEST(MinimalPairsCallTest, NothingToScoreIsThePairsError) {
     request.set_convention(convention);
     AddPair(request, 8, "xy", "");
     AddPair(request, 9, "xy", "xz");
-    const Streamed streamed = Stream(stack, {request});
+    const PairsStreamed streamed = StreamPairs(stack, {request});
     ASSERT_TRUE(streamed.status.ok());
     EXPECT_EQ(streamed.results.at(8).error().code(), 3);
     EXPECT_THAT(streamed.results.at(8).error().message(),
@@ -297,7 +298,7 @@ TEST(MinimalPairsCallTest, AContextIsInFrontOfBoth) {
   v1::ScoreMinimalPairsRequest request = Options();
   AddPair(request, 1, " the cats", " the cat");
   request.mutable_pairs(0)->set_context("see");
-  const Streamed streamed = Stream(stack, {request});
+  const PairsStreamed streamed = StreamPairs(stack, {request});
   v1::ScoreRequest score;
   score.set_model("bytes");
   for (const char* text : {" the cats", " the cat"}) {
@@ -317,7 +318,7 @@ TEST(MinimalPairsCallTest, LaterOptionsThatDifferEndTheStream) {
   Stack stack;
   Requests requests = ManyPairs(2, 1);
   requests[1].set_model("none");
-  const Streamed streamed = Stream(stack, requests);
+  const PairsStreamed streamed = StreamPairs(stack, requests);
   EXPECT_EQ(streamed.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(BadField(streamed.status), "model");
   EXPECT_EQ(streamed.results.size(), 1u) << "what came before is answered";
@@ -325,11 +326,11 @@ TEST(MinimalPairsCallTest, LaterOptionsThatDifferEndTheStream) {
 
 TEST(MinimalPairsCallTest, OptionsAloneAreAnsweredWithTheHeader) {
   Stack stack;
-  const Streamed streamed = Stream(stack, {Options()});
+  const PairsStreamed streamed = StreamPairs(stack, {Options()});
   ASSERT_TRUE(streamed.status.ok());
   ASSERT_EQ(streamed.messages.size(), 1u);
   EXPECT_EQ(streamed.messages[0].convention(), v1::CONVENTION_LM_EVAL);
-  const Streamed empty = Stream(stack, {});
+  const PairsStreamed empty = StreamPairs(stack, {});
   EXPECT_TRUE(empty.status.ok());
   EXPECT_TRUE(empty.messages.empty());
 }
@@ -338,10 +339,11 @@ TEST(MinimalPairsCallTest, ABadFirstMessageEndsTheStream) {
   Stack stack;
   v1::ScoreMinimalPairsRequest request = Options();
   request.set_model("none");
-  EXPECT_EQ(Stream(stack, {request}).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(StreamPairs(stack, {request}).status.error_code(), grpc::StatusCode::NOT_FOUND);
   request.set_model("ids");
-  EXPECT_EQ(Stream(stack, {request}).status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  const Streamed many = Stream(stack, ManyPairs(1025, 1025));
+  EXPECT_EQ(StreamPairs(stack, {request}).status.error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  const PairsStreamed many = StreamPairs(stack, ManyPairs(1025, 1025));
   EXPECT_EQ(many.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(BadField(many.status), "pairs");
 }
@@ -353,7 +355,7 @@ TEST(MinimalPairsCallTest, AFailedStepFailsItsPairsOnly) {
     return step == 1 ? absl::InternalError("the device hiccups") : absl::OkStatus();
   };
   Stack stack(options);
-  const Streamed streamed = Stream(stack, ManyPairs(10, 10));
+  const PairsStreamed streamed = StreamPairs(stack, ManyPairs(10, 10));
   ASSERT_TRUE(streamed.status.ok());
   ASSERT_EQ(streamed.results.size(), 10u);
   int errors = 0;
@@ -370,7 +372,7 @@ TEST(MinimalPairsCallTest, DrainingGivesWhatRanAndThenUnavailable) {
     while (stack.metrics.finished < 20) std::this_thread::yield();
     stack.state.draining = true;
   });
-  const Streamed streamed = Stream(stack, ManyPairs(5000, 10));
+  const PairsStreamed streamed = StreamPairs(stack, ManyPairs(5000, 10));
   drainer.join();
   EXPECT_EQ(streamed.status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_GE(streamed.results.size(), 10u);

@@ -10,7 +10,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-v1::ScoreRequest TextRequest(std::vector<std::string> texts) {
+v1::ScoreRequest TextsRequest(std::vector<std::string> texts) {
   v1::ScoreRequest request;
   request.set_model("bytes");
   for (std::string& text : texts) request.add_items()->set_text(std::move(text));
@@ -19,7 +19,7 @@ v1::ScoreRequest TextRequest(std::vector<std::string> texts) {
 
 TEST(ScoreCallTest, FillsEveryVector) {
   Stack stack;
-  v1::ScoreRequest request = TextRequest({"the x"});
+  v1::ScoreRequest request = TextsRequest({"the x"});
   v1::ScoreResponse response;
   grpc::ClientContext context;
   const grpc::Status status = stack.scoring->Score(&context, request, &response);
@@ -67,7 +67,7 @@ TEST(ScoreCallTest, GreedyIsRankOne) {
   Stack stack(options);
   v1::ScoreResponse response;
   grpc::ClientContext context;
-  ASSERT_TRUE(stack.scoring->Score(&context, TextRequest({"ab"}), &response).ok());
+  ASSERT_TRUE(stack.scoring->Score(&context, TextsRequest({"ab"}), &response).ok());
   EXPECT_THAT(response.scores(0).greedy(), ElementsAre(false, true, true));
   EXPECT_THAT(response.scores(0).ranks(), ElementsAre(0, 1, 1));
 }
@@ -78,7 +78,7 @@ TEST(ScoreCallTest, AnswersInOrderOfItemsWhateverTheirLength) {
   for (int i = 0; i < 300; ++i) texts.push_back(std::string(1 + i * 37 % 200, 'a' + i % 26));
   v1::ScoreResponse response;
   grpc::ClientContext context;
-  ASSERT_TRUE(stack.scoring->Score(&context, TextRequest(texts), &response).ok());
+  ASSERT_TRUE(stack.scoring->Score(&context, TextsRequest(texts), &response).ok());
   ASSERT_EQ(response.scores_size(), 300);
   for (int i = 0; i < 300; ++i) {
     std::vector<int32_t> ids = Ids(" " + texts[i]);
@@ -93,7 +93,7 @@ TEST(ScoreCallTest, AnswersInOrderOfItemsWhateverTheirLength) {
 
 TEST(ScoreCallTest, TopTokensComeWithTheirText) {
   Stack stack;
-  v1::ScoreRequest request = TextRequest({"xy"});
+  v1::ScoreRequest request = TextsRequest({"xy"});
   request.set_convention(v1::CONVENTION_MINICONS_MEAN);
   request.set_top_n(3);
   v1::ScoreResponse response;
@@ -115,7 +115,7 @@ TEST(ScoreCallTest, TopTokensComeWithTheirText) {
 
 TEST(ScoreCallTest, NothingLeftAfterAContextIsRefused) {
   Stack stack;
-  v1::ScoreRequest request = TextRequest({"he"});
+  v1::ScoreRequest request = TextsRequest({"he"});
   request.mutable_items(0)->set_context_text("x t");  // 3 tokens, and 2 with the text
   v1::ScoreResponse response;
   grpc::ClientContext context;
@@ -154,7 +154,7 @@ TEST(ScoreCallTest, AModelWithoutTokenizerScoresIdsOnly) {
   EXPECT_THAT(response.scores(0).texts(), IsEmpty());
   EXPECT_THAT(response.scores(0).byte_offsets(), IsEmpty());
 
-  request = TextRequest({"x"});
+  request = TextsRequest({"x"});
   request.set_model("ids");
   grpc::ClientContext second;
   const grpc::Status status = stack.scoring->Score(&second, request, &response);
@@ -165,7 +165,7 @@ TEST(ScoreCallTest, AModelWithoutTokenizerScoresIdsOnly) {
 
 TEST(ScoreCallTest, OneBadItemFailsTheRequest) {
   Stack stack;
-  v1::ScoreRequest request = TextRequest({"x", std::string(300, 'y')});
+  v1::ScoreRequest request = TextsRequest({"x", std::string(300, 'y')});
   v1::ScoreResponse response;
   grpc::ClientContext context;
   const grpc::Status status = stack.scoring->Score(&context, request, &response);
@@ -190,13 +190,14 @@ TEST(ScoreCallTest, AFullQueueSaysWhenToComeBack) {
   grpc::ClientContext held_context;
   grpc::Status held;
   std::thread holder([&] {
-    held = stack.scoring->Score(&held_context, TextRequest({"running", "waiting"}), &held_response);
+    held =
+        stack.scoring->Score(&held_context, TextsRequest({"running", "waiting"}), &held_response);
   });
   gate.AwaitArrivals(1);
 
   v1::ScoreResponse response;
   grpc::ClientContext context;
-  const grpc::Status status = stack.scoring->Score(&context, TextRequest({"1", "2"}), &response);
+  const grpc::Status status = stack.scoring->Score(&context, TextsRequest({"1", "2"}), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(Reason(status), "dyad.v1 QUEUE_FULL");
   const auto retry = FindDetail<google::rpc::RetryInfo>(status);
@@ -220,7 +221,7 @@ TEST(ScoreCallTest, ADeadlineEndsTheWork) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
   const grpc::Status status =
-      stack.scoring->Score(&context, TextRequest({std::string(200, 'x')}), &response);
+      stack.scoring->Score(&context, TextsRequest({std::string(200, 'x')}), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_TRUE(stack.ComesToRest());
 }
@@ -231,7 +232,7 @@ TEST(ScoreCallTest, AFailedStepIsInternal) {
   Stack stack(options);
   v1::ScoreResponse response;
   grpc::ClientContext context;
-  const grpc::Status status = stack.scoring->Score(&context, TextRequest({"x", "y"}), &response);
+  const grpc::Status status = stack.scoring->Score(&context, TextsRequest({"x", "y"}), &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
   EXPECT_EQ(Reason(status), "dyad.v1 INTERNAL");
   EXPECT_TRUE(stack.ComesToRest());

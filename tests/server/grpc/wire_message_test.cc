@@ -28,7 +28,7 @@ grpc::ByteBuffer Bytes(const std::string& text) {
 }
 
 // A request of each method, in the order of kMethods, whose answer is large.
-std::vector<std::string> Requests() {
+std::vector<std::string> RequestBytes() {
   v1::GenerateRequest generate;
   generate.set_model("bytes");
   generate.set_text("the cats");
@@ -102,7 +102,7 @@ TEST(WireMessageTest, EveryMethodSaysThatItCannotReadAMessage) {
 
 TEST(WireMessageTest, ALaterMessageThatCannotBeReadDoesNotEndTheStreamWithOk) {
   Stack stack;
-  const std::string good = Requests()[3];
+  const std::string good = RequestBytes()[3];
   const RawAnswer answer =
       CallRaw(stack, "ScoringService/ScoreMinimalPairs", {good, good, kNoUtf8, good});
   EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
@@ -141,7 +141,7 @@ TEST(WireMessageTest, EveryMethodRecordsAnAnswerThatCannotBeSent) {
   StackOptions options;
   options.limits.max_send_message_bytes = 20;
   Stack stack(options);
-  const std::vector<std::string> requests = Requests();
+  const std::vector<std::string> requests = RequestBytes();
   for (size_t i = 0; i < requests.size(); ++i) {
     const RawAnswer answer = CallRaw(stack, kMethods[i], {requests[i]});
     EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << kMethods[i];

@@ -19,8 +19,6 @@ using ::testing::HasSubstr;
 using testing::Loading;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 TEST(ArchitectureTest, EveryModelTypeFindsItsRow) {
   std::set<std::string_view> types, names;
   for (const Architecture& row : Architectures()) {

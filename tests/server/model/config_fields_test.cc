@@ -15,8 +15,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 Activation Named(const char* name) {
   const json keys = {{"act", name}};
   JsonFields fields(keys, "config.json");

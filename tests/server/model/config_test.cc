@@ -27,8 +27,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 absl::StatusOr<ModelConfig> Parse(const json& config) { return ParseConfig(config.dump()); }
 
 TEST(ConfigTest, ModelTypeChoosesTheArchitecture) {

@@ -28,8 +28,6 @@ using ::testing::HasSubstr;
 using testing::SharedDevice;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 NamedTensor Named(FakeCheckpoint& checkpoint, const std::string& name) {
   return {name, &checkpoint.at(name)};
 }

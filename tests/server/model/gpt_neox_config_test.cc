@@ -16,9 +16,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
-absl::StatusOr<GptNeoxConfig> Parse(const json& keys) {
+absl::StatusOr<GptNeoxConfig> ParseNeox(const json& keys) {
   JsonFields fields(keys, "config.json");
   const GptNeoxConfig config = ReadGptNeoxConfig(fields);
   if (const absl::Status status = fields.status(); !status.ok()) return status;
@@ -26,7 +24,7 @@ absl::StatusOr<GptNeoxConfig> Parse(const json& keys) {
 }
 
 GptNeoxConfig Neox(const json& keys) {
-  const auto config = Parse(keys);
+  const auto config = ParseNeox(keys);
   EXPECT_OK(config);
   return config.value_or(GptNeoxConfig());
 }
@@ -83,15 +81,15 @@ TEST(GptNeoxConfigTest, EveryKeyIsReadOrIgnored) {
 
 // Newer words at the top, beside the older ones: the same numbers, or refused.
 TEST(GptNeoxConfigTest, KeysThatContradictEachOtherAreRefused) {
-  EXPECT_OK(Parse({{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.25}}));
-  EXPECT_OK(Parse({{"rotary_emb_base", 500}, {"rope_theta", 500}}));
-  EXPECT_THAT(Parse({{"rope_theta", 500}}),
+  EXPECT_OK(ParseNeox({{"rope_theta", 10000.0}, {"partial_rotary_factor", 0.25}}));
+  EXPECT_OK(ParseNeox({{"rotary_emb_base", 500}, {"rope_theta", 500}}));
+  EXPECT_THAT(ParseNeox({{"rope_theta", 500}}),
               StatusIs(kInvalid, HasSubstr("rope_theta is 500, expected 10000")));
-  EXPECT_THAT(Parse({{"rotary_pct", 1.0}, {"partial_rotary_factor", 0.25}}),
+  EXPECT_THAT(ParseNeox({{"rotary_pct", 1.0}, {"partial_rotary_factor", 0.25}}),
               StatusIs(kInvalid, HasSubstr("partial_rotary_factor is 0.25, expected 1,")));
-  EXPECT_THAT(
-      Parse({{"rope_parameters", {{"rope_theta", 500}}}, {"rope_scaling", {{"rope_theta", 600}}}}),
-      StatusIs(kInvalid, HasSubstr("expected null beside rope_parameters")));
+  EXPECT_THAT(ParseNeox({{"rope_parameters", {{"rope_theta", 500}}},
+                         {"rope_scaling", {{"rope_theta", 600}}}}),
+              StatusIs(kInvalid, HasSubstr("expected null beside rope_parameters")));
 }
 
 TEST(GptNeoxConfigTest, ReadsRotaryParametersInTheNewSpelling) {
@@ -102,13 +100,13 @@ TEST(GptNeoxConfigTest, ReadsRotaryParametersInTheNewSpelling) {
              {{"partial_rotary_factor", 0.5}, {"rope_theta", 5000}, {"rope_type", "default"}}}});
   EXPECT_EQ(c.rotary_size, 10);
   EXPECT_EQ(c.rotary_base, 5000);
-  EXPECT_THAT(Parse({{"rope_parameters", {{"rope_type", "yarn"}}}}),
+  EXPECT_THAT(ParseNeox({{"rope_parameters", {{"rope_type", "yarn"}}}}),
               StatusIs(kInvalid, AllOf(HasSubstr("rope_parameters.rope_type is \"yarn\""),
                                        HasSubstr("expected default"))));
-  EXPECT_THAT(Parse({{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}),
+  EXPECT_THAT(ParseNeox({{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}),
               StatusIs(kInvalid, HasSubstr("rope_scaling.type is \"linear\"")));
-  EXPECT_OK(Parse({{"rope_scaling", nullptr}}));
-  EXPECT_THAT(Parse({{"rotary_pct", 0.266}}), StatusIs(kInvalid, HasSubstr("even number")));
+  EXPECT_OK(ParseNeox({{"rope_scaling", nullptr}}));
+  EXPECT_THAT(ParseNeox({{"rotary_pct", 0.266}}), StatusIs(kInvalid, HasSubstr("even number")));
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ using testing::Loading;
 using testing::NetworkFiller;
 using testing::SmallGptNeox;
 
-const std::vector<int32_t> kIds = {2, 7, 1, 8, 2, 8, 49, 0, 45, 9, 0, 4, 5, 2, 3, 5, 3, 6, 0, 28};
+const std::vector<int32_t> kNeoxIds = {2, 7, 1, 8, 2, 8, 49, 0, 45, 9,
+                                       0, 4, 5, 2, 3, 5, 3,  6, 0,  28};
 
 absl::Status Load(const GptNeoxConfig& config, Loading& loading) {
   const absl::Status status = LoadGptNeox(config, loading.context).status();
@@ -33,7 +34,7 @@ std::vector<float> Hidden(const GptNeoxConfig& config, const FakeCheckpoint& che
   const auto network = LoadGptNeox(config, loading.context);
   EXPECT_OK(network);
   EXPECT_OK(loading.tensors.RefuseTheRest());
-  return network.ok() ? HiddenStates(**network, kIds, *loading.device) : std::vector<float>();
+  return network.ok() ? HiddenStates(**network, kNeoxIds, *loading.device) : std::vector<float>();
 }
 
 // What is said to be needed before anything is loaded.

@@ -28,8 +28,6 @@ using ::testing::HasSubstr;
 using testing::Loading;
 using testing::StatusIs;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 TEST(LinearTest, GivesTheGoldenValuesOfTheReferenceLayers) {
   int layers = 0;
   std::vector<std::string> fixtures = testing::ServedFixtures();

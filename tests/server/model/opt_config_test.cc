@@ -15,7 +15,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-absl::StatusOr<OptConfig> Parse(const json& keys) {
+absl::StatusOr<OptConfig> ParseOpt(const json& keys) {
   JsonFields fields(keys, "config.json");
   const OptConfig config = ReadOptConfig(fields);
   if (const absl::Status status = fields.status(); !status.ok()) return status;
@@ -23,7 +23,7 @@ absl::StatusOr<OptConfig> Parse(const json& keys) {
 }
 
 OptConfig Opt(const json& keys) {
-  const auto config = Parse(keys);
+  const auto config = ParseOpt(keys);
   EXPECT_OK(config);
   return config.value_or(OptConfig());
 }
@@ -80,10 +80,9 @@ TEST(OptConfigTest, EveryKeyIsReadOrIgnored) {
 }
 
 TEST(OptConfigTest, RefusesSizesThatDoNotFit) {
-  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-  EXPECT_THAT(Parse({{"num_attention_heads", 5}}),
+  EXPECT_THAT(ParseOpt({{"num_attention_heads", 5}}),
               StatusIs(kInvalid, HasSubstr("divisor of hidden_size 768")));
-  EXPECT_THAT(Parse({{"vocab_size", 1000000000000}}),
+  EXPECT_THAT(ParseOpt({{"vocab_size", 1000000000000}}),
               StatusIs(kInvalid, HasSubstr("vocab_size is 1000000000000")));
 }
 

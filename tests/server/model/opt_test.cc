@@ -22,7 +22,8 @@ using testing::Loading;
 using testing::NetworkFiller;
 using testing::SmallOpt;
 
-const std::vector<int32_t> kIds = {2, 7, 1, 8, 2, 8, 49, 0, 45, 9, 0, 4, 5, 2, 3, 5, 3, 6, 0, 28};
+const std::vector<int32_t> kOptIds = {2, 7, 1, 8, 2, 8, 49, 0, 45, 9,
+                                      0, 4, 5, 2, 3, 5, 3,  6, 0,  28};
 
 int64_t Parameters(const OptConfig& config, int64_t blocks) {
   FakeCheckpoint checkpoint;
@@ -69,7 +70,7 @@ std::vector<float> Hidden(const OptConfig& config, const FakeCheckpoint& checkpo
   const auto network = LoadOpt(config, loading.context);
   EXPECT_OK(network);
   EXPECT_OK(loading.tensors.RefuseTheRest());
-  return network.ok() ? HiddenStates(**network, kIds, *loading.device) : std::vector<float>();
+  return network.ok() ? HiddenStates(**network, kOptIds, *loading.device) : std::vector<float>();
 }
 
 TEST(OptTest, WithoutAffineTheNormsHaveWeightOneAndBiasZero) {
@@ -103,7 +104,7 @@ TEST(OptTest, TheFinalNormMayBeRemoved) {
   Loading loading(with);
   const auto norm = LoadNorm(loading.context, "model.decoder.final_layer_norm", {.features = 24});
   ASSERT_OK(norm);
-  const kernels::Matrix x = loading.device->Allocate(std::ssize(kIds), 24);
+  const kernels::Matrix x = loading.device->Allocate(std::ssize(kOptIds), 24);
   loading.device->Write(x, raw);
   loading.device->Normalize(**norm, x, x);
   EXPECT_EQ(loading.device->Read(x), normed);

@@ -15,14 +15,13 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 
 constexpr std::string_view kVariants[] = {"it", "ot", "dt"};
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-absl::StatusOr<StructuredLinear> Parse(const json& value) {
+absl::StatusOr<StructuredLinear> ParseKinds(const json& value) {
   return StructuredLinear::Parse(value, "model.");
 }
 
 TEST(StructuredLinearTest, AStarStandsForALayerIndexOnly) {
-  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "monarch"}, {"variant", "ot"}}}});
+  const auto s = ParseKinds({{"model.layers.*.fc1", {{"kind", "monarch"}, {"variant", "ot"}}}});
   ASSERT_OK(s);
   for (const char* path : {"model.layers.0.fc1", "model.layers.17.fc1"}) {
     auto found = s->Find(path);
@@ -38,18 +37,18 @@ TEST(StructuredLinearTest, AStarStandsForALayerIndexOnly) {
 }
 
 TEST(StructuredLinearTest, TheRootMayBeLeftOut) {
-  const auto s = Parse({{"layers.3.fc1", {{"kind", "monarch"}}}});
+  const auto s = ParseKinds({{"layers.3.fc1", {{"kind", "monarch"}}}});
   ASSERT_OK(s);
   EXPECT_EQ(s->Find("model.layers.3.fc1")->value().structure->kind, "monarch");
 }
 
 TEST(StructuredLinearTest, NothingNamesNothing) {
-  EXPECT_FALSE(Parse(nullptr)->Find("model.x")->has_value());
-  EXPECT_OK(Parse(json::object())->RefuseUnusedKeys({}));
+  EXPECT_FALSE(ParseKinds(nullptr)->Find("model.x")->has_value());
+  EXPECT_OK(ParseKinds(json::object())->RefuseUnusedKeys({}));
 }
 
 TEST(StructuredLinearTest, TwoKeysForOneLayerAreRefused) {
-  const auto s = Parse(
+  const auto s = ParseKinds(
       {{"model.layers.*.fc1", {{"kind", "monarch"}}}, {"model.layers.0.fc1", {{"kind", "dense"}}}});
   ASSERT_OK(s);
   EXPECT_OK(s->Find("model.layers.1.fc1"));
@@ -58,13 +57,13 @@ TEST(StructuredLinearTest, TwoKeysForOneLayerAreRefused) {
 }
 
 TEST(StructuredLinearTest, KeysThatNameNoLayerAreRefused) {
-  const auto s = Parse({{"model.layers.*.fc1", {{"kind", "dense"}}}});
+  const auto s = ParseKinds({{"model.layers.*.fc1", {{"kind", "dense"}}}});
   EXPECT_OK(s->RefuseUnusedKeys({"model.layers.0.fc2", "model.layers.0.fc1"}));
   EXPECT_THAT(s->RefuseUnusedKeys({"model.layers.0.fc2"}), StatusIs(kInvalid, HasSubstr("fc1")));
 }
 
 TEST(StructuredLinearTest, TruncationRanksNameLowRankLayers) {
-  auto s = Parse({{"model.layers.0.fc1", {{"kind", "monarch"}}}});
+  auto s = ParseKinds({{"model.layers.0.fc1", {{"kind", "monarch"}}}});
   ASSERT_OK(s);
   EXPECT_OK(s->AddRanks(nullptr, "model."));
   EXPECT_FALSE(s->has_ranks());
@@ -87,15 +86,16 @@ TEST(StructuredLinearTest, TruncationRanksNameLowRankLayers) {
 
 TEST(StructuredLinearTest, OddValuesAreRefused) {
   const auto refused = [](const json& value, const char* text) {
-    EXPECT_THAT(Parse({{"model.a", value}}),
+    EXPECT_THAT(ParseKinds({{"model.a", value}}),
                 StatusIs(kInvalid, AllOf(HasSubstr("model.a"), HasSubstr(text))));
   };
   refused("monarch", "expected an object");
   refused({{"kind", "hadamard"}}, "'hadamard', which is unknown");
   refused({{"variant", "it"}}, "kind is missing");
   refused({{"kind", 3}}, "kind is 3");
-  EXPECT_THAT(Parse({{"model.fc*", {{"kind", "monarch"}}}}), StatusIs(kInvalid, HasSubstr("fc*")));
-  EXPECT_THAT(Parse(json::array()), StatusIs(kInvalid, HasSubstr("expected an object")));
+  EXPECT_THAT(ParseKinds({{"model.fc*", {{"kind", "monarch"}}}}),
+              StatusIs(kInvalid, HasSubstr("fc*")));
+  EXPECT_THAT(ParseKinds(json::array()), StatusIs(kInvalid, HasSubstr("expected an object")));
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ using namespace ::dyad::testing;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::string kBody = R"({"model": "bytes", "prompt": "a", "max_tokens": 1})";
+const std::string kCompletion = R"({"model": "bytes", "prompt": "a", "max_tokens": 1})";
 
 TEST(HttpDoorTest, RefusalsHaveTheirStatus) {
   DoorStack stack;
@@ -32,14 +32,14 @@ TEST(HttpDoorTest, RefusalsHaveTheirStatus) {
            {"GET /v1/completions/", "", "", 404, "unknown_path"},
            {"GET /v1/completions", "", "", 405, "method_not_allowed"},
            {"DELETE /v1/models/bytes", "", "", 405, "method_not_allowed"},
-           {"POST /v1/completions", "", kBody, 415, "unsupported_media_type"},
+           {"POST /v1/completions", "", kCompletion, 415, "unsupported_media_type"},
            {"POST /v1/completions", "Content-Type: application/x-www-form-urlencoded\r\n", "a=b",
             415, "unsupported_media_type"},
-           {"POST /v1/completions", "Content-Type: text/plain; application/json\r\n", kBody, 415,
-            "unsupported_media_type"},
+           {"POST /v1/completions", "Content-Type: text/plain; application/json\r\n", kCompletion,
+            415, "unsupported_media_type"},
            {"POST /v1/completions", json, "{\"a\"", 400, "invalid_json"},
-           {"POST /models/none/v1/completions", json, kBody, 404, "model_not_found"},
-           {"POST /v1/completions", json + "Transfer-Encoding: chunked\r\n", kBody, 400,
+           {"POST /models/none/v1/completions", json, kCompletion, 404, "model_not_found"},
+           {"POST /v1/completions", json + "Transfer-Encoding: chunked\r\n", kCompletion, 400,
             "invalid_http"}}) {
     const HttpAnswer answer = stack.Ask(row.line, row.body, row.fields);
     EXPECT_EQ(answer.status, row.status) << row.line << answer.body;
@@ -113,7 +113,7 @@ TEST(HttpDoorTest, AKeyIsAskedForWhereThereAreSome) {
   stack.state.keys = keys->get();
   const std::string json = "Content-Type: application/json\r\n";
   const auto ask = [&](const std::string& fields) {
-    return stack.Ask("POST /v1/completions", kBody, json + fields);
+    return stack.Ask("POST /v1/completions", kCompletion, json + fields);
   };
   EXPECT_EQ(ask("Authorization: Bearer 0123456789abcdef\r\n").status, 200);
   for (const char* fields :

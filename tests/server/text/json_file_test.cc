@@ -16,8 +16,6 @@ using testing::StatusIs;
 using ::testing::StrEq;
 using testing::TemporaryFolder;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
-
 TEST(JsonFileTest, ReadsAnObjectAndNamesPlacesInIt) {
   const TemporaryFolder folder;
   const auto path =

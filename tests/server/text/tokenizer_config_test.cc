@@ -126,13 +126,13 @@ TEST_F(TokenizerConfigTest, ThePrefixSpaceIsTheConfigsIfGiven) {
   EXPECT_FALSE(Apply({{"add_prefix_space", false}}, spec)->add_prefix_space);
 }
 
-struct Refused {
+struct RefusedConfig {
   json config;
   const char* message;
 };
 
 TEST_F(TokenizerConfigTest, WrongValuesAreRefusedByPlace) {
-  const std::vector<Refused> cases = {
+  const std::vector<RefusedConfig> cases = {
       {{{"bos_token", "nope"}},
        "tokenizer_config.json: bos_token is \"nope\", which is not in the"},
       {{{"eos_token", "nope"}}, "tokenizer_config.json: eos_token is \"nope\""},
@@ -150,7 +150,7 @@ TEST_F(TokenizerConfigTest, WrongValuesAreRefusedByPlace) {
       {{{"added_tokens_decoder", {{"99999999999", {{"content", "y"}}}}}}, "to be a token id"},
       {{{"added_tokens_decoder", {{"5", "y"}}}}, "added_tokens_decoder.5.content"},
   };
-  for (const Refused& refused : cases) {
+  for (const RefusedConfig& refused : cases) {
     EXPECT_THAT(Apply(refused.config),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(refused.message)))
         << refused.config;

@@ -73,14 +73,14 @@ TEST(TokenizerJsonTest, ThePrefixSpaceIsTheReferencesDefault) {
   EXPECT_TRUE(spec->add_prefix_space);
 }
 
-struct Refused {
+struct RefusedFile {
   const char* pointer;  // JSON pointer to what is replaced
   json value;
   const char* message;
 };
 
 TEST(TokenizerJsonTest, WhatIsNotSupportedIsRefusedByName) {
-  const std::vector<Refused> cases = {
+  const std::vector<RefusedFile> cases = {
       {"/model/type", "WordPiece", "model.type is \"WordPiece\"; expected \"BPE\""},
       {"/model/type", 3, "model.type is 3"},
       {"/model", nullptr, "model is absent or null; expected an object"},
@@ -110,7 +110,7 @@ TEST(TokenizerJsonTest, WhatIsNotSupportedIsRefusedByName) {
       {"/added_tokens/0/content", nullptr, "added_tokens[0].content is absent"},
       {"/added_tokens/1", {{"id", 3}, {"content", "<end>"}}, "not in the list yet"},
   };
-  for (const Refused& refused : cases) {
+  for (const RefusedFile& refused : cases) {
     json content = TinyTokenizerJson();
     content[json::json_pointer(refused.pointer)] = refused.value;
     EXPECT_THAT(Read(content),

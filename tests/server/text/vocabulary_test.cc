@@ -18,8 +18,6 @@ using testing::StatusIs;
 using testing::TemporaryFolder;
 using testing::TinySpec;
 
-constexpr absl::StatusCode kInvalid = absl::StatusCode::kInvalidArgument;
-
 class VocabularyFilesTest : public ::testing::Test {
  protected:
   VocabularyFilesTest() {
