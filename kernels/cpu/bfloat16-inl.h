@@ -10,6 +10,8 @@
 #define DYAD_KERNELS_CPU_BFLOAT16_INL_H_
 #endif
 
+#include <algorithm>
+
 #include "kernels/bfloat16.h"
 #include "kernels/cpu/bfloat16.h"
 
@@ -32,8 +34,8 @@ class DenormalsAsZeros {
   const unsigned before_;
 };
 
-// As many sums as registers allow: AVX-512 12 · 2 vectors of 32, AVX2 3 · 4 of 16.
-inline constexpr int kFloatPairRows = kLanes == 16 ? 12 : 3;
+// As many sums as registers allow: AVX-512 12 · 2 vectors of 32, AVX2 2 · 4 of 16.
+inline constexpr int kFloatPairRows = kLanes == 16 ? 12 : 2;
 
 // Numbers k of some pairs, 0 or 1.
 HWY_INLINE Vec WidenHalf(const uint32_t* pairs, int k) {
@@ -121,9 +123,23 @@ void AddFloatPairsExactly(const PairTile& tile, int64_t, float* to) {
 
 #endif
 
-// AddPairs for rows of kFloats, 1 to kFloatPairRows of them.
+// AddPairs for rows of kFloats. Where the rows take several passes over the panel, they take turns
+// every so many pairs: the first one brings them into the first cache, where the others find them.
 inline void AddFloatPairs(const PairTile& tile, int64_t count, float* sums) {
-  AddFloatPairsExactly<kFloatPairRows>(tile, count, sums);
+  constexpr int64_t kPairsOfTurn = 64;
+  const int64_t parts = RowTileCount(count, kFloatPairRows);
+  const int64_t step = parts == 1 ? tile.pairs : kPairsOfTurn;
+  for (int64_t first = 0; first < tile.pairs; first += step) {
+    for (int64_t part = 0; part < parts; ++part) {
+      const RowTile rows = RowTileAt(count, part, kFloatPairRows);
+      PairTile turn = tile;
+      turn.x += rows.first * tile.x_stride + first * PairBytes(RowForm::kFloats);
+      turn.weights += first * 2 * kPanelOutputs;
+      turn.pairs = std::min(step, tile.pairs - first);
+      turn.ahead += first * tile.ahead_step;
+      AddFloatPairsExactly<kFloatPairRows>(turn, rows.count, sums + rows.first * kPanelOutputs);
+    }
+  }
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

@@ -63,7 +63,11 @@ void PackBfloat16RowOnTarget(const RowToPack& row) {
   const PackedContraction& contraction = *row.contraction;
   const int64_t width = contraction.source_width, depth = contraction.term_depth;
   auto* const rounded = reinterpret_cast<uint16_t*>(row.room);
-  RoundRow(row.x, width, rounded);
+  if (row.form == RowForm::kPairs) {
+    RoundByInstruction(row.x, width, rounded);
+  } else {
+    RoundRow(row.x, width, rounded);
+  }
   const int64_t bytes = PairBytes(row.form);
   const auto put = [&](const uint16_t* from, uint8_t* to) {
     if (row.form == RowForm::kPairs) return PutPairs(from, depth, to);

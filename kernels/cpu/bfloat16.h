@@ -40,6 +40,9 @@ constexpr int64_t PairBytes(RowForm form) { return form == RowForm::kPairs ? 4 :
 // processor that MultipliesPairs.
 void AddPairs(const PairTile& tile, int64_t count, float* sums);
 
+// to[i] = ToBfloat16Activation(x[i]). REQUIRES: a processor that MultipliesPairs.
+void RoundByInstruction(const float* x, int64_t count, uint16_t* to);
+
 // Whether the instruction set in use multiplies pairs of bfloat16 and adds them up (AVX512_BF16).
 bool MultipliesPairs();
 

@@ -13,6 +13,7 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma")
@@ -102,6 +103,21 @@ void AddPairs(const PairTile& tile, int64_t count, float* sums) {
   AddPairsExactly<kRowTile>(tile, count, sums);
 }
 
+// vcvtneps2bf16 takes denormals for zeros, too.
+void RoundByInstruction(const float* x, int64_t count, uint16_t* to) {
+  int64_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    const __m512bh both = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i));
+    _mm512_storeu_si512(to + i, reinterpret_cast<__m512i>(both));
+  }
+  for (; i < count; i += 16) {
+    const int64_t left = std::min<int64_t>(16, count - i);
+    const auto mask = static_cast<__mmask16>((1 << left) - 1);
+    const __m256bh some = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, x + i));
+    _mm256_mask_storeu_epi16(to + i, mask, reinterpret_cast<__m256i>(some));
+  }
+}
+
 }  // namespace dyad::kernels
 HWY_POP_ATTRIBUTES
 
@@ -109,6 +125,7 @@ HWY_POP_ATTRIBUTES
 
 namespace dyad::kernels {
 void AddPairs(const PairTile&, int64_t, float*) {}
+void RoundByInstruction(const float*, int64_t, uint16_t*) {}
 }  // namespace dyad::kernels
 
 #endif

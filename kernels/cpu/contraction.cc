@@ -190,8 +190,7 @@ void ContractIntegerPanel(const ContractionJob& job, int64_t index) {
 // From five rows on two parts at least: while the second one runs, from the caches, the next panel
 // that both have asked for arrives.
 int64_t PairParts(RowForm form, int64_t rows) {
-  if (form == RowForm::kFloats) return RowTileCount(rows, kFloatPairRows);
-  return std::max<int64_t>(RowTileCount(rows), rows >= 5 ? 2 : 1);
+  return std::max<int64_t>(RowTileCount(rows), form == RowForm::kPairs && rows >= 5 ? 2 : 1);
 }
 
 // Pairs of bfloat16 (kernels/cpu/bfloat16.h), likewise.

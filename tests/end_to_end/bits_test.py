@@ -11,6 +11,7 @@ Sections of the file:
   words     the demonstration model: words of sentences and of one long text in windows, with each correction
   adjusted  the demonstration model: greedy text under penalties and bias
   sampled   the demonstration model: text drawn with 200 seeds
+  bfloat16  the fixtures and the minimal pairs with --arithmetic=bfloat16, of weights of bfloat16; on the CPU only
   blimp     the demonstration model: 20 pairs of every paradigm of BLiMP in three conventions. The sentences have
             a licence of their own and are no part of the project: without the file that DYAD_REFERENCE_PAIRS
             names (lines with UID, pairID, good and bad) this section is skipped.
@@ -20,6 +21,7 @@ why the bits changed). --section, --weight_dtype, --kv_dtype: only this. --devic
 """
 import argparse
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -163,24 +165,41 @@ def blimp(client, types):
             yield f"{name}, {convention}", digest_of(bits.add_pair, *(next(results) for _ in rows[share]))
 
 
-SECTIONS = {"fixtures": fixtures, "pairs": pairs, "words": words, "adjusted": adjusted, "sampled": sampled, "blimp": blimp}
+def bfloat16(client, types):
+    yield from fixtures(client, types)
+    yield from pairs(client, types)
+
+
+SECTIONS = {"fixtures": fixtures, "pairs": pairs, "words": words, "adjusted": adjusted, "sampled": sampled,
+            "blimp": blimp, "bfloat16": bfloat16}
+# Of weights of this type alone, in an arithmetic of this name; all else is exact, whatever the device does of itself.
+OWN_ARITHMETIC = {"bfloat16": "bfloat16"}
+
+
+def columns_of(section):
+    return [types for types in COLUMNS if OWN_ARITHMETIC.get(section) in (None, types[0])]
 
 
 def compute(columns, sections, names, flags):
-    """{section: {case: {types: digest}}}, from one server for each pair of types."""
+    """{section: {case: {types: digest}}}, from one server for each pair of types and arithmetic."""
     models = {name: FIXTURES / name for name in names} | {"demo": DEMO}
     found = {section: collections.defaultdict(dict) for section in sections}
-    for weights, kv in columns:
+    for (weights, kv), arithmetic in itertools.product(columns, ("exact", *OWN_ARITHMETIC.values())):
+        served = [section for section in sections if OWN_ARITHMETIC.get(section, "exact") == arithmetic
+                  and (weights, kv) in columns_of(section)]
+        if not served:
+            continue
         start = time.time()
         with Server(models, f"--weight_dtype={weights}", f"--kv_dtype={kv}", f"--kv_cache_bytes={48 << 20}",
-                    *flags) as server:
+                    f"--arithmetic={arithmetic}", *flags) as server:
             client, ready = Client(server.address, names), time.time()
-            for section in sections:
+            for section in served:
                 for case, digest in SECTIONS[section](client, (weights, kv)):
                     assert (weights, kv) not in found[section][case], f"two cases are called {case}"
                     found[section][case][weights, kv] = digest
             client.channel.close()
-        print(f"weights {weights}, KV {kv}: start {ready - start:.1f} s, cases {time.time() - ready:.1f} s", flush=True)
+        print(f"weights {weights}, KV {kv}, {arithmetic}: start {ready - start:.1f} s, "
+              f"cases {time.time() - ready:.1f} s", flush=True)
     return found
 
 
@@ -218,17 +237,19 @@ def main():
     if "blimp" in sections and not BLIMP.exists():
         print(f"blimp: skipped, because {BLIMP} does not exist; DYAD_REFERENCE_PAIRS names another file")
         sections.remove("blimp")
+    if options.device and options.device != "cpu":
+        sections = [section for section in sections if section not in OWN_ARITHMETIC]
     flags = [f"--{name}={value}" for name, value in (("device", options.device), ("cpu_isa", options.cpu_isa)) if value]
-    flags.append("--arithmetic=exact")  # whatever the device does of itself
     found = compute(columns, sections, names, flags)
     count = sum(len(digests) for cases in found.values() for digests in cases.values())
-    recorded = bits.read(RECORD, COLUMNS)
+    recorded = bits.read(RECORD, columns_of)
     if options.record:
-        bits.write(RECORD, COLUMNS, recorded | found)
+        bits.write(RECORD, columns_of, recorded | found)
         print(f"recorded {count} digests")
         return 0
     for section, cases in recorded.items():
-        recorded[section] = {case: {types: digests[types] for types in columns} for case, digests in cases.items()
+        recorded[section] = {case: {types: digests[types] for types in columns if types in digests}
+                             for case, digests in cases.items()
                              if section != "fixtures" or case.split(",")[0] in names}
     messages = bits.differences(recorded, found)
     print("\n".join(messages[:40]))

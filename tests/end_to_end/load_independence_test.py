@@ -6,8 +6,8 @@ beside generation streams that come and go, with the prefix cache on or off, ste
 little KV memory that sequences are preempted. dyadctl prints floats so that they read back exactly.
 
 The weights as stored (bfloat16) meet every load; each other type of weights or of the KV cache meets the harshest,
-with a hundred sentences at most. Instruction sets are compared with float32 weights, and with
-int8 in integer arithmetic.
+with a hundred sentences at most. Instruction sets are compared with float32 weights, with
+int8 in integer arithmetic, and with bfloat16 in its own.
 
 Options: --sentences N (default 2000); --weight_dtype, --kv_dtype: only this type, under every load.
 """
@@ -28,7 +28,8 @@ LOADS = [
     PREEMPTION,
 ]
 OTHER_TYPES = [["--weight_dtype=float32"], ["--weight_dtype=float16"], ["--weight_dtype=int8"], ["--kv_dtype=bfloat16"],
-               *(["--weight_dtype=int8", f"--arithmetic=integer{bits}"] for bits in (24, 16, 8))]
+               *(["--weight_dtype=int8", f"--arithmetic=integer{bits}"] for bits in (24, 16, 8)),
+               ["--arithmetic=bfloat16"]]
 
 
 def check_loads(types, lines, loads):
@@ -86,7 +87,8 @@ def main():
     reached = [check_loads(types, lines, LOADS)]
     if not types:
         reached += [check_loads(flags, lines[:100], [PREEMPTION]) for flags in OTHER_TYPES]
-        for flags in (["--weight_dtype=float32"], ["--weight_dtype=int8", "--arithmetic=integer16"]):
+        for flags in (["--weight_dtype=float32"], ["--weight_dtype=int8", "--arithmetic=integer16"],
+                      ["--arithmetic=bfloat16"]):
             check_instruction_sets(flags, lines[:20])
     preempted, hits = map(sum, zip(*reached))
     print(f"{preempted:.0f} preemptions, {hits:.0f} tokens from the prefix cache")

@@ -100,16 +100,16 @@ def differences(recorded, found):
     return messages
 
 
-def read(path, columns):
-    """A line holds a case's digests in the order of `columns`, the pairs of types."""
+def read(path, columns_of):
+    """A line holds a case's digests in the order of `columns_of(section)`, pairs of types."""
     if not path.exists():
         return {}
-    return {section: {case: dict(zip(columns, line.split(), strict=True)) for case, line in cases.items()}
+    return {section: {case: dict(zip(columns_of(section), line.split(), strict=True)) for case, line in cases.items()}
             for section, cases in json.loads(path.read_text()).items()}
 
 
-def write(path, columns, sections):
-    lines = {section: {case: " ".join(digests[types] for types in columns) for case, digests in cases.items()}
-             for section, cases in sections.items()}
+def write(path, columns_of, sections):
+    lines = {section: {case: " ".join(digests[types] for types in columns_of(section))
+                       for case, digests in cases.items()} for section, cases in sections.items()}
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(lines, indent=0, sort_keys=True) + "\n")

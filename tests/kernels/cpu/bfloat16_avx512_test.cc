@@ -70,5 +70,27 @@ TEST(AddPairsTest, IsTwoFusedMultiplyAddsForEachPair) {
   }
 }
 
+// Every exponent with fractions around each tie, and each length of the rest of a vector.
+TEST(RoundByInstructionTest, IsTheDefinition) {
+  if (!MultipliesPairs()) GTEST_SKIP() << "this processor does not round to bfloat16";
+  std::vector<float> x;
+  for (uint32_t high = 0; high < 1 << 16; ++high) {
+    for (const uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      x.push_back(std::bit_cast<float>(high << 16 | low));
+    }
+  }
+  std::vector<uint16_t> found(x.size());
+  RoundByInstruction(x.data(), static_cast<int64_t>(x.size()), found.data());
+  for (size_t i = 0; i < x.size(); ++i) ASSERT_EQ(found[i], ToBfloat16Activation(x[i])) << x[i];
+  for (int64_t count = 0; count < 70; ++count) {
+    std::vector<uint16_t> rest(80, 7);
+    RoundByInstruction(x.data() + 100001, count, rest.data());
+    for (int64_t i = 0; i < 80; ++i) {
+      const auto at = static_cast<size_t>(i);
+      ASSERT_EQ(rest[at], i < count ? ToBfloat16Activation(x[100001 + at]) : 7) << count;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dyad::kernels
