@@ -234,17 +234,23 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     ASSIGN_OR_RETURN(description_, Describe());
     return description_;
   };
-  const absl::StatusOr<BatchResult> result = RunBatch(
-      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  ASSIGN_OR_RETURN(LineInput lines, Lines(batch_, console));
+  const absl::StatusOr<BatchResult> result =
+      RunBatch(std::move(lines), batch_, console,
+               [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
   if (!result.ok()) return EndRun(result.status(), batch_.output, console);
   return ReportBatch(*result, console);
 }
 
+absl::StatusOr<LineInput> BatchCommand::Lines(BatchOptions& batch, const Console& console) {
+  return LineInput::Open(batch.input, console.in);
+}
+
 absl::StatusOr<Json> BatchCommand::HeaderFields() const {
-  Json options = WithDefaults(Defaults(), fields_);
+  Json options = Options();
   options.erase("model");
   Json fields = Json::object();
-  for (const char* key : {"convention", "special_tokens"}) {
+  for (const char* key : {"convention", "special_tokens", "unit"}) {
     if (!options.contains(key)) continue;
     fields[key] = options[key];
     options.erase(key);
@@ -257,9 +263,11 @@ absl::StatusOr<Json> BatchCommand::HeaderFields() const {
 
 absl::StatusOr<RunDescription> BatchCommand::Describe() const {
   ASSIGN_OR_RETURN(Json fields, HeaderFields());
+  const std::vector<std::string>& options = LineOptions();
+  const bool may_name = std::find(options.begin(), options.end(), "model") != options.end();
   // Of what can be read only once nobody knows before it is there.
   std::set<std::string> named;
-  if (fields["input"].contains("sha256")) {
+  if (may_name && fields["input"].contains("sha256")) {
     ASSIGN_OR_RETURN(named, ModelsNamedIn(*input_));
   }
   return DescribeRun(std::move(fields), named);

@@ -124,8 +124,12 @@ class BatchCommand : public Command {
   virtual const std::vector<std::string>& LineOptions() const = 0;
   // What lines have that say nothing: {"convention", "special_tokens"}, as far as they have them.
   virtual Json Defaults() const { return Json::object(); }
-  // Of the header: convention, special_tokens, every other option that changes an answer, input.
+  // Every option that changes an answer.
+  virtual Json Options() const { return WithDefaults(Defaults(), fields_); }
+  // Of the header: convention, special_tokens, unit, the other options, input.
   absl::StatusOr<Json> HeaderFields() const;
+  // The lines of --input; may also say how answers stand in the output.
+  virtual absl::StatusOr<LineInput> Lines(BatchOptions& batch, const Console& console);
   virtual absl::StatusOr<RunDescription> Describe() const;
   // Aborted if a server has other weights now than when the run into a file began.
   absl::Status CheckDigest(const std::string& model, const std::string& digest) const;

@@ -20,6 +20,7 @@ using RunSampled = std::function<absl::StatusOr<int>(std::span<const std::string
 
 std::unique_ptr<Command> GenerateCommand();
 std::unique_ptr<Command> ScoreCommand();
+std::unique_ptr<Command> SurprisalCommand();
 std::unique_ptr<Command> PairsCommand();
 std::unique_ptr<Command> BlimpCommand();
 std::unique_ptr<Command> TokenizeCommand();

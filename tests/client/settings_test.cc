@@ -23,7 +23,8 @@ struct Row {
 
 const Words kGenerate = {"generate", "ab"}, kScore = {"score", "ab"},
             kTokenize = {"tokenize", "ab"}, kDetokenize = {"detokenize", "2", "65"},
-            kPairs = {"pairs", "a", "bb"}, kModels = {"models"}, kHealth = {"health"};
+            kSurprisal = {"surprisal", "a b"}, kPairs = {"pairs", "a", "bb"}, kModels = {"models"},
+            kHealth = {"health"};
 
 Words With(Words words, const std::string& word) {
   words.push_back(word);
@@ -53,6 +54,15 @@ const std::vector<Row> kRows = {
     {{"generate"}, "--text=x"},
     {kGenerate, "--model=fake"},
     {kGenerate, "--json"},
+    {kSurprisal, "--convention=BABYLM"},
+    {kSurprisal, "--special_tokens=LITERAL"},
+    {kSurprisal, "--split=PUNCTUATION"},
+    {kSurprisal, "--correction=OH_SCHULER"},
+    {kSurprisal, "--unit=nats"},
+    {kSurprisal, "--context=x"},
+    {kSurprisal, "--text=x"},
+    {kSurprisal, "--model=fake"},
+    {kSurprisal, "--json"},
     {kScore, "--convention=BABYLM"},
     {kScore, "--special_tokens=LITERAL"},
     {kScore, "--top_n=3"},
@@ -90,10 +100,12 @@ const std::vector<Row> kRows = {
 };
 
 // How fast, how long, where to: tests of their own look at these.
-const std::set<std::string> kElsewhere = {
-    "--help",         "--server",       "--tls_ca",      "--tls_cert", "--tls_key",
-    "--api_key_file", "--input",        "--concurrency", "--streams",  "--timeout",
-    "--tokenizer",    "--retry_errors", "--output",      "--layers",   "--header"};
+const std::set<std::string> kElsewhere = {"--help", "--server", "--tls_ca", "--tls_cert",
+                                          "--tls_key", "--api_key_file", "--input", "--concurrency",
+                                          "--streams", "--timeout", "--tokenizer", "--retry_errors",
+                                          "--output", "--layers", "--header",
+                                          // tests/client/surprisal_command_test.cc
+                                          "--regions", "--columns", "--prefix", "--format"};
 
 class SettingsTest : public ::testing::Test {
  protected:
@@ -129,8 +141,9 @@ TEST_F(SettingsTest, EveryFlagChangesSomething) {
 }
 
 TEST_F(SettingsTest, EveryFlagIsLookedAt) {
-  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
-                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+  for (const auto make :
+       {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand, &BlimpCommand,
+        &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     const auto command = make();
     CLI::App app;
     command->AddFlags(app);
