@@ -346,6 +346,7 @@ absl::StatusOr<BatchResult> RunBatch(LineInput lines, const BatchOptions& option
                                                   .headers = options.headers,
                                                   .own_keys = options.own_keys,
                                                   .describe = options.describe,
+                                                  .on_answer = options.on_answer,
                                                   .sample = options.sample,
                                                   .rows = options.rows},
                                                  console));

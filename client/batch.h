@@ -153,8 +153,10 @@ struct BatchOptions {
   Headers headers = Headers::kOfFiles;
   OwnKeys own_keys = [](const Json&) { return Json::object(); };
   Describe describe = [] { return RunDescription(); };
-  Sample* sample = nullptr;            // as Batch::Options
-  std::optional<RowLayout> rows = {};  // the same
+  // As Batch::Options.
+  AnswerSink on_answer = [](int64_t, const Json&) {};
+  Sample* sample = nullptr;
+  std::optional<RowLayout> rows = {};
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;

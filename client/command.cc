@@ -187,6 +187,14 @@ void Command::AddOutputFlags(CLI::App& app, OldErrors& old_errors, Headers& head
       ->check(CLI::IsMember({"on"}));
 }
 
+absl::Status Command::CheckDigest(const RunDescription& description, const std::string& model,
+                                  const std::string& digest) {
+  const auto known = description.digests.find(model);
+  if (known == description.digests.end() || known->second == digest) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(
+      "the server has other weights than when the run began: model ", model, ", digest ", digest));
+}
+
 absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
                                     const Console& console) const {
   RETURN_IF_ERROR(Flush(console));
@@ -271,13 +279,6 @@ absl::StatusOr<RunDescription> BatchCommand::Describe() const {
     ASSIGN_OR_RETURN(named, ModelsNamedIn(*input_));
   }
   return DescribeRun(std::move(fields), named);
-}
-
-absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
-  const auto known = description_.digests.find(model);
-  if (known == description_.digests.end() || known->second == digest) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat(
-      "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/evaluate_task.h"
 #include "client/rows.h"
 #include "client/run_header.h"
 #include "client/sample.h"
@@ -179,6 +180,10 @@ class Verify final : public Command {
           absl::StrCat(words_[0], ": its input was no file, and cannot be read again"));
     }
     std::vector<std::string> words = {task.value("name", "")};
+    const std::vector<std::string> tasks = EvaluateTaskNames();
+    const bool is_task = std::find(tasks.begin(), tasks.end(), words[0]) != tasks.end();
+    if (is_task || words[0] == "blimp_supplement") words.insert(words.begin(), "evaluate");
+    if (task.contains("variant")) words.push_back("--variant=" + task.value("variant", ""));
     const std::map<std::string, std::string> given = {
         {"input", input_.empty() ? input.value("name", "") : input_},
         {"model", model_.empty() ? model.value("name", "") : model_},
