@@ -32,6 +32,14 @@ void AppendTally(const Tally& tally, Json& json) {
   json["ties"] = tally.ties;
   const std::optional<double> accuracy = tally.accuracy();
   json["accuracy"] = accuracy.has_value() ? Json(*accuracy) : Json();
+  if (!accuracy.has_value()) return;
+  const Interval interval = WilsonInterval(static_cast<double>(tally.correct), tally.pairs);
+  json["low"] = interval.low;
+  json["high"] = interval.high;
+}
+
+std::string IntervalText(const Interval& interval) {
+  return absl::StrFormat("%.4f to %.4f", interval.low, interval.high);
 }
 
 }  // namespace
@@ -73,9 +81,30 @@ Tally Accuracy::overall() const {
   return sum;
 }
 
+std::vector<Stratum> Accuracy::Paradigms() const {
+  std::vector<Stratum> strata;
+  for (const auto& [phenomenon, paradigms] : tallies_) {
+    for (const auto& [paradigm, tally] : paradigms) {
+      Stratum& stratum = strata.emplace_back();
+      stratum.scores.resize(static_cast<size_t>(tally.pairs));
+      std::fill_n(stratum.scores.begin(), tally.correct, 1.0);
+    }
+  }
+  for (Stratum& stratum : strata) stratum.weight = 1 / static_cast<double>(strata.size());
+  return strata;
+}
+
 Json Accuracy::ToJson() const {
   Json json = {{"failed", failed_}};
   AppendTally(overall(), json);
+  const std::vector<Stratum> strata = Paradigms();
+  json["macro"] = {{"paradigms", strata.size()}, {"accuracy", nullptr}};
+  if (!strata.empty()) {
+    const Interval interval = BootstrapInterval(strata);
+    json["macro"]["accuracy"] = WeightedMean(strata);
+    json["macro"]["low"] = interval.low;
+    json["macro"]["high"] = interval.high;
+  }
   Json& phenomena = json["phenomena"] = Json::object();
   Json paradigms_json = Json::object();
   for (const auto& [phenomenon, paradigms] : tallies_) {
@@ -94,14 +123,17 @@ std::string Accuracy::Table() const {
   size_t width = std::string_view("phenomenon").size();
   for (const auto& [name, paradigms] : tallies_) width = std::max(width, name.size());
   const int name_width = static_cast<int>(width);
-  std::string table =
-      absl::StrFormat("%-*s  paradigms   pairs   ties  accuracy\n", name_width, "phenomenon");
+  std::string table = absl::StrFormat("%-*s  paradigms   pairs   ties  accuracy  95 %% interval\n",
+                                      name_width, "phenomenon");
   const auto row = [&](const std::string& name, size_t paradigms, const Tally& tally) {
     const std::optional<double> accuracy = tally.accuracy();
     absl::StrAppend(
-        &table, absl::StrFormat("%-*s  %9d  %6d  %5d  %8s\n", name_width, name, paradigms,
-                                tally.pairs, tally.ties,
-                                accuracy.has_value() ? absl::StrFormat("%.4f", *accuracy) : "-"));
+        &table,
+        absl::StrFormat("%-*s  %9d  %6d  %5d  %8s  %s\n", name_width, name, paradigms, tally.pairs,
+                        tally.ties, accuracy.has_value() ? absl::StrFormat("%.4f", *accuracy) : "-",
+                        accuracy.has_value() ? IntervalText(WilsonInterval(
+                                                   static_cast<double>(tally.correct), tally.pairs))
+                                             : "-"));
   };
   size_t all_paradigms = 0;
   for (const auto& [name, paradigms] : tallies_) {
@@ -109,6 +141,11 @@ std::string Accuracy::Table() const {
     all_paradigms += paradigms.size();
   }
   row("overall", all_paradigms, overall());
+  if (const std::vector<Stratum> strata = Paradigms(); strata.size() > 1) {
+    absl::StrAppend(&table,
+                    absl::StrFormat("mean of %d paradigms %.4f, %s\n", strata.size(),
+                                    WeightedMean(strata), IntervalText(BootstrapInterval(strata))));
+  }
   if (failed_ > 0) absl::StrAppend(&table, failed_, " pairs failed and count nowhere\n");
   return table;
 }

@@ -5,8 +5,10 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "client/json_line.h"
+#include "client/statistics.h"
 
 namespace dyad::client {
 
@@ -40,16 +42,21 @@ class Accuracy {
   // Phenomenon -> paradigm -> tally, both in alphabetical order.
   const std::map<std::string, std::map<std::string, Tally>>& phenomena() const { return tallies_; }
 
-  // {"pairs", "failed", "correct", "ties", "accuracy", "phenomena": {name: {"paradigms", "pairs",
-  // "correct", "ties", "accuracy"}}, "paradigms": {name: {"phenomenon", ...}}}. "accuracy" is null
-  // where there are no pairs.
+  // {"pairs", "failed", "correct", "ties", "accuracy", "low", "high", "macro": {"paradigms",
+  // "accuracy", "low", "high"}, "phenomena": {name: {"paradigms", "pairs", ...}}, "paradigms":
+  // {name:
+  // {"phenomenon", ...}}}. "low" and "high" are ends of 95 % intervals: Wilson's, of the macro mean
+  // over paradigms the bootstrap's (statistics.h). "accuracy" is null where there are no pairs.
   Json ToJson() const;
 
-  // The table for people: one row per phenomenon, the overall row last; "-" for the accuracy of no
-  // pairs.
+  // The table for people: one row per phenomenon, the overall row last, then the macro mean if
+  // there are several paradigms; "-" for the accuracy of no pairs.
   std::string Table() const;
 
  private:
+  // For the macro mean, in the order of their names.
+  std::vector<Stratum> Paradigms() const;
+
   std::map<std::string, std::map<std::string, Tally>> tallies_;
   int64_t failed_ = 0;
 };

@@ -8,6 +8,8 @@
 #include "absl/time/clock.h"
 #include "client/error_owner.h"
 #include "client/threads.h"
+#include "server/base/file.h"
+#include "server/base/new_file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -16,6 +18,8 @@ namespace {
 // Answers may wait for an earlier, slower one: this many lines for each request in flight.
 constexpr int64_t kWindowPerRequest = 16;
 
+constexpr int64_t kMaxHeaderBytes = int64_t{1} << 24;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options options,
@@ -23,7 +27,8 @@ absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options opti
   auto batch = std::unique_ptr<Batch>(new Batch(std::move(lines), std::move(options)));
   const Options& given = batch->options_;
   ASSIGN_OR_RETURN(batch->output_, OrderedOutput::Open(given.output, console.out, given.input));
-  if (batch->output_->keeps() || given.headers == Headers::kOfAll || given.sample != nullptr) {
+  if (batch->output_->keeps() || given.headers == Headers::kOfAll || given.sample != nullptr ||
+      given.rows.has_value()) {
     ASSIGN_OR_RETURN(RunDescription description, given.describe());
     RETURN_IF_ERROR(batch->Begin(std::move(description.header)));
   }
@@ -42,62 +47,144 @@ absl::Status Batch::Begin(Json header) {
   }
   header_ = FinishHeader(header);
   if (options_.sample != nullptr) return CheckSameRun(options_.sample->header, header_);
-  if (output_->keeps()) {
+  const bool keeps = output_->keeps();
+  if (keeps) {
     RETURN_IF_ERROR(output_->GoOn([this](std::istream& file) { return ReadOld(file); }));
   }
-  return output_->empty() ? output_->WriteHead(HeaderLine(header_) + "\n") : absl::OkStatus();
+  if (!output_->empty()) return absl::OkStatus();
+  std::string head = options_.rows.has_value() ? HeadOfRows(*options_.rows) : "";
+  if (!has_header_beside()) {
+    if (keeps || options_.headers == Headers::kOfAll) head = HeaderLine(header_) + "\n" + head;
+  } else if (keeps) {
+    ASSIGN_OR_RETURN(const std::optional<Json> there, ReadHeaderBeside());
+    if (!there.has_value()) {
+      RETURN_IF_ERROR(WriteNewFile(options_.output + kHeaderSuffix, HeaderLine(header_) + "\n"));
+    }
+  }
+  return head.empty() ? absl::OkStatus() : output_->WriteHead(head);
+}
+
+absl::StatusOr<std::optional<Json>> Batch::ReadHeaderBeside() const {
+  const std::string path = options_.output + kHeaderSuffix;
+  ASSIGN_OR_RETURN(const bool exists, HasEntry(path));
+  if (!exists) return std::nullopt;
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxHeaderBytes));
+  const absl::StatusOr<Json> header = ReadHeader(text);
+  if (!header.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", header.status().message()));
+  }
+  return *header;
 }
 
 absl::StatusOr<OrderedOutput::OldAnswers> Batch::ReadOld(std::istream& file) {
-  OrderedOutput::OldAnswers old;
+  if (has_header_beside()) {
+    ASSIGN_OR_RETURN(const std::optional<Json> there, ReadHeaderBeside());
+    if (there.has_value()) {
+      RETURN_IF_ERROR(CheckSameRun(*there, header_));
+    } else if (file.peek() != std::istream::traits_type::eof()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("it has no header of a run beside it, ", options_.output, kHeaderSuffix));
+    }
+    const std::string head = HeadOfRows(*options_.rows);
+    std::string found(head.size(), '\0');
+    file.clear();
+    file.read(found.data(), static_cast<std::streamsize>(found.size()));
+    found.resize(static_cast<size_t>(file.gcount()));
+    if (found != head.substr(0, found.size())) {
+      return absl::FailedPreconditionError("its columns are not those of this run");
+    }
+    if (found.size() < head.size()) return OrderedOutput::OldAnswers();
+    file.clear();
+    file.seekg(0);
+    return ReadOldRows(file, static_cast<int64_t>(head.size()));
+  }
   std::string line;
-  if (!std::getline(file, line)) return old;
+  if (!std::getline(file, line)) return OrderedOutput::OldAnswers();
   // Before its line feed even a header may be cut off.
   const bool is_torn = file.eof() && MayBeginHeader(line) && !ParseLine(line).ok();
-  if (is_torn) return old;
+  if (is_torn) return OrderedOutput::OldAnswers();
   ASSIGN_OR_RETURN(const Json there, ReadHeader(line));
   RETURN_IF_ERROR(CheckSameRun(there, header_));
-  if (file.eof()) return old;
-  const auto add = [&] { old.end += static_cast<int64_t>(line.size()) + 1; };
-  add();
-  while (std::getline(file, line) && !file.eof()) {
-    if (!header_.contains("input") || !header_["input"].contains("sha256")) {
+  if (file.eof()) return OrderedOutput::OldAnswers();
+  const int64_t at = static_cast<int64_t>(line.size()) + 1;
+  return options_.rows.has_value() ? ReadOldRows(file, at) : ReadOldLines(file, at);
+}
+
+absl::StatusOr<OrderedOutput::OldAnswers> Batch::ReadOldLines(std::istream& file, int64_t at) {
+  OrderedOutput::OldAnswers old = {.end = at};
+  for (std::string line; std::getline(file, line) && !file.eof();) {
+    const absl::StatusOr<Json> json = ParseLine(line);
+    if (!json.ok() || !json->contains(kRunKey) || (*json)[kRunKey] != header_[kRunKey]) {
       return absl::FailedPreconditionError(
-          "it has answers, and the input can be read only once: nobody can tell what is left");
+          absl::StrCat("answer ", old.begins.size() + 1, " is none of this run"));
     }
-    RETURN_IF_ERROR(TakeOld(line));
+    const bool failed = json->contains("error");
+    RETURN_IF_ERROR(Pass(failed));
+    if (!failed || options_.old_errors == OldErrors::kAreAnswers) {
+      options_.on_answer(static_cast<int64_t>(old.begins.size()), *json);
+    }
     old.begins.push_back(old.end);
-    add();
+    old.end += static_cast<int64_t>(line.size()) + 1;
   }
   return old;
 }
 
-absl::Status Batch::TakeOld(const std::string& answer) {
-  const absl::StatusOr<Json> json = ParseLine(answer);
-  MutexLock lines_lock(&lines_mutex_);
-  if (!json.ok() || !json->contains(kRunKey) || (*json)[kRunKey] != header_[kRunKey]) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("answer ", next_ + 1, " is none of this run"));
+// The last item's rows are cut off and made again: nobody can tell whether they are all there.
+absl::StatusOr<OrderedOutput::OldAnswers> Batch::ReadOldRows(std::istream& file, int64_t at) {
+  OrderedOutput::OldAnswers old = {.end = at};
+  std::optional<OldRow> open;  // the first row of the item that is read
+  // The item, and those before it that have no rows.
+  const auto close = [&](const OldRow& first) -> absl::Status {
+    while (static_cast<int64_t>(old.begins.size()) <= first.item) {
+      const bool is_it = static_cast<int64_t>(old.begins.size()) == first.item;
+      RETURN_IF_ERROR(Pass(is_it && first.is_error));
+      old.begins.push_back(first.begin);
+    }
+    return absl::OkStatus();
+  };
+  const auto take = [&](OldRow row) -> absl::Status {
+    if (open.has_value() && row.item == open->item) return absl::OkStatus();
+    if (open.has_value() && row.item < open->item) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("rows of item ", row.item, " stand behind those of item ", open->item));
+    }
+    if (open.has_value()) RETURN_IF_ERROR(close(*open));
+    old.end = row.begin;
+    open = std::move(row);
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(ReadRows(file, at, *options_.rows, header_[kRunKey].get<std::string>(), take));
+  if (open.has_value() && open->is_error) {
+    RETURN_IF_ERROR(close(*open));
+    old.end = open->end;
   }
+  return old;
+}
+
+absl::Status Batch::Pass(bool failed) {
+  if (!header_.contains("input") || !header_["input"].contains("sha256")) {
+    return absl::FailedPreconditionError(
+        "it has answers, and the input can be read only once: nobody can tell what is left");
+  }
+  MutexLock lines_lock(&lines_mutex_);
   std::optional<std::string> text = lines_.next();
   if (!text.has_value()) {
     return absl::FailedPreconditionError(
         absl::StrCat("it has more answers than the ", next_, " lines of the input"));
   }
   const int64_t number = next_++;
-  const bool failed = json->contains("error");
   if (failed && options_.old_errors == OldErrors::kAskAgain) {
     again_.emplace_back(number, *std::move(text));
     return absl::OkStatus();
   }
   MutexLock lock(&mutex_);
   failed_ += failed ? 1 : 0;
-  options_.on_answer(number, *json);
   return absl::OkStatus();
 }
 
 Json Batch::Head(const Json& line) const {
   Json head = options_.own_keys(line);
+  if (options_.rows.has_value()) return head;
   // The line may be the answer of an earlier run.
   head.erase("error");
   if (header_.empty()) return head;
@@ -139,7 +226,7 @@ std::optional<Batch::Line> Batch::Next() {
     if (HasFailed()) return std::nullopt;
     absl::StatusOr<Json> json = ParseLine(text->second);
     Json head = Head(json.ok() ? *json : Json::object());
-    if (json.ok() && !header_.empty() && json->contains(kRunKey) &&
+    if (json.ok() && !header_.empty() && !options_.rows.has_value() && json->contains(kRunKey) &&
         !((*json)[kRunKey].is_string() && IsRunId((*json)[kRunKey].get<std::string>()))) {
       json = absl::InvalidArgumentError("the key run is the answer's own; rename that of the line");
     }
@@ -156,21 +243,41 @@ std::optional<Batch::Line> Batch::Next() {
 }
 
 void Batch::Answer(int64_t number, Json head, const absl::StatusOr<Json>& answer) {
-  head.update(answer.ok() ? *answer : ErrorJson(answer.status()));
-  std::string line = FormatLine(head) + "\n";
+  if (options_.sample != nullptr) return Compare(number, head, answer);
+  std::string text;
+  if (options_.rows.has_value()) {
+    const std::string run = header_[kRunKey].get<std::string>();
+    text = TextOfRows(*options_.rows, RowsOf(*options_.rows, number, head, run, answer));
+  } else {
+    head.update(answer.ok() ? *answer : ErrorJson(answer.status()));
+    text = FormatLine(head) + "\n";
+  }
   {
     MutexLock lock(&mutex_);
-    if (options_.sample != nullptr) {
-      CompareWith(*options_.sample, number, head);
-    } else {
-      failed_ += head.contains("error") ? 1 : 0;
-      options_.on_answer(number, head);
-      output_->Put(number, std::move(line));
-    }
+    const bool failed = options_.rows.has_value() ? !answer.ok() : head.contains("error");
+    failed_ += failed ? 1 : 0;
+    if (!options_.rows.has_value()) options_.on_answer(number, head);
+    output_->Put(number, std::move(text));
     progress_->Add(1);
   }
   // Nobody reads: nothing more is asked for.
   Fail(output_->written());
+}
+
+void Batch::Compare(int64_t number, const Json& own, const absl::StatusOr<Json>& answer) {
+  Json now = own;
+  if (options_.rows.has_value()) {
+    now = Json::object();
+    const std::string run = header_[kRunKey].get<std::string>();
+    for (const Json& row : RowsOf(*options_.rows, number, own, run, answer)) {
+      now[absl::StrCat("row ", now.size() + 1)] = WrittenRow(*options_.rows, row);
+    }
+  } else {
+    now.update(answer.ok() ? *answer : ErrorJson(answer.status()));
+  }
+  MutexLock lock(&mutex_);
+  CompareWith(*options_.sample, number, now);
+  progress_->Add(1);
 }
 
 bool Batch::HasFailed() {
@@ -226,6 +333,11 @@ void AnswerLine(Batch& batch, const Batch::Line& line, const Answerer& answer) {
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer) {
   ASSIGN_OR_RETURN(LineInput lines, LineInput::Open(options.input, console.in));
+  return RunBatch(std::move(lines), options, console, answer);
+}
+
+absl::StatusOr<BatchResult> RunBatch(LineInput lines, const BatchOptions& options,
+                                     const Console& console, const Answerer& answer) {
   ASSIGN_OR_RETURN(const auto batch, Batch::Open(std::move(lines),
                                                  {.input = options.input,
                                                   .output = options.output,
@@ -234,7 +346,9 @@ absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console&
                                                   .headers = options.headers,
                                                   .own_keys = options.own_keys,
                                                   .describe = options.describe,
-                                                  .sample = options.sample},
+                                                  .on_answer = options.on_answer,
+                                                  .sample = options.sample,
+                                                  .rows = options.rows},
                                                  console));
   RunThreads(
       options.concurrency,

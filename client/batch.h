@@ -15,6 +15,7 @@
 #include "client/json_line.h"
 #include "client/line_input.h"
 #include "client/ordered_output.h"
+#include "client/rows.h"
 #include "client/run_header.h"
 #include "client/sample.h"
 #include "server/base/console.h"
@@ -68,6 +69,9 @@ class Batch {
     // Set: only these lines are answered, and compared with; the run must be the same. A line
     // without "seed" takes that of its answer. `output` gets nothing.
     Sample* sample = nullptr;
+    // Set: an answer is a list of rows of this layout. A header that cannot stand in front of them
+    // is in FILE.run.json.
+    std::optional<RowLayout> rows = {};
   };
 
   // Skips what the output has already; `on_answer` sees those answers. Progress goes to the
@@ -109,11 +113,19 @@ class Batch {
   // The run of this description: writes its header, or goes on with what is there.
   absl::Status Begin(Json header);
   absl::StatusOr<OrderedOutput::OldAnswers> ReadOld(std::istream& file);
-  // An old answer, to the next line.
-  absl::Status TakeOld(const std::string& answer);
+  absl::StatusOr<OrderedOutput::OldAnswers> ReadOldLines(std::istream& file, int64_t at);
+  absl::StatusOr<OrderedOutput::OldAnswers> ReadOldRows(std::istream& file, int64_t at);
+  // The header in FILE.run.json, if there is one.
+  absl::StatusOr<std::optional<Json>> ReadHeaderBeside() const;
+  bool has_header_beside() const {
+    return options_.rows.has_value() && options_.rows->has_header_beside();
+  }
+  // The next line has an answer already, an error or not.
+  absl::Status Pass(bool failed);
   // The next line to be answered, and its number.
   std::optional<std::pair<int64_t, std::string>> NextText();
   Json Head(const Json& line) const;
+  void Compare(int64_t number, const Json& own, const absl::StatusOr<Json>& answer);
   bool HasFailed();
 
   const Options options_;
@@ -133,7 +145,7 @@ class Batch {
 };
 
 struct BatchOptions {
-  std::string input = "-";   // file, or "-" for standard input
+  std::string input = "-";   // file, or "-" for standard input: what the lines are of
   std::string output = "-";  // file, or "-" for standard output
   // Requests in flight, 1 ... kMaxConcurrency; each has a thread.
   int64_t concurrency = 16;
@@ -141,7 +153,10 @@ struct BatchOptions {
   Headers headers = Headers::kOfFiles;
   OwnKeys own_keys = [](const Json&) { return Json::object(); };
   Describe describe = [] { return RunDescription(); };
-  Sample* sample = nullptr;  // as Batch::Options
+  // As Batch::Options.
+  AnswerSink on_answer = [](int64_t, const Json&) {};
+  Sample* sample = nullptr;
+  std::optional<RowLayout> rows = {};
 };
 
 inline constexpr int64_t kMaxConcurrency = 256;
@@ -150,8 +165,11 @@ inline constexpr int64_t kMaxConcurrency = 256;
 using Answerer = std::function<absl::StatusOr<Json>(const Json& line)>;
 
 // A batch whose lines are answered one by one, by a thread for each request in flight. A full queue
-// is waited for; another error that is not the line's own fails the batch. Errors: of
-// LineInput::Open, Batch::Open and Batch::Finish.
+// is waited for; another error that is not the line's own fails the batch. Errors: of Batch::Open
+// and Batch::Finish.
+absl::StatusOr<BatchResult> RunBatch(LineInput lines, const BatchOptions& options,
+                                     const Console& console, const Answerer& answer);
+// The same over the lines of options.input. Errors: those of LineInput::Open, too.
 absl::StatusOr<BatchResult> RunBatch(const BatchOptions& options, const Console& console,
                                      const Answerer& answer);
 

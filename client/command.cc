@@ -187,6 +187,14 @@ void Command::AddOutputFlags(CLI::App& app, OldErrors& old_errors, Headers& head
       ->check(CLI::IsMember({"on"}));
 }
 
+absl::Status Command::CheckDigest(const RunDescription& description, const std::string& model,
+                                  const std::string& digest) {
+  const auto known = description.digests.find(model);
+  if (known == description.digests.end() || known->second == digest) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat(
+      "the server has other weights than when the run began: model ", model, ", digest ", digest));
+}
+
 absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::string& output,
                                     const Console& console) const {
   RETURN_IF_ERROR(Flush(console));
@@ -234,17 +242,23 @@ absl::StatusOr<int> BatchCommand::Run(const Console& console) {
     ASSIGN_OR_RETURN(description_, Describe());
     return description_;
   };
-  const absl::StatusOr<BatchResult> result = RunBatch(
-      batch_, console, [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
+  ASSIGN_OR_RETURN(LineInput lines, Lines(batch_, console));
+  const absl::StatusOr<BatchResult> result =
+      RunBatch(std::move(lines), batch_, console,
+               [this](const Json& line) { return Answer(WithDefaults(fields_, line)); });
   if (!result.ok()) return EndRun(result.status(), batch_.output, console);
   return ReportBatch(*result, console);
 }
 
+absl::StatusOr<LineInput> BatchCommand::Lines(BatchOptions& batch, const Console& console) {
+  return LineInput::Open(batch.input, console.in);
+}
+
 absl::StatusOr<Json> BatchCommand::HeaderFields() const {
-  Json options = WithDefaults(Defaults(), fields_);
+  Json options = Options();
   options.erase("model");
   Json fields = Json::object();
-  for (const char* key : {"convention", "special_tokens"}) {
+  for (const char* key : {"convention", "special_tokens", "unit"}) {
     if (!options.contains(key)) continue;
     fields[key] = options[key];
     options.erase(key);
@@ -257,19 +271,14 @@ absl::StatusOr<Json> BatchCommand::HeaderFields() const {
 
 absl::StatusOr<RunDescription> BatchCommand::Describe() const {
   ASSIGN_OR_RETURN(Json fields, HeaderFields());
+  const std::vector<std::string>& options = LineOptions();
+  const bool may_name = std::find(options.begin(), options.end(), "model") != options.end();
   // Of what can be read only once nobody knows before it is there.
   std::set<std::string> named;
-  if (fields["input"].contains("sha256")) {
+  if (may_name && fields["input"].contains("sha256")) {
     ASSIGN_OR_RETURN(named, ModelsNamedIn(*input_));
   }
   return DescribeRun(std::move(fields), named);
-}
-
-absl::Status BatchCommand::CheckDigest(const std::string& model, const std::string& digest) const {
-  const auto known = description_.digests.find(model);
-  if (known == description_.digests.end() || known->second == digest) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat(
-      "the server has other weights than when the run began: model ", model, ", digest ", digest));
 }
 
 void BatchCommand::AddTextFlag(CLI::App& app) {

@@ -79,6 +79,9 @@ class Command {
                                              const std::set<std::string>& named = {}) const;
   // Command, program and time.
   void AddOrigin(Json& header) const;
+  // Aborted if a server has other weights now than when the run began.
+  static absl::Status CheckDigest(const RunDescription& description, const std::string& model,
+                                  const std::string& digest);
   // --retry_errors and --header.
   void AddOutputFlags(CLI::App& app, OldErrors& old_errors, Headers& headers);
   // The end of a run into `output` that failed: if the failure passes, kInterrupted and the command
@@ -124,11 +127,16 @@ class BatchCommand : public Command {
   virtual const std::vector<std::string>& LineOptions() const = 0;
   // What lines have that say nothing: {"convention", "special_tokens"}, as far as they have them.
   virtual Json Defaults() const { return Json::object(); }
-  // Of the header: convention, special_tokens, every other option that changes an answer, input.
+  // Every option that changes an answer.
+  virtual Json Options() const { return WithDefaults(Defaults(), fields_); }
+  // Of the header: convention, special_tokens, unit, the other options, input.
   absl::StatusOr<Json> HeaderFields() const;
+  // The lines of --input; may also say how answers stand in the output.
+  virtual absl::StatusOr<LineInput> Lines(BatchOptions& batch, const Console& console);
   virtual absl::StatusOr<RunDescription> Describe() const;
-  // Aborted if a server has other weights now than when the run into a file began.
-  absl::Status CheckDigest(const std::string& model, const std::string& digest) const;
+  absl::Status CheckDigest(const std::string& model, const std::string& digest) const {
+    return Command::CheckDigest(description_, model, digest);
+  }
   // Without --input.
   virtual absl::StatusOr<int> RunWords(const Console& console) = 0;
 

@@ -20,8 +20,12 @@ using RunSampled = std::function<absl::StatusOr<int>(std::span<const std::string
 
 std::unique_ptr<Command> GenerateCommand();
 std::unique_ptr<Command> ScoreCommand();
+std::unique_ptr<Command> SurprisalCommand();
 std::unique_ptr<Command> PairsCommand();
 std::unique_ptr<Command> BlimpCommand();
+std::unique_ptr<Command> EvaluateCommand();
+// `evaluate TASK` for a task of pairs: blimp or blimp_supplement; null for another.
+std::unique_ptr<Command> EvaluatePairsCommand(const std::string& task);
 std::unique_ptr<Command> TokenizeCommand();
 std::unique_ptr<Command> DetokenizeCommand();
 std::unique_ptr<Command> VerifyCommand(RunSampled run);

@@ -146,12 +146,38 @@ absl::StatusOr<int> ParseAndRun(Command& command, std::span<const std::string> w
 
 std::vector<std::unique_ptr<Command>> Commands();
 
+// The first word that is neither a flag nor a flag's value.
+std::vector<std::string>::iterator FirstText(std::vector<std::string>& words) {
+  auto word = words.begin();
+  while (word != words.end() && word->starts_with("-") && *word != "--") {
+    const bool alone = word->find('=') != std::string::npos || *word == "--json" ||
+                       *word == "--retry_errors" || *word == "--help" || *word == "-h";
+    word += alone || word + 1 == words.end() ? 1 : 2;
+  }
+  return word;
+}
+
+// Of the tasks of `evaluate` those of pairs have flags of their own.
+absl::StatusOr<int> RunCommand(Command& command, std::span<const std::string> words,
+                               const Console& console, Sample* sample = nullptr) {
+  if (command.help().name == "evaluate") {
+    std::vector<std::string> rest(words.begin(), words.end());
+    const auto task = FirstText(rest);
+    const auto pairs = task == rest.end() ? nullptr : EvaluatePairsCommand(*task);
+    if (pairs != nullptr) {
+      rest.erase(task);
+      return RunCommand(*pairs, rest, console, sample);
+    }
+  }
+  command.set_sample(sample);
+  return ParseAndRun(command, words, console);
+}
+
 absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sample,
                                   const Console& console) {
   for (const std::unique_ptr<Command>& command : Commands()) {
     if (command->help().name != words.front()) continue;
-    command->set_sample(&sample);
-    return ParseAndRun(*command, words.subspan(1), console);
+    return RunCommand(*command, words.subspan(1), console, &sample);
   }
   return absl::FailedPreconditionError(
       Text("the run is of the command ", Quoted(words.front()), ", which this dyadctl lacks"));
@@ -159,8 +185,9 @@ absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sa
 
 std::vector<std::unique_ptr<Command>> Commands() {
   std::vector<std::unique_ptr<Command>> commands;
-  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
-                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+  for (const auto make :
+       {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand, &BlimpCommand,
+        &EvaluateCommand, &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     commands.push_back(make());
   }
   commands.push_back(VerifyCommand(&RunOverSample));
@@ -178,7 +205,7 @@ int RunDyadctl(std::span<const std::string> words, const Console& console) {
   for (const std::unique_ptr<Command>& command : commands) {
     program.commands.push_back(
         {command->help().name, command->help().summary,
-         [&](std::span<const std::string> rest) { return ParseAndRun(*command, rest, console); }});
+         [&](std::span<const std::string> rest) { return RunCommand(*command, rest, console); }});
   }
   return RunProgram(program, words, console);
 }

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/blimp_corpus.h"
 #include "client/commands.h"
+#include "client/corpus.h"
 #include "client/input_digest.h"
 #include "client/json_message.h"
 #include "client/request_json.h"
@@ -75,6 +75,7 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   options.sample = sample_;
   // The defaults by their names.
   Json fields = {
+      {"task", {{"name", task_}}},
       {"convention", EnumWord(std::max(options.convention, v1::CONVENTION_LM_EVAL))},
       {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))},
       {"options", Json::object()}};
@@ -92,7 +93,7 @@ absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) {
       return UsageError("takes one path: a folder, an archive or a file of BLiMP's lines");
     }
     const std::string path = input_.value_or(words_.empty() ? "" : words_.front());
-    ASSIGN_OR_RETURN(Corpus corpus, ReadBlimp(path, limit_));
+    ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, {.limit = limit_}));
     describe_input_ = [path, files = std::move(corpus.files)] {
       return files.empty() ? DescribeFile(path) : DescribeFolder(path, files);
     };
@@ -174,7 +175,7 @@ std::unique_ptr<Command> PairsCommand() {
 "good_sum", "bad_sum", "margin", "tie", "correct" and "first_difference".
 "phenomenon" (or "linguistics_term" and "UID") of the lines make the table's rows.
 )"},
-      PairSource::kLines);
+      PairSource::kLines, "pairs");
 }
 
 std::unique_ptr<Command> BlimpCommand() {
@@ -185,10 +186,21 @@ std::unique_ptr<Command> BlimpCommand() {
           R"(PATH is a folder, a tar or zip archive with BLiMP's *.jsonl files, or one such file; all
 may be compressed. The table has BLiMP's 12 phenomena; --json adds the 67 paradigms. Lines
 without "UID" get the name of their file. A tie counts as right.
---output gets each pair's line with its sums, margin, tie and first difference.
+--output gets each pair's line with its sums, margin, tie and first difference. The same as
+`evaluate blimp` by LM_EVAL.
 )",
           WordsAre::kPaths},
-      PairSource::kBlimp);
+      PairSource::kBlimp, "blimp");
+}
+
+std::unique_ptr<Command> EvaluatePairsCommand(const std::string& task) {
+  if (task != "blimp" && task != "blimp_supplement") return nullptr;
+  return std::make_unique<PairCommand>(
+      CommandHelp{"evaluate " + task, "PATH [--output=FILE] [--streams=N]",
+                  "Run the task; accuracy by row, with intervals",
+                  "As dyadctl blimp, by BABYLM unless --convention says otherwise.\n",
+                  WordsAre::kPaths},
+      PairSource::kBlimp, task, "BABYLM");
 }
 
 }  // namespace dyad::client

@@ -17,7 +17,12 @@ enum class PairSource { kLines, kBlimp };
 
 class PairCommand final : public Command {
  public:
-  PairCommand(const CommandHelp& help, PairSource source) : Command(help), source_(source) {}
+  // `task`: of the header. `convention`: where no flag gives one; empty: the server's default.
+  PairCommand(const CommandHelp& help, PairSource source, const std::string& task,
+              const std::string& convention = "")
+      : Command(help), source_(source), task_(task) {
+    if (!convention.empty()) fields_["convention"] = convention;
+  }
   void AddFlags(CLI::App& app) override;
   absl::StatusOr<int> Run(const Console& console) override;
 
@@ -29,6 +34,7 @@ class PairCommand final : public Command {
   absl::StatusOr<LineInput> Lines(const Console& console);
 
   const PairSource source_;
+  const std::string task_;
   std::optional<std::string> input_, output_;
   std::optional<int64_t> limit_;
   Json fields_ = Json::object();  // of ScoreMinimalPairsRequest

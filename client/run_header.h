@@ -16,6 +16,8 @@ namespace dyad::client {
 inline constexpr char kHeaderKey[] = "dyad_run";
 // Of an answer: the id of its run.
 inline constexpr char kRunKey[] = "run";
+// Behind the name of a file in which no header can stand: the header is in the file of that name.
+inline constexpr char kHeaderSuffix[] = ".run.json";
 
 struct RunDescription {
   // The header without "format", "run" and the number of items: {"model", "task", "convention",

@@ -9,8 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "client/command.h"
 #include "client/commands.h"
+#include "client/evaluate_task.h"
+#include "client/rows.h"
 #include "client/run_header.h"
 #include "client/sample.h"
+#include "server/base/file.h"
 #include "server/base/philox.h"
 #include "server/base/status_macros.h"
 
@@ -18,41 +21,91 @@ namespace dyad::client {
 namespace {
 
 constexpr size_t kDifferencesShown = 10;
+constexpr int64_t kMaxHeaderBytes = int64_t{1} << 24;
 
-struct Taken {
-  Sample sample;
-  int64_t answers = 0;  // in the file, errors not counted
+// Some of a file's answers: those with the smallest random numbers, so that every machine takes the
+// same. Errors are passed over.
+class Taker {
+ public:
+  explicit Taker(size_t count) : count_(count) {}
+
+  void Add(int64_t number, Json answer) {
+    ++answers_;
+    const uint32_t random = Philox({static_cast<uint32_t>(number), 0, 0, 0}, {0, 0})[0];
+    least_.emplace(std::pair(random, number), std::move(answer));
+    if (least_.size() > count_) least_.erase(std::prev(least_.end()));
+  }
+
+  int64_t answers() const { return answers_; }  // that were added
+  std::map<int64_t, Json> Take() {
+    std::map<int64_t, Json> taken;
+    for (auto& [key, answer] : least_) taken.emplace(key.second, std::move(answer));
+    return taken;
+  }
+
+ private:
+  const size_t count_;
+  int64_t answers_ = 0;
+  std::map<std::pair<uint32_t, int64_t>, Json> least_;
 };
 
-// The header, and `count` answers that are no errors: those with the smallest random numbers, so
-// that every machine takes the same.
-absl::StatusOr<Taken> TakeSample(const std::string& path, size_t count) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  Taken taken;
+// The rows of each item as {"row 1": {...}, ...}.
+absl::Status TakeRows(std::istream& file, int64_t at, const RowLayout& layout, const Json& header,
+                      Taker& taker) {
+  Json rows = Json::object();
+  int64_t item = -1;
+  const auto close = [&] {
+    if (!rows.empty()) taker.Add(item, std::exchange(rows, Json::object()));
+  };
+  RETURN_IF_ERROR(ReadRows(file, at, layout, header.value("run", ""), [&](OldRow row) {
+    if (row.item != item) close();
+    item = row.item;
+    if (!row.is_error) rows[absl::StrCat("row ", rows.size() + 1)] = std::move(row.row);
+    return absl::OkStatus();
+  }));
+  close();
+  return absl::OkStatus();
+}
+
+absl::Status TakeLines(std::istream& file, Taker& taker) {
   std::string line;
-  std::getline(file, line);
-  const absl::StatusOr<Json> header = ReadHeader(line);
-  if (!header.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": ", header.status().message()));
-  }
-  taken.sample.header = *header;
-  std::map<std::pair<uint32_t, int64_t>, Json> least;
   for (int64_t number = 0; std::getline(file, line) && !file.eof(); ++number) {
     absl::StatusOr<Json> answer = ParseLine(line);
     if (!answer.ok()) {
       return absl::FailedPreconditionError(
-          absl::StrCat(path, ": answer ", number + 1, ": ", answer.status().message()));
+          absl::StrCat("answer ", number + 1, ": ", answer.status().message()));
     }
-    if (answer->contains("error")) continue;
-    ++taken.answers;
-    const uint32_t random = Philox({static_cast<uint32_t>(number), 0, 0, 0}, {0, 0})[0];
-    least.emplace(std::pair(random, number), *std::move(answer));
-    if (least.size() > count) least.erase(std::prev(least.end()));
+    if (!answer->contains("error")) taker.Add(number, *std::move(answer));
   }
-  if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path));
-  for (auto& [key, answer] : least) taken.sample.answers.emplace(key.second, std::move(answer));
-  return taken;
+  return absl::OkStatus();
+}
+
+// The sample's header, format and answers.
+absl::StatusOr<Sample> TakeSample(const std::string& path, Taker& taker) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::ErrnoToStatus(errno, "cannot be opened");
+  Sample sample;
+  RowLayout layout = {.format = FormatOfName(path).value_or(TableFormat::kJsonLines)};
+  sample.format = layout.format;
+  std::string line;
+  if (layout.has_header_beside()) {
+    ASSIGN_OR_RETURN(line, ReadFile(path + kHeaderSuffix, kMaxHeaderBytes));
+  } else {
+    std::getline(file, line);
+  }
+  ASSIGN_OR_RETURN(sample.header, ReadHeader(line));
+  const Json options = sample.header.value("options", Json::object());
+  if (options.contains("prefix")) layout.prefix = CellText(options["prefix"]);
+  const Json task = sample.header.value("task", Json::object());
+  if (task.value("name", "") == "surprisal") {
+    RETURN_IF_ERROR(
+        TakeRows(file, static_cast<int64_t>(line.size()) + 1, layout, sample.header, taker));
+  } else {
+    RETURN_IF_ERROR(TakeLines(file, taker));
+  }
+  if (file.bad()) return absl::DataLossError("cannot be read");
+  sample.answers = taker.Take();
+  return sample;
 }
 
 // The flags of the run that has this header.
@@ -64,7 +117,7 @@ std::vector<std::string> FlagsOf(const Json& header) {
   };
   Json options = header.value("options", Json::object());
   options.erase("models");
-  for (const char* key : {"convention", "special_tokens"}) {
+  for (const char* key : {"convention", "special_tokens", "unit"}) {
     if (header.contains(key)) options[key] = header[key];
   }
   for (const auto& [key, value] : options.items()) {
@@ -88,8 +141,13 @@ class Verify final : public Command {
 
   absl::StatusOr<int> Run(const Console& console) override {
     if (words_.size() != 1) return UsageError("takes one file: an output of dyadctl");
-    ASSIGN_OR_RETURN(Taken taken, TakeSample(words_[0], static_cast<size_t>(count_)));
-    Sample& sample = taken.sample;
+    Taker taker(static_cast<size_t>(count_));
+    absl::StatusOr<Sample> taken = TakeSample(words_[0], taker);
+    if (!taken.ok()) {
+      return absl::Status(taken.status().code(),
+                          absl::StrCat(words_[0], ": ", taken.status().message()));
+    }
+    Sample& sample = *taken;
     if (sample.answers.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(words_[0], " has no answers to compare"));
     }
@@ -108,7 +166,7 @@ class Verify final : public Command {
       return absl::FailedPreconditionError(
           absl::StrCat(words_[0], " has answers to lines that the ", "input does not have"));
     }
-    Print(taken, console);
+    Print(sample, taker.answers(), console);
     return sample.differences.empty() ? 0 : 1;
   }
 
@@ -122,6 +180,10 @@ class Verify final : public Command {
           absl::StrCat(words_[0], ": its input was no file, and cannot be read again"));
     }
     std::vector<std::string> words = {task.value("name", "")};
+    const std::vector<std::string> tasks = EvaluateTaskNames();
+    const bool is_task = std::find(tasks.begin(), tasks.end(), words[0]) != tasks.end();
+    if (is_task || words[0] == "blimp_supplement") words.insert(words.begin(), "evaluate");
+    if (task.contains("variant")) words.push_back("--variant=" + task.value("variant", ""));
     const std::map<std::string, std::string> given = {
         {"input", input_.empty() ? input.value("name", "") : input_},
         {"model", model_.empty() ? model.value("name", "") : model_},
@@ -137,17 +199,16 @@ class Verify final : public Command {
     return words;
   }
 
-  void Print(const Taken& taken, const Console& console) const {
-    const Sample& sample = taken.sample;
+  void Print(const Sample& sample, int64_t answers, const Console& console) const {
     if (json_) {
       console.out << FormatLine({{"run", sample.header.value("run", "")},
-                                 {"answers", taken.answers},
+                                 {"answers", answers},
                                  {"compared", sample.compared},
                                  {"differences", sample.differences}})
                   << '\n';
       return;
     }
-    console.out << words_[0] << ": " << sample.compared << " of " << taken.answers
+    console.out << words_[0] << ": " << sample.compared << " of " << answers
                 << " answers asked for again, "
                 << (sample.differences.empty() ? "all with the same bits\n"
                                                : "and not the same:\n");

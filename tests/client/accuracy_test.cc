@@ -90,18 +90,32 @@ TEST(AccuracyTest, TheTableHasARowPerPhenomenonAndOneOverall) {
   accuracy.Add(Answer("binding", "b", -1));
   accuracy.Add(Answer("ellipsis", "c", 0));
   EXPECT_EQ(accuracy.Table(),
-            "phenomenon  paradigms   pairs   ties  accuracy\n"
-            "binding             2       2      0    0.5000\n"
-            "ellipsis            1       1      1    1.0000\n"
-            "overall             3       3      1    0.6667\n");
+            "phenomenon  paradigms   pairs   ties  accuracy  95 % interval\n"
+            "binding             2       2      0    0.5000  0.0945 to 0.9055\n"
+            "ellipsis            1       1      1    1.0000  0.2065 to 1.0000\n"
+            "overall             3       3      1    0.6667  0.2077 to 0.9385\n"
+            "mean of 3 paradigms 0.6667, 0.6667 to 0.6667\n");
+}
+
+TEST(AccuracyTest, MacroIsTheMeanOfParadigms) {
+  Accuracy accuracy;
+  for (int i = 0; i < 4; ++i) accuracy.Add(Answer("binding", "a", i < 3 ? 1 : -1));
+  accuracy.Add(Answer("ellipsis", "b", -1));
+  const Json json = accuracy.ToJson();
+  EXPECT_EQ(json["accuracy"], 0.6);
+  EXPECT_EQ(json["macro"]["accuracy"], 0.375);
+  const Interval interval = BootstrapInterval({{{1, 1, 1, 0}, 0.5}, {{0}, 0.5}});
+  EXPECT_EQ(json["macro"]["low"], interval.low);
+  EXPECT_EQ(json["macro"]["high"], interval.high);
+  EXPECT_EQ(json["phenomena"]["binding"]["low"], WilsonInterval(3, 4).low);
 }
 
 TEST(AccuracyTest, NoPairsHaveNoAccuracy) {
   EXPECT_EQ(Accuracy().overall().accuracy(), std::nullopt);
   EXPECT_TRUE(Accuracy().ToJson()["accuracy"].is_null());
   EXPECT_EQ(Accuracy().Table(),
-            "phenomenon  paradigms   pairs   ties  accuracy\n"
-            "overall             0       0      0         -\n");
+            "phenomenon  paradigms   pairs   ties  accuracy  95 % interval\n"
+            "overall             0       0      0         -  -\n");
   Accuracy failed;
   failed.Add(ErrorJson(absl::InvalidArgumentError("x")));
   EXPECT_TRUE(failed.ToJson()["accuracy"].is_null());

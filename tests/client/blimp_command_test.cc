@@ -42,8 +42,8 @@ class BlimpCommandTest : public ::testing::Test {
 TEST_F(BlimpCommandTest, PrintsTheTableByPhenomenon) {
   const auto run = Run({});
   EXPECT_EQ(run.status, 0) << run.err;
-  EXPECT_THAT(run.out, HasSubstr("argument_structure          2       3      1    1.0000\n"));
-  EXPECT_THAT(run.out, HasSubstr("overall                     2       3      1    1.0000\n"));
+  EXPECT_THAT(run.out, HasSubstr("argument_structure          2       3      1    1.0000  "));
+  EXPECT_THAT(run.out, HasSubstr("overall                     2       3      1    1.0000  "));
 }
 
 TEST_F(BlimpCommandTest, JsonHasTheParadigms) {

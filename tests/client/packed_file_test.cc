@@ -1,4 +1,4 @@
-// Files inside files; what is broken says so. More in line_input_test and blimp_corpus_test.
+// Files inside files; what is broken says so. More in line_input_test and corpus_test.
 #include "client/packed_file.h"
 
 #include <sys/stat.h>

@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using testing::RunDyadctl;
 
 absl::StatusOr<PairRunOptions> OptionsOf(std::vector<std::string> words) {
-  PairCommand command(CommandHelp(), PairSource::kLines);
+  PairCommand command(CommandHelp(), PairSource::kLines, "pairs");
   CLI::App app;
   command.AddFlags(app);
   std::reverse(words.begin(), words.end());

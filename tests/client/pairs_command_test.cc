@@ -43,8 +43,8 @@ TEST(PairsCommandTest, PeopleSeeEachPairAndTheTable) {
   EXPECT_THAT(run.out, HasSubstr("right    +1.0000  a\n"));
   EXPECT_THAT(run.out, HasSubstr("wrong    -2.0000  bbb\n"));
   EXPECT_THAT(run.out, HasSubstr("tie      +0.0000  c\n"));
-  EXPECT_THAT(run.out, HasSubstr("length              1       2      0    0.5000\n"));
-  EXPECT_THAT(run.out, HasSubstr("overall             2       3      1    0.6667\n"));
+  EXPECT_THAT(run.out, HasSubstr("length              1       2      0    0.5000  "));
+  EXPECT_THAT(run.out, HasSubstr("overall             2       3      1    0.6667  "));
   EXPECT_THAT(run.out, HasSubstr("fake, LM_EVAL: 3 pairs"));
 }
 

@@ -23,6 +23,7 @@ struct Row {
 
 const Words kGenerate = {"generate", "ab"}, kScore = {"score", "ab"},
             kTokenize = {"tokenize", "ab"}, kDetokenize = {"detokenize", "2", "65"},
+            kSurprisal = {"surprisal", "a b"}, kEvaluate = {"evaluate", "choices", "CHOICES"},
             kPairs = {"pairs", "a", "bb"}, kModels = {"models"}, kHealth = {"health"};
 
 Words With(Words words, const std::string& word) {
@@ -53,6 +54,20 @@ const std::vector<Row> kRows = {
     {{"generate"}, "--text=x"},
     {kGenerate, "--model=fake"},
     {kGenerate, "--json"},
+    {kSurprisal, "--convention=BABYLM"},
+    {kSurprisal, "--special_tokens=LITERAL"},
+    {kSurprisal, "--split=PUNCTUATION"},
+    {kSurprisal, "--correction=OH_SCHULER"},
+    {kSurprisal, "--unit=nats"},
+    {kSurprisal, "--context=x"},
+    {kSurprisal, "--text=x"},
+    {kSurprisal, "--model=fake"},
+    {kSurprisal, "--json"},
+    {kEvaluate, "--convention=LM_EVAL"},
+    {kEvaluate, "--special_tokens=LITERAL"},
+    {kEvaluate, "--limit=1"},
+    {kEvaluate, "--model=fake"},
+    {kEvaluate, "--json"},
     {kScore, "--convention=BABYLM"},
     {kScore, "--special_tokens=LITERAL"},
     {kScore, "--top_n=3"},
@@ -91,9 +106,11 @@ const std::vector<Row> kRows = {
 
 // How fast, how long, where to: tests of their own look at these.
 const std::set<std::string> kElsewhere = {
-    "--help",         "--server",       "--tls_ca",      "--tls_cert", "--tls_key",
-    "--api_key_file", "--input",        "--concurrency", "--streams",  "--timeout",
-    "--tokenizer",    "--retry_errors", "--output",      "--layers",   "--header"};
+    "--help", "--server", "--tls_ca", "--tls_cert", "--tls_key", "--api_key_file", "--input",
+    "--concurrency", "--streams", "--timeout", "--tokenizer", "--retry_errors", "--output",
+    "--layers", "--header",
+    // tests of surprisal and evaluate
+    "--regions", "--columns", "--prefix", "--format", "--variant"};
 
 class SettingsTest : public ::testing::Test {
  protected:
@@ -101,6 +118,7 @@ class SettingsTest : public ::testing::Test {
     folder_.Write("a.jsonl",
                   "{\"sentence_good\":\"a\",\"sentence_bad\":\"b\"}\n"
                   "{\"sentence_good\":\"a\",\"sentence_bad\":\"c\"}\n");
+    choices_.Write("c.jsonl", "{\"options\":[\"a\",\"b\"]}\n{\"options\":[\"c\",\"d\"]}\n");
   }
 
   // What is printed, without times, and the request.
@@ -108,6 +126,7 @@ class SettingsTest : public ::testing::Test {
     words.push_back("--server=" + server_.address());
     for (std::string& word : words) {
       if (word == "FOLDER") word = folder_.Path("");
+      if (word == "CHOICES") word = choices_.Path("c.jsonl");
     }
     const auto run = RunDyadctl(words, input);
     status_ = run.status;
@@ -116,7 +135,7 @@ class SettingsTest : public ::testing::Test {
   }
 
   testing::FakeServer server_;
-  testing::TemporaryFolder folder_;
+  testing::TemporaryFolder folder_, choices_;
   int status_ = 0;  // of the last run
 };
 
@@ -129,8 +148,9 @@ TEST_F(SettingsTest, EveryFlagChangesSomething) {
 }
 
 TEST_F(SettingsTest, EveryFlagIsLookedAt) {
-  for (const auto make : {&GenerateCommand, &ScoreCommand, &PairsCommand, &BlimpCommand,
-                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+  for (const auto make :
+       {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand, &BlimpCommand,
+        &EvaluateCommand, &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     const auto command = make();
     CLI::App app;
     command->AddFlags(app);

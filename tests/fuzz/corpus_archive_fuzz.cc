@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "client/blimp_corpus.h"
+#include "client/corpus.h"
 #include "tests/fuzz/fuzz_input.h"
 
 namespace dyad {
@@ -61,7 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto packed = static_cast<Packed>(data[0] % 4);
   const std::string_view rest = testing::AsText(data + 1, size - 1);
   folder.Write("paradigm.jsonl", packed == Packed::kNot ? std::string(rest) : Pack(rest, packed));
-  const auto corpus = client::ReadBlimp(folder.Path("paradigm.jsonl"), std::nullopt);
+  const auto corpus = client::ReadCorpus(folder.Path("paradigm.jsonl"), {});
   if (!corpus.ok()) {
     testing::Require(!corpus.status().message().empty(), "a refusal says why");
     return 0;

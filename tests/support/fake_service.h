@@ -110,7 +110,11 @@ class FakeScoring final : public v1::ScoringService::Service {
       if (item.text() == "refused") {
         return {grpc::StatusCode::INVALID_ARGUMENT, "items[0].text: refused on purpose"};
       }
-      *response->add_scores() = ScoreOf(item);
+      v1::TextScore& score = *response->add_scores() = ScoreOf(item);
+      if (request->has_words()) AddWords(item, score);
+      for (const v1::ByteSpan& region : item.regions()) {
+        *score.add_regions() = SpanOf(item, score, region.begin(), region.end());
+      }
     }
     response->set_convention(request->convention() == v1::CONVENTION_UNSPECIFIED
                                  ? v1::CONVENTION_LM_EVAL
@@ -163,7 +167,7 @@ class FakeScoring final : public v1::ScoringService::Service {
       unscored += item.context_text().size();
       for (const char c : item.context_text() + item.text()) {
         score.add_ids(static_cast<unsigned char>(c));
-        score.add_texts(std::string(1, c));
+        score.add_texts(static_cast<signed char>(c) < 0 ? "\xef\xbf\xbd" : std::string(1, c));
       }
     } else {
       *score.mutable_ids() = item.ids().ids();
@@ -182,6 +186,30 @@ class FakeScoring final : public v1::ScoringService::Service {
     }
     if (score.scored_tokens() > 0) score.set_mean(score.sum() / score.scored_tokens());
     return score;
+  }
+
+  // Runs of bytes between blanks.
+  static void AddWords(const v1::ScoreItem& item, v1::TextScore& score) {
+    const std::string& text = item.text();
+    for (size_t begin = 0; (begin = text.find_first_not_of(" \n", begin)) != text.npos;) {
+      const size_t end = std::min(text.find_first_of(" \n", begin), text.size());
+      *score.add_words() = SpanOf(item, score, static_cast<int>(begin), static_cast<int>(end));
+      begin = end;
+    }
+  }
+
+  // A span that begins with "-" has no value.
+  static v1::SpanScore SpanOf(const v1::ScoreItem& item, const v1::TextScore& score, int begin,
+                              int end) {
+    v1::SpanScore span;
+    span.set_begin(begin);
+    span.set_end(end);
+    span.set_tokens(end - begin);
+    double sum = 0;
+    const int first = 1 + static_cast<int>(item.context_text().size());
+    for (int i = begin; i < end; ++i) sum += double{score.logprobs(first + i)};
+    if (item.text()[static_cast<size_t>(begin)] != '-') span.set_logprob(sum);
+    return span;
   }
 
   static v1::PairScore Result(const v1::MinimalPair& pair) {

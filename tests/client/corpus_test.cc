@@ -1,5 +1,5 @@
 // Corpora from folders and archives.
-#include "client/blimp_corpus.h"
+#include "client/corpus.h"
 
 #include <filesystem>
 
@@ -18,80 +18,97 @@ using ::testing::HasSubstr;
 using testing::StatusIs;
 using testing::TemporaryFolder;
 
-TEST(BlimpCorpusTest, ReadsAFolderByFileName) {
+TEST(CorpusTest, ReadsAFolderByFileName) {
   const TemporaryFolder folder;
   folder.Write("data/b.jsonl", "b1\nb2");
   folder.Write("data/a.jsonl", "a1\n\na2\n");
   folder.Write("data/README.md", "no");
-  const auto corpus = ReadBlimp(folder.Path(""), std::nullopt);
+  const auto corpus = ReadCorpus(folder.Path(""), {});
   ASSERT_OK(corpus);
   EXPECT_THAT(corpus->lines, ElementsAre("a1", "a2", "b1", "b2"));
   EXPECT_THAT(corpus->files, ElementsAre("data/a.jsonl", "data/b.jsonl"));
 }
 
-TEST(BlimpCorpusTest, ReadsAGzippedTar) {
+TEST(CorpusTest, ReadsAGzippedTar) {
   const TemporaryFolder folder;
   const std::string path = folder.Path("blimp.tar.gz");
   testing::WriteTarGz(path, {{"data/b.jsonl", "b1\n"},
                              {"data/a.jsonl", "a1\na2\n"},
                              {"data/._a.jsonl", "attributes"},
                              {"data/notes.txt", "no\n"}});
-  const auto corpus = ReadBlimp(path, std::nullopt);
+  const auto corpus = ReadCorpus(path, {});
   ASSERT_OK(corpus);
   EXPECT_THAT(corpus->lines, ElementsAre("a1", "a2", "b1"));
   EXPECT_THAT(corpus->files, ElementsAre());
 }
 
-TEST(BlimpCorpusTest, AnOutputIsReadWithoutItsHeader) {
+TEST(CorpusTest, AnOutputIsReadWithoutItsHeader) {
   const TemporaryFolder folder;
   const std::string path = folder.Write("a.jsonl", "{\"dyad_run\":{}}\na1\n");
-  EXPECT_THAT(ReadBlimp(path, std::nullopt)->lines, ElementsAre("a1"));
+  EXPECT_THAT(ReadCorpus(path, {})->lines, ElementsAre("a1"));
 }
 
-TEST(BlimpCorpusTest, TheLimitHoldsForEachFile) {
+TEST(CorpusTest, LinesAreLookedAtBeforeAnythingIsScored) {
+  const TemporaryFolder folder;
+  folder.Write("a.jsonl", "{\"k\":1}\n");
+  folder.Write("b.jsonl", "{\"k\":1}\n\n{\"n\":1}\n");
+  const CorpusReading reading = {.file_key = "file", .check = [](const Json& line) {
+    return line.contains("k") ? absl::OkStatus() : absl::InvalidArgumentError("lacks the key k");
+  }};
+  EXPECT_THAT(ReadCorpus(folder.Path(""), reading),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("b.jsonl: line 3: lacks the key k")));
+  EXPECT_THAT(ReadCorpus(folder.Path("a.jsonl"), reading)->lines,
+              ElementsAre(R"({"k":1,"file":"a"})"));
+  folder.Write("a.jsonl", "no JSON\n");
+  EXPECT_THAT(ReadCorpus(folder.Path("a.jsonl"), reading),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a.jsonl: line 1: not JSON")));
+}
+
+TEST(CorpusTest, TheLimitHoldsForEachFile) {
   const TemporaryFolder folder;
   folder.Write("a.jsonl", "a1\na2\na3\n");
   folder.Write("b.jsonl", "b1\n");
-  EXPECT_THAT(ReadBlimp(folder.Path(""), 2)->lines, ElementsAre("a1", "a2", "b1"));
+  EXPECT_THAT(ReadCorpus(folder.Path(""), {.limit = 2})->lines, ElementsAre("a1", "a2", "b1"));
 }
 
-TEST(BlimpCorpusTest, NamesAPathThatHoldsNoCorpus) {
+TEST(CorpusTest, NamesAPathThatHoldsNoCorpus) {
   const TemporaryFolder folder;
-  EXPECT_THAT(ReadBlimp(folder.Path("none"), std::nullopt),
+  EXPECT_THAT(ReadCorpus(folder.Path("none"), {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
-  EXPECT_THAT(ReadBlimp(folder.Path(""), std::nullopt),
+  EXPECT_THAT(ReadCorpus(folder.Path(""), {}),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no *.jsonl")));
-  EXPECT_EQ(ReadBlimp(folder.Write("x.tar.gz", "not an archive"), std::nullopt).status().code(),
+  EXPECT_EQ(ReadCorpus(folder.Write("x.tar.gz", "not an archive"), {}).status().code(),
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST(BlimpCorpusTest, ReadsAZipAndSingleFiles) {
+TEST(CorpusTest, ReadsAZipAndSingleFiles) {
   const TemporaryFolder folder;
   testing::WriteZip(folder.Path("b.zip"),
                     {{"blimp-master/data/b.jsonl", "b1\n"}, {"blimp-master/README.md", "no"}});
-  EXPECT_THAT(ReadBlimp(folder.Path("b.zip"), std::nullopt)->lines, ElementsAre("b1"));
+  EXPECT_THAT(ReadCorpus(folder.Path("b.zip"), {})->lines, ElementsAre("b1"));
   folder.Write("b.jsonl", "b1\n\nb2\n");
-  EXPECT_THAT(ReadBlimp(folder.Path("b.jsonl"), std::nullopt)->lines, ElementsAre("b1", "b2"));
+  EXPECT_THAT(ReadCorpus(folder.Path("b.jsonl"), {})->lines, ElementsAre("b1", "b2"));
   folder.Write("only/c.jsonl.gz", testing::Gzip("c1\n"));
-  EXPECT_THAT(ReadBlimp(folder.Path("only/c.jsonl.gz"), std::nullopt)->lines, ElementsAre("c1"));
-  EXPECT_THAT(ReadBlimp(folder.Path("only"), std::nullopt)->lines, ElementsAre("c1"));
+  EXPECT_THAT(ReadCorpus(folder.Path("only/c.jsonl.gz"), {})->lines, ElementsAre("c1"));
+  EXPECT_THAT(ReadCorpus(folder.Path("only"), {})->lines, ElementsAre("c1"));
 }
 
-TEST(BlimpCorpusTest, AFileWithoutUidIsAParadigm) {
+TEST(CorpusTest, AFileWithoutUidIsAParadigm) {
   const TemporaryFolder folder;
   folder.Write("data/hypernym.jsonl", "{\"a\": 1}\n{\"a\": 2, \"UID\": \"own\"}\nno JSON\n");
   const auto expected =
       ElementsAre(R"({"a":1,"UID":"hypernym"})", R"({"a": 2, "UID": "own"})", "no JSON");
-  EXPECT_THAT(ReadBlimp(folder.Path("data"), std::nullopt)->lines, expected);
-  EXPECT_THAT(ReadBlimp(folder.Path("data/hypernym.jsonl"), std::nullopt)->lines, expected);
+  EXPECT_THAT(ReadCorpus(folder.Path("data"), {})->lines, expected);
+  EXPECT_THAT(ReadCorpus(folder.Path("data/hypernym.jsonl"), {})->lines, expected);
 }
 
-TEST(BlimpCorpusTest, WhatCannotBeReadIsNoAbsence) {
+TEST(CorpusTest, WhatCannotBeReadIsNoAbsence) {
   const TemporaryFolder folder;
   folder.Write("data/a.jsonl", "a1\n");
   const std::string data = folder.Path("data"), link = folder.Path("data/b.jsonl");
   const auto refusal = [&](const std::string& path) {
-    const auto corpus = ReadBlimp(path, std::nullopt);
+    const auto corpus = ReadCorpus(path, {});
     return std::string(corpus.status().message());
   };
   std::filesystem::create_symlink("gone", link);
@@ -105,7 +122,7 @@ TEST(BlimpCorpusTest, WhatCannotBeReadIsNoAbsence) {
   EXPECT_THAT(refusal(folder.Path("links.tar.gz")), HasSubstr("b.jsonl inside is a link"));
 }
 
-TEST(BlimpCorpusTest, AFolderWithoutRightsSaysSo) {
+TEST(CorpusTest, AFolderWithoutRightsSaysSo) {
   using std::filesystem::perms;
   const TemporaryFolder folder;
   folder.Write("data/a.jsonl", "a1\n");
@@ -113,27 +130,27 @@ TEST(BlimpCorpusTest, AFolderWithoutRightsSaysSo) {
   std::filesystem::permissions(folder.Path("data"), perms::none);
   {
     const testing::WithoutRights nobody;
-    EXPECT_EQ(ReadBlimp(folder.Path("data"), std::nullopt).status().message(),
+    EXPECT_EQ(ReadCorpus(folder.Path("data"), {}).status().message(),
               "cannot read the folder " + folder.Path("data") + ": Permission denied");
   }
   std::filesystem::permissions(folder.Path("data"), perms::owner_all);
 }
 
-TEST(BlimpCorpusTest, ATornArchiveIsAnError) {
+TEST(CorpusTest, ATornArchiveIsAnError) {
   const TemporaryFolder folder;
   std::string content;
   for (int i = 0; i < 20000; ++i) content += std::to_string(i * 7919 % 10007) + "\n";
   testing::WriteTarGz(folder.Path("whole.tar.gz"), {{"a.jsonl", content}});
   const std::string whole = folder.Read("whole.tar.gz");
   const std::string torn = folder.Write("torn.tar.gz", whole.substr(0, whole.size() / 2));
-  EXPECT_THAT(ReadBlimp(torn, std::nullopt),
+  EXPECT_THAT(ReadCorpus(torn, {}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("torn.tar.gz")));
 }
 
-TEST(BlimpCorpusTest, TheRealCorpusHasAllItsPairs) {
+TEST(CorpusTest, TheRealCorpusHasAllItsPairs) {
   const auto path = testing::SharedDir() / "data" / "blimp" / "blimp.tar.gz";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "BLiMP is not here: " << path;
-  const auto corpus = ReadBlimp(path.string(), std::nullopt);
+  const auto corpus = ReadCorpus(path.string(), {});
   ASSERT_OK(corpus);
   EXPECT_EQ(corpus->lines.size(), 67000u);
 }

@@ -1,5 +1,5 @@
 // Files of a corpus, from disk or through libarchive.
-#include "client/blimp_corpus.h"
+#include "client/corpus.h"
 
 #include <array>
 #include <filesystem>
@@ -22,9 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Paradigm, which is the file's name without its endings; empty if it is no file of a corpus. Some
+// A file's name without its endings; empty if it is no file of a corpus. Some
 // archivers add ._NAME beside NAME, with attributes in it.
-std::string ParadigmOfFile(const fs::path& path) {
+std::string NameOfFile(const fs::path& path) {
   fs::path name = path.filename();
   if (name.extension() == ".gz") name = name.stem();
   if (name.extension() != ".jsonl" || absl::StartsWith(name.string(), "._")) return "";
@@ -40,19 +40,32 @@ class CorpusFiles {
     while (true) {
       ASSIGN_OR_RETURN(const std::optional<std::string> inside, file.NextFile());
       if (!inside.has_value()) return absl::OkStatus();
-      if (ParadigmOfFile(*inside).empty()) continue;
+      if (NameOfFile(*inside).empty()) continue;
       ASSIGN_OR_RETURN(files_[name.empty() ? *inside : name], ReadAll(path, file));
     }
   }
 
-  std::vector<std::string> Lines(std::optional<int64_t> limit) const {
+  absl::StatusOr<std::vector<std::string>> Lines(const CorpusReading& reading) const {
     std::vector<std::string> lines;
     for (const auto& [name, content] : files_) {
-      int64_t taken = 0;
-      for (const absl::string_view line : absl::StrSplit(content, '\n')) {
-        if (absl::StripAsciiWhitespace(line).empty() || IsHeaderLine(std::string(line))) continue;
-        if (limit.has_value() && taken == *limit) break;
-        lines.push_back(WithParadigm(std::string(line), ParadigmOfFile(name)));
+      int64_t taken = 0, number = 0;
+      for (const absl::string_view piece : absl::StrSplit(content, '\n')) {
+        const std::string line(piece);
+        ++number;
+        if (absl::StripAsciiWhitespace(line).empty() || IsHeaderLine(line)) continue;
+        if (reading.limit.has_value() && taken == *reading.limit) break;
+        absl::StatusOr<Json> json = ParseLine(line);
+        absl::Status fault = json.ok() && reading.check ? reading.check(*json) : json.status();
+        if (reading.check && !fault.ok()) {
+          return absl::InvalidArgumentError(
+              absl::StrCat(name, ": line ", number, ": ", fault.message()));
+        }
+        if (json.ok() && !json->contains(reading.file_key)) {
+          (*json)[reading.file_key] = NameOfFile(name);
+          lines.push_back(FormatLine(*json));
+        } else {
+          lines.push_back(line);
+        }
         ++taken;
       }
     }
@@ -83,16 +96,6 @@ class CorpusFiles {
     }
   }
 
-  // The supplements of BLiMP name their paradigm by the file only. A line that is no JSON stays as
-  // it is: it gets its error in the output.
-  static std::string WithParadigm(std::string line, const std::string& paradigm) {
-    const absl::StatusOr<Json> json = ParseLine(line);
-    if (!json.ok() || json->contains("UID")) return line;
-    Json named = *json;
-    named["UID"] = paradigm;
-    return FormatLine(named);
-  }
-
   std::map<std::string, std::string> files_;
   int64_t bytes_ = 0;
 };
@@ -102,7 +105,7 @@ absl::Status AddFolder(const std::string& path, CorpusFiles& corpus) {
   for (fs::recursive_directory_iterator entry(path, error), end; !error && entry != end;
        entry.increment(error)) {
     std::error_code ignored;
-    if (ParadigmOfFile(entry->path()).empty() || entry->is_directory(ignored)) continue;
+    if (NameOfFile(entry->path()).empty() || entry->is_directory(ignored)) continue;
     // Whatever else it is: a link that leads nowhere is told when it is opened.
     if (entry->exists(ignored) && !entry->is_regular_file(ignored)) {
       return absl::InvalidArgumentError(
@@ -117,7 +120,7 @@ absl::Status AddFolder(const std::string& path, CorpusFiles& corpus) {
 
 }  // namespace
 
-absl::StatusOr<Corpus> ReadBlimp(const std::string& path, std::optional<int64_t> limit) {
+absl::StatusOr<Corpus> ReadCorpus(const std::string& path, const CorpusReading& reading) {
   // Everything is read before anything is scored: a broken archive shows at once and not after an
   // hour, and the progress bar knows the total.
   CorpusFiles corpus;
@@ -133,7 +136,8 @@ absl::StatusOr<Corpus> ReadBlimp(const std::string& path, std::optional<int64_t>
     }
   }
   if (corpus.empty()) return absl::NotFoundError(absl::StrCat("no *.jsonl in ", path));
-  return Corpus{corpus.Lines(limit), is_folder ? corpus.Names() : std::vector<std::string>()};
+  ASSIGN_OR_RETURN(std::vector<std::string> lines, corpus.Lines(reading));
+  return Corpus{std::move(lines), is_folder ? corpus.Names() : std::vector<std::string>()};
 }
 
 }  // namespace dyad::client

@@ -1,0 +1,83 @@
+// dyadctl evaluate, whole; of the fake server log p of a byte is minus a tenth of it.
+#include "client/dyadctl.h"
+#include "client/json_line.h"
+#include "gtest/gtest.h"
+#include "tests/support/dyadctl_run.h"
+#include "tests/support/fake_service.h"
+#include "tests/support/status_matchers.h"
+
+namespace dyad::client {
+namespace {
+
+using ::testing::HasSubstr;
+
+class EvaluateCommandTest : public ::testing::Test {
+ protected:
+  EvaluateCommandTest() {
+    folder_.Write("in/one.jsonl",
+                  "{\"options\":[\"xa\",\"xz\"],\"label\":0,\"group\":\"g\"}\n"
+                  "{\"options\":[\"xz\",\"xa\"],\"label\":0,\"group\":\"g\"}\n"
+                  "{\"options\":[\"xa\",\"xa\"],\"label\":1,\"group\":\"h\"}\n"
+                  "{\"options\":[\"refused\",\"xa\"],\"label\":1}\n");
+  }
+  testing::DyadctlRun Run(std::vector<std::string> words) {
+    words.insert(words.begin(), {"evaluate", "--server", server_.address()});
+    return testing::RunDyadctl(words);
+  }
+
+  testing::FakeServer server_;
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(EvaluateCommandTest, ScoresCountByRow) {
+  const auto run =
+      Run({"choices", folder_.Path("in"), "--json", "--output=" + folder_.Path("out")});
+  EXPECT_EQ(run.status, 1);  // one was refused
+  const auto json = ParseLine(run.out);
+  ASSERT_OK(json);
+  EXPECT_EQ((*json)["task"], "choices");
+  EXPECT_EQ((*json)["convention"], "BABYLM");
+  EXPECT_EQ((*json)["failed"], 1);
+  EXPECT_EQ((*json)["rows"]["g"]["score"], 0.5);
+  EXPECT_EQ((*json)["rows"]["h"]["score"], 0.0);  // a tie is the first one's
+  EXPECT_EQ((*json)["rows"]["h"]["ties"], 1);
+  EXPECT_EQ((*json)["macro"]["score"], 0.25);
+  EXPECT_THAT(folder_.Read("out"), HasSubstr("\"task\":{\"name\":\"choices\"}"));
+  EXPECT_THAT(folder_.Read("out"),
+              HasSubstr("\"label\":0,\"group\":\"g\",\"file\":\"one\",\"run\":\""));
+  const std::string whole = folder_.Read("out");
+  const auto again = Run({"choices", folder_.Path("in"), "--output=" + folder_.Path("out")});
+  EXPECT_THAT(again.out, HasSubstr("g              2       0  0.5000  0.0945 to 0.9055\n"));
+  EXPECT_THAT(again.err, HasSubstr("4 of 4 lines were in the output already"));
+  EXPECT_EQ(folder_.Read("out"), whole);
+  EXPECT_EQ(
+      Run({"choices", folder_.Path("in"), "--output=" + folder_.Path("out"), "--limit=9"}).status,
+      1);
+  EXPECT_EQ(folder_.Read("out"), whole);
+}
+
+TEST_F(EvaluateCommandTest, TasksOfPairsHaveTheFlagsOfPairs) {
+  folder_.Write("pairs/u.jsonl", "{\"sentence_good\":\"a\",\"sentence_bad\":\"bb\"}\n");
+  const std::string path = folder_.Path("pairs");
+  for (const char* task : {"blimp", "blimp_supplement"}) {
+    EXPECT_THAT(Run({task, path, "--streams=2"}).out, HasSubstr("fake, BABYLM: 1 pairs"));
+    EXPECT_THAT(Run({"--convention", "LM_EVAL", task, path}).out, HasSubstr("fake, LM_EVAL:"));
+  }
+  // Behind the task such a word is a path.
+  EXPECT_THAT(Run({"choices", "blimp"}).err, HasSubstr("cannot open blimp"));
+  EXPECT_EQ(Run({"choices", path, "--streams=2"}).status, 2);
+}
+
+TEST_F(EvaluateCommandTest, WrongCommandLinesAndLinesAreNamed) {
+  EXPECT_EQ(Run({}).status, 2);
+  EXPECT_EQ(Run({"choices"}).status, 2);
+  EXPECT_THAT(Run({"glue", "x"}).err, HasSubstr("the task 'glue' is none of"));
+  EXPECT_THAT(Run({"ewok", "x", "--variant=y"}).err, HasSubstr("the variant 'y' is none of"));
+  const auto run = Run({"comps", folder_.Path("in")});
+  EXPECT_EQ(run.status, 1);
+  EXPECT_THAT(run.err, HasSubstr("one.jsonl: line 1: lacks the key prefix_acceptable"));
+  EXPECT_EQ(server_.traffic.calls(), 0);
+}
+
+}  // namespace
+}  // namespace dyad::client
