@@ -15,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-std::vector<std::string> All(LineInput& input) {
+std::vector<std::string> RecordsOf(LineInput& input) {
   std::vector<std::string> lines;
   while (auto line = input.next()) lines.push_back(*std::move(line));
   EXPECT_OK(input.fault());
@@ -33,14 +33,14 @@ TEST(TableTest, RecordsBecomeObjectsOfStrings) {
     ASSERT_OK(table);
     EXPECT_THAT(table->columns, ElementsAre("id", "text"));
     EXPECT_EQ(table->lines.total, 2);
-    EXPECT_THAT(All(table->lines),
+    EXPECT_THAT(RecordsOf(table->lines),
                 ElementsAre(R"({"id":"7","text":"a, \"b\"\r\nc"})", R"({"id":"8","text":""})"));
   }
   std::istringstream piped("a\tb\n1\t2\n");
   auto table = OpenTable("-", TableFormat::kTsv, piped);
   ASSERT_OK(table);
   EXPECT_EQ(table->lines.total, std::nullopt);
-  EXPECT_THAT(All(table->lines), ElementsAre(R"({"a":"1","b":"2"})"));
+  EXPECT_THAT(RecordsOf(table->lines), ElementsAre(R"({"a":"1","b":"2"})"));
 }
 
 TEST(TableTest, OfJsonLinesTheFirstNamesTheColumns) {
@@ -50,7 +50,7 @@ TEST(TableTest, OfJsonLinesTheFirstNamesTheColumns) {
                          TableFormat::kJsonLines, unused);
   ASSERT_OK(table);
   EXPECT_THAT(table->columns, ElementsAre("b", "a"));
-  EXPECT_THAT(All(table->lines), ElementsAre("{\"b\":1,\"a\":2}", "{\"c\":3}"));
+  EXPECT_THAT(RecordsOf(table->lines), ElementsAre("{\"b\":1,\"a\":2}", "{\"c\":3}"));
   EXPECT_TRUE(OpenTable(folder.Write("in", ""), TableFormat::kJsonLines, unused)->columns.empty());
 }
 
