@@ -18,8 +18,6 @@ namespace {
 // Answers may wait for an earlier, slower one: this many lines for each request in flight.
 constexpr int64_t kWindowPerRequest = 16;
 
-constexpr int64_t kMaxHeaderBytes = int64_t{1} << 24;
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Batch>> Batch::Open(LineInput lines, Options options,

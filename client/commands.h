@@ -28,6 +28,7 @@ std::unique_ptr<Command> EvaluateCommand();
 std::unique_ptr<Command> EvaluatePairsCommand(const std::string& task);
 std::unique_ptr<Command> TokenizeCommand();
 std::unique_ptr<Command> DetokenizeCommand();
+std::unique_ptr<Command> CompareCommand();
 std::unique_ptr<Command> VerifyCommand(RunSampled run);
 std::unique_ptr<Command> ModelsCommand();
 std::unique_ptr<Command> HealthCommand();

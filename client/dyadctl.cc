@@ -185,9 +185,9 @@ absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sa
 
 std::vector<std::unique_ptr<Command>> Commands() {
   std::vector<std::unique_ptr<Command>> commands;
-  for (const auto make :
-       {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand, &BlimpCommand,
-        &EvaluateCommand, &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+  for (const auto make : {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand,
+                          &BlimpCommand, &EvaluateCommand, &CompareCommand, &TokenizeCommand,
+                          &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     commands.push_back(make());
   }
   commands.push_back(VerifyCommand(&RunOverSample));

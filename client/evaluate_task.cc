@@ -97,7 +97,7 @@ std::string RowOf(const EvaluateTask& task, const Json& line) {
   return line.contains("group") ? TextOf(line, "group") : "all";
 }
 
-absl::Status Fault(const std::string& key, const Json& line, std::string_view expected) {
+absl::Status KeyFault(const std::string& key, const Json& line, std::string_view expected) {
   if (!line.contains(key)) return absl::InvalidArgumentError(absl::StrCat("lacks the key ", key));
   return absl::InvalidArgumentError(
       Text(key, " must be ", expected, ", found: ", FormatLine(line[key]).substr(0, 80)));
@@ -112,20 +112,20 @@ absl::Status CheckOptions(const Json& line) {
                     line["options"].size() >= 2 && line["options"].size() <= kMaxOptions &&
                     std::all_of(line["options"].begin(), line["options"].end(),
                                 [](const Json& option) { return option.is_string(); });
-  return fits ? absl::OkStatus() : Fault("options", line, "a list of 2 to 64 strings");
+  return fits ? absl::OkStatus() : KeyFault("options", line, "a list of 2 to 64 strings");
 }
 
 absl::Status CheckChoice(const Json& line) {
   for (const char* key : {"context", "group"}) {
     if (line.contains(key) && !line[key].is_null() && !IsText(line, key)) {
-      return Fault(key, line, "a string");
+      return KeyFault(key, line, "a string");
     }
   }
   if (!line.contains("label") || line["label"].is_null()) return absl::OkStatus();
   const Json& label = line["label"];
   const bool fits = label.is_number_integer() && label.get<int64_t>() >= 0 &&
                     label.get<int64_t>() < static_cast<int64_t>(line["options"].size());
-  return fits ? absl::OkStatus() : Fault("label", line, "the number of an option, from 0");
+  return fits ? absl::OkStatus() : KeyFault("label", line, "the number of an option, from 0");
 }
 
 }  // namespace
@@ -158,7 +158,7 @@ absl::StatusOr<EvaluateTask> FindEvaluateTask(const std::string& name, const std
 
 absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line) {
   for (const std::string& key : task.texts) {
-    if (!IsText(line, key)) return Fault(key, line, "a string");
+    if (!IsText(line, key)) return KeyFault(key, line, "a string");
   }
   absl::Status fault;
   if (task.kind == TaskKind::kEntityTracking || task.kind == TaskKind::kChoices) {
@@ -172,15 +172,15 @@ absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line) {
   }
   if (task.kind == TaskKind::kEntityTracking &&
       !(line.contains("numops") && line["numops"].is_number_integer())) {
-    fault.Update(Fault("numops", line, "an integer"));
+    fault.Update(KeyFault("numops", line, "an integer"));
   }
   if (task.kind == TaskKind::kWug) {
     const std::string forms = TextOf(line, "sentences");
     if (std::count(forms.begin(), forms.end(), '\t') != 1) {
-      fault.Update(Fault("sentences", line, "two texts with a tab between"));
+      fault.Update(KeyFault("sentences", line, "two texts with a tab between"));
     }
     if (!line.contains("ratio") || !line["ratio"].is_number()) {
-      fault.Update(Fault("ratio", line, "a number"));
+      fault.Update(KeyFault("ratio", line, "a number"));
     }
   }
   for (const char* key :

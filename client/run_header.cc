@@ -24,7 +24,7 @@ constexpr std::array<std::string_view, 2> kCounts = {"bytes", "items"};
 constexpr std::string_view kStart = "{\"dyad_run\":";
 
 // The named members of an object that are there.
-Json Pick(const Json& from, const std::vector<std::string>& keys) {
+Json Members(const Json& from, const std::vector<std::string>& keys) {
   Json picked = Json::object();
   for (const std::string& key : keys) {
     if (from.is_object() && from.contains(key)) picked[key] = from[key];
@@ -33,13 +33,14 @@ Json Pick(const Json& from, const std::vector<std::string>& keys) {
 }
 
 Json Bound(const Json& header) {
-  Json bound = Pick(header, {"format", "task", "convention", "special_tokens", "options", "unit"});
-  const Json parts = Pick(header, {"model", "input"});
+  Json bound =
+      Members(header, {"format", "task", "convention", "special_tokens", "options", "unit"});
+  const Json parts = Members(header, {"model", "input"});
   if (parts.contains("model")) {
-    bound["model"] = Pick(parts["model"],
-                          {"digest", "tokenizer_digest", "weight_dtype", "kv_dtype", "arithmetic"});
+    bound["model"] = Members(
+        parts["model"], {"digest", "tokenizer_digest", "weight_dtype", "kv_dtype", "arithmetic"});
   }
-  if (parts.contains("input")) bound["input"] = Pick(parts["input"], {"sha256"});
+  if (parts.contains("input")) bound["input"] = Members(parts["input"], {"sha256"});
   return bound;
 }
 
@@ -82,8 +83,8 @@ std::string Differences(const Json& there, const Json& now) {
 
 Json FinishHeader(const Json& fields) {
   Json header = {{"format", kFormat}, {kRunKey, ""}};
-  header.update(Pick(fields, {"model", "task", "convention", "special_tokens", "options", "unit",
-                              "input", "server", "client", "command", "created"}));
+  header.update(Members(fields, {"model", "task", "convention", "special_tokens", "options", "unit",
+                                 "input", "server", "client", "command", "created"}));
   header[kRunKey] = RunId(header);
   return header;
 }
@@ -134,7 +135,7 @@ absl::Status CheckSameRun(const Json& there, const Json& now) {
   std::string differences = Differences(old_fields, new_fields);
   // Somebody changed the header: its id does not fit it.
   if (differences.empty()) {
-    differences = Differences(Pick(there, {kRunKey}), Pick(now, {kRunKey}));
+    differences = Differences(Members(there, {kRunKey}), Members(now, {kRunKey}));
   }
   if (differences.empty()) return absl::OkStatus();
   return absl::FailedPreconditionError(

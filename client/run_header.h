@@ -3,6 +3,7 @@
 // the answers; each answer carries it. So no other run, and no other input, goes on with a file.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ inline constexpr char kHeaderKey[] = "dyad_run";
 inline constexpr char kRunKey[] = "run";
 // Behind the name of a file in which no header can stand: the header is in the file of that name.
 inline constexpr char kHeaderSuffix[] = ".run.json";
+// Of such a file; more is no header.
+inline constexpr int64_t kMaxHeaderBytes = int64_t{1} << 24;
 
 struct RunDescription {
   // The header without "format", "run" and the number of items: {"model", "task", "convention",

@@ -21,8 +21,6 @@ namespace dyad::client {
 namespace {
 
 constexpr size_t kDifferencesShown = 10;
-constexpr int64_t kMaxHeaderBytes = int64_t{1} << 24;
-
 // Some of a file's answers: those with the smallest random numbers, so that every machine takes the
 // same. Errors are passed over.
 class Taker {

@@ -5,9 +5,10 @@ import json
 import math
 import pathlib
 import random
+import subprocess
 import tempfile
 
-from support.server import DEMO, Server
+from support.server import BUILD, DEMO, Server
 
 WORDS = "the a cat dog old man boat sleeps ran saw house red small and they he she was".split()
 
@@ -182,6 +183,36 @@ def check_supplement(server, folder):
     assert short.read_bytes().split(b"\n", 1)[1] == long.read_bytes().split(b"\n", 1)[1]
 
 
+def check_compare(server, folder):
+    """Two conventions over the same choices: differences, intervals and p as Python has them."""
+    outputs = []
+    for convention in ("BABYLM", "MINICONS_MEAN"):
+        outputs.append(folder / f"choices-{convention}.out")
+        server.ctl("evaluate", "choices", str(folder / "choices"), f"--output={outputs[-1]}", f"--convention={convention}")
+    run = subprocess.run([BUILD / "bin" / "dyadctl", "compare", *outputs, "--json"], capture_output=True, text=True, check=True)
+    found = json.loads(run.stdout)
+    a, b = ([json.loads(line) for line in path.read_text().splitlines()[1:]] for path in outputs)
+    rows = {}
+    for one, two in zip(a, b, strict=True):
+        rows.setdefault(one["row"], []).append((one["score"], two["score"]))
+    assert list(found["rows"]) == sorted(rows)
+    ps = []
+    for row, pairs in sorted(rows.items()):
+        differences = [q - p for p, q in pairs]
+        low, high = bootstrap([(differences, 1.0)])
+        fewer, n = min(sum(d < 0 for d in differences), sum(d > 0 for d in differences)), sum(d != 0 for d in differences)
+        ps.append(min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n))
+        one = found["rows"][row]
+        assert near(one["difference"], sum(differences) / len(differences)) and near(one["p"], ps[-1]), (row, one)
+        assert near(one["low"], low) and near(one["high"], high), (row, one)
+    adjusted, most = {}, 0.0
+    for i, (p, row) in enumerate(sorted(zip(ps, sorted(rows)))):
+        most = max(most, (len(ps) - i) * p)
+        adjusted[row] = min(1.0, most)
+    assert all(near(found["rows"][row]["p_holm"], p) for row, p in adjusted.items()), (found, adjusted)
+    assert len(found.get("changes", [])) == sum(p != q for pairs in rows.values() for p, q in pairs)
+
+
 def check_refusals(server, folder):
     bad = folder / "bad.jsonl"
     bad.write_text('{"options": ["a", "b"]}\n\n{"option": 1}\n')
@@ -199,6 +230,7 @@ def main():
                               ("wug_past", ""), ("choices", "")):
             check(server, folder, task, variant)
         check_supplement(server, folder)
+        check_compare(server, folder)
         check_refusals(server, folder)
     print("evaluate: every task's scores, intervals and correlations are those of plain Python")
 
