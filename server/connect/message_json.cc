@@ -22,12 +22,12 @@ namespace {
 
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
-using Json = nlohmann::json;
+using nlohmann::json;
 
-absl::Status CheckObject(const std::string& path, const Json& json, const Descriptor& type);
+absl::Status CheckObject(const std::string& path, const json& object, const Descriptor& type);
 
 template <typename T>
-absl::Status CheckInteger(const std::string& path, const Json& value) {
+absl::Status CheckInteger(const std::string& path, const json& value) {
   T number = 0;
   // proto3 JSON writes numbers of 64 bits as strings.
   const bool is_text = value.is_string();
@@ -39,7 +39,7 @@ absl::Status CheckInteger(const std::string& path, const Json& value) {
                                 std::numeric_limits<T>::max(), "]"));
 }
 
-absl::Status CheckEnum(const std::string& path, const Json& value, const FieldDescriptor& field) {
+absl::Status CheckEnum(const std::string& path, const json& value, const FieldDescriptor& field) {
   std::vector<std::string> names;
   for (int i = 0; i < field.enum_type()->value_count(); ++i) {
     names.push_back(field.enum_type()->value(i)->name());
@@ -50,7 +50,7 @@ absl::Status CheckEnum(const std::string& path, const Json& value, const FieldDe
   return WrongType(path, value, absl::StrCat("one of ", absl::StrJoin(names, ", ")));
 }
 
-absl::Status CheckValue(const std::string& path, const Json& value, const FieldDescriptor& field) {
+absl::Status CheckValue(const std::string& path, const json& value, const FieldDescriptor& field) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32:
       return CheckInteger<int32_t>(path, value);
@@ -75,7 +75,7 @@ absl::Status CheckValue(const std::string& path, const Json& value, const FieldD
   return absl::OkStatus();
 }
 
-absl::Status CheckField(const std::string& path, const Json& value, const FieldDescriptor& field) {
+absl::Status CheckField(const std::string& path, const json& value, const FieldDescriptor& field) {
   if (value.is_null()) return absl::OkStatus();
   if (field.is_map()) {
     if (!value.is_object()) return WrongType(path, value, "an object");
@@ -95,12 +95,12 @@ absl::Status CheckField(const std::string& path, const Json& value, const FieldD
   return absl::OkStatus();
 }
 
-absl::Status CheckObject(const std::string& path, const Json& json, const Descriptor& type) {
-  if (!json.is_object()) return WrongType(path, json, "an object");
+absl::Status CheckObject(const std::string& path, const json& object, const Descriptor& type) {
+  if (!object.is_object()) return WrongType(path, object, "an object");
   std::vector<std::string> names;
   for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
   std::vector<const FieldDescriptor*> seen;
-  for (const auto& [name, value] : json.items()) {
+  for (const auto& [name, value] : object.items()) {
     const FieldDescriptor* field = type.FindFieldByName(name);
     if (field == nullptr) field = type.FindFieldByCamelcaseName(name);
     const std::string at = path.empty() ? "" : path + ".";
@@ -128,11 +128,11 @@ absl::Status CheckObject(const std::string& path, const Json& json, const Descri
 
 }  // namespace
 
-absl::Status ReadMessageJson(std::string_view json, google::protobuf::Message& message) {
-  ASSIGN_OR_RETURN(const Json body, ReadJsonBody(json));
+absl::Status ReadMessageJson(std::string_view text, google::protobuf::Message& message) {
+  ASSIGN_OR_RETURN(const json body, ReadJsonBody(text));
   RETURN_IF_ERROR(CheckObject("", body, *message.GetDescriptor()));
   const auto status = google::protobuf::util::JsonStringToMessage(
-      {json.data(), json.size()}, &message, google::protobuf::util::JsonParseOptions());
+      {text.data(), text.size()}, &message, google::protobuf::util::JsonParseOptions());
   if (status.ok()) return absl::OkStatus();
   return WithReason(absl::InvalidArgumentError(
                         absl::StrCat("the body is no ", message.GetDescriptor()->full_name(), ": ",

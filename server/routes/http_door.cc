@@ -45,6 +45,11 @@ std::optional<std::string> NameIn(std::string_view path, std::string_view of_rou
   return std::string(path.substr(front.size(), path.size() - front.size() - back.size()));
 }
 
+// HEAD is answered as GET is.
+std::string_view MethodOf(const HttpRequest& request) {
+  return request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+}
+
 // Media type of the body, in small letters, without parameters.
 std::string TypeOf(const HttpRequest& request) {
   std::string type = Lower(FindField(request.fields, "Content-Type").value_or(""));
@@ -104,7 +109,7 @@ HttpFields HttpDoor::CorsFields(const HttpRequest& request) const {
 // that takes the method.
 HttpDoor::Match HttpDoor::Find(const HttpRequest& request, std::string_view path) const {
   Match best;
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const std::string_view method = MethodOf(request);
   const auto is_better = [&](const Route& route) {
     if (best.route == nullptr || route.path.size() > best.route->path.size()) return true;
     return route.path == best.route->path && route.method == method;
@@ -137,7 +142,7 @@ absl::Status HttpDoor::Check(const HttpRequest& request, const Match& match,
                              const HttpCall& call) const {
   if (match.route == nullptr || match.route->needs_key) RETURN_IF_ERROR(call.CheckKey());
   if (match.route == nullptr) return match.family->no_route(Decoded(request.path));
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const std::string_view method = MethodOf(request);
   if (match.route->method != method) {
     return Refusal(
         absl::StatusCode::kInvalidArgument,
