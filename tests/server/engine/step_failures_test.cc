@@ -25,6 +25,7 @@ using ::dyad::testing::HandClock;
 using ::dyad::testing::RecordingSink;
 using ::dyad::testing::Score;
 using ::dyad::testing::StatusIs;
+using ::dyad::testing::StepBench;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;

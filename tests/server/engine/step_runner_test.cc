@@ -17,6 +17,7 @@ using ::dyad::testing::RecordingSink;
 using ::dyad::testing::Score;
 using ::dyad::testing::Spelling;
 using ::dyad::testing::StatusIs;
+using ::dyad::testing::StepBench;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
