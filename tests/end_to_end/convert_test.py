@@ -77,9 +77,9 @@ def main():
             check_layers(server, dynamic)
             for name in models:
                 if name == "stored":
-                    check(server, "opt-asvd", f"{name}-dense", fixtures_test.TOLERANCE["float16"])
+                    check(server, "opt-asvd", f"{name}-dense", fixtures_test.TOLERANCE["float16", "exact"])
                 else:
-                    check(server, name, f"{name}-dense", fixtures_test.TOLERANCE["float32"])
+                    check(server, name, f"{name}-dense", fixtures_test.TOLERANCE["float32", "exact"])
 
 
 if __name__ == "__main__":
