@@ -38,10 +38,6 @@ void AppendTally(const Tally& tally, Json& json) {
   json["high"] = interval.high;
 }
 
-std::string IntervalText(const Interval& interval) {
-  return absl::StrFormat("%.4f to %.4f", interval.low, interval.high);
-}
-
 }  // namespace
 
 void Tally::Add(const Tally& other) {

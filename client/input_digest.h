@@ -10,9 +10,6 @@
 
 namespace dyad::client {
 
-// 64 hexadecimal digits.
-std::string Sha256(std::string_view bytes);
-
 // The file as it lies there: the digest is what sha256sum prints. Of what can be read only once
 // ("-", pipes) the name alone. Errors: the system's, naming the path. Cost: reads it once.
 absl::StatusOr<Json> DescribeFile(const std::string& path);

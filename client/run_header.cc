@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/canonical_json.h"
-#include "client/input_digest.h"
+#include "server/base/sha256.h"
 
 namespace dyad::client {
 namespace {
@@ -90,7 +90,7 @@ Json FinishHeader(const Json& fields) {
 }
 
 std::string RunId(const Json& header) {
-  return Sha256(CanonicalJson(Bound(header))).substr(0, kIdDigits);
+  return Sha256Of(CanonicalJson(Bound(header))).substr(0, kIdDigits);
 }
 
 bool IsRunId(std::string_view text) {

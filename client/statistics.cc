@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "absl/strings/str_format.h"
 #include "server/base/philox.h"
 
 namespace dyad::client {
@@ -42,6 +43,10 @@ double DrawnMean(const std::vector<double>& scores, uint32_t stratum, uint32_t d
 }
 
 }  // namespace
+
+std::string IntervalText(const Interval& interval) {
+  return absl::StrFormat("%.4f to %.4f", interval.low, interval.high);
+}
 
 Interval WilsonInterval(double successes, int64_t n) {
   constexpr double z = 1.959963984540054;  // of 97.5 % of the normal distribution

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace dyad::client {
@@ -10,6 +11,9 @@ namespace dyad::client {
 struct Interval {
   double low = 0, high = 0;
 };
+
+// "0.6062 to 0.6136".
+std::string IntervalText(const Interval& interval);
 
 // Wilson's 95 % interval of a share of `successes` in `n`; n > 0. Halves count as they are.
 Interval WilsonInterval(double successes, int64_t n);

@@ -117,11 +117,11 @@ std::string TaskSummary::Table() const {
                        const Json& value) {
     const bool none = value["score"].is_null();
     absl::StrAppend(
-        &table, absl::StrFormat("%-*s  %8d  %6s  %6s  %s\n", name_width, name, items, ties,
-                                none ? "-" : absl::StrFormat("%.4f", value["score"].get<double>()),
-                                none ? "-"
-                                     : absl::StrFormat("%.4f to %.4f", value["low"].get<double>(),
-                                                       value["high"].get<double>())));
+        &table,
+        absl::StrFormat(
+            "%-*s  %8d  %6s  %6s  %s\n", name_width, name, items, ties,
+            none ? "-" : absl::StrFormat("%.4f", value["score"].get<double>()),
+            none ? "-" : IntervalText({value["low"].get<double>(), value["high"].get<double>()})));
   };
   int64_t ties = 0, items = 0;
   for (const auto& [name, row] : rows_) {

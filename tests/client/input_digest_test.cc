@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "gtest/gtest.h"
+#include "server/base/sha256.h"
 #include "tests/support/dyadctl_run.h"
 #include "tests/support/status_matchers.h"
 
@@ -22,9 +23,9 @@ TEST(InputDigestTest, AFileIsItsBytes) {
       FormatLine({{"name", path},
                   {"sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
                   {"bytes", 3}}));
-  EXPECT_EQ((*DescribeFile(folder.Write("empty", "")))["sha256"], Sha256(""));
+  EXPECT_EQ((*DescribeFile(folder.Write("empty", "")))["sha256"], Sha256Of(""));
   const std::string large(3'000'000, 'x');
-  EXPECT_EQ((*DescribeFile(folder.Write("large", large)))["sha256"], Sha256(large));
+  EXPECT_EQ((*DescribeFile(folder.Write("large", large)))["sha256"], Sha256Of(large));
 }
 
 // printf 1 > b; printf 2 > a/c: sha256sum a/c b | sha256sum
@@ -36,10 +37,10 @@ TEST(InputDigestTest, AFolderIsTheLinesOfSha256sum) {
   const auto described = DescribeFolder(folder.Path(""), {"b", "a/c"});
   ASSERT_OK(described);
   EXPECT_EQ((*described)["bytes"], 2);
-  EXPECT_EQ((*described)["sha256"], Sha256(Sha256("2") + "  a/c\n" + Sha256("1") + "  b\n"));
+  EXPECT_EQ((*described)["sha256"], Sha256Of(Sha256Of("2") + "  a/c\n" + Sha256Of("1") + "  b\n"));
   folder.Write("new\nline", "4");
   EXPECT_EQ((*DescribeFolder(folder.Path(""), {"new\nline"}))["sha256"],
-            Sha256("\\" + Sha256("4") + "  new\\nline\n"));
+            Sha256Of("\\" + Sha256Of("4") + "  new\\nline\n"));
 }
 
 TEST(InputDigestTest, WhatCanBeReadOnlyOnceHasANameAlone) {
