@@ -13,6 +13,7 @@
 #include "kernels/bfloat16.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
+#include "tests/kernels/cpu/narrow_layers.h"
 #include "tests/kernels/random_plan.h"
 #include "tests/kernels/sample_layers.h"
 #include "tests/support/sanitized.h"
@@ -24,29 +25,8 @@
 namespace dyad::kernels {
 namespace {
 
-std::vector<float> Found(const PackedLinear& layer, int64_t rows, const std::vector<float>& x,
-                         int threads) {
-  Workspace workspace(PoolOf(threads));
-  std::vector<float> y(static_cast<size_t>(rows * layer.out_features()), 77.0f);
-  layer.Apply(rows, {x.data(), layer.in_features()}, {y.data(), layer.out_features()}, {},
-              workspace);
-  return y;
-}
-
 PackedLinear Packed(const Plan& plan) {
   return PackedLinear(plan, &PoolOf(2), Arithmetic::kBfloat16);
-}
-
-// Of rows whose bits differ: NaN is NaN.
-int64_t FirstDifferent(const std::vector<float>& found, const std::vector<float>& expected) {
-  if (found.size() != expected.size()) return 0;
-  for (size_t i = 0; i < found.size(); ++i) {
-    const bool same = std::isnan(expected[i]) ? std::isnan(found[i])
-                                              : std::bit_cast<uint32_t>(found[i]) ==
-                                                    std::bit_cast<uint32_t>(expected[i]);
-    if (!same) return static_cast<int64_t>(i);
-  }
-  return -1;
 }
 
 std::vector<float> Expected(const Plan& plan, int64_t rows, const std::vector<float>& x) {
@@ -55,13 +35,7 @@ std::vector<float> Expected(const Plan& plan, int64_t rows, const std::vector<fl
 
 void ExpectTheDefinition(const Plan& plan, int64_t rows, const std::vector<float>& x, int threads,
                          const std::string& name) {
-  const PackedLinear layer = Packed(plan);
-  const std::vector<float> expected = Expected(plan, rows, x);
-  for (const std::string_view isa : SupportedIsas()) {
-    const WithIsa with(isa);
-    ASSERT_EQ(FirstDifferent(Found(layer, rows, x, threads), expected), -1)
-        << name << ", " << rows << " rows, " << isa;
-  }
+  ExpectTheDefinition(plan, Arithmetic::kBfloat16, rows, x, threads, name);
 }
 
 TEST(Bfloat16Test, RandomPlansAreTheDefinition) {
@@ -191,20 +165,7 @@ TEST(Bfloat16Test, NeighboursThreadsAndLayersTogetherDoNotShow) {
   for (const std::string_view isa : SupportedIsas()) {
     const WithIsa with(isa);
     if (isa == "scalar") continue;  // it has been compared, and is slow
-    const std::vector<float> all = Found(a, kRows, x, 1);
-    EXPECT_EQ(Found(a, kRows, x, 3), all);
-    for (const int64_t row : {int64_t{0}, int64_t{11}, kRows - 1}) {
-      const auto from = x.begin() + row * first.in;
-      const std::vector<float> alone = Found(a, 1, {from, from + first.in}, 1);
-      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + row * first.out)) << row;
-    }
-    std::vector<float> of_a(all.size()), of_b(static_cast<size_t>(kRows * second.out));
-    Workspace workspace(PoolOf(2));
-    const LinearOutput outputs[] = {{&a, {of_a.data(), first.out}},
-                                    {&b, {of_b.data(), second.out}}};
-    ApplyTogether(kRows, {x.data(), first.in}, outputs, workspace);
-    EXPECT_EQ(of_a, all);
-    EXPECT_EQ(of_b, Found(b, kRows, x, 2));
+    ExpectNoNeighbours(a, b, kRows, x);
   }
 }
 

@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/linear.h"
 #include "kernels/reference/plan.h"
+#include "tests/kernels/cpu/narrow_layers.h"
 #include "tests/kernels/random_plan.h"
 #include "tests/kernels/sample_layers.h"
 #include "tests/support/sanitized.h"
@@ -21,39 +22,6 @@ namespace {
 
 constexpr Arithmetic kArithmetics[] = {Arithmetic::kInteger24, Arithmetic::kInteger16,
                                        Arithmetic::kInteger8};
-
-std::vector<float> Found(const PackedLinear& layer, int64_t rows, const std::vector<float>& x,
-                         int threads) {
-  Workspace workspace(PoolOf(threads));
-  std::vector<float> y(static_cast<size_t>(rows * layer.out_features()), 77.0f);
-  layer.Apply(rows, {x.data(), layer.in_features()}, {y.data(), layer.out_features()}, {},
-              workspace);
-  return y;
-}
-
-// Rows whose bits differ: NaN is NaN.
-int64_t FirstDifferent(const std::vector<float>& found, const std::vector<float>& expected) {
-  if (found.size() != expected.size()) return 0;
-  for (size_t i = 0; i < found.size(); ++i) {
-    const bool same = std::isnan(expected[i]) ? std::isnan(found[i])
-                                              : std::bit_cast<uint32_t>(found[i]) ==
-                                                    std::bit_cast<uint32_t>(expected[i]);
-    if (!same) return static_cast<int64_t>(i);
-  }
-  return -1;
-}
-
-void ExpectTheDefinition(const Plan& plan, Arithmetic arithmetic, int64_t rows,
-                         const std::vector<float>& x, int threads, const std::string& name) {
-  const PackedLinear layer(plan, &PoolOf(2), arithmetic);
-  const std::vector<float> expected =
-      reference::ChainIn(arithmetic, plan, rows, {x.data(), plan.in_features()});
-  for (const std::string_view isa : SupportedIsas()) {
-    const WithIsa with(isa);
-    ASSERT_EQ(FirstDifferent(Found(layer, rows, x, threads), expected), -1)
-        << name << ", " << NameOf(arithmetic) << ", " << rows << " rows, " << isa;
-  }
-}
 
 TEST(IntegerTest, RandomPlansAreTheDefinition) {
   const uint32_t plans = testing::kSanitized ? 100 : 2000;
@@ -201,20 +169,7 @@ TEST(IntegerTest, NeighboursThreadsAndLayersTogetherDoNotShow) {
   const std::vector<float> x = RandomFloats(kRows * first.in, 5);
   for (const Arithmetic arithmetic : kArithmetics) {
     const PackedLinear a(first.plan(), nullptr, arithmetic), b(second.plan(), nullptr, arithmetic);
-    const std::vector<float> all = Found(a, kRows, x, 1);
-    EXPECT_EQ(Found(a, kRows, x, 3), all);
-    for (const int64_t row : {int64_t{0}, int64_t{11}, kRows - 1}) {
-      const auto from = x.begin() + row * first.in;
-      const std::vector<float> alone = Found(a, 1, {from, from + first.in}, 1);
-      EXPECT_TRUE(std::equal(alone.begin(), alone.end(), all.begin() + row * first.out)) << row;
-    }
-    std::vector<float> of_a(all.size()), of_b(static_cast<size_t>(kRows * second.out));
-    Workspace workspace(PoolOf(2));
-    const LinearOutput outputs[] = {{&a, {of_a.data(), first.out}},
-                                    {&b, {of_b.data(), second.out}}};
-    ApplyTogether(kRows, {x.data(), first.in}, outputs, workspace);
-    EXPECT_EQ(of_a, all);
-    EXPECT_EQ(of_b, Found(b, kRows, x, 2));
+    ExpectNoNeighbours(a, b, kRows, x);
   }
 }
 
