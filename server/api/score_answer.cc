@@ -26,6 +26,14 @@ absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call)
   return plan;
 }
 
+absl::StatusOr<v1::ScoreResponse> JoinPieces(const ScorePieces& pieces) {
+  v1::ScoreResponse response;
+  for (const std::string& piece : pieces) {
+    if (!response.MergeFromString(piece)) return absl::InternalError("a score cannot be read");
+  }
+  return response;
+}
+
 void ScoreAnswer::Part::OnSequenceEnd(const engine::Outcome& outcome) {
   if (!outcome.status.ok() && !answer_.failed_item_.has_value()) answer_.failed_item_ = item_;
 }

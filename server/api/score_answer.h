@@ -25,6 +25,9 @@ absl::StatusOr<ScorePlan> PlanScore(const v1::ScoreRequest& request, Call& call)
 // message it would take about nine times the memory.
 using ScorePieces = std::vector<std::string>;
 
+// The message whose pieces these are.
+absl::StatusOr<v1::ScoreResponse> JoinPieces(const ScorePieces& pieces);
+
 // No lock: after Start only the engine's thread touches pieces and record, until it calls on_end.
 class ScoreAnswer {
  public:

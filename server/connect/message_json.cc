@@ -13,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/api/request_error.h"
-#include "server/base/nearest.h"
 #include "server/base/status_macros.h"
 #include "server/routes/json_body.h"
 
@@ -104,13 +103,7 @@ absl::Status CheckObject(const std::string& path, const json& object, const Desc
     const FieldDescriptor* field = type.FindFieldByName(name);
     if (field == nullptr) field = type.FindFieldByCamelcaseName(name);
     const std::string at = path.empty() ? "" : path + ".";
-    if (field == nullptr) {
-      const std::string nearest = NearestName(name, names);
-      return InvalidField({at + Shortened(name, 100), "no field of this request",
-                           nearest.empty() ? "it is refused rather than ignored"
-                                           : absl::StrCat("did you mean ", nearest, "?"),
-                           "UNKNOWN_PARAMETER"});
-    }
+    if (field == nullptr) return UnknownName(at + Shortened(name, 100), name, names);
     // Under both of its names, or two of those of which only one may be set.
     for (const FieldDescriptor* other : seen) {
       if (other == field)

@@ -86,10 +86,7 @@ absl::StatusOr<HttpResponse> WriteGenerated(const v1::GenerateResponse& response
   return Write(response);
 }
 absl::StatusOr<HttpResponse> WriteScores(const ScorePieces& pieces) {
-  v1::ScoreResponse response;
-  for (const std::string& piece : pieces) {
-    if (!response.MergeFromString(piece)) return absl::InternalError("a score cannot be read");
-  }
+  ASSIGN_OR_RETURN(const v1::ScoreResponse response, JoinPieces(pieces));
   return Write(response);
 }
 
@@ -110,9 +107,7 @@ template <typename Answer, typename Result, typename Request, typename Plan>
 Route Later(std::string_view path, Handler<Request, Plan> handler,
             absl::StatusOr<HttpResponse> (*write)(const Result&)) {
   return {"POST", path, [handler, write](const Ask& ask) {
-            absl::StatusOr<Plan> plan = Handle(ask, handler);
-            if (!plan.ok()) return ask.call->Fail(plan.status());
-            WholeAnswer<Answer, Plan, Result>::Start(ask.call, *std::move(plan), write);
+            WholeAnswer<Answer, Plan, Result>::Start(ask.call, Handle(ask, handler), write);
           }};
 }
 

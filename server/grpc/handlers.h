@@ -31,17 +31,25 @@ absl::StatusOr<Result> Handle(Handler<Request, Result> handler, const grpc::Byte
   });
 }
 
+// Ends a call with what is there at once.
+template <typename Response>
+grpc::ServerUnaryReactor* EndWith(RpcCall call, const absl::StatusOr<Response>& response,
+                                  grpc::ByteBuffer* out) {
+  const auto write = [&]() -> absl::Status {
+    RETURN_IF_ERROR(response.status());
+    ASSIGN_OR_RETURN(*out, call.Hold(WriteMessage(*response, call.state().limits)));
+    return absl::OkStatus();
+  };
+  const absl::Status status = write();
+  return new EndedCall<grpc::ServerUnaryReactor>(std::move(call), status);
+}
+
 // Answers at once, on gRPC's thread; the cost is bounded by the request's size.
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* AnswerNow(RpcCall call, Handler<Request, Response> handler,
                                     const grpc::ByteBuffer& in, grpc::ByteBuffer* out) {
-  const auto answer = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const Response response, Handle(handler, in, call));
-    ASSIGN_OR_RETURN(*out, call.Hold(WriteMessage(response, call.state().limits)));
-    return absl::OkStatus();
-  };
-  const absl::Status status = answer();
-  return new EndedCall<grpc::ServerUnaryReactor>(std::move(call), status);
+  const absl::StatusOr<Response> response = Handle(handler, in, call);
+  return EndWith(std::move(call), response, out);
 }
 
 // Answers later, if there is a plan.

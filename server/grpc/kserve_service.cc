@@ -23,13 +23,8 @@ using RawInference =
 // Probes have no key to show.
 template <typename Request, typename Response>
 UnaryReactor* AnswerProbe(RpcCall call, Handler<Request, Response> handler, ByteBuffer* out) {
-  const auto answer = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const Response response, handler({}, call));
-    ASSIGN_OR_RETURN(*out, call.Hold(WriteMessage(response, call.state().limits)));
-    return absl::OkStatus();
-  };
-  const absl::Status status = answer();
-  return new EndedCall<UnaryReactor>(std::move(call), status);
+  const absl::StatusOr<Response> response = handler({}, call);
+  return EndWith(std::move(call), response, out);
 }
 
 class KserveService final : public RawInference {

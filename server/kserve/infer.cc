@@ -239,10 +239,7 @@ Outputs Generated(const InferPlan& plan, const v1::GenerateResponse& response) {
 }
 
 absl::StatusOr<Outputs> Scored(const InferPlan& plan, const ScorePieces& pieces) {
-  v1::ScoreResponse response;
-  for (const std::string& piece : pieces) {
-    if (!response.MergeFromString(piece)) return absl::InternalError("a score cannot be read");
-  }
+  ASSIGN_OR_RETURN(const v1::ScoreResponse response, JoinPieces(pieces));
   Outputs outputs;
   for (const v1::TextScore& score : response.scores()) {
     outputs.sums.push_back(score.sum());

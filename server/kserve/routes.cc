@@ -25,11 +25,6 @@ using Json = nlohmann::ordered_json;
 constexpr char kBinaryHeader[] = "Inference-Header-Content-Length";
 constexpr std::string_view kVersions = "/versions/";
 
-absl::Status NoRoute(std::string_view path) {
-  return Refusal(absl::StatusCode::kNotFound, Text("there is no ", Shortened(path, 200)),
-                 "UNKNOWN_PATH");
-}
-
 // "NAME" or "NAME/versions/VERSION", as a path has it.
 struct ModelPath {
   explicit ModelPath(const std::string& path) : name(path) {
@@ -64,24 +59,27 @@ void SendReady(const Ask& ask) {
   Send(ask, Json{{"ready", is_so}}, is_so ? 200 : 503);
 }
 
-void SendModel(const Ask& ask) {
+// A request about the model of the path.
+template <typename Request>
+Request About(const Ask& ask) {
   const ModelPath path(ask.name);
-  inference::ModelMetadataRequest request;
+  Request request;
   request.set_name(path.name);
   request.set_version(path.version);
-  const auto metadata = ModelMetadata(request, *ask.call);
+  return request;
+}
+
+void SendModel(const Ask& ask) {
+  const auto metadata = ModelMetadata(About<inference::ModelMetadataRequest>(ask), *ask.call);
   if (!metadata.ok()) return ask.call->Fail(metadata.status());
   Send(ask, MetadataJson(*metadata));
 }
 
 void SendModelReady(const Ask& ask) {
-  const ModelPath path(ask.name);
-  inference::ModelReadyRequest request;
-  request.set_name(path.name);
-  request.set_version(path.version);
+  const auto request = About<inference::ModelReadyRequest>(ask);
   const auto ready = ModelReady(request, *ask.call);
   if (!ready.ok()) return ask.call->Fail(ready.status());
-  Send(ask, Json{{"name", path.name}, {"ready", ready->ready()}}, ready->ready() ? 200 : 503);
+  Send(ask, Json{{"name", request.name()}, {"ready", ready->ready()}}, ready->ready() ? 200 : 503);
 }
 
 absl::StatusOr<nlohmann::json> ReadBody(const Ask& ask) {
@@ -109,10 +107,8 @@ absl::StatusOr<HttpResponse> WriteInfer(const inference::ModelInferResponse& res
 }
 
 void Infer(const Ask& ask) {
-  absl::StatusOr<InferPlan> plan = ReadInfer(ask);
-  if (!plan.ok()) return ask.call->Fail(plan.status());
   WholeAnswer<InferAnswer, InferPlan, inference::ModelInferResponse>::Start(
-      ask.call, *std::move(plan), &WriteInfer);
+      ask.call, ReadInfer(ask), &WriteInfer);
 }
 
 // Body of generate and generate_stream: one text, and fields of completions.
@@ -187,7 +183,6 @@ RouteFamily KserveRoutes() {
   RouteFamily family;
   family.prefix = "/v2";
   family.error = &KserveError;
-  family.no_route = &NoRoute;
   family.takes_fixed_model = false;
   family.takes_untyped_body = true;
   family.routes = {

@@ -43,8 +43,7 @@ absl::Status NoRoute(std::string_view path) {
     return Refusal(absl::StatusCode::kNotFound, Text(path, " is not offered: ", endpoint.instead),
                    "UNSUPPORTED_ENDPOINT");
   }
-  return Refusal(absl::StatusCode::kNotFound, Text("there is no ", Shortened(path, 200)),
-                 "UNKNOWN_PATH");
+  return UnknownPath(path);
 }
 
 std::string TokenizeField(std::string_view field) {

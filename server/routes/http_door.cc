@@ -64,6 +64,11 @@ absl::Status Refusal(absl::StatusCode code, std::string message, std::string_vie
   return WithReason(absl::Status(code, std::move(message)), reason);
 }
 
+absl::Status UnknownPath(std::string_view path) {
+  return Refusal(absl::StatusCode::kNotFound, Text("there is no ", Shortened(path, 200)),
+                 "UNKNOWN_PATH");
+}
+
 struct HttpDoor::Match {
   const RouteFamily* family = nullptr;  // whose errors are told
   const Route* route = nullptr;         // null: there is none

@@ -49,14 +49,19 @@ absl::StatusOr<nlohmann::json> ReadJsonBody(std::string_view body) {
   return json;
 }
 
+absl::Status UnknownName(const std::string& field, std::string_view name,
+                         const std::vector<std::string>& names) {
+  const std::string nearest = NearestName(name, names);
+  return InvalidField({field, "no field of this request",
+                       nearest.empty() ? "it is refused rather than ignored"
+                                       : absl::StrCat("did you mean ", nearest, "?"),
+                       "UNKNOWN_PARAMETER"});
+}
+
 absl::Status CheckNames(const nlohmann::json& object, const std::vector<std::string>& names) {
   for (const auto& [name, value] : object.items()) {
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
-    const std::string nearest = NearestName(name, names);
-    return InvalidField({Shortened(name, 100), "no field of this request",
-                         nearest.empty() ? "it is refused rather than ignored"
-                                         : absl::StrCat("did you mean ", nearest, "?"),
-                         "UNKNOWN_PARAMETER"});
+    return UnknownName(Shortened(name, 100), name, names);
   }
   return absl::OkStatus();
 }

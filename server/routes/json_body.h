@@ -15,7 +15,11 @@ namespace dyad {
 // with line and column where it is not JSON.
 absl::StatusOr<nlohmann::json> ReadJsonBody(std::string_view body);
 
-// InvalidField UNKNOWN_PARAMETER of the first key that is not among `names`, with the nearest one.
+// InvalidField UNKNOWN_PARAMETER of `field`, whose key is `name` and none of `names`: with the
+// nearest of them.
+absl::Status UnknownName(const std::string& field, std::string_view name,
+                         const std::vector<std::string>& names);
+// The same of the first key that is not among `names`, with the nearest one.
 absl::Status CheckNames(const nlohmann::json& object, const std::vector<std::string>& names);
 
 // Fields of an object: null counts as absent, which gives `absent`. Errors: InvalidField.

@@ -19,6 +19,12 @@ struct Ask {
   std::string fixed_model;  // NAME of "/models/NAME" in front of the path; empty: none
 };
 
+// An error with a reason of its own; http_error.cc has those of HTTP.
+absl::Status Refusal(absl::StatusCode code, std::string message, std::string_view reason);
+
+// NotFound UNKNOWN_PATH: there is no such path.
+absl::Status UnknownPath(std::string_view path);
+
 struct Route {
   std::string_view method;  // "POST", or "GET", which answers HEAD too
   // May have one "{}": one byte or more. It lives as long as the program and is the route's name in
@@ -36,7 +42,7 @@ struct RouteFamily {
   std::vector<Route> routes;
   HttpResponse (*error)(const absl::Status&);  // as ErrorStyle's
   // What is said of a path that no route has.
-  absl::Status (*no_route)(std::string_view path);
+  absl::Status (*no_route)(std::string_view path) = &UnknownPath;
   // Whether /models/NAME may stand in front.
   bool takes_fixed_model = true;
   // Whether a body may come without Content-Type, from where a browser's pages do not ask.
@@ -44,8 +50,5 @@ struct RouteFamily {
   // When a caller stops waiting.
   absl::StatusOr<absl::Time> (*deadline)(const HttpRequest& request) = nullptr;
 };
-
-// An error with a reason of its own; http_error.cc has those of HTTP.
-absl::Status Refusal(absl::StatusCode code, std::string message, std::string_view reason);
 
 }  // namespace dyad

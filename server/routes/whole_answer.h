@@ -21,12 +21,14 @@ class WholeAnswer final : public std::enable_shared_from_this<WholeAnswer<Answer
   // On the exchange's thread, never on the engine's.
   using Write = std::function<absl::StatusOr<HttpResponse>(const Result& result)>;
 
-  static void Start(std::shared_ptr<HttpCall> call, Plan plan, Write write) {
+  // A refusal instead of a plan is the answer.
+  static void Start(std::shared_ptr<HttpCall> call, absl::StatusOr<Plan> plan, Write write) {
+    if (!plan.ok()) return call->Fail(plan.status());
     const auto self = std::make_shared<WholeAnswer>();
     self->call_ = std::move(call);
     self->write_ = std::move(write);
     self->self_ = self;
-    self->answer_.emplace(std::move(plan), *self->call_,
+    self->answer_.emplace(*std::move(plan), *self->call_,
                           [raw = self.get()](absl::StatusOr<Result> result) {
                             // As soon as the work may run, it may end this.
                             const std::shared_ptr<HttpExchange> exchange = raw->call_->exchange();
