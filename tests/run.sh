@@ -28,4 +28,8 @@ for stage in "${stages[@]}"; do
     release) ctest --preset release -LE asan_alone --parallel 2 ;;
     asan | tsan | fuzz) ctest --preset "$stage" -L "${stage}_tests" --parallel 2 ;;
   esac
+  # What a program left out: no failure, but no result either.
+  awk -v stage="$stage" '/: Skipped$/ { getline reason }
+    /^\[  SKIPPED \] .* ms\)$/ { print stage ": skipped " $4 ": " reason }' \
+    "build/$stage/Testing/Temporary/LastTest.log"
 done

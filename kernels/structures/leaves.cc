@@ -125,15 +125,15 @@ void Options::WrongType(const Option& option, std::string_view expected) {
 std::string_view Options::Word(std::string_view option, std::span<const std::string_view> words) {
   const Option* const found = Take(option);
   if (found == nullptr) return words.front();
-  const auto* const text = std::get_if<std::string>(&found->value);
+  const auto* const text = std::get_if<OptionText>(&found->value);
   if (text == nullptr) {
     WrongType(*found, "a string");
     return words.front();
   }
-  const auto word = std::find(words.begin(), words.end(), *text);
+  const auto word = std::find(words.begin(), words.end(), text->text);
   if (word != words.end()) return *word;
   if (fault_.empty()) {
-    fault_.append(found->name).append(" is ").append(Quoted(*text)).append("; expected ");
+    fault_.append(found->name).append(" is ").append(Quoted(text->text)).append("; expected ");
     for (size_t i = 0; i < words.size(); ++i) {
       fault_.append(i == 0 ? "" : i + 1 < words.size() ? ", " : " or ").append(words[i]);
     }
@@ -167,8 +167,8 @@ std::optional<Options::Named<double>> Options::Number(std::string_view option) {
 std::optional<Options::Named<std::string>> Options::String(std::string_view option) {
   const Option* const found = Take(option);
   if (found == nullptr) return std::nullopt;
-  if (const auto* const value = std::get_if<std::string>(&found->value)) {
-    return Named<std::string>{found->name, *value};
+  if (const auto* const value = std::get_if<OptionText>(&found->value)) {
+    return Named<std::string>{found->name, value->text};
   }
   WrongType(*found, "a string");
   return std::nullopt;

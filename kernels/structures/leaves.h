@@ -87,8 +87,15 @@ class Leaves {
   std::map<std::string, Entry, std::less<>> leaves_;
 };
 
+// A text in a variant. libstdc++ 12 destroys a bare string there that was never made, when there is
+// no memory for its copy.
+struct OptionText {
+  OptionText(std::string value) : text(std::move(value)) {}  // NOLINT: implicit
+  OptionText(const char* value) : text(value) {}             // NOLINT: implicit
+  std::string text;
+};
 // A value of a configuration. monostate: of a type that no option has.
-using OptionValue = std::variant<std::monostate, bool, int64_t, double, std::string>;
+using OptionValue = std::variant<std::monostate, bool, int64_t, double, OptionText>;
 
 // Remembers the first fault: ask fault() once all were taken.
 class Options {

@@ -25,8 +25,8 @@ std::string LogText(const std::string& value) {
 }
 
 std::string Value(LogFormat format, const LogField& field) {
-  if (const auto* text = std::get_if<std::string>(&field.value)) {
-    return format == LogFormat::kJson ? Json(*text) : LogText(*text);
+  if (const auto* text = std::get_if<FieldText>(&field.value)) {
+    return format == LogFormat::kJson ? Json(text->text) : LogText(text->text);
   }
   if (const auto* number = std::get_if<double>(&field.value)) {
     return absl::StrFormat("%.6f", *number);

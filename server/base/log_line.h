@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,9 +16,16 @@ enum class LogLevel { kDebug, kInfo, kWarning, kError };
 // private.
 enum class PromptLogging { kOff, kOn };
 
+// A text in a variant. libstdc++ 12 destroys a bare string there that was never made, when there is
+// no memory for its copy.
+struct FieldText {
+  FieldText(std::string value) : text(std::move(value)) {}  // NOLINT: implicit
+  FieldText(const char* value) : text(value) {}             // NOLINT: implicit
+  std::string text;
+};
 struct LogField {
   std::string key;
-  std::variant<std::string, int64_t, double> value;
+  std::variant<FieldText, int64_t, double> value;
 };
 
 // Where a part of the server writes its lines: an event and its fields. Any thread; never waits.

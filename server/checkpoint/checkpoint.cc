@@ -8,10 +8,10 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "server/base/file.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
+#include "server/base/string_map.h"
 #include "server/checkpoint/byte_reader.h"
 #include "server/checkpoint/mapped_file.h"
 #include "server/checkpoint/safetensors.h"
@@ -70,7 +70,7 @@ class MappedCheckpoint : public Checkpoint {
   }
 
  private:
-  absl::flat_hash_map<std::string, std::unique_ptr<MappedFile>> mappings_;  // by file name
+  StringMap<std::unique_ptr<MappedFile>> mappings_;  // by file name
   TensorMap tensors_;
   std::vector<std::string> files_;
 };

@@ -16,7 +16,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "server/checkpoint/stored_tensor.h"
 
@@ -33,7 +32,7 @@ class Checkpoint {
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& folder);
   virtual ~Checkpoint() = default;
 
-  virtual const absl::flat_hash_map<std::string, StoredTensor>& tensors() const = 0;
+  virtual const TensorMap& tensors() const = 0;
   // Names of the weight files read (index files are not weight files), sorted, relative to the
   // folder.
   virtual const std::vector<std::string>& files() const = 0;

@@ -6,10 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_format.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
@@ -352,7 +352,7 @@ class Machine {
   size_t operation_at_ = 0;
   std::vector<PickleValue> stack_;
   std::vector<size_t> marks_;  // sizes of the stack
-  absl::flat_hash_map<uint64_t, PickleValue> memo_;
+  std::unordered_map<uint64_t, PickleValue> memo_;
   PickleObjects objects_;
 };
 

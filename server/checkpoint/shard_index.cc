@@ -3,10 +3,10 @@
 
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "server/base/json.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
+#include "server/base/string_map.h"
 #include "server/checkpoint/mapped_file.h"
 #include "server/checkpoint/stored_tensor.h"
 
@@ -85,7 +85,7 @@ class IndexHandler : public JsonHandler {
   bool has_weight_map_ = false;
   std::string key_;
   ShardIndex index_;
-  absl::flat_hash_set<std::string> shards_;
+  StringSet shards_;
 };
 
 }  // namespace

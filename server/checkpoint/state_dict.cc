@@ -1,9 +1,9 @@
 // A state dict's pickle -> its tensors by name.
 #include "server/checkpoint/state_dict.h"
 
+#include <unordered_set>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 #include "server/checkpoint/pickle_machine.h"
@@ -82,7 +82,7 @@ absl::StatusOr<std::vector<StateDictEntry>> ReadStateDict(std::span<const std::b
         Text("state dict has ", elements.size() / 2, " entries, expected 1 to ", kMaxTensors));
   }
   std::vector<StateDictEntry> entries;
-  absl::flat_hash_set<std::string_view> names;
+  std::unordered_set<std::string_view> names;
   for (size_t i = 0; i < elements.size(); i += 2) {
     const auto* name = std::get_if<std::string_view>(&elements[i]);
     if (name == nullptr) {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "server/base/string_map.h"
 
 namespace dyad {
 
@@ -51,7 +51,7 @@ struct NamedTensor {
 };
 std::string TensorText(const NamedTensor& tensor);  // "FILE: tensor NAME"
 
-using TensorMap = absl::flat_hash_map<std::string, StoredTensor>;
+using TensorMap = StringMap<StoredTensor>;
 
 // Bounds on what a checkpoint may hold; far beyond any model, and small enough that tables of this
 // size fit in a few tens of MiB.

@@ -20,7 +20,7 @@ std::string_view WithoutRoot(std::string_view name, std::string_view root) {
 std::optional<NamedTensor> TensorSource::Find(std::string_view name) const {
   const auto& tensors = checkpoint_.tensors();
   for (std::string_view candidate : {name, WithoutRoot(name, root_)}) {
-    const auto it = tensors.find(AbslView(candidate));
+    const auto it = tensors.find(candidate);
     if (it != tensors.end()) return NamedTensor{it->first, &it->second};
   }
   return std::nullopt;

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/string_map.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/stored_tensor.h"
 
@@ -54,8 +54,8 @@ class TensorSource {
 
   const Checkpoint& checkpoint_;
   const std::string root_;
-  absl::flat_hash_set<std::string> taken_;
-  absl::flat_hash_set<std::string> ignored_;  // of those
+  StringSet taken_;
+  StringSet ignored_;  // of those
 };
 
 absl::Status WrongShape(const NamedTensor& tensor, std::string_view expected);

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 
 namespace dyad {
@@ -15,7 +15,7 @@ inline constexpr size_t kMaxZipEntries = 131'072;
 inline constexpr size_t kMaxZipName = 1024;  // bytes
 
 // Name of an entry -> its bytes; both point into the archive.
-using ZipEntries = absl::flat_hash_map<std::string_view, std::span<const std::byte>>;
+using ZipEntries = std::unordered_map<std::string_view, std::span<const std::byte>>;
 
 // Reads the central directory and checks it against the local headers. Nothing is unpacked or
 // copied.

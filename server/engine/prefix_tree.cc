@@ -7,7 +7,9 @@ namespace dyad::engine {
 
 PrefixTree::PrefixTree(PagePool& pool)
     : pool_(pool), nodes_(pool.total()), pages_(0, Hash{&nodes_}, Equal{&nodes_}) {
-  pages_.reserve(pool.total());
+  // Twice: with room for as many erased ones it never grows. Abseil's tables are broken where that
+  // finds no memory.
+  pages_.reserve(2 * static_cast<size_t>(pool.total()));
 }
 
 uint64_t PrefixTree::KeyHash(NodeId parent, PageIds ids) {

@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "prometheus/counter.h"
@@ -15,6 +14,7 @@
 #include "prometheus/registry.h"
 #include "prometheus/text_serializer.h"
 #include "server/base/mutex.h"
+#include "server/base/string_map.h"
 #include "server/metrics/metrics_table.h"
 #include "server/metrics/process_stats.h"
 
@@ -262,7 +262,7 @@ class Metrics::Impl {
   ServerSeries server_ ABSL_GUARDED_BY(mutex_){*registry_};
   std::map<std::string, std::unique_ptr<ModelSeries>> models_ ABSL_GUARDED_BY(mutex_);
   // By "method code". Bounded: methods and routes are ours, codes those of gRPC and HTTP.
-  absl::flat_hash_map<std::string, Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
+  StringMap<Rpc> rpcs_ ABSL_GUARDED_BY(mutex_);
 };
 
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}

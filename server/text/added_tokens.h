@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "server/text/tokenizer.h"
 #include "server/text/tokenizer_spec.h"
 
@@ -47,8 +47,8 @@ class AddedTokenMatcher {
   // A trie over bytes. The root's children are an array, because most bytes of a text go no
   // further.
   std::array<int32_t, 256> root_;
-  absl::flat_hash_map<uint64_t, int32_t> children_;  // node << 8 | byte -> node
-  std::vector<int32_t> token_at_;                    // of each node: the token that ends there
+  std::unordered_map<uint64_t, int32_t> children_;  // node << 8 | byte -> node
+  std::vector<int32_t> token_at_;                   // of each node: the token that ends there
 };
 
 }  // namespace dyad

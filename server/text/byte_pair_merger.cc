@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/base/string_map.h"
 #include "server/text/byte_alphabet.h"
 #include "server/text/utf8.h"
 
@@ -31,7 +31,7 @@ bool LooksSpecial(const std::string& entry) {
 
 // A list of merges that was cut short still parses, but words would fall into letters.
 absl::Status CheckMergesMakeEntries(const TokenizerSpec& spec) {
-  absl::flat_hash_set<std::string> known;  // made by a merge, or no merge's business
+  StringSet known;  // made by a merge, or no merge's business
   for (const auto& [left, right] : spec.merges) known.insert(left + right);
   for (const AddedToken& token : spec.added) known.insert(token.content);
   if (spec.unknown.has_value()) known.insert(*spec.unknown);
@@ -105,7 +105,7 @@ absl::Status BytePairMerger::AddUnknown(const TokenizerSpec& spec) {
 }
 
 void BytePairMerger::AddWholeWords(const TokenizerSpec& spec) {
-  absl::flat_hash_map<std::string, int32_t> words;
+  StringMap<int32_t> words;
   words.reserve(spec.vocabulary.size());
   for (const auto& [entry, id] : spec.vocabulary) {
     std::optional<std::string> bytes = BytesOfToken(entry);
@@ -143,7 +143,7 @@ size_t BytePairMerger::FirstSymbols(std::string_view word, int32_t offset,
 
 void BytePairMerger::Append(std::string_view word, int32_t offset, Encoding& encoding) const {
   if (word.size() <= longest_whole_word_) {
-    const auto found = whole_words_.find(absl::string_view(word.data(), word.size()));
+    const auto found = whole_words_.find(word);
     if (found != whole_words_.end()) {
       encoding.ids.push_back(found->second);
       encoding.offsets.push_back(offset);

@@ -8,10 +8,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "server/base/string_map.h"
 #include "server/text/tokenizer.h"
 #include "server/text/tokenizer_spec.h"
 
@@ -55,9 +56,9 @@ class BytePairMerger {
   std::array<int32_t, 256> byte_ids_;  // token of a single byte, or kNoToken
   int32_t unknown_id_ = kNoToken;
   bool fuse_unknown_ = false;
-  absl::flat_hash_map<uint64_t, Merge> merges_;  // left id << 32 | right id
+  std::unordered_map<uint64_t, Merge> merges_;  // left id << 32 | right id
   // Words that are one token, by their bytes: found by running each entry through the merges once.
-  absl::flat_hash_map<std::string, int32_t> whole_words_;
+  StringMap<int32_t> whole_words_;
   size_t longest_whole_word_ = 0;
 
   static constexpr int32_t kNoToken = -1;

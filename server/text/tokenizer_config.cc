@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/file.h"
 #include "server/base/status_macros.h"
+#include "server/base/string_map.h"
 #include "server/text/json_file.h"
 #include "server/text/vocabulary.h"
 
@@ -157,7 +158,7 @@ class ConfigReader {
 
   TokenizerSpec& spec_;
   std::map<std::string, Named> roles_;
-  absl::flat_hash_map<std::string, size_t> index_;  // content -> place in spec_.added
+  StringMap<size_t> index_;  // content -> place in spec_.added
   bool add_bos_ = false;
   bool add_eos_ = false;
 };

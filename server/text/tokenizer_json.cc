@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/base/string_map.h"
 #include "server/text/json_file.h"
 #include "server/text/post_processor.h"
 #include "server/text/vocabulary.h"
@@ -27,7 +27,7 @@ absl::Status ReadAddedTokens(const JsonValue& list, TokenizerSpec& spec) {
   if (elements.size() > kMaxAddedTokens) {
     return list.Mismatch(absl::StrCat("at most ", kMaxAddedTokens));
   }
-  absl::flat_hash_set<std::string> contents;
+  StringSet contents;
   for (const JsonValue& element : elements) {
     ASSIGN_OR_RETURN(AddedToken token, ReadAddedToken(element));
     ASSIGN_OR_RETURN(token.id, element["id"].TokenId());

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "server/base/string_map.h"
 
 namespace dyad {
 
@@ -36,7 +36,7 @@ struct AddedToken {
 enum class Normalizer { kNone, kNfc };
 
 struct TokenizerSpec {
-  absl::flat_hash_map<std::string, int32_t> vocabulary;  // entry as written -> id; ids are distinct
+  StringMap<int32_t> vocabulary;  // entry as written -> id; ids are distinct
   std::vector<std::pair<std::string, std::string>> merges;  // most urgent first
   std::string vocabulary_source;  // where errors say it is: "tokenizer.json: model.vocab"
   std::string merges_source;

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from support.server import BUILD, DEMO, SOURCE, Server
+from support.server import BUILD, DEMO, SOURCE, Server, free_port
 
 sys.path.insert(0, str(SOURCE / "tests" / "bench"))
 import make_model  # noqa: E402
@@ -55,6 +55,22 @@ def check_generate(server):
     assert report["goodput"]["requests"] == 20, report
     generated = server.metric_sum("dyad_generated_tokens_total")
     assert generated == 20 * 6, generated
+
+
+def check_http(server, http):
+    """The same counts through the HTTP door."""
+    before = server.metric_sum("dyad_generated_tokens_total")
+    report = bench_json(server.address, *FLAGS, f"--http={http}", "--clients=3", "--requests=20", "--seed=21")
+    assert report["door"] == "http" and report["connections"] == 3, report
+    assert report["requests"] == {"sent": 20, "succeeded": 20, "late": 0, "errors": {}}, report
+    check_rates(report, tokens_in_per_second=20 * 12, tokens_out_per_second=20 * 6)
+    check_times(report["ttft_seconds"], 20)
+    assert server.metric_sum("dyad_generated_tokens_total") - before == 20 * 6
+    report = bench_json(server.address, "--task=score", "--prompt_tokens=20", "--items=4", f"--http={http}",
+                        "--clients=2", "--requests=10", "--seed=22")
+    assert report["scored_tokens"] == 10 * 4 * 19, report
+    result = bench(server.address, *FLAGS, "--http=127.0.0.1:1", "--requests=2", check=False)
+    assert result.returncode == 1 and "cannot connect to 127.0.0.1:1" in result.stderr, result.stderr
 
 
 def check_open_loop(server):
@@ -162,8 +178,10 @@ def check_make_model():
 
 def main():
     check_make_model()
-    with Server({"demo": DEMO}, "--kv_cache_bytes=33554432") as server:
+    http = f"127.0.0.1:{free_port()}"
+    with Server({"demo": DEMO}, "--kv_cache_bytes=33554432", f"--http={http}") as server:
         check_generate(server)
+        check_http(server, http)
         check_open_loop(server)
         check_score(server)
         check_table_and_errors(server)

@@ -131,6 +131,34 @@ def completion_json(_):
         yield json.dumps(body).encode()
 
 
+def method_json(_):
+    """By the order of kChecks in method_json_fuzz.cc."""
+    for method, body in (
+            (0, {"model": "text", "text": "hello", "maxNewTokens": 8, "temperature": 0.8, "topK": 5, "seed": "7", "n": 2,
+                 "logitBias": {"3": 2.5}, "stop": ["he"], "stopIds": [7], "echo": True, "logprobs": 3}),
+            (0, {"ids": {"ids": [1, 2]}, "min_p": 0.1, "repetition_penalty": 1.1, "special_tokens": "SPECIAL_TOKENS_NONE"}),
+            (1, {"items": [{"text": "hello", "contextText": "he", "regions": [{"begin": 1, "end": 3}]}], "topN": 3,
+                 "convention": "CONVENTION_BABYLM", "words": {"split": "WORD_SPLIT_PUNCTUATION", "correction": 3}}),
+            (1, {"items": [{"ids": {"ids": [1]}, "context_ids": {"ids": [2]}, "scored": {"begin": 0, "end": 1}}],
+                 "window": {"tokens": 8, "stride": 3}, "model": None}),
+            (2, {"model": "text", "text": "hello", "addSpecialTokens": False}), (3, {"ids": [1, 2], "skipSpecialTokens": True}),
+            (4, {"name": "text"})):
+        yield bytes([method]) + json.dumps(body).encode()
+
+
+def infer_json(_):
+    """Bodies of POST /v2/models/text/infer."""
+    def tensor(name, *data):
+        return {"name": name, "shape": [len(data)], "datatype": "BYTES", "data": list(data)}
+    for body in (
+            {"id": "1", "parameters": {"convention": "BABYLM"}, "inputs": [tensor("text", "hello", "world")]},
+            {"inputs": [tensor("good", "hello"), tensor("bad", "hell")], "outputs": [{"name": "margin"}]},
+            {"inputs": [tensor("text_input", "he"), tensor("sampling_parameters", '{"max_tokens": 4, "seed": 1}')]},
+            {"parameters": {"max_tokens": 3, "temperature": 0.5}, "inputs": [tensor("text_input", "he", "hello")]},
+            {"inputs": [{"name": "text", "shape": [2, 1], "datatype": "BYTES", "data": [["a"], ["b"]]}]}):
+        yield json.dumps(body).encode()
+
+
 def dyadctl_lines(_):
     """Kind, two bytes for the cut, lines; or behind 0 an output."""
     lines = (
@@ -234,14 +262,16 @@ def server_flags(_):
 
 
 TARGETS = {"model_config": model_configs, "tokenizer_files": tokenizer_files, "requests": requests,
-           "http_requests": http_requests, "completion_json": completion_json, "dyadctl_lines": dyadctl_lines, "dyadctl_flags": dyadctl_flags,
+           "http_requests": http_requests, "completion_json": completion_json, "method_json": method_json,
+           "infer_json": infer_json, "dyadctl_lines": dyadctl_lines, "dyadctl_flags": dyadctl_flags,
            "corpus_archive": corpus_archives, "torch_file": torch_files, "safetensors": safetensors,
            "server_flags": server_flags}
 # Words: what stands in quotes, JSON's own, or a flag, a header or a value.
 JSON = rb'"[\w. <>-]{2,40}"|\btrue\b|\bfalse\b|\bnull\b|\d+'
 WORDS = {"model_config": JSON, "tokenizer_files": JSON, "dyadctl_lines": JSON, "safetensors": JSON,
          "torch_file": rb"[\w.]{3,40}", "dyadctl_flags": rb"[\w-]+", "server_flags": rb"--\w+=?|=\w+",
-         "http_requests": rb"[\w/.-]{3,40}", "completion_json": JSON}
+         "http_requests": rb"[\w/.-]{3,40}", "completion_json": JSON, "method_json": JSON,
+         "infer_json": JSON}
 
 
 def main():

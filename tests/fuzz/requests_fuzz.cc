@@ -5,10 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "server/api/comparison_group.h"
@@ -18,96 +15,13 @@
 #include "server/api/generate_answer.h"
 #include "server/api/score_answer.h"
 #include "server/api/tokenize.h"
-#include "server/base/mutex.h"
 #include "server/grpc/wire_message.h"
-#include "server/text/byte_level_tokenizer.h"
-#include "tests/fuzz/fuzz_input.h"
-#include "tests/server/engine/counting_metrics.h"
-#include "tests/server/text/tiny_tokenizer.h"
-#include "tests/support/fake_model.h"
+#include "tests/fuzz/fuzz_server.h"
 
 namespace dyad {
 namespace {
 
-using testing::Require;
-
-// A short context keeps an execution short.
-testing::FakeModelOptions FakeOptions() {
-  testing::FakeModelOptions options;
-  options.vocab_size = testing::kEnd + 1;
-  options.context_length = 48;
-  return options;
-}
-
-std::unique_ptr<Tokenizer> MakeTokenizer() {
-  TokenizerSpec spec = testing::TinySpec();
-  AddedToken end = testing::MakeAdded("<end>", testing::kEnd);
-  end.special = true;
-  spec.added.push_back(std::move(end));
-  spec.bos_id = spec.eos_id = testing::kEnd;
-  auto tokenizer = ByteLevelTokenizer::Create(spec);
-  Require(tokenizer.ok(), tokenizer.status().ToString());
-  return *std::move(tokenizer);
-}
-
-// All that a server has behind its front door: one model with a tokenizer, one without.
-struct Server {
-  std::vector<ServedModel> Models() {
-    ServedModel text;
-    text.name = "text";
-    text.info.layers.resize(2);
-    text.limits = model.limits();
-    text.tokenizer = tokenizer.get();
-    text.engine = &engine;
-    text.prefix_id = testing::kEnd;
-    text.eos_ids = {testing::kEnd};
-    text.word_id_sets = WordIdSets(*tokenizer, testing::kEnd, model.limits().vocab_size);
-    ServedModel ids = text;
-    ids.name = "ids";
-    ids.tokenizer = nullptr;
-    return {text, ids};
-  }
-
-  testing::FakeModel model{FakeOptions()};
-  testing::CountingMetrics metrics;
-  std::unique_ptr<Tokenizer> tokenizer = MakeTokenizer();
-  engine::Engine engine{model, {}, metrics};
-  ModelRegistry models{Models()};
-  ServerState state{models, {}};
-};
-
-Server& TheServer() {
-  static auto& server = *new Server;
-  return server;
-}
-
-// What the engine's thread hands over.
-template <typename Value>
-class Handover {
- public:
-  void Put(Value value) {
-    MutexLock lock(&mutex_);
-    value_ = std::move(value);
-    changed_.SignalAll();
-  }
-  Value Take() {
-    MutexLock lock(&mutex_);
-    while (!value_.has_value()) changed_.Wait(&mutex_);
-    return *std::exchange(value_, std::nullopt);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  std::optional<Value> value_;
-};
-
-// Whether a request was taken; a refusal says why, and is the request's own fault.
-bool IsTaken(const absl::Status& status) {
-  Require(!absl::IsInternal(status) && !absl::IsUnknown(status), status.ToString());
-  Require(status.ok() || !status.message().empty(), "a refusal says why");
-  return status.ok();
-}
+using namespace testing;
 
 template <typename Response>
 void Write(absl::StatusOr<Response> answer) {

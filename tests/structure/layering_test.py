@@ -89,6 +89,10 @@ WALL_CLOCK_READERS = {
     "server/server_log.cc",        # when a line was written
 }
 
+# What is broken where memory runs out: Abseil's tables (server/base/string_map.h has ours), which the prefix
+# tree alone may use, as it never grows; and libstdc++'s variants of strings (wrap the string).
+NOT_WITHOUT_MEMORY = r"absl::(?:(?:flat|node)_hash|btree)_\w+<|std::variant<[^;>]*std::string\b"
+
 # Library (as included) -> folders whose sources may include it.
 LIBRARIES = {
     r"grpcpp/|grpc/|\.grpc\.pb\.h": {"server/grpc", "client"},
@@ -143,6 +147,8 @@ def faults_of(path, text):
     if path not in WALL_CLOCK_READERS:
         for name in re.findall(WALL_CLOCK, text):
             yield f"{path}: {name} is the wall clock; SteadyNow() is for durations and deadlines"
+    for name in re.findall(NOT_WITHOUT_MEMORY, text) if path != "server/engine/prefix_tree.h" else ():
+        yield f"{path}: {name} breaks where memory runs out"
     for number, target in includes_of(text):
         for pattern, folders in LIBRARIES.items():
             if re.match(pattern, target) and source not in folders:
@@ -212,6 +218,10 @@ def cycles_of(texts):
 
 def check_checker():
     """The test must be able to fail."""
+    for name in ("absl::flat_hash_map<std::string, int> a;", "absl::btree_map<int, int> a;",
+                 "std::variant<int, std::string> a;"):
+        assert list(faults_of("server/api/a.cc", name)), name
+    assert not list(faults_of("server/api/a.cc", "std::variant<int, Text> a; std::string b;"))
     assert list(faults_of("kernels/a.cc", '#include "server/base/mutex.h"'))
     assert list(faults_of("server/model/a.cc", "kernels::ThreadPool pool(1);"))
     assert not list(faults_of("kernels/a.cc", "ThreadPool pool(1);"))

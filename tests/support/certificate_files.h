@@ -59,7 +59,7 @@ class CertificateFilesTest : public ::testing::Test {
       MutexLock lock(&mutex_);
       log_ += event;
       for (const LogField& field : fields) {
-        if (const auto* text = std::get_if<std::string>(&field.value)) log_ += " " + *text;
+        if (const auto* text = std::get_if<FieldText>(&field.value)) log_ += " " + text->text;
       }
       log_ += "\n";
     };

@@ -29,7 +29,7 @@ class ApiKeysTest : public ::testing::Test {
   void Write(const std::string& text) const { std::ofstream(path_) << text; }
   LogFunction Log() {
     return [this](LogLevel, const std::string&, const std::vector<LogField>& fields) {
-      for (const LogField& field : fields) log_ += std::get<std::string>(field.value) + "\n";
+      for (const LogField& field : fields) log_ += std::get<FieldText>(field.value).text + "\n";
     };
   }
   absl::Status Load() { return ApiKeys::Load(path_, Log()).status(); }

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "server/checkpoint/checkpoint.h"
 #include "server/checkpoint/stored_tensor.h"
 
@@ -17,9 +16,7 @@ namespace dyad::testing {
 
 class FakeCheckpoint final : public Checkpoint {
  public:
-  const absl::flat_hash_map<std::string, StoredTensor>& tensors() const override {
-    return tensors_;
-  }
+  const TensorMap& tensors() const override { return tensors_; }
   const std::vector<std::string>& files() const override { return files_; }
   void Release(const StoredTensor& tensor) const override { released_.push_back(&tensor); }
   const std::vector<const StoredTensor*>& released() const { return released_; }
@@ -49,7 +46,7 @@ class FakeCheckpoint final : public Checkpoint {
   StoredTensor& at(const std::string& name) { return tensors_.at(name); }
 
  private:
-  absl::flat_hash_map<std::string, StoredTensor> tensors_;
+  TensorMap tensors_;
   std::vector<std::string> files_ = {"model.safetensors"};
   std::deque<std::vector<std::byte>> values_;
   mutable std::vector<const StoredTensor*> released_;

@@ -60,7 +60,7 @@ class HealthWatchTest : public ::testing::Test {
             },
             [this](LogLevel level, const std::string& event, const std::vector<LogField>& fields) {
               EXPECT_EQ(level, LogLevel::kWarning);
-              EXPECT_EQ(std::get<std::string>(fields.at(0).value), "m");
+              EXPECT_EQ(std::get<FieldText>(fields.at(0).value).text, "m");
               MutexLock lock(&mutex_);
               logged_.push_back(event);
             }};

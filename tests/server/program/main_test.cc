@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "dyad/v1/generation.grpc.pb.h"
@@ -19,7 +20,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "server/host.h"
-#include "tests/server/server_process.h"
+#include "tests/server/program/server_process.h"
 #include "tests/support/connected_channel.h"
 #include "tests/support/eventually.h"
 #include "tests/support/for_stream.h"
@@ -34,6 +35,7 @@ using ::grpc::health::v1::Health;
 using ::grpc::health::v1::HealthCheckRequest;
 using ::grpc::health::v1::HealthCheckResponse;
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -41,9 +43,7 @@ using ::testing::StartsWith;
 class DyadServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(testing::BinDir() / "dyad-server")) {
-      GTEST_SKIP() << "dyad-server is not built";
-    }
+    ASSERT_TRUE(std::filesystem::exists(testing::BinDir() / "dyad-server")) << "build it first";
   }
 
   static std::vector<std::string> Serve(const std::vector<std::string>& more) {
@@ -261,6 +261,24 @@ TEST_F(DyadServerTest, ThreadsThatCannotBeStartedEndTheStartWithALine) {
   EXPECT_EQ(process.Wait(), 1);
   EXPECT_THAT(process.LastLine(),
               AllOf(StartsWith("dyad-server: "), HasSubstr("Resource temporarily unavailable")));
+}
+
+// However little memory there is: the program serves, or ends with a line that says so.
+TEST_F(DyadServerTest, MemoryThatRunsOutWhileModelsLoadEndsTheStartWithALine) {
+  int of_the_model = 0;
+  for (int64_t mebibytes = 56; true; mebibytes += 4) {
+    ASSERT_LE(mebibytes, 2048) << "it never starts";
+    ServerProcess process(Serve({"--check", "--threads=2"}), mebibytes << 20);
+    const int status = process.Wait();
+    if (status == 0) break;
+    ASSERT_EQ(status, 1) << mebibytes << " MiB: " << process.Stderr();
+    const std::string line = process.LastLine();
+    EXPECT_THAT(line, StartsWith("dyad-server: ")) << mebibytes << " MiB";
+    EXPECT_THAT(line, AnyOf(HasSubstr("memory"), HasSubstr("Resource temporarily unavailable")))
+        << mebibytes << " MiB";
+    of_the_model += absl::StrContains(line, "model demo: ") ? 1 : 0;
+  }
+  EXPECT_GT(of_the_model, 0) << "no limit was reached within LoadModel";
 }
 
 TEST_F(DyadServerTest, FilesOfTlsAreLookedAtBeforeModels) {

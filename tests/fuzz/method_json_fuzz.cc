@@ -1,0 +1,47 @@
+// The JSON body of a unary method: refused with a reason, or a message whose own JSON reads back to
+// it. The first byte chooses the method.
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "dyad/v1/generation.pb.h"
+#include "dyad/v1/model.pb.h"
+#include "dyad/v1/scoring.pb.h"
+#include "dyad/v1/tokenizer.pb.h"
+#include "server/connect/message_json.h"
+#include "tests/fuzz/fuzz_input.h"
+
+namespace dyad {
+namespace {
+
+using testing::Require;
+
+template <typename Request>
+void Check(std::string_view body) {
+  Request request;
+  const absl::Status status = ReadMessageJson(body, request);
+  if (!status.ok()) {
+    Require(absl::IsInvalidArgument(status), status.ToString());
+    Require(!status.message().empty() && status.message().size() < 20000, "a refusal says why");
+    return;
+  }
+  const auto text = WriteMessageJson(request);
+  Require(text.ok(), text.status().ToString());
+  Request again;
+  const absl::Status back = ReadMessageJson(*text, again);
+  Require(back.ok(), "what is written can be read: " + back.ToString());
+  Require(WriteMessageJson(again).value() == *text, "and is the same");
+}
+
+constexpr std::array kChecks = {&Check<v1::GenerateRequest>, &Check<v1::ScoreRequest>,
+                                &Check<v1::TokenizeRequest>, &Check<v1::DetokenizeRequest>,
+                                &Check<v1::GetModelRequest>};
+
+}  // namespace
+}  // namespace dyad
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  dyad::kChecks[data[0] % dyad::kChecks.size()](dyad::testing::AsText(data + 1, size - 1));
+  return 0;
+}
