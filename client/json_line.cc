@@ -1,10 +1,12 @@
-// JSON lines: the library's own reading and writing, with its exceptions turned into errors.
+// JSON lines: the library's reading, with its exceptions turned into errors, and its writing but
+// for floats.
 #include "client/json_line.h"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <string_view>
@@ -14,6 +16,56 @@
 #include "server/text/utf8.h"
 
 namespace dyad::client {
+namespace {
+
+// As Python writes it. The library's own text of a double is not always the shortest.
+std::string FloatText(double value) {
+  if (!std::isfinite(value)) return "null";
+  std::array<char, 32> buffer = {};  // zeros end it
+  const char* end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value,
+                                  std::chars_format::scientific)
+                        .ptr;
+  const std::string_view text(buffer.data(), static_cast<size_t>(end - buffer.data()));
+  const size_t e = text.find('e');
+  const int exponent = std::atoi(buffer.data() + e + 1);
+  // Python writes an exponent of two digits or more, too.
+  if (exponent < -4 || exponent >= 16) return std::string(text);
+  const bool negative = text.front() == '-';
+  std::string digits;
+  for (const char c : text.substr(0, e)) {
+    if (c != '-' && c != '.') digits.push_back(c);
+  }
+  if (exponent < 0) digits.insert(0, static_cast<size_t>(-exponent), '0');
+  const size_t point = exponent < 0 ? 1 : static_cast<size_t>(exponent) + 1;
+  if (digits.size() <= point) digits.append(point + 1 - digits.size(), '0');
+  return absl::StrCat(negative ? "-" : "", digits.substr(0, point), ".", digits.substr(point));
+}
+
+void AppendJson(const Json& value, std::string& text) {
+  if (value.is_number_float()) {
+    text += FloatText(value.get<double>());
+    return;
+  }
+  if (!value.is_structured()) {
+    text += value.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return;
+  }
+  text += value.is_array() ? '[' : '{';
+  bool is_first = true;
+  for (const auto& [key, member] : value.items()) {
+    if (!is_first) text += ',';
+    is_first = false;
+    if (value.is_object()) {
+      AppendJson(Json(key), text);
+      text += ':';
+    }
+    AppendJson(member, text);
+  }
+  text += value.is_array() ? ']' : '}';
+}
+
+}  // namespace
+
 absl::StatusOr<Json> ParseJson(std::string_view text) {
   if (const std::optional<size_t> bad = FirstInvalidByte(text); bad.has_value()) {
     return absl::InvalidArgumentError(absl::StrCat("no UTF-8 at byte ", *bad));
@@ -54,7 +106,9 @@ absl::StatusOr<Json> ParseLine(std::string_view line) {
 }
 
 std::string FormatLine(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text;
+  AppendJson(value, text);
+  return text;
 }
 
 Json FloatJson(float value) {

@@ -23,9 +23,10 @@ absl::StatusOr<Json> ParseJson(std::string_view text);
 // object.
 absl::StatusOr<Json> ParseLine(std::string_view line);
 
-// One line without its line feed. Numbers read back to the same bits, and have a point or an
-// exponent if they are no integers; what is not finite is null; bytes that are no UTF-8 become
-// U+FFFD.
+// One line without its line feed: the text that Python's json.dumps(value, separators=(",", ":"),
+// ensure_ascii=False) gives, so that either may go on with a file of the other. A float is the
+// shortest decimal that reads back to it: 1.0, 1e-05, 1e+16; what is not finite is null; bytes that
+// are no UTF-8 become U+FFFD.
 std::string FormatLine(const Json& value);
 
 // The number that prints as a decimal of this float: 0.1f gives 0.1, not 0.10000000149011612. Not

@@ -40,6 +40,7 @@ CachedPage PrefixTree::Insert(NodeId parent, PageIds ids, int32_t page, const Pa
     PageScores& known = nodes_[found->page].scores;
     for (int32_t slot = 0; slot < kPageTokens; ++slot) {
       if (known[slot].rank == 0) known[slot] = scores[slot];
+      if (known[slot].best.id < 0) known[slot].best = scores[slot].best;
     }
     if (found->page != page) {
       // Both hold the same bits. One copy is enough, and whoever holds a child then holds the

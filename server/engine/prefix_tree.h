@@ -3,8 +3,8 @@
 //
 // A page is a node; its key is its parent node's number and its own 16 ids, compared in full.
 // Numbers are never used twice, so a key names one exact prefix: a hash collision costs a
-// comparison, never a wrong result. Beside the KV a page keeps what scoring found for its tokens,
-// so that scores are answered from it too.
+// comparison, never a wrong result. Beside the KV a page keeps what scoring found for its tokens
+// and the likeliest in their places, so that scores are answered from it too.
 #pragma once
 
 #include <array>
@@ -28,7 +28,8 @@ using PageIds = std::span<const int32_t, kPageTokens>;
 // The score of the token in one slot of a page, given all ids before it.
 struct SlotScore {
   float logprob = 0;
-  int32_t rank = 0;  // 0: not known
+  int32_t rank = 0;                          // 0: not known
+  TopToken best = {.id = -1, .logprob = 0};  // the likeliest token there; id -1: not known
 };
 using PageScores = std::array<SlotScore, kPageTokens>;
 
@@ -38,7 +39,7 @@ struct CachedPage {
 };
 
 // Threads: the engine's only. Cost: Find and Insert hash and compare one page of ids.
-// Memory: about 250 bytes a page of the pool, taken at once.
+// Memory: about 380 bytes a page of the pool, taken at once.
 class PrefixTree {
  public:
   explicit PrefixTree(PagePool& pool);

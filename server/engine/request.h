@@ -39,7 +39,7 @@ struct Request {
   // Score ids[i] for i in [max(1, score_from), ids.size()). Absent: none.
   std::optional<int32_t> score_from;
   int32_t max_new_tokens = 0;  // 0: only score
-  // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 0
+  // Best competitors with each scored and each generated token, 0 … 20. Scores with more than 1
   // do not read stored pages.
   int32_t top_n = 0;
   // How likely sets of ids are, beside the scores. id_sets: [vocab_size], the sets that an id is

@@ -186,7 +186,7 @@ void Scheduler::Admit() {
 // Scores that the pages know are taken; a page that lacks a wanted score ends the prefix.
 void Scheduler::FindPrefix(Sequence& sequence) {
   const bool needs_more =
-      sequence.scores_missing() && (sequence.request.top_n > 0 || !sequence.request.sets.empty());
+      sequence.scores_missing() && (sequence.request.top_n > 1 || !sequence.request.sets.empty());
   if (limits_.prefix_cache == PrefixCache::kOff || needs_more) return;
   while ((sequence.tree_pages + 1) * kPageTokens <= sequence.length()) {
     const auto found = tree_.Find(sequence.node, sequence.PageIdsAt(sequence.tree_pages));
@@ -209,11 +209,15 @@ bool Scheduler::TakeKnownScores(Sequence& sequence, const CachedPage& found) {
   const int32_t begin = sequence.tree_pages * kPageTokens;
   const int32_t end = std::min(begin + kPageTokens, sequence.prompt_tokens);
   const PageScores& known = tree_.scores(found.page);
+  const bool with_best = sequence.request.top_n > 0;
   for (int32_t i = std::max(begin, sequence.next_score()); i < end; ++i) {
-    if (known[i - begin].rank == 0) return false;
+    const SlotScore& score = known[i - begin];
+    if (score.rank == 0 || (with_best && score.best.id < 0)) return false;
   }
   for (int32_t i = std::max(begin, sequence.next_score()); i < end; ++i) {
-    sequence.scores.push_back({known[i - begin].logprob, known[i - begin].rank, {}});
+    const SlotScore& score = known[i - begin];
+    sequence.scores.push_back({score.logprob, score.rank, {}});
+    if (with_best) sequence.scores.back().top = {score.best};
   }
   return true;
 }
@@ -289,6 +293,7 @@ void Scheduler::Store(Sequence& sequence, int32_t tokens) {
       if (id < sequence.score_begin || id >= sequence.next_score()) continue;
       const TokenScore& score = sequence.scores[id - sequence.score_begin];
       scores[slot] = {score.logprob, score.rank};
+      if (!score.top.empty()) scores[slot].best = score.top.front();
     }
     int32_t& page = sequence.pages[sequence.tree_pages];
     const CachedPage held =

@@ -1,7 +1,9 @@
 // JSON lines: numbers that read back to the same bits, and bad text as errors.
 #include "client/json_line.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -52,6 +54,19 @@ TEST(JsonLineTest, AnyDoubleReadsBackToItsBits) {
     std::memcpy(&value, &bits, sizeof(value));
     if (!std::isfinite(value)) continue;
     EXPECT_EQ(std::strtod(FormatLine(Json(value)).c_str(), nullptr), value);
+  }
+}
+
+// So does Python: files of both are compared byte by byte.
+TEST(JsonLineTest, NoDoubleHasMoreDigitsThanItNeeds) {
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> sums(-200, 0);
+  for (int i = 0; i < 100'000; ++i) {
+    const double value = sums(random);
+    std::array<char, 32> shorter;
+    std::snprintf(shorter.data(), shorter.size(), "%.16g", value);
+    if (std::strtod(shorter.data(), nullptr) != value) continue;
+    EXPECT_LE(FormatLine(Json(value)).size(), std::strlen(shorter.data())) << value;
   }
 }
 

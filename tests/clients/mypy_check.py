@@ -9,13 +9,21 @@ from support.server import SOURCE
 PACKAGE = SOURCE / "client" / "python"
 # Right, and wrong in its last line alone.
 SCRIPT = """
-from dyad_serve import AsyncClient, Client, Pair, Score
+from dyad_serve import AsyncClient, Client, Pair, Run, RunComparison, RunMismatch, Score, compare, read_run
 
 def main(client: Client) -> float:
     scores: list[Score] = client.score(["a"], context="b", top_n=3)
     pairs: list[Pair] = list(client.pairs([("a", "b")]))
     text: str = client.generate("a", max_new_tokens=3, stop=["b"]).text
     return scores[0].sum + pairs[0].margin + len(text)
+
+def study(client: Client) -> RunComparison:
+    try:
+        answers: list[dict[str, object]] = list(Run("a.jsonl", client, task="pairs", input="pairs.jsonl", options={"limit": 3}))
+    except RunMismatch as mismatch:
+        field: str = mismatch.field
+    number: int = len(read_run("a.jsonl").rows)
+    return compare("a.jsonl", "b.jsonl")
 
 async def wait(client: AsyncClient) -> list[int]:
     return [pair.index async for pair in client.pairs([("a", "b")])]

@@ -3,6 +3,7 @@
 # environment under build/. Where no Python package registry can be reached it ends with 77: skipped.
 #   tests/clients/run.sh            # all
 #   tests/clients/run.sh openai     # one
+#   tests/clients/run.sh harness_speed   # no test: measures the prefix cache under the harness
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -30,6 +31,8 @@ export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end:$root/client/
 export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 for client in "${@:-openai mypy triton harness}"; do
   for name in $client; do
-    "$venv/bin/python" -u "${name}_check.py"
+    script=${name}_check.py
+    [[ -e $script ]] || script=$name.py
+    "$venv/bin/python" -u "$script"
   done
 done

@@ -65,6 +65,21 @@ def check_scores(server, door):
     print(f"{len(TEXTS)} texts: the bits of Score")
 
 
+def check_cached(door):
+    """Scores with one competitor come from the prefix cache, with the bits of those that were computed beside four more."""
+    text = " ".join(TEXTS) + " The cats sat in the old house, and nobody saw the two of them. " * 4
+    answers = [door.complete(model="demo", prompt=text, temperature=0, max_tokens=1, logprobs=count, seed=1, echo=True)
+               for count in (5, 1, 1)]
+    hits = [answer["usage"]["prompt_tokens_details"]["cached_tokens"] for answer in answers]
+    assert hits[0] == 0 and hits[1] == hits[2] >= 64, hits
+    computed, *cached = (answer["choices"][0]["logprobs"] for answer in answers)
+    for logprobs in cached:
+        assert logprobs["token_logprobs"] == computed["token_logprobs"] and logprobs["tokens"] == computed["tokens"]
+        for few, many in zip(logprobs["top_logprobs"][1:], computed["top_logprobs"][1:], strict=True):
+            assert few.items() <= many.items() and max(few.values()) == max(many.values()), (few, many)
+    print(f"{hits[1]} tokens of a prompt and their likeliest rivals from the prefix cache: the same bits")
+
+
 def check_methods(server, door):
     """Score as JSON has the bits of Score over gRPC, and its errors say the field."""
     scoring = scoring_pb2_grpc.ScoringServiceStub(grpc.insecure_channel(server.address))
@@ -193,6 +208,7 @@ def main():
     with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
         door = Http(port)
         check_scores(server, door)
+        check_cached(door)
         check_methods(server, door)
         check_offsets(door)
         check_streams(door)

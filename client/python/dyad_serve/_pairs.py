@@ -32,11 +32,15 @@ CHOICES: Kind[results.Comparison] = Kind(_requests.choice, "choice_sets", "choic
 class Window(Generic[Result]):
     """The pairs from the oldest that was not handed out to the newest that was read: at most `size`."""
 
-    def __init__(self, kind: Kind[Result], model: str, convention: str, size: int) -> None:
+    def __init__(self, kind: Kind[Result], model: str, convention: str, size: int, special_tokens: str = "PARSE",
+                 digest: str = "") -> None:
+        """digest: of the weights; empty: whatever the server has."""
         if size < 1:
             raise ValueError(f"window is {size}; it is at least 1")
         self._kind = kind
-        self._options = {"model": model, "convention": _wire.enum_value("Convention", convention)}
+        self._options = {"model": model, "convention": _wire.enum_value("Convention", convention),
+                         "special_tokens": _wire.enum_value("SpecialTokens", special_tokens)}
+        self._digest = digest
         self._size = size
         self._read = 0
         self._next = 0  # to be handed out
@@ -67,6 +71,8 @@ class Window(Generic[Result]):
 
     def receive(self, response: Any) -> None:
         """Takes the results of a message."""
+        if self._digest and response.model_digest not in ("", self._digest):
+            raise errors.other_weights(response.model_digest, self._digest)
         for score in getattr(response, self._kind.received):
             if self._waiting.pop(score.index, None) is not None:
                 self._done[score.index] = self._kind.result(score, score.index)

@@ -86,9 +86,9 @@ class Client:
         perhaps context. An option is a text or ids. Else as `pairs`."""
         return self._compare(_pairs.CHOICES, choices, convention, window)
 
-    def _compare(self, kind: _pairs.Kind[_T], inputs: Iterable[Any], convention: str,
-                 window: int) -> Generator[_T, None, None]:
-        state = _pairs.Window(kind, self.model, convention, window)
+    def _compare(self, kind: _pairs.Kind[_T], inputs: Iterable[Any], convention: str, window: int,
+                 special_tokens: str = "PARSE", digest: str = "") -> Generator[_T, None, None]:
+        state = _pairs.Window(kind, self.model, convention, window, special_tokens, digest)
         source = iter(inputs)
         left = True
         while left or state.waits():

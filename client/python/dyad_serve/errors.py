@@ -68,6 +68,10 @@ def make(code: str, message: str, **details: Any) -> DyadError:
     return kind(code, message, **details)
 
 
+def other_weights(found: str, before: str) -> DyadError:
+    return make("ABORTED", f"the server has other weights than when the run began: model digest {found}, not {before}")
+
+
 def from_rpc(error: Any) -> DyadError:
     """The error of a grpc.RpcError or grpc.aio.AioRpcError, with what google.rpc.Status says beside it."""
     metadata = {key: value for part in (error.initial_metadata(), error.trailing_metadata()) for key, value in part or ()}

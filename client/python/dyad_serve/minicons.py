@@ -16,14 +16,17 @@ from dyad_serve.values import Values
 
 Texts = Union[str, Sequence[str]]
 Reduction = Callable[[Values], Any]
+# A vocabulary's mark of a blank, with which a word begins.
+_WORD_START = "Ġ"
 # Requests to the tokenizer under way at once.
 _CONCURRENT = 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Ids of each text, and how many tokens behind the first are not scored. compute_stats takes it."""
+    """Texts, the ids of each, and how many tokens behind the first are not scored. compute_stats takes it."""
 
+    texts: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...]
     offsets: tuple[int, ...]
 
@@ -45,7 +48,7 @@ class Scorer:
     def prepare_text(self, text: Texts, bos_token: bool = False, eos_token: bool = False) -> Prepared:
         """Encodes texts, with the model's BOS and EOS in front and behind if asked for."""
         texts = [self._framed(part, bos_token, eos_token) for part in _listed(text)]
-        return Prepared(tuple(self._encode(texts)), (0,) * len(texts))
+        return Prepared(tuple(texts), tuple(self._encode(texts)), (0,) * len(texts))
 
     def prime_text(self, preamble: Texts, stimuli: Texts, separator: str | Sequence[str] = " ",
                    bos_token: bool = False, eos_token: bool = False) -> Prepared:
@@ -56,20 +59,21 @@ class Scorer:
             raise ValueError(f"{len(preambles)} prefixes, {len(separators)} separators and {len(stimuli)} stimuli")
         texts = [self._framed(p + s + t, bos_token, eos_token) for p, s, t in zip(preambles, separators, stimuli)]
         alone = self._encode(preambles)
-        return Prepared(tuple(self._encode(texts)), tuple(len(ids) - 1 + bos_token for ids in alone))
+        return Prepared(tuple(texts), tuple(self._encode(texts)), tuple(len(ids) - 1 + bos_token for ids in alone))
 
     def compute_stats(self, batch: Prepared, rank: bool = False, prob: bool = False, base_two: bool = False,
                       return_tensors: bool = False, bow_correction: bool = False) -> Any:
         """Log-probabilities of each text's tokens behind its offset, as lists (with return_tensors as Values); with
-        rank a second list of ranks, 1 the likeliest."""
+        rank a second list of ranks, 1 the likeliest. With bow_correction the end of a word counts to its last token."""
         _exclusive(base_two=base_two, prob=prob)
-        if bow_correction:
-            raise NotImplementedError("bow_correction needs the mass of all words' beginnings, which is not here yet")
         scores: list[Values] = []
         ranks: list[list[int]] = []
-        for score, offset in zip(self._scores(batch.ids), batch.offsets):
+        corrections = self._corrections(batch) if bow_correction else [None] * len(batch.ids)
+        for score, offset, correction in zip(self._scores(batch.ids), batch.offsets, corrections):
             tokens = score[1 + offset:]
             values = Values(logprob for logprob, _ in tokens)
+            if correction is not None:
+                values = values + Values(correction)
             scores.append(values / math.log(2) if base_two else values.exp() if prob else values)
             ranks.append([place for _, place in tokens])
         answer = scores if return_tensors else [values.tolist() for values in scores]
@@ -162,6 +166,21 @@ class Scorer:
         """(log-probability, rank) of each token; of the first, which is not scored, zeros."""
         answers = self.client.score(ids)
         return [[(token.logprob or 0.0, token.rank or 0) for token in answer.tokens] for answer in answers]
+
+    def _corrections(self, batch: Prepared) -> list[list[float]]:
+        """What bow_correction adds to each token behind the offset. ln Z is how likely a word begins at a place; a token
+        before such a place, or at the end, gets that place's, and what follows it gives its own back. So the first
+        token never gives any, nor does one inside of a word."""
+        answers = self.client.score(batch.texts, convention="MINICONS_SUM", words="WHITESPACE", correction="OH_SCHULER")
+        corrections = []
+        for answer, ids, offset in zip(answers, batch.ids, batch.offsets):
+            if tuple(token.id for token in answer.tokens) != ids:
+                raise AssertionError("the server encodes a text in two ways")
+            begins = [name.startswith(_WORD_START) for name in self._vocabulary(ids)]
+            ends = [i + 1 == len(ids) or begins[i + 1] for i in range(1 + offset, len(ids))]
+            masses = answer.boundary_logprobs[1 + offset:]  # before each of those tokens, and behind the last
+            corrections.append([masses[k + 1] * end - masses[k] * (k > 0 and ends[k - 1]) for k, end in enumerate(ends)])
+        return corrections
 
     def _words(self, prepared: Prepared, texts: Sequence[str], tokenize: Callable[[str], Sequence[str]], surprisal: bool,
                return_tensors: bool, **how: bool) -> list[list[tuple[str, Any]]]:

@@ -10,15 +10,15 @@ _ROWS_SHOWN = 100
 
 
 class Table(Sequence[dict[str, Any]]):
-    """A sequence of rows, each a dict with the same keys in the same order. A missing value is None."""
+    """A sequence of rows, each a dict. A missing value is None, or, in rows of a file with errors, not there."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
         self._rows = [dict(row) for row in rows]
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns; none for a table without rows."""
-        return list(self._rows[0]) if self._rows else []
+        """Names of the columns, in the order of the rows; none for a table without rows."""
+        return list(dict.fromkeys(name for row in self._rows for name in row))
 
     @overload
     def __getitem__(self, index: int) -> dict[str, Any]: ...
@@ -46,8 +46,9 @@ class Table(Sequence[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """Static HTML with every string escaped, as notebooks show it."""
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in self.columns) + "</tr>"
+        columns = self.columns
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+        body = "".join("<tr>" + "".join(_cell(row.get(name)) for name in columns) + "</tr>"
                        for row in self._rows[:_ROWS_SHOWN])
         more = len(self) - _ROWS_SHOWN
         foot = f"<p>and {more} more rows</p>" if more > 0 else ""

@@ -6,4 +6,4 @@ def raised(kind, call):
         call()
     except kind as error:
         return error
-    raise AssertionError(f"{kind.__name__} was not raised")
+    raise AssertionError(f"{kind} was not raised")

@@ -2,6 +2,7 @@
 #include "server/engine/prefix_tree.h"
 
 #include <numeric>
+#include <tuple>
 
 #include "gtest/gtest.h"
 
@@ -63,6 +64,21 @@ TEST_F(PrefixTreeTest, MissingScoresAreFilledInAndKnownOnesStay) {
   EXPECT_EQ(tree_.scores(page.page)[3].rank, 2);
   EXPECT_EQ(tree_.scores(page.page)[4].logprob, -0.25f);
   EXPECT_EQ(tree_.scores(page.page)[5].rank, 0);
+}
+
+TEST_F(PrefixTreeTest, ABestTokenIsFilledInAndNeverLost) {
+  PageScores plain = {}, with_best = {};
+  plain[3] = with_best[3] = {-1.5f, 2};
+  with_best[3].best = {7, -0.5f};
+  for (const auto& [first, then, parent] :
+       {std::tuple(plain, with_best, NodeId{0}), std::tuple(with_best, plain, NodeId{9})}) {
+    const CachedPage page = Add(parent, 0, first);
+    tree_.Insert(parent, Ids(0), tree_.Take(), then);
+    tree_.Insert(parent, Ids(0), tree_.Take(), {});
+    EXPECT_EQ(tree_.scores(page.page)[3].best, (TopToken{7, -0.5f}));
+    EXPECT_EQ(tree_.scores(page.page)[3].rank, 2);
+    EXPECT_LT(tree_.scores(page.page)[4].best.id, 0);
+  }
 }
 
 TEST_F(PrefixTreeTest, AReclaimedPageIsFoundNoMore) {

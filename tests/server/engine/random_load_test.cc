@@ -118,7 +118,7 @@ class Load {
     }
     if (OneIn(2)) request.score_from = OneIn(2) ? 0 : Below(length + 2);
     if (!request.score_from.has_value() || OneIn(4)) request.max_new_tokens = 1 + Below(60);
-    if (OneIn(4)) request.top_n = 1 + Below(4);
+    if (OneIn(2)) request.top_n = OneIn(2) ? 1 : Below(5);  // one is kept with pages
     const int32_t scored =
         static_cast<int32_t>(request.ids.size()) - std::max(1, request.score_from.value_or(1000));
     if (scored > 0 && request.max_new_tokens == 0 && OneIn(3)) {

@@ -86,6 +86,31 @@ TEST(StepRunnerTest, ScoresFromTheAskedTokenWithItsCompetitors) {
   EXPECT_EQ(bench.metrics.Ended(EndReason::kScored), 1);
 }
 
+// As a harness asks, with the likeliest token of each place: that is kept with pages, more is not.
+TEST(StepRunnerTest, TheBestCompetitorIsFoundAgain) {
+  StepBench bench;
+  std::vector<int32_t> ids(3 * kPageTokens + 5);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * i % 11);
+  const auto cached = [&](int32_t top_n, int32_t max_new_tokens) {
+    RecordingSink sink;
+    Request request = Score(ids, 0);
+    request.top_n = top_n;
+    request.max_new_tokens = max_new_tokens;
+    bench.Add(request, sink);
+    bench.RunAll();
+    EXPECT_EQ(sink.scores, bench.model.ExpectedScores(ids, 0, top_n)) << top_n;
+    return sink.outcome->cached_tokens;
+  };
+  constexpr int32_t kHit =
+      3 * kPageTokens - 1;  // the row before the first missing score runs again
+  EXPECT_EQ(cached(0, 0), 0);
+  EXPECT_EQ(cached(1, 0), 0);  // stored pages lack it, and get it
+  EXPECT_EQ(cached(1, 0), kHit);
+  EXPECT_EQ(cached(1, 1), kHit);
+  EXPECT_EQ(cached(0, 0), kHit);
+  EXPECT_EQ(cached(2, 0), 0);
+}
+
 TEST(StepRunnerTest, ScoresAndThenGenerates) {
   StepBench bench;
   RecordingSink sink;
