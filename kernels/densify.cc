@@ -8,11 +8,17 @@
 namespace dyad::kernels {
 namespace {
 
-// A buffer as a function of x: for each feature its weights, and behind them a constant.
+// Features of x that are multiplied out at once: memory is theirs times the features of buffers.
+constexpr int64_t kColumns = 256;
+
+// A buffer as a function of some features of x: for each of its features their weights, and behind
+// them a constant.
 class Functions {
  public:
-  Functions(int64_t features, int64_t in)
-      : features_(features), columns_(in + 1), values_(static_cast<size_t>(features * columns_)) {}
+  Functions(int64_t features, int64_t inputs)
+      : features_(features),
+        columns_(inputs + 1),
+        values_(static_cast<size_t>(features * columns_)) {}
 
   int64_t features() const { return features_; }
   double* row(int64_t feature) { return values_.data() + feature * columns_; }
@@ -30,10 +36,17 @@ class Functions {
 
 class Multiplier {
  public:
-  explicit Multiplier(const Plan& plan) : in_(plan.in_features()) {
-    for (size_t i = 1; i < plan.widths.size(); ++i) buffers_.emplace_back(plan.widths[i], in_);
+  // Of inputs [first, first + count).
+  Multiplier(const Plan& plan, int64_t first, int64_t count) : first_(first), count_(count) {
+    for (size_t i = 1; i < plan.widths.size(); ++i) buffers_.emplace_back(plan.widths[i], count);
+    for (const Step& step : plan.steps) {
+      std::visit([&](const auto& any) { Run(any); }, step);
+    }
   }
 
+  Functions& Of(int buffer) { return buffers_[static_cast<size_t>(buffer) - 1]; }
+
+ private:
   void Run(const Contract& step) {
     for (int64_t b = 0; b < step.blocks; ++b) {
       for (int64_t u = 0; u < step.groups; ++u) {
@@ -83,18 +96,16 @@ class Multiplier {
 
   void Run(const Route&) {}  // REQUIRES: there is none
 
-  Functions& Of(int buffer) { return buffers_[static_cast<size_t>(buffer) - 1]; }
-
- private:
   void Add(int source, int64_t from, int destination, int64_t feature, double weight) {
     if (source == 0) {
-      if (from < in_) Of(destination).row(feature)[from] += weight;
+      if (from < first_ || from >= first_ + count_) return;
+      Of(destination).row(feature)[from - first_] += weight;
     } else if (from < Of(source).features() && weight != 0) {
       Of(destination).Add(feature, weight, Of(source).row(from));
     }
   }
 
-  int64_t in_;
+  int64_t first_, count_;
   std::vector<Functions> buffers_;  // all but x
 };
 
@@ -141,21 +152,22 @@ double EffectiveCost(const Plan& plan) {
 }  // namespace
 
 Plan Densify(const Plan& plan) {
-  Multiplier multiplier(plan);
-  for (const Step& step : plan.steps) {
-    std::visit([&](const auto& any) { multiplier.Run(any); }, step);
-  }
   const int64_t in = plan.in_features(), out = plan.out_features();
-  auto matrix = std::make_shared<std::vector<float>>();
-  matrix->reserve(static_cast<size_t>(in * out));
+  auto matrix = std::make_shared<std::vector<float>>(static_cast<size_t>(in * out));
   std::vector<float> bias;
   bool any_constant = !plan.bias.empty();
-  for (int64_t o = 0; o < out; ++o) {
-    const double* const row = multiplier.Of(1).row(o);
-    for (int64_t i = 0; i < in; ++i) matrix->push_back(static_cast<float>(row[i]));
-    any_constant = any_constant || row[in] != 0;
-    const double added = plan.bias.empty() ? 0.0 : plan.bias[static_cast<size_t>(o)];
-    bias.push_back(static_cast<float>(row[in] + added));
+  for (int64_t first = 0; first < in; first += kColumns) {
+    const int64_t count = std::min(kColumns, in - first);
+    Multiplier multiplier(plan, first, count);
+    for (int64_t o = 0; o < out; ++o) {
+      const double* const row = multiplier.Of(1).row(o);
+      float* const to = matrix->data() + o * in + first;
+      for (int64_t i = 0; i < count; ++i) to[i] = static_cast<float>(row[i]);
+      if (first > 0) continue;  // constants are the same for all
+      any_constant = any_constant || row[count] != 0;
+      const double added = plan.bias.empty() ? 0.0 : plan.bias[static_cast<size_t>(o)];
+      bias.push_back(static_cast<float>(row[count] + added));
+    }
   }
   if (!any_constant) bias.clear();
   Plan dense = DensePlan(in, out, {matrix->data(), Element::kFloat32}, std::move(bias));

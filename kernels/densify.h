@@ -8,9 +8,9 @@
 namespace dyad::kernels {
 
 // The plan with one block that computes the same, up to rounding: multiplied out in double, rounded
-// once to float32. Its weights are among its folds; type and structure are the plan's. Memory: two
-// doubles for each input and feature of the plan's buffers at most. REQUIRES: no Route; weights
-// have data.
+// once to float32. Its weights are among its folds; type and structure are the plan's. Memory,
+// besides: 257 doubles for each feature of the plan's buffers. REQUIRES: no Route; weights have
+// data.
 Plan Densify(const Plan& plan);
 
 // What somebody asks for. kAuto: by ChooseForm's rule.

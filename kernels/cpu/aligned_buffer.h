@@ -49,7 +49,7 @@ enum class ScratchUse {
   kWeights,
   kItems,
   kItemRows,
-  kGathered,
+  kWhole,
   kChoices,
   kCount
 };

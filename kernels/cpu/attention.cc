@@ -282,7 +282,7 @@ void StoreRun(const AttentionWork& work, const StoredRun& run, int64_t head, flo
     const int64_t d = std::min(i, head_size - kSquare);  // the last ones overlap
     for (int64_t j = 0; j < run.rows; j += kSquare) {
       const int64_t r = std::min(j, run.rows - kSquare);
-      const Square square = TransposeSquare(k.data + r * k.stride + d, k.stride);
+      const Square square = TransposeSquare(EvenRows{k.data, k.stride}, r, d);
       for (int64_t c = 0; c < kSquare; ++c) {
         PutFour(square.columns[c], keys + (d + c) * kPageTokens + r);
       }

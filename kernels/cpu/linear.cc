@@ -7,142 +7,23 @@
 #include <limits>
 #include <span>
 
-#include "kernels/cpu/narrow_rows.h"
-
 namespace dyad::kernels {
 namespace {
 
 // Rows packed at once; bounds the scratch and keeps packed rows within the last cache.
 constexpr int64_t kChunkRows = 256;
 constexpr int64_t kChunkScratch = 1 << 23;  // floats of all buffers together
-// Below this many multiply-adds the calling thread is done before another has woken up.
-constexpr int64_t kWorthSharing = 1 << 17;
-constexpr int64_t kWorthSharingRows = 1 << 14;  // floats to pack
+// Of layers whose weights stay in the last cache: half a second cache, in which the next step then
+// finds what a step wrote. Others would read their weights from memory once more.
+constexpr int64_t kTileScratch = 1 << 17;     // floats
+constexpr int64_t kTileTokens = 24;           // at least
+constexpr int64_t kCachedWeights = 16 << 20;  // bytes
 
 ConstRows RowsFrom(ConstRows rows, int64_t first) {
   if (rows.data != nullptr) rows.data += first * rows.stride;
   return rows;
 }
 Rows RowsFrom(Rows rows, int64_t first) { return {rows.data + first * rows.stride, rows.stride}; }
-
-// Packs all rows of x for `blocks`, on one thread.
-PackedRows PackRows(const PackedContraction& contraction, BlockRange blocks, int64_t rows,
-                    ConstRows x, Scratch& scratch) {
-  auto* packed = scratch.Get<float>(ScratchUse::kRows, rows * blocks.count * contraction.depth());
-  for (int64_t i = 0; i < RowTileCount(rows); ++i)
-    PackRowTile(contraction, blocks, x, RowTileAt(rows, i), packed);
-  return {packed, blocks};
-}
-
-// The same for all blocks, on the pool if it pays.
-PackedRows PackAllRows(const PackedContraction& contraction, int64_t rows, ConstRows x,
-                       Workspace& workspace) {
-  const BlockRange blocks = contraction.all_blocks();
-  const int64_t floats = rows * blocks.count * contraction.depth();
-  if (floats < kWorthSharingRows) return PackRows(contraction, blocks, rows, x, workspace.scratch);
-  auto* packed = workspace.scratch.Get<float>(ScratchUse::kRows, floats);
-  const int64_t pieces = RowPieces(contraction, blocks);
-  workspace.pool.Run(RowTileCount(rows) * pieces, [&](int64_t task) {
-    PackRowPiece(contraction, blocks, x, RowTileAt(rows, task / pieces), task % pieces, packed);
-  });
-  return {packed, blocks};
-}
-
-// The blocks that are packed together with this one.
-BlockRange BlocksAround(const PackedContraction& contraction, int64_t block) {
-  const int64_t together = contraction.blocks_together();
-  return {block / together * together, together};
-}
-
-int64_t PanelCount(std::span<const ContractionJob> jobs) {
-  int64_t panels = 0;
-  for (const ContractionJob& job : jobs) panels += job.contraction->all_panels().last;
-  return panels;
-}
-
-int64_t BundleCount(std::span<const ContractionJob> jobs) {
-  int64_t bundles = 0;
-  for (const ContractionJob& job : jobs) bundles += job.contraction->bundles();
-  return bundles;
-}
-
-// Whether each thread packs the rows that it needs: then nothing that was packed goes from one
-// core's cache to another's, which may take longer than packing. If the threads are so many that
-// each would pack almost as much as it multiplies, they share the work.
-bool PacksByThread(std::span<const ContractionJob> jobs, int threads) {
-  constexpr int64_t kLeastProducts = 64;  // for each float that is packed
-  const PackedContraction& front = *jobs.front().contraction;
-  const int64_t together = front.blocks_together();
-  const int64_t turns = front.blocks / together;
-  const int64_t packed = (turns + threads - 1) / threads * together * front.depth();
-  const int64_t products = PanelCount(jobs) * kPanelOutputs * front.depth() / threads;
-  return products >= kLeastProducts * packed;
-}
-
-void ContractWith(ContractionJob job, PackedRows rows, PanelRange panels, Scratch& scratch) {
-  job.rows = rows;
-  ContractPanels(job, panels, scratch);
-}
-void ContractWith(ContractionJob job, const NarrowRows& rows, PanelRange panels, Scratch& scratch) {
-  job.narrow = rows;
-  ContractPanels(job, panels, scratch);
-}
-
-// Jobs as yet without rows: those of x serve all of them. REQUIRES: they are packed alike.
-void RunJobs(std::span<const ContractionJob> jobs, ConstRows x, Workspace& workspace) {
-  ThreadPool& pool = workspace.pool;
-  const PackedContraction& front = *jobs.front().contraction;
-  const int64_t rows = jobs.front().row_count();
-  const int64_t work = rows * PanelCount(jobs) * kPanelOutputs * front.depth();
-  const auto run_here = [&](const auto& packed) {
-    for (const ContractionJob& job : jobs)
-      ContractWith(job, packed, job.contraction->all_panels(), workspace.scratch);
-  };
-  const bool alone = work < kWorthSharing || pool.threads() == 1;
-  if (alone && front.is_exact()) {
-    return run_here(PackRows(front, front.all_blocks(), rows, x, workspace.scratch));
-  }
-  // Threads take bundles of panels, counted through all jobs.
-  const auto run_bundles = [&](const auto& rows_for) {
-    pool.Run(BundleCount(jobs), [&](int64_t bundle, Worker& worker) {
-      auto job = jobs.begin();
-      for (; bundle >= job->contraction->bundles(); ++job) bundle -= job->contraction->bundles();
-      const PanelRange panels = job->contraction->BundleAt(bundle);
-      ContractWith(*job, rows_for(panels.first / job->contraction->panels(), worker), panels,
-                   worker.scratch);
-    });
-  };
-  if (!front.is_exact()) {
-    const NarrowRows packed =
-        PackNarrowRows(front, front.arithmetic, jobs.front().tokens, x, workspace);
-    return alone ? run_here(packed) : run_bundles([&](int64_t, Worker&) { return packed; });
-  }
-  if (!PacksByThread(jobs, pool.threads())) {
-    const PackedRows packed = PackAllRows(front, rows, x, workspace);
-    return run_bundles([&](int64_t, Worker&) { return packed; });
-  }
-  // What each worker has packed last: the rows for the blocks around some block.
-  auto* packed = workspace.scratch.Get<PackedRows>(ScratchUse::kTasks, pool.threads());
-  std::fill_n(packed, pool.threads(), PackedRows());
-  run_bundles([&](int64_t block, Worker& worker) {
-    const BlockRange blocks = BlocksAround(front, block);
-    PackedRows& mine = packed[worker.index];
-    if (mine.data == nullptr || mine.blocks.first != blocks.first) {
-      mine = PackRows(front, blocks, rows, x, worker.scratch);
-    }
-    return mine;
-  });
-}
-
-// On the pool if the multiply-adds are worth it.
-template <typename Task>
-void RunTasks(int64_t tasks, int64_t work, Workspace& workspace, const Task& task) {
-  if (work < kWorthSharing || workspace.pool.threads() == 1) {
-    for (int64_t i = 0; i < tasks; ++i) task(i, workspace.scratch);
-    return;
-  }
-  workspace.pool.Run(tasks, [&](int64_t i, Worker& worker) { task(i, worker.scratch); });
-}
 
 // Whether one packing of x serves all these layers.
 bool ShareRows(std::span<const LinearOutput> outputs) {
@@ -174,7 +55,9 @@ bool All(const std::vector<bool>& features) {
 }  // namespace
 
 PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithmetic)
-    : in_features_(plan.in_features()), out_features_(plan.out_features()) {
+    : in_features_(plan.in_features()),
+      out_features_(plan.out_features()),
+      stages_(StagesOf(plan)) {
   int64_t groups = 1;
   for (const Step& step : plan.steps) {
     PackStep(step, plan, arithmetic, pool);
@@ -184,14 +67,23 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithm
   }
   multiply_adds_ = Cost(plan).multiply_adds;
   PlanBuffers(plan);
-  chunk_tokens_ = std::max<int64_t>(
-      1, std::min(kChunkRows / groups, kChunkScratch / std::max<int64_t>(1, scratch_floats_)));
+  FuseMixes();
+  chunk_tokens_ = ChunkTokens(groups);
   if (!fused_) {
     bias_ = plan.bias;
     return;
   }
   const auto& last = std::get<PackedContraction>(steps_.back().work);
   panel_bias_ = plan.bias.empty() ? last.bias : PackBias(last, plan.bias);
+}
+
+int64_t PackedLinear::ChunkTokens(int64_t groups) const {
+  const int64_t scratch = std::max<int64_t>(1, scratch_floats_);
+  int64_t most = std::min(kChunkRows / groups, kChunkScratch / scratch);
+  if (item_bytes_ == 0 && weight_bytes_ <= kCachedWeights) {
+    most = std::min(most, std::max(kTileTokens, kTileScratch / scratch));
+  }
+  return std::max<int64_t>(1, most);
 }
 
 void PackedLinear::PackStep(const Step& step, const Plan& plan, Arithmetic arithmetic,
@@ -227,7 +119,7 @@ void PackedLinear::PackStep(const Step& step, const Plan& plan, Arithmetic arith
 }
 
 // Where buffers lie, and which steps assign. A step assigns if it is the first to write all of its
-// outputs; where a step is so for a part of them, the buffer begins as zeros and all steps add.
+// outputs; where a step is so for a part of them, the buffer begins as zeros and it adds.
 void PackedLinear::PlanBuffers(const Plan& plan) {
   buffers_.resize(plan.widths.size());
   std::vector<std::vector<bool>> written;
@@ -241,11 +133,9 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
     writers_of_y += step.destination == 1 ? 1 : 0;
     std::vector<bool>& before = written[step.destination];
     const bool routed = std::holds_alternative<PackedRouted>(step.work);
-    if (routed && !IsOfOneItem(plan, step.destination)) {  // it adds, for some rows
-      if (!All(before)) buffers_[step.destination].zeroed = true;
-      continue;
-    }
-    bool old = false, fresh = false;
+    const bool of_some = routed && !IsOfOneItem(plan, step.destination);  // it adds, for some rows
+    if (of_some && !All(before)) buffers_[step.destination].zeroed = true;
+    bool old = of_some, fresh = false;
     const std::vector<bool> now = WrittenByChosen(plan.steps[i], plan.widths[step.destination]);
     for (size_t feature = 0; feature < now.size(); ++feature) {
       if (!now[feature]) continue;
@@ -265,8 +155,7 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
     scratch_floats_ += plan.widths[i];
   }
   for (size_t i = 0; i < steps_.size(); ++i) {
-    const Combine combine =
-        buffers_[steps_[i].destination].zeroed ? Combine::kAccumulate : combines[i];
+    const Combine combine = combines[i];
     auto& work = steps_[i].work;
     if (auto* const contraction = std::get_if<PackedContraction>(&work)) {
       contraction->combine = combine;
@@ -280,14 +169,32 @@ void PackedLinear::PlanBuffers(const Plan& plan) {
   }
 }
 
+// Mixes of which only the next step reads the result, block by block, leave it to that step.
+void PackedLinear::FuseMixes() {
+  for (size_t i = 0; i + 1 < steps_.size(); ++i) {
+    const auto* const mix = std::get_if<PackedMix>(&steps_[i].work);
+    const auto* const next = std::get_if<PackedContraction>(&steps_[i + 1].work);
+    const size_t mixed = steps_[i].destination;
+    if (mix == nullptr || next == nullptr || mixed == 1 || steps_[i + 1].source != mixed) continue;
+    int64_t uses = 0;
+    for (const PackedStep& step : steps_) {
+      uses += (step.source == mixed ? 1 : 0) + (step.destination == mixed ? 1 : 0);
+    }
+    if (uses != 2 || !Mixes(*mix, *next)) continue;
+    steps_[i].mixed_by_next = true;
+    scratch_floats_ -= buffers_[mixed].width;
+    buffers_[mixed] = {};
+  }
+}
+
 void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                          Workspace& workspace) const {
-  for (int64_t first = 0; first < tokens; first += chunk_tokens_) {
-    const int64_t count = std::min(chunk_tokens_, tokens - first);
+  for (int64_t i = 0; i < PartCount(tokens, chunk_tokens_); ++i) {
+    const auto [first, count] = PartAt(tokens, PartCount(tokens, chunk_tokens_), i);
     const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
     if (one_step()) {
       const ContractionJob job = OneStepJob(count, RowsFrom(y, first), rest);
-      RunJobs({&job, 1}, RowsFrom(x, first), workspace);
+      RunJobs({&job, 1}, {RowsFrom(x, first)}, workspace);
     } else {
       RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
     }
@@ -327,7 +234,13 @@ void PackedLinear::RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue&
     run.item_memory = workspace.scratch.Get<std::byte>(ScratchUse::kItemRows, tokens * item_bytes_);
   }
   if (fused_) run.last = {.y = y, .bias = panel_bias(), .epilogue = epilogue};
-  for (size_t i = 0; i < steps_.size(); ++i) RunStep(i, run, workspace);
+  for (const Stage& stage : stages_) {
+    if (std::holds_alternative<PackedRouted>(steps_[stage.steps.front()].work)) {
+      RunRoutedSteps(stage, run, workspace);
+    } else {
+      RunStep(stage.steps.front(), run, workspace);
+    }
+  }
   if (fused_) return;
   const FinishJob finish = {.sum = {rows[1].data, rows[1].stride},
                             .y = y,
@@ -349,23 +262,37 @@ void PackedLinear::RunStep(size_t index, Run& run, Workspace& workspace) const {
     if (fused_ && index + 1 == steps_.size()) job = run.last;
     job.contraction = contraction;
     job.tokens = run.tokens;
-    RunJobs({&job, 1}, x, workspace);
+    const bool mixes = index > 0 && steps_[index - 1].mixed_by_next;
+    RunJobs({&job, 1}, mixes ? run.mixed : RowSource{x}, workspace);
   } else if (const auto* const mix = std::get_if<PackedMix>(&step.work)) {
+    run.mixed = {x, mix};
+    if (step.mixed_by_next) return;
     const MixJob job = {mix, run.tokens, x, y};
     RunTasks(mix->to, run.tokens * mix->multiply_adds(), workspace,
              [&](int64_t i, Scratch&) { MixBlock(job, i); });
   } else if (const auto* const list = std::get_if<PackedBlockList>(&step.work)) {
-    RunTasks(std::ssize(list->places), run.tokens * list->multiply_adds(), workspace,
-             [&](int64_t i, Scratch& scratch) {
-               RunPlace(list->places[static_cast<size_t>(i)], run.tokens, x, y, scratch);
-             });
+    RunBlockList(*list, run.tokens, x, y, workspace);
   } else if (const auto* const route = std::get_if<PackedRoute>(&step.work)) {
     run.items[index] =
         ChooseItems(route->route, route->items, run.tokens, x, run.item_memory, workspace);
     run.item_memory += ItemRowsBytes(run.tokens, route->items);
-  } else if (const auto* const routed = std::get_if<PackedRouted>(&step.work)) {
-    RunRouted({routed, run.items[routed->routed.route], run.tokens, x, y}, workspace);
   }
+}
+
+void PackedLinear::RunRoutedSteps(const Stage& stage, const Run& run, Workspace& workspace) const {
+  auto* const jobs = workspace.scratch.Get<RoutedJob>(ScratchUse::kTasks, std::ssize(stage.steps));
+  size_t count = 0;
+  for (const size_t index : stage.steps) {
+    const PackedStep& step = steps_[index];
+    const auto& work = std::get<PackedRouted>(step.work);
+    const Rows& source = run.rows[step.source];
+    const ConstRows x = step.source == 0 ? run.x : ConstRows{source.data, source.stride};
+    const RoutedJob job = {&work, run.items[work.routed.route], run.tokens, x,
+                           run.rows[step.destination]};
+    if (job.multiply_adds() > 0) jobs[count++] = job;
+  }
+  RunRouted({jobs, count}, stage.in_order ? RoutedOrder::kBlockByBlock : RoutedOrder::kApart,
+            workspace);
 }
 
 void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> outputs,
@@ -381,7 +308,7 @@ void ApplyTogether(int64_t tokens, ConstRows x, std::span<const LinearOutput> ou
       const auto& [layer, y] = outputs[i];
       jobs[i] = layer->OneStepJob(count, RowsFrom(y, first), {});
     }
-    RunJobs({jobs.data(), outputs.size()}, RowsFrom(x, first), workspace);
+    RunJobs({jobs.data(), outputs.size()}, {RowsFrom(x, first)}, workspace);
   }
 }
 

@@ -10,10 +10,12 @@
 #include <variant>
 #include <vector>
 
+#include "kernels/cpu/batch.h"
 #include "kernels/cpu/block_list.h"
 #include "kernels/cpu/contraction.h"
 #include "kernels/cpu/mix.h"
 #include "kernels/cpu/routed.h"
+#include "kernels/cpu/stages.h"
 #include "kernels/cpu/thread_pool.h"
 #include "kernels/epilogue.h"
 #include "kernels/isa.h"
@@ -59,6 +61,7 @@ class PackedLinear {
     std::variant<PackedContraction, PackedRouted, PackedMix, PackedBlockList, PackedRoute> work;
     size_t source = 0;  // buffers of the plan
     size_t destination = 0;
+    bool mixed_by_next = false;  // a mix that the next step does while it packs its rows
   };
   // What a run works with besides x and y.
   struct Run {
@@ -67,6 +70,7 @@ class PackedLinear {
     Rows* rows = nullptr;       // of the buffers in scratch
     ItemRows* items = nullptr;  // by step
     std::byte* item_memory = nullptr;
+    RowSource mixed = {};      // the last mix
     ContractionJob last = {};  // the last step's, if fused
   };
   // A buffer that the device keeps in scratch: all but x, and y where the last step is not fused.
@@ -77,7 +81,10 @@ class PackedLinear {
 
   void PackStep(const Step& step, const Plan& plan, Arithmetic arithmetic, ThreadPool* pool);
   void PlanBuffers(const Plan& plan);
+  void FuseMixes();
+  int64_t ChunkTokens(int64_t groups) const;  // groups: the most of a step
   void RunStep(size_t index, Run& run, Workspace& workspace) const;
+  void RunRoutedSteps(const Stage& stage, const Run& run, Workspace& workspace) const;
   void RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                 Workspace& workspace) const;
 
@@ -85,6 +92,7 @@ class PackedLinear {
   int64_t out_features_ = 0;
   int64_t weight_bytes_ = 0;
   int64_t multiply_adds_ = 0;
+  std::vector<Stage> stages_;
   std::vector<PackedStep> steps_;
   std::vector<Buffer> buffers_;
   int64_t scratch_floats_ = 0;  // for a token

@@ -68,7 +68,126 @@ void MixRows(const MixJob& job, int64_t i, int64_t first_row) {
   MixRest<kRows>(job, weights, first_row, whole, y);
 }
 
+// --- Mixed while they are packed ---
+
+// Features [first, first + count) of some neighbouring blocks, for a tile of rows:
+// z[block][row][count].
+struct MixPart {
+  const MixJob* job;
+  int64_t block;
+  RowTile rows;
+  int64_t first;
+  int64_t count;
+  float* z;
+
+  const float* x(int64_t row) const {
+    return job->x.data + (rows.first + row) * job->x.stride + first;
+  }
+  // Of block b of these and source block j.
+  const float* weights(int64_t b, int64_t j) const {
+    const PackedMix& mix = *job->mix;
+    return mix.weights.as<const float>() + ((block + b) * mix.from + j) * mix.width + first;
+  }
+  float* sums(int64_t b, int64_t row) const { return z + (b * kRowTile + row) * count; }
+};
+
+template <int kRows, int kBlocks>
+HWY_INLINE void MixTogether(const MixPart& part, int64_t row, int64_t k) {
+  Vec sum[kBlocks][kRows];
+#pragma GCC unroll 16
+  for (int b = 0; b < kBlocks; ++b) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) sum[b][r] = Zero();
+  }
+  const int64_t width = part.job->mix->width, block_step = part.job->mix->from * width;
+  const int64_t stride = part.job->x.stride;
+  const float* x = part.x(row) + k;
+  const float* weights = part.weights(0, 0) + k;
+  for (int64_t j = 0; j < part.job->mix->from; ++j, x += width, weights += width) {
+    Vec value[kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) value[r] = Load(x + r * stride);
+#pragma GCC unroll 16
+    for (int b = 0; b < kBlocks; ++b) {
+      const Vec weight = Load(weights + b * block_step);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) sum[b][r] = Fma(value[r], weight, sum[b][r]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int b = 0; b < kBlocks; ++b) {
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) Store(sum[b][r], part.sums(b, row + r) + k);
+  }
+}
+
+template <int kMaxRows, int kBlocks>
+HWY_INLINE void MixExactly(const MixPart& part, RowTile rows) {
+  if (rows.count == kMaxRows) {
+    const int64_t whole = part.count / kLanes * kLanes;
+    for (int64_t k = 0; k < whole; k += kLanes) {
+      MixTogether<kMaxRows, kBlocks>(part, rows.first, k);
+    }
+    if (whole > 0 && whole < part.count) {  // the last vector overlaps
+      MixTogether<kMaxRows, kBlocks>(part, rows.first, part.count - kLanes);
+    }
+  } else if constexpr (kMaxRows > 1) {
+    MixExactly<kMaxRows - 1, kBlocks>(part, rows);
+  }
+}
+
+// One sum after the other, for blocks that do not fill a vector.
+void MixOneByOne(const MixPart& part, int64_t blocks) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t r = 0; r < part.rows.count; ++r) {
+      for (int64_t k = 0; k < part.count; ++k) {
+        float sum = 0;
+        for (int64_t j = 0; j < part.job->mix->from; ++j) {
+          sum = std::fma(part.x(r)[j * part.job->mix->width + k], part.weights(b, j)[k], sum);
+        }
+        part.sums(b, r)[k] = sum;
+      }
+    }
+  }
+}
+
+// As many rows at once as registers allow, with four blocks.
+constexpr int kMixedRows = kLanes == 16 ? 6 : kLanes == 1 ? 1 : 2;
+
+template <int kBlocks>
+void MixTile(const MixPart& part) {
+  if (part.count < kLanes) return MixOneByOne(part, kBlocks);
+  const int64_t parts = RowTileCount(part.rows.count, kMixedRows);
+  for (int64_t i = 0; i < parts; ++i) {
+    MixExactly<kMixedRows, kBlocks>(part, RowTileAt(part.rows.count, i, kMixedRows));
+  }
+}
+
 }  // namespace
+
+void PackMixedRowsOnTarget(const MixJob& job, BlockRange all, BlockRange blocks, RowTile rows,
+                           float* packed) {
+  constexpr int64_t kFeatures = 64;  // so that z stays in the first cache
+  alignas(64) float z[kMixedBlocks * kRowTile * kFeatures];
+  const int64_t width = job.mix->width;
+  // Of few rows the weights come from memory, and are read as they lie there: block by block.
+  const bool few = rows.count * width <= std::ssize(z) && rows.count <= kMixedBlocks;
+  const Range range = {0, few ? width : std::min(kFeatures, width)};
+  packed += (rows.first * all.count + rows.count * (blocks.first - all.first)) * width;
+  for (int64_t b = 0; b < blocks.count;) {
+    const int64_t together = !few && blocks.count - b >= kMixedBlocks ? kMixedBlocks : 1;
+    for (int64_t next = 0; next < width; next += range.count) {
+      const int64_t first = std::min(next, width - range.count);  // the last ones overlap
+      const MixPart part = {&job, blocks.first + b, rows, first, range.count, z};
+      together == kMixedBlocks ? MixTile<kMixedBlocks>(part) : MixTile<1>(part);
+      for (int64_t i = 0; i < together; ++i) {
+        PackRanges({&range, 1}, {part.sums(i, 0), range.count}, rows.count,
+                   packed + ((b + i) * width + first) * rows.count);
+      }
+    }
+    b += together;
+  }
+}
 
 void MixBlockOnTarget(const MixJob& job, int64_t i) {
   constexpr int kTogether = 8;
@@ -85,8 +204,14 @@ HWY_AFTER_NAMESPACE();
 namespace dyad::kernels {
 
 HWY_EXPORT(MixBlockOnTarget);
+HWY_EXPORT(PackMixedRowsOnTarget);
 
 void MixBlock(const MixJob& job, int64_t i) { HWY_DYNAMIC_DISPATCH(MixBlockOnTarget)(job, i); }
+
+void PackMixedRows(const MixJob& job, BlockRange all, BlockRange blocks, RowTile rows,
+                   float* packed) {
+  HWY_DYNAMIC_DISPATCH(PackMixedRowsOnTarget)(job, all, blocks, rows, packed);
+}
 
 PackedMix PackMix(const Mix& step) {
   PackedMix mix;

@@ -30,4 +30,11 @@ struct MixJob {
 };
 void MixBlock(const MixJob& job, int64_t i);
 
+// The same of a row tile for `blocks`, packed as a contraction reads them whose blocks are the
+// mix's (kernels/cpu/operands.h): `packed` is the whole batch's buffer for the blocks `all`. y is
+// not used. Those of kMixedBlocks are mixed at once. REQUIRES: combine is kAssign.
+inline constexpr int64_t kMixedBlocks = 4;
+void PackMixedRows(const MixJob& job, BlockRange all, BlockRange blocks, RowTile rows,
+                   float* packed);
+
 }  // namespace dyad::kernels

@@ -132,12 +132,15 @@ void PackRanges(std::span<const Range> ranges, ConstRows x, int64_t rows, float*
 
 // Packs one row tile of x for `blocks`; `packed` is the whole batch's buffer,
 // rows · blocks.count · depth() floats. Pieces [0, RowPieces) are the same work in parts, for
-// several threads.
+// several threads. row_of: the rows of x that the batch's tokens are; null: 0, 1, 2, …
 void PackRowTile(const PackedContraction& contraction, BlockRange blocks, ConstRows x, RowTile rows,
-                 float* packed);
+                 float* packed, const int32_t* row_of = nullptr);
 int64_t RowPieces(const PackedContraction& contraction, BlockRange blocks);
 void PackRowPiece(const PackedContraction& contraction, BlockRange blocks, ConstRows x,
-                  RowTile rows, int64_t piece, float* packed);
+                  RowTile rows, int64_t piece, float* packed, const int32_t* row_of = nullptr);
+
+// Where a row of a batch of one lies packed for `blocks` without being packed; null: nowhere.
+const float* RowAsPacked(const PackedContraction& contraction, BlockRange blocks, const float* row);
 
 // A batch as it was packed.
 struct PackedRows {

@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/operands.h"
+#include "kernels/cpu/square.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
@@ -97,18 +98,64 @@ void LoadTile(const ContractionJob& job, const PanelPlace& place, RowTile rows, 
   }
 }
 
+// result = weight · (sum + bias) + y, a whole number of vectors. result may be y.
+template <int64_t kOutputs>
+void AddScaledVectors(const float* sum, const float* bias, float weight, const float* y,
+                      float* result) {
+  for (int64_t n = 0; n < kOutputs; n += kLanes) {
+    Vec value = Load(sum + n);
+    if (bias != nullptr) value = hn::Add(value, Load(bias + n));
+    Store(Fma(Set(weight), value, Load(y + n)), result + n);
+  }
+}
+
 // y = weight · (sum + bias) + y.
 template <int64_t kOutputs>
 void AddScaled(const float* sum, const float* bias, float weight, const PanelColumns& columns,
                float* y) {
+  if (columns.count == kOutputs && columns.stride == 1) {
+    return AddScaledVectors<kOutputs>(sum, bias, weight, y, y);
+  }
   alignas(64) float result[kOutputs] = {};
   for (int64_t n = 0; n < columns.count; ++n) result[n] = y[n * columns.stride];
-  for (int64_t n = 0; n < kOutputs; n += kLanes) {
-    Vec value = Load(sum + n);
-    if (bias != nullptr) value = hn::Add(value, Load(bias + n));
-    Store(Fma(Set(weight), value, Load(result + n)), result + n);
-  }
+  AddScaledVectors<kOutputs>(sum, bias, weight, result, result);
   for (int64_t n = 0; n < columns.count; ++n) y[n * columns.stride] = result[n];
+}
+
+// Sums, + bias, of row groups that lie side by side at the destination: four outputs of four rows
+// at once. REQUIRES: no epilogue, no weights.
+template <int64_t kOutputs>
+void StoreGroups(const ContractionJob& job, const PanelPlace& place, RowTile rows,
+                 const float* tile) {
+  const int64_t groups = job.contraction->groups, stride = job.contraction->destination.stride;
+  for (int64_t r = 0; r < rows.count;) {
+    const int64_t token = (rows.first + r) / groups, group = (rows.first + r) % groups;
+    const int64_t run = std::min(groups - group, rows.count - r);
+    // Of the last row of the run, which has the fewest.
+    const int64_t whole = ColumnsOf(job, place, group + run - 1).count / kSquare * kSquare;
+    float* y = job.y.data + job.RowOf(token) * job.y.stride + ColumnsOf(job, place, group).first;
+    const EvenRows sums = {tile + r * kOutputs, kOutputs};
+    const int64_t squares = run >= kSquare ? whole : 0;
+    for (int64_t n = 0; n < squares; n += kSquare) {
+      for (int64_t i = 0; i < run; i += kSquare) {
+        const int64_t row = std::min(i, run - kSquare);  // the last ones overlap
+        const Square square = TransposeSquare(sums, row, n);
+        for (int64_t j = 0; j < kSquare; ++j) {
+          const Four value = square.columns[j];
+          StoreFour(place.bias == nullptr ? value : value + place.bias[n + j],
+                    y + (n + j) * stride + row);
+        }
+      }
+    }
+    for (int64_t row = 0; row < run; ++row) {
+      const int64_t count = ColumnsOf(job, place, group + row).count;
+      for (int64_t n = squares; n < count; ++n) {
+        const float sum = sums[row][n];
+        y[n * stride + row] = place.bias == nullptr ? sum : sum + place.bias[n];
+      }
+    }
+    r += run;
+  }
 }
 
 template <int64_t kOutputs>
@@ -116,6 +163,10 @@ void StoreTile(const ContractionJob& job, const PanelPlace& place, RowTile rows,
                const float* tile) {
   const ConstRows& residual = job.epilogue.residual;
   const int64_t groups = job.contraction->groups;
+  if (groups > 1 && job.contraction->destination.group == 1 && job.weights == nullptr &&
+      residual.data == nullptr && job.epilogue.activation == Activation::kNone) {
+    return StoreGroups<kOutputs>(job, place, rows, tile);
+  }
   PanelColumns columns = place.columns;
   bool direct = columns.count == kOutputs && columns.stride == 1;
   for (int64_t r = 0; r < rows.count; ++r, tile += kOutputs) {

@@ -7,13 +7,11 @@
 #include <functional>
 #include <limits>
 
+#include "kernels/cpu/batch.h"
 #include "kernels/exact_math.h"
 
 namespace dyad::kernels {
 namespace {
-
-// Below this many multiply-adds the calling thread is done before another has woken up.
-constexpr int64_t kWorthSharing = 1 << 17;
 
 // No number is the least.
 float Ordered(float logit) {
@@ -71,61 +69,30 @@ bool ChooseForRow(const Route& route, const float* logits, const RowChoice& row)
   return true;
 }
 
-// Features of the source that some blocks read.
-struct FeatureRange {
-  int64_t first, last;
-};
-FeatureRange FeaturesOf(const PackedContraction& contraction, BlockRange blocks) {
-  FeatureRange range = {contraction.source_width, 0};
-  for (const View& view : contraction.sources) {
-    range.first = std::min(range.first, view.At(blocks.first, 0, 0));
-    range.last =
-        std::max(range.last, 1 + view.At(blocks.first + blocks.count - 1, contraction.groups - 1,
-                                         contraction.term_depth - 1));
-  }
-  range.last = std::min(range.last, contraction.source_width);
-  return {std::min(range.first, range.last), range.last};
-}
-
-// Rows of x that chose an item, one below the other; features outside the range are not there.
-ConstRows Gather(ConstRows x, std::span<const int32_t> rows, FeatureRange features,
-                 Scratch& scratch) {
-  const int64_t width = features.last - features.first;
-  // One row is where it is; where no feature is read, any row does.
-  if (rows.size() == 1 || width == 0) return {x.data + rows[0] * x.stride, x.stride};
-  auto* to = scratch.Get<float>(ScratchUse::kGathered, std::ssize(rows) * width);
-  const float* const data = to - features.first;
-  for (const int32_t row : rows) {
-    to = std::copy_n(x.data + row * x.stride + features.first, width, to);
-  }
-  return {data, width};
-}
-
-// Blocks that are packed together, and so run in one task: those of one item.
-BlockRange UnitAt(const PackedRouted& step, int64_t index) {
-  const int64_t count = step.routed.item_block == 0 ? step.contraction.blocks_together() : 1;
-  return {index * count, count};
-}
-
 std::span<const int32_t> RowsOf(const ItemRows& items, int64_t item) {
   return {items.rows + items.first[item], static_cast<size_t>(items.count(item))};
 }
 
-void RunUnit(const RoutedJob& job, BlockRange unit, int64_t part, int64_t parts, ConstRows x,
-             Scratch& scratch) {
+void RunUnit(const RoutedJob& job, BlockRange unit, int64_t part, int64_t parts, Scratch& scratch) {
   const PackedContraction& contraction = job.step->contraction;
   const int64_t item = job.step->routed.item + unit.first * job.step->routed.item_block;
   const std::span<const int32_t> rows = RowsOf(job.items, item);
   if (rows.empty()) return;
-  const int64_t together = contraction.blocks_together();
+  const int64_t together = job.step->packed_together;
   const BlockRange packed_blocks = {unit.first / together * together, together};
-  if (x.data == nullptr) x = Gather(job.x, rows, FeaturesOf(contraction, packed_blocks), scratch);
   const auto tokens = static_cast<int64_t>(rows.size());
   const int64_t row_count = tokens * contraction.groups;
-  auto* packed =
-      scratch.Get<float>(ScratchUse::kRows, row_count * packed_blocks.count * contraction.depth());
-  for (int64_t i = 0; i < RowTileCount(row_count); ++i) {
-    PackRowTile(contraction, packed_blocks, x, RowTileAt(row_count, i), packed);
+  const float* packed = nullptr;
+  if (row_count == 1) {
+    packed = RowAsPacked(contraction, packed_blocks, job.x.data + rows[0] * job.x.stride);
+  }
+  if (packed == nullptr) {
+    auto* to = scratch.Get<float>(ScratchUse::kRows,
+                                  row_count * packed_blocks.count * contraction.depth());
+    for (int64_t i = 0; i < RowTileCount(row_count); ++i) {
+      PackRowTile(contraction, packed_blocks, job.x, RowTileAt(row_count, i), to, rows.data());
+    }
+    packed = to;
   }
   ContractionJob of_item;
   of_item.contraction = &contraction;
@@ -182,33 +149,55 @@ ItemRows ChooseItems(const Route& route, int64_t items, int64_t tokens, ConstRow
   return {first, rows, of_rows};
 }
 
-void RunRouted(const RoutedJob& job, Workspace& workspace) {
-  const PackedRouted& step = *job.step;
-  const PackedContraction& contraction = step.contraction;
-  const int64_t units = contraction.blocks / UnitAt(step, 0).count;
+PackedRouted::PackedRouted(PackedContraction packed, Routed chosen)
+    : contraction(std::move(packed)), routed(chosen) {
+  packed_together = contraction.blocks_together();
+  const int64_t of_unit = routed.item_block == 0 ? packed_together : 1;
+  units = contraction.blocks / of_unit;
+}
+
+int64_t RoutedJob::multiply_adds() const {
+  const PackedContraction& contraction = step->contraction;
   int64_t rows = 0;
-  for (int64_t i = 0; i < units; ++i) {
-    rows += job.items.count(step.routed.item + UnitAt(step, i).first * step.routed.item_block);
-  }
-  if (rows == 0) return;
-  // Units of one item read the same rows: they are brought together once.
-  ConstRows x;
-  if (step.routed.item_block == 0) {
-    x = Gather(job.x, RowsOf(job.items, step.routed.item),
-               FeaturesOf(contraction, contraction.all_blocks()), workspace.scratch);
-  }
-  const int64_t work = rows * contraction.groups * UnitAt(step, 0).count * contraction.panels() *
-                       kPanelOutputs * contraction.depth();
-  if (work < kWorthSharing || workspace.pool.threads() == 1) {
-    for (int64_t i = 0; i < units; ++i) {
-      RunUnit(job, UnitAt(step, i), 0, 1, x, workspace.scratch);
+  for (int64_t unit = 0; unit < step->units; ++unit) {
+    rows += items.count(step->routed.item + step->UnitAt(unit).first * step->routed.item_block);
+    if (step->routed.item_block == 0) {
+      rows *= step->units;
+      break;
     }
+  }
+  return rows * contraction.groups * step->UnitAt(0).count * contraction.panels() * kPanelOutputs *
+         contraction.depth();
+}
+
+void RunRouted(std::span<const RoutedJob> jobs, RoutedOrder order, Workspace& workspace) {
+  // Units of all jobs, or of each.
+  int64_t units = 0, work = 0;
+  for (const RoutedJob& job : jobs) {
+    const int64_t of_job = job.step->units;
+    units = order == RoutedOrder::kBlockByBlock ? of_job : units + of_job;
+    work += job.multiply_adds();
+  }
+  if (work == 0) return;
+  const auto run = [&](int64_t unit, int64_t part, int64_t parts, Scratch& scratch) {
+    if (order == RoutedOrder::kBlockByBlock) {
+      for (const RoutedJob& job : jobs) {
+        RunUnit(job, job.step->UnitAt(unit), part, parts, scratch);
+      }
+      return;
+    }
+    auto job = jobs.begin();
+    for (; unit >= job->step->units; ++job) unit -= job->step->units;
+    RunUnit(*job, job->step->UnitAt(unit), part, parts, scratch);
+  };
+  if (work < kWorthSharing || workspace.pool.threads() == 1) {
+    for (int64_t i = 0; i < units; ++i) run(i, 0, 1, workspace.scratch);
     return;
   }
-  const int64_t parts =
-      std::clamp<int64_t>(4 * workspace.pool.threads() / units, 1, contraction.panels());
+  const int64_t parts = std::clamp<int64_t>(4 * workspace.pool.threads() / units, 1,
+                                            jobs.front().step->contraction.panels());
   workspace.pool.Run(units * parts, [&](int64_t task, Worker& worker) {
-    RunUnit(job, UnitAt(step, task / parts), task % parts, parts, x, worker.scratch);
+    run(task / parts, task % parts, parts, worker.scratch);
   });
 }
 

@@ -27,18 +27,31 @@ ItemRows ChooseItems(const Route& route, int64_t items, int64_t tokens, ConstRow
                      std::byte* memory, Workspace& workspace);
 
 struct PackedRouted {
+  PackedRouted(PackedContraction packed, Routed chosen);
+
   PackedContraction contraction;
   Routed routed;
+  int64_t packed_together = 1;  // blocks
+  // Blocks of one item that are packed together run in one task.
+  int64_t units = 1;
+  BlockRange UnitAt(int64_t index) const {
+    const int64_t count = contraction.blocks / units;
+    return {index * count, count};
+  }
 };
-// Adds to y what the step gives for the rows that chose its items. Scratch: kGathered, kRows,
-// kPanel.
+// Adds to y what the step gives for the rows that chose its items. Scratch: kRows, kPanel.
 struct RoutedJob {
   const PackedRouted* step = nullptr;
   ItemRows items;
   int64_t tokens = 0;
   ConstRows x;
   Rows y;
+
+  int64_t multiply_adds() const;  // for the rows that chose
 };
-void RunRouted(const RoutedJob& job, Workspace& workspace);
+// Several steps at once: kApart: of different destinations, in no order. kBlockByBlock: of the same
+// blocks of one destination, each of which goes through all jobs as they stand.
+enum class RoutedOrder { kApart, kBlockByBlock };
+void RunRouted(std::span<const RoutedJob> jobs, RoutedOrder order, Workspace& workspace);
 
 }  // namespace dyad::kernels

@@ -18,13 +18,22 @@ inline Four LoadFour(const float* from) {
 }
 inline void StoreFour(Four four, float* to) { std::memcpy(to, &four, sizeof(four)); }
 
-// Four rows of four numbers, from[r · row_stride + j], as four columns.
+// Rows of a matrix.
+struct EvenRows {
+  const float* first;
+  int64_t stride;
+
+  const float* operator[](int64_t row) const { return first + row * stride; }
+};
+
+// Four rows of four numbers, rows[first + r][at + j], as four columns. Rows: EvenRows, or pointers.
 struct Square {
   Four columns[kSquare];
 };
-inline Square TransposeSquare(const float* from, int64_t row_stride) {
-  const Four a = LoadFour(from), b = LoadFour(from + row_stride);
-  const Four c = LoadFour(from + 2 * row_stride), d = LoadFour(from + 3 * row_stride);
+template <typename Rows>
+inline Square TransposeSquare(const Rows& rows, int64_t first, int64_t at) {
+  const Four a = LoadFour(rows[first] + at), b = LoadFour(rows[first + 1] + at);
+  const Four c = LoadFour(rows[first + 2] + at), d = LoadFour(rows[first + 3] + at);
   const Four ab01 = __builtin_shufflevector(a, b, 0, 4, 1, 5);
   const Four ab23 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
   const Four cd01 = __builtin_shufflevector(c, d, 0, 4, 1, 5);

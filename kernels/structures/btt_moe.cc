@@ -7,8 +7,14 @@
 //   b[(f,e)]
 //
 // The cores are capped (rms_cap.h), with matrix_params.2 and .3 as their scales where they are
-// there. The option `num_active_experts` is k, 2 where it is missing. The bias may be stored twice,
-// as b and as btt_layer.b. The gate stays float32.
+// there. The bias may be stored twice, as b and as btt_layer.b.
+//
+// Or a mixture of whole layers, experts.E.matrix_params.* and experts.E.b, each a layer of
+// einsum.cc whose shapes tell its sizes, with that family's options `normalized` and `gamma`:
+//
+//   y[t, :] = Σ_{s∈S(t)} w[t, s] · layer_s(x[t, :]), its bias included;  w: the softmax alone
+//
+// The option `num_active_experts` is k, 2 where it is missing. The gate stays float32.
 #include <algorithm>
 
 #include "kernels/structures/rms_cap.h"
@@ -23,7 +29,13 @@ constexpr std::string_view kGammaB = "btt_layer.matrix_params.3";
 constexpr std::string_view kGate = "moe_gate.weight", kInnerBias = "btt_layer.b";
 constexpr std::string_view kLeaves[] = {kA, kB, kGate};
 
-bool Matches(const Leaves& leaves) { return leaves.Has(kA) || leaves.Has(kB); }
+constexpr std::string_view kExperts = "experts";
+constexpr int kLogits = 2;  // buffer
+constexpr int kRoute = 1;   // step
+
+bool IsMixture(const Leaves& leaves) { return !leaves.Under(std::string(kExperts)).empty(); }
+
+bool Matches(const Leaves& leaves) { return leaves.Has(kA) || leaves.Has(kB) || IsMixture(leaves); }
 
 struct Sizes {
   int64_t alpha = 0, gamma = 0, epsilon = 0, phi = 0, experts = 0;
@@ -37,14 +49,41 @@ struct Tensors {
   const Leaf* gamma_b = nullptr;
 };
 
+Fault TakeGate(Leaves& leaves, LayerSize size, const Leaf*& gate) {
+  const std::string expected = SizesText({"experts", SizeText(size.in, "in")});
+  gate = leaves.Take(kGate, LeafUse::kFloats);
+  if (gate == nullptr) return leaves.Missing(kGate, expected);
+  const bool fits =
+      gate->rank() == 2 && gate->elements() > 0 && size.Fits(gate->shape[1], size.out);
+  return fits ? Fault() : WrongShape(*gate, expected);
+}
+
+// How many experts a row runs.
+Fault KeepOf(Options& options, const Leaf& gate, int64_t& keep) {
+  const int64_t experts = gate.shape[0];
+  const auto active = options.WholeNumber("num_active_experts");
+  keep = active.has_value() ? active->value : std::min<int64_t>(2, experts);
+  if (keep >= 1 && keep <= experts) return {};
+  return active->name + " is " + std::to_string(keep) + "; expected [1, " +
+         std::to_string(experts) + "], the experts of " + gate.name;
+}
+
+// The plan's first two steps.
+void WriteGate(const Leaf& gate, Rule rule, int64_t keep, Plan& plan) {
+  Contract logits;
+  logits.destination = kLogits;
+  logits.depth = gate.shape[1];
+  logits.outputs = gate.shape[0];
+  logits.terms = {{.source = {}, .weights = RowMajor(gate)}};
+  logits.precise = true;
+  plan.widths.push_back(logits.outputs);
+  plan.steps = {std::move(logits), Route{.logits = kLogits, .rule = rule, .keep = keep}};
+}
+
 Fault TakeTensors(Leaves& leaves, LayerSize size, Tensors& tensors, Sizes& z) {
   const std::string in = SizeText(size.in, "in"), out = SizeText(size.out, "out");
-  tensors.gate = leaves.Take(kGate, LeafUse::kFloats);
-  if (tensors.gate == nullptr) return leaves.Missing(kGate, SizesText({"experts", in}));
-  if (tensors.gate->rank() != 2 || tensors.gate->elements() == 0 ||
-      !size.Fits(tensors.gate->shape[1], size.out)) {
-    return WrongShape(*tensors.gate, SizesText({"experts", in}));
-  }
+  const Fault fault = TakeGate(leaves, size, tensors.gate);
+  if (!fault.empty()) return fault;
   z.experts = tensors.gate->shape[0];
   const std::string experts = std::to_string(z.experts);
   const std::string of_a = "[γ, α, φ·" + experts + "], γ·α = " + in;
@@ -104,17 +143,7 @@ Weights CoreOf(const Leaf& leaf, const RmsCap& cap, const Leaf* gamma, Plan& pla
 }
 
 void WriteSteps(const Tensors& tensors, const Sizes& z, int64_t keep, Plan& plan) {
-  constexpr int kLogits = 2;
-  constexpr int kRoute = 1;  // step
-  Contract gate;
-  gate.destination = kLogits;
-  gate.depth = z.gamma * z.alpha;
-  gate.outputs = z.experts;
-  gate.terms = {{.source = {}, .weights = RowMajor(*tensors.gate)}};
-  gate.precise = true;
-  plan.widths.push_back(z.experts);
-  plan.steps = {std::move(gate),
-                Route{.logits = kLogits, .rule = Rule::kSoftmaxPlus, .keep = keep}};
+  WriteGate(*tensors.gate, Rule::kSoftmaxPlus, keep, plan);
   Weights a = CoreOf(*tensors.a, {z.alpha, z.phi, 1e-8}, tensors.gamma_a, plan);
   Weights b = CoreOf(*tensors.b, {z.gamma, z.epsilon, 1e-8}, tensors.gamma_b, plan);
   a.block = z.alpha * z.phi * z.experts;
@@ -146,17 +175,65 @@ void WriteSteps(const Tensors& tensors, const Sizes& z, int64_t keep, Plan& plan
   }
 }
 
+// A layer's steps, for the rows that choose it: the last one takes its bias, and is scaled.
+void AddExpert(Plan layer, int64_t expert, Plan& plan) {
+  const auto first_scratch = static_cast<int>(plan.widths.size());
+  plan.widths.insert(plan.widths.end(), layer.widths.begin() + 2, layer.widths.end());
+  plan.folds.insert(plan.folds.end(), layer.folds.begin(), layer.folds.end());
+  for (Step& any : layer.steps) {
+    auto& step = std::get<Contract>(any);
+    if (step.source > 1) step.source += first_scratch - 2;
+    if (step.destination > 1) step.destination += first_scratch - 2;
+    const bool last = step.destination == 1;
+    step.routed = {.route = kRoute, .item = expert, .item_block = 0, .scaled = last};
+    // Outputs of these layers stand in the order of features.
+    if (last && !layer.bias.empty()) {
+      step.bias = {KeepFold(layer.bias, plan), layer.bias.size()};
+    }
+    plan.steps.push_back(std::move(any));
+  }
+}
+
+Fault CompileMixture(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
+  const Leaf* gate = nullptr;
+  int64_t keep = 0;
+  Fault fault = TakeGate(leaves, size, gate);
+  if (fault.empty()) fault = KeepOf(options, *gate, keep);
+  if (!fault.empty()) return fault;
+  if (const auto expr = options.String("expr")) {
+    return expr->name + " is " + Quoted(expr->value) +
+           "; expected none, as the shapes of experts tell their sizes";
+  }
+  plan = Plan();
+  size.in = gate->shape[1];
+  for (int64_t expert = 0; expert < gate->shape[0]; ++expert) {
+    const std::string path = std::string(kExperts) + "." + std::to_string(expert);
+    Leaves of_expert = leaves.Under(path);
+    Plan layer;
+    fault = FindStructure("einsum")->Compile(of_expert, options, size, layer);
+    if (!fault.empty()) return fault;
+    leaves.TakeUnder(path, of_expert);
+    if (expert == 0) {
+      size.out = layer.out_features();
+      plan.widths = {size.in, size.out};
+      plan.structure = "btt_moe " + std::to_string(keep) + " of " + std::to_string(gate->shape[0]) +
+                       " layers, the first " + layer.structure;
+      WriteGate(*gate, Rule::kSoftmax, keep, plan);
+    }
+    AddExpert(std::move(layer), expert, plan);
+  }
+  return {};
+}
+
 Fault Compile(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
+  if (IsMixture(leaves)) return CompileMixture(leaves, options, size, plan);
   Tensors tensors;
   Sizes z;
   Fault fault = TakeTensors(leaves, size, tensors, z);
   if (!fault.empty()) return fault;
-  const auto active = options.WholeNumber("num_active_experts");
-  const int64_t keep = active.has_value() ? active->value : std::min<int64_t>(2, z.experts);
-  if (keep < 1 || keep > z.experts) {
-    return active->name + " is " + std::to_string(keep) + "; expected [1, " +
-           std::to_string(z.experts) + "], the experts of " + tensors.gate->name;
-  }
+  int64_t keep = 0;
+  fault = KeepOf(options, *tensors.gate, keep);
+  if (!fault.empty()) return fault;
   plan = Plan();
   plan.structure = "btt_moe " + std::to_string(keep) + " of " + std::to_string(z.experts) +
                    " experts in " + std::to_string(z.alpha) + "x" + std::to_string(z.gamma) +

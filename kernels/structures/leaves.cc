@@ -78,6 +78,20 @@ std::string Leaves::Names() const {
   return text.empty() ? "none" : text;
 }
 
+Leaves Leaves::Under(const std::string& path) const {
+  const std::string prefix = path + ".";
+  Leaves result(prefix_ + prefix, suffix_);
+  for (auto it = leaves_.lower_bound(prefix); it != leaves_.end(); ++it) {
+    if (!it->first.starts_with(prefix)) break;
+    result.Add(it->first.substr(prefix.size()), it->second.value);
+  }
+  return result;
+}
+
+void Leaves::TakeUnder(const std::string& path, const Leaves& taken) {
+  for (const auto& [leaf, use] : taken.taken()) Take(path + "." + leaf, use);
+}
+
 const Leaf* Leaves::Take(std::string_view leaf, LeafUse use) {
   const auto found = leaves_.find(leaf);
   if (found == leaves_.end()) return nullptr;

@@ -63,6 +63,10 @@ class Leaves {
   bool Has(std::string_view leaf) const { return leaves_.contains(leaf); }
   bool empty() const { return leaves_.empty(); }
   std::string Names() const;  // "bias, weight", or "none"
+  // A layer within the layer: the leaves below `path`, by their names there. Whoever compiles it
+  // takes them from it, and TakeUnder takes the same ones here.
+  Leaves Under(const std::string& path) const;
+  void TakeUnder(const std::string& path, const Leaves& taken);
 
   // Null where it is missing.
   const Leaf* Take(std::string_view leaf, LeafUse use);

@@ -112,10 +112,7 @@ absl::Status Compile(const LoadContext& context, FoundLinear& linear) {
   const kernels::Fault fault = kernels::CompileLayer(*linear.structure.structure, linear.leaves,
                                                      options, linear.size, linear.plan);
   if (fault.empty()) return absl::OkStatus();
-  // Names of tensors name the layer; keys with a * and steps of plans do not.
-  const std::string in_file = linear.path.substr(linear.path.find('.') + 1);
-  const bool is_named = fault.find(in_file) != std::string::npos;
-  return absl::InvalidArgumentError(is_named ? fault : Text(linear.path, ": ", fault));
+  return absl::InvalidArgumentError(Text("layer ", linear.path, ": ", fault));
 }
 
 // The form that is wanted, or the dense one, where the device has no kernel for some step. The plan

@@ -8,7 +8,9 @@
 
 #include "absl/flags/flag.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "nlohmann/json.hpp"
 #include "server/base/status_macros.h"
 #include "tests/bench/commands.h"
@@ -19,7 +21,13 @@
 #include "tests/bench/roof_report.h"
 
 ABSL_FLAG(std::string, kind, "", "linear, make_model: a kind of kernels/structures; must be given");
-ABSL_FLAG(std::string, variant, "", "linear: of kinds that have variants; empty: the first");
+ABSL_FLAG(std::vector<std::string>, options, {},
+          "linear: options of the kind, NAME=VALUE with commas between: variant=ot");
+ABSL_FLAG(std::vector<std::string>, tensors, {},
+          "linear: other shapes than the kind's usual ones, NAME=SIZES with commas between: "
+          "blkdiag1=4x304x192,blkdiag2=4x768x304");
+ABSL_FLAG(double, likeness, 0,
+          "linear: how much each row is like the one before, in [0, 1); 0: independent rows");
 ABSL_FLAG(int64_t, blocks, 4, "linear, make_model: blocks, or the rank of a kind without blocks");
 ABSL_FLAG(int64_t, in, 768, "linear: input features");
 ABSL_FLAG(int64_t, out, 3072, "linear: output features");
@@ -38,6 +46,46 @@ namespace {
 
 using kernels::Element;
 
+// "NAME=VALUE" -> NAME and VALUE.
+absl::StatusOr<std::pair<std::string, std::string>> ParsePair(std::string_view flag,
+                                                              const std::string& text) {
+  const size_t at = text.find('=');
+  if (at != std::string::npos && at > 0) {
+    return std::pair{text.substr(0, at), text.substr(at + 1)};
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--", std::string(flag), " has '", text, "'; each must be NAME=VALUE"));
+}
+
+absl::StatusOr<decltype(LayerChoice::options)> ParseOptions(const std::vector<std::string>& texts) {
+  decltype(LayerChoice::options) options;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(const auto pair, ParsePair("options", text));
+    int64_t whole = 0;
+    double number = 0;
+    kernels::OptionValue value = pair.second;
+    if (absl::SimpleAtoi(pair.second, &whole)) {
+      value = whole;
+    } else if (absl::SimpleAtod(pair.second, &number)) {
+      value = number;
+    } else if (pair.second == "true" || pair.second == "false") {
+      value = pair.second == "true";
+    }
+    options.emplace_back(pair.first, std::move(value));
+  }
+  return options;
+}
+
+absl::StatusOr<decltype(LayerChoice::tensors)> ParseTensors(const std::vector<std::string>& texts) {
+  decltype(LayerChoice::tensors) tensors;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(const auto pair, ParsePair("tensors", text));
+    ASSIGN_OR_RETURN(auto shape, ParseCounts("tensors", absl::StrSplit(pair.second, 'x'), 1 << 20));
+    tensors.emplace_back(pair.first, std::move(shape));
+  }
+  return tensors;
+}
+
 absl::StatusOr<LayerChoice> ParseLayer() {
   LayerChoice choice;
   const std::string kind = absl::GetFlag(FLAGS_kind);
@@ -46,7 +94,10 @@ absl::StatusOr<LayerChoice> ParseLayer() {
     return absl::InvalidArgumentError(
         absl::StrCat("--kind is '", kind, "'; it must be one of: ", kernels::StructureKinds()));
   }
-  choice.variant = absl::GetFlag(FLAGS_variant);
+  choice.likeness = absl::GetFlag(FLAGS_likeness);
+  RETURN_IF_ERROR(CheckRange("likeness", FLAGS_likeness, {0, 0.999}));
+  ASSIGN_OR_RETURN(choice.options, ParseOptions(absl::GetFlag(FLAGS_options)));
+  ASSIGN_OR_RETURN(choice.tensors, ParseTensors(absl::GetFlag(FLAGS_tensors)));
   choice.in = absl::GetFlag(FLAGS_in);
   choice.out = absl::GetFlag(FLAGS_out);
   choice.detail = absl::GetFlag(FLAGS_blocks);
@@ -76,6 +127,7 @@ nlohmann::json ToJson(const LinearResult& result) {
                          {"bytes_per_second", result.bytes_per_second},
                          {"fraction_of_roof", result.fraction_of_roof},
                          {"streamed_bytes", result.streamed_bytes}};
+  if (result.over_dense > 0) json["over_dense"] = result.over_dense;
   if (result.over_torch_dense > 0) json["over_torch_dense"] = result.over_torch_dense;
   if (result.over_torch_reference > 0) json["over_torch_reference"] = result.over_torch_reference;
   if (result.over_exact > 0) json["over_exact"] = result.over_exact;
@@ -107,12 +159,12 @@ absl::Status RunLinear(Operands) {
   }
   PrintRoof(roof);
   std::printf("%6s %10s %9s %7s %6s   %s\n", "tokens", "us", "GFLOP/s", "GB/s", "roof",
-              "speed-up over LibTorch dense, over its reference form, over exact, over float32");
+              "speed-up over dense, LibTorch's dense, its reference form, exact, float32");
   for (const LinearResult& result : results) {
     std::printf("%6ld %10.1f %9.1f %7.2f %5.0f%%", static_cast<long>(result.tokens),
                 result.seconds * 1e6, result.flops_per_second * 1e-9,
                 result.bytes_per_second * 1e-9, result.fraction_of_roof * 100);
-    std::printf("   %6.2f %6.2f %6.2f %6.2f\n", result.over_torch_dense,
+    std::printf("   %6.2f %6.2f %6.2f %6.2f %6.2f\n", result.over_dense, result.over_torch_dense,
                 result.over_torch_reference, result.over_exact, result.over_float32);
   }
   return absl::OkStatus();

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Writes a checkpoint of a published model's size with random weights, for benchmarks.
 
-  tests/bench/make_model.py FOLDER [--arch=opt] [--size=125m] [--kind=dyad] [--blocks=4]
+  tests/bench/make_model.py FOLDER [--arch=opt] [--size=125m] [--kind=dyad] [--blocks=4] [--layers=all]
 
 FOLDER is made, with config.json and model.safetensors (float32). --kind and --blocks are of the feed-forward
-layers: dense, dyad (DYAD-IT), monarch or low_rank, whose rank --blocks is. The same choice gives the same bytes.
+layers, with --layers=all of all linear layers but the head: dense, dyad (DYAD-IT), monarch, blast or low_rank. The rank of
+blast, and of low_rank and monarch with --half, makes half of a dense layer's parameters; else low_rank's is --blocks and
+monarch's the most that its blocks allow. The same choice gives the same bytes.
 
 Python draws a few million numbers a second, a model has hundreds of millions. So one run of random numbers is
 drawn and written over and over, each tensor going on where the last one stopped. Its length is a prime, so
@@ -37,31 +39,45 @@ RANGE = 0.02 * math.sqrt(3)
 RUN = 1_000_003
 
 
-def dense(inputs, outputs, _):
+def half_rank(inputs, outputs, mixed=0):
+    """At which factors [inputs, rank] and [rank, outputs], and `mixed` numbers a rank, are half of a dense layer."""
+    return max(1, inputs * outputs // 2 // (inputs + outputs + mixed))
+
+
+def dense(inputs, outputs, *_):
     return {"weight": [outputs, inputs], "bias": [outputs]}
 
 
-def dyad(inputs, outputs, blocks):
+def dyad(inputs, outputs, blocks, _):
     shape = [blocks, outputs // blocks, inputs // blocks]
     return {"wl": shape, "wu": shape, "bias": [outputs, 1]}
 
 
-def low_rank(inputs, outputs, rank):
+def low_rank(inputs, outputs, rank, half):
+    if half:
+        rank = half_rank(inputs, outputs)
     return {"lr_weight1": [rank, inputs], "lr_weight2": [outputs, rank], "bias": [outputs]}
 
 
-def monarch(inputs, outputs, blocks):
-    inner = min(inputs, outputs) // blocks
+def monarch(inputs, outputs, blocks, half):
+    inner = half_rank(inputs, outputs) // blocks * blocks if half else min(inputs, outputs) // blocks
     return {"blkdiag1": [blocks, inner, inputs // blocks], "blkdiag2": [blocks, outputs // blocks, inner],
             "bias": [outputs]}
 
 
+def blast(inputs, outputs, blocks, _):
+    rank = half_rank(inputs, outputs, blocks * blocks)
+    return {"B": [blocks, outputs // blocks, rank], "C": [blocks, rank, inputs // blocks], "D": [blocks, blocks, rank],
+            "bias": [outputs]}
+
+
 # Shapes of a layer's tensors by name.
-KINDS = {"dense": dense, "dyad": dyad, "low_rank": low_rank, "monarch": monarch}
+KINDS = {"dense": dense, "dyad": dyad, "low_rank": low_rank, "monarch": monarch, "blast": blast}
+LAYERS = ("feed_forward", "all")
 
 
-def linear(path, inputs, outputs, kind="dense", blocks=0):
-    for name, shape in KINDS[kind](inputs, outputs, blocks).items():
+def linear(path, inputs, outputs, kind="dense", blocks=0, half=False):
+    for name, shape in KINDS[kind](inputs, outputs, blocks, half).items():
         yield f"{path}.{name}", shape, "random"
 
 
@@ -70,7 +86,8 @@ def norm(path, hidden):
     yield f"{path}.bias", [hidden], "zeros"
 
 
-def opt_tensors(size, kind, blocks):
+def opt_tensors(size, kind, blocks, half, layers):
+    projection = (kind, blocks, half) if layers == "all" else ()
     hidden, embed = size["hidden"], size["embed"]
     yield "model.decoder.embed_tokens.weight", [VOCABULARY["opt"], embed], "random"
     yield "model.decoder.embed_positions.weight", [POSITIONS + 2, hidden], "random"
@@ -80,34 +97,35 @@ def opt_tensors(size, kind, blocks):
     for layer in range(size["layers"]):
         path = f"model.decoder.layers.{layer}"
         for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
-            yield from linear(f"{path}.self_attn.{name}", hidden, hidden)
+            yield from linear(f"{path}.self_attn.{name}", hidden, hidden, *projection)
         yield from norm(f"{path}.self_attn_layer_norm", hidden)
         yield from norm(f"{path}.final_layer_norm", hidden)
-        yield from linear(f"{path}.fc1", hidden, 4 * hidden, kind, blocks)
-        yield from linear(f"{path}.fc2", 4 * hidden, hidden, kind, blocks)
+        yield from linear(f"{path}.fc1", hidden, 4 * hidden, kind, blocks, half)
+        yield from linear(f"{path}.fc2", 4 * hidden, hidden, kind, blocks, half)
     if size["norm_before"]:
         yield from norm("model.decoder.final_layer_norm", hidden)
 
 
-def gpt_neox_tensors(size, kind, blocks):
+def gpt_neox_tensors(size, kind, blocks, half, layers):
     hidden = size["hidden"]
+    projection = (kind, blocks, half) if layers == "all" else ()
     yield "gpt_neox.embed_in.weight", [VOCABULARY["gpt_neox"], hidden], "random"
     yield "embed_out.weight", [VOCABULARY["gpt_neox"], hidden], "random"
     for layer in range(size["layers"]):
         path = f"gpt_neox.layers.{layer}"
         yield from norm(f"{path}.input_layernorm", hidden)
         yield from norm(f"{path}.post_attention_layernorm", hidden)
-        yield from linear(f"{path}.attention.query_key_value", hidden, 3 * hidden)
-        yield from linear(f"{path}.attention.dense", hidden, hidden)
-        yield from linear(f"{path}.mlp.dense_h_to_4h", hidden, 4 * hidden, kind, blocks)
-        yield from linear(f"{path}.mlp.dense_4h_to_h", 4 * hidden, hidden, kind, blocks)
+        yield from linear(f"{path}.attention.query_key_value", hidden, 3 * hidden, *projection)
+        yield from linear(f"{path}.attention.dense", hidden, hidden, *projection)
+        yield from linear(f"{path}.mlp.dense_h_to_4h", hidden, 4 * hidden, kind, blocks, half)
+        yield from linear(f"{path}.mlp.dense_4h_to_h", 4 * hidden, hidden, kind, blocks, half)
     yield from norm("gpt_neox.final_layer_norm", hidden)
 
 
-def tensors(arch, size, kind, blocks):
+def tensors(arch, size, kind, blocks, half=False, layers="feed_forward"):
     """(name, shape, fill) of every tensor."""
     plan = opt_tensors if arch == "opt" else gpt_neox_tensors
-    return list(plan(SIZES[arch, size], kind, blocks))
+    return list(plan(SIZES[arch, size], kind, blocks, half, layers))
 
 
 def config(arch, size, kind, blocks):
@@ -163,7 +181,7 @@ def write_weights(planned, file):
             file.write(piece)
 
 
-def make_model(folder, arch, size, kind, blocks):
+def make_model(folder, arch, size, kind, blocks, half=False, layers="feed_forward"):
     if (arch, size) not in SIZES:
         known = ", ".join(map(" ".join, SIZES))
         raise ValueError(f"--arch is '{arch}' and --size is '{size}'; it must be one of: {known}")
@@ -175,7 +193,7 @@ def make_model(folder, arch, size, kind, blocks):
     text = json.dumps(config(arch, size, kind, blocks), indent=2, sort_keys=True)
     (path / "config.json").write_text(text + "\n")
     with open(path / "model.safetensors", "wb") as file:
-        write_weights(tensors(arch, size, kind, blocks), file)
+        write_weights(tensors(arch, size, kind, blocks, half, layers), file)
 
 
 def main():
@@ -185,9 +203,11 @@ def main():
     parser.add_argument("--size", default="125m", help="125m, 350m or 1.3b of opt; 70m, 160m or 410m of gpt_neox")
     parser.add_argument("--kind", default="dyad", choices=KINDS)
     parser.add_argument("--blocks", type=int, default=4, help="of a layer, or its rank")
+    parser.add_argument("--half", action="store_true", help="low_rank, monarch: half of a dense layer's parameters")
+    parser.add_argument("--layers", default="feed_forward", choices=LAYERS)
     options = parser.parse_args()
     try:
-        make_model(options.folder, options.arch, options.size, options.kind, options.blocks)
+        make_model(options.folder, options.arch, options.size, options.kind, options.blocks, options.half, options.layers)
     except (ValueError, OSError) as error:
         sys.exit(f"make_model: {error}")
 

@@ -150,6 +150,11 @@ def check_make_model():
     assert parameters("opt", "125m", "low_rank", 8) == dense + 12 * 2 * 8 * (768 + 3072)
     assert parameters("opt", "125m", "monarch", 8) == dense + 12 * 2 * (768 + 3072) * 768 // 8
 
+    linear = 12 * (2 * 768 * 3072 + 4 * 768 * 768)
+    for choice in (("low_rank", 1), ("monarch", 4), ("blast", 4), ("blast", 16)):
+        of_linear = parameters("opt", "125m", *choice, True, "all") - (published["opt", "125m"] - linear)
+        assert 0.49 < of_linear / linear <= 0.5, (choice, of_linear / linear)
+
     def make(folder, *flags):
         return subprocess.run([SOURCE / "tests" / "bench" / "make_model.py", folder, *flags],
                               capture_output=True, text=True, timeout=120)

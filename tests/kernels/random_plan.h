@@ -83,9 +83,13 @@ class RandomPlan {
       step.depth = Between(60, 90);
       step.outputs = Between(200, 400) / step.blocks;
     }
-    const int64_t terms = Pick<int64_t>({1, 1, 2, 3});
+    const int64_t terms = Pick<int64_t>({1, 1, 2, 3, 6});
+    const bool neighbours = Chance(3);
+    View view;
     for (int64_t i = 0; i < terms; ++i) {
-      step.terms.push_back({SourceView(step), WeightsOf(step)});
+      if (i == 0 || !neighbours) view = SourceView(step);
+      step.terms.push_back({view, WeightsOf(step)});
+      ++view.offset;
     }
     step.view = PlaceOutputs(step);
     step.destination =
@@ -217,9 +221,11 @@ class RandomPlan {
 
   // Plain, strided, or anything, past the end too.
   View SourceView(const Contract& step) {
-    switch (Between(0, 3)) {
+    switch (Between(0, 4)) {
       case 0:
         return {.block = step.depth, .group = step.depth * step.blocks};
+      case 3:  // groups side by side
+        return {.block = step.groups * step.depth, .group = 1, .stride = step.groups};
       case 1:
         return {.block = 1, .group = step.depth * step.blocks, .stride = step.blocks};
       case 2:

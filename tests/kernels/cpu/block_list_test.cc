@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/kernels/sample_layers.h"
+
 namespace dyad::kernels {
 namespace {
 
@@ -25,12 +27,12 @@ TEST(BlockListTest, AWindowThatWrapsIsTwoRanges) {
   EXPECT_EQ(packed.weight_bytes(), 2 * 32 * 4);
   const std::vector<float> x = {1, 2, 3, 4, 5, 6, 7, 8};
   std::vector<float> y(8, 0.5f);
-  Scratch scratch;
+  Workspace workspace(PoolOf(2));
   packed.SetCombine(Combine::kAccumulate);
-  RunPlace(packed.places[0], 2, {x.data(), 4}, {y.data(), 4}, scratch);
+  RunBlockList(packed, 2, {x.data(), 4}, {y.data(), 4}, workspace);
   EXPECT_THAT(y, ElementsAre(0.5f, 14.5f, 1400.5f, 0.5f, 0.5f, 58.5f, 5800.5f, 0.5f));
   packed.SetCombine(Combine::kAssign);
-  RunPlace(packed.places[0], 1, {x.data(), 4}, {y.data(), 4}, scratch);
+  RunBlockList(packed, 1, {x.data(), 4}, {y.data(), 4}, workspace);
   EXPECT_THAT(std::vector(y.begin(), y.begin() + 4), ElementsAre(0.5f, 14, 1400, 0.5f));
 }
 

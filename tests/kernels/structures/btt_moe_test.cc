@@ -138,5 +138,149 @@ TEST(BttMoeTest, RefusesWhatDoesNotFit) {
               HasSubstr("moe_gate.weight is missing"));
 }
 
+// --- Mixtures of whole layers ---
+
+struct Mixture {
+  // Experts 0 and 1 are block tensor trains of ranks 1 and 2, expert 2 is dense.
+  explicit Mixture(Bias with_bias = Bias::kPresent) : compiled("btt_moe") {
+    compiled.Add("moe_gate.weight", {3, 12});
+    compiled.Add("experts.0.matrix_params.0", {kGamma, kAlpha, kPhi});
+    compiled.Add("experts.0.matrix_params.1", {kPhi, kGamma, kEpsilon});
+    compiled.Add("experts.1.matrix_params.0", {kGamma, kAlpha, kPhi * 2});
+    compiled.Add("experts.1.matrix_params.1", {kPhi, kGamma * 2, kEpsilon});
+    compiled.Add("experts.2.matrix_params.0", {12, 10});
+    if (with_bias == Bias::kNone) return;
+    for (const char* expert : {"0", "1", "2"}) {
+      compiled.Add("experts." + std::string(expert) + ".b", {10});
+    }
+  }
+
+  // Σ_a A[g, a, f·ρ+s] · x and Σ B[f, g·ρ+s, e] · that, or x · A; + b.
+  std::vector<double> Expert(size_t expert, const std::vector<float>& x) const {
+    const std::vector<float>& bias = compiled.values[6 + expert];
+    std::vector<double> y(bias.begin(), bias.end());
+    const auto& a = compiled.values[1 + 2 * expert];
+    if (expert == 2) {
+      for (size_t i = 0; i < 120; ++i) y[i % 10] += double{a[i]} * x[i / 10];
+      return y;
+    }
+    const auto& b = compiled.values[2 + 2 * expert];
+    const int64_t rank = expert == 0 ? 1 : 2;
+    for (int64_t f = 0; f < kPhi; ++f) {
+      for (int64_t s = 0; s < rank; ++s) {
+        for (int64_t g = 0; g < kGamma; ++g) {
+          double h = 0;
+          for (int64_t i = 0; i < kAlpha; ++i) {
+            h += double{a[static_cast<size_t>((g * kAlpha + i) * kPhi * rank + f * rank + s)]} *
+                 x[static_cast<size_t>(g * kAlpha + i)];
+          }
+          for (int64_t e = 0; e < kEpsilon; ++e) {
+            y[static_cast<size_t>(f * kEpsilon + e)] +=
+                b[static_cast<size_t>((f * kGamma * rank + g * rank + s) * kEpsilon + e)] * h;
+          }
+        }
+      }
+    }
+    return y;
+  }
+
+  std::vector<double> Formula(size_t keep, const std::vector<float>& x) const {
+    std::vector<std::pair<double, size_t>> logits;
+    for (size_t e = 0; e < 3; ++e) {
+      double logit = 0;
+      for (size_t i = 0; i < 12; ++i) logit += double{compiled.values[0][e * 12 + i]} * x[i];
+      logits.emplace_back(-logit, e);
+    }
+    std::sort(logits.begin(), logits.end());
+    double sum = 0;
+    for (size_t i = 0; i < keep; ++i) sum += std::exp(-logits[i].first);
+    std::vector<double> y(10, 0.0);
+    for (size_t i = 0; i < keep; ++i) {
+      const std::vector<double> of_expert = Expert(logits[i].second, x);
+      for (size_t o = 0; o < 10; ++o) y[o] += std::exp(-logits[i].first) / sum * of_expert[o];
+    }
+    return y;
+  }
+
+  CompiledLayer compiled;
+};
+
+// Weights are float32, logits and all: 4e-7 of outputs up to 2. That tells a softmax from one with
+// 1e-6 beside it.
+TEST(BttMoeTest, AMixtureOfWholeLayersIsItsFormula) {
+  for (int64_t keep = 1; keep <= 3; ++keep) {
+    Mixture mixture;
+    mixture.compiled.options.Add("num_active_experts", keep);
+    ASSERT_EQ(mixture.compiled.Compile(kSize), "");
+    EXPECT_TRUE(mixture.compiled.leaves.untaken().empty());
+    for (uint32_t seed = 20; seed < 25; ++seed) {
+      const std::vector<float> x = RandomFloats(12, seed);
+      const auto y = mixture.compiled.Apply(x);
+      const auto expected = mixture.Formula(static_cast<size_t>(keep), x);
+      for (size_t o = 0; o < y.size(); ++o) EXPECT_NEAR(y[o], expected[o], 4e-7);
+    }
+  }
+}
+
+TEST(BttMoeTest, ExpertsOfAMixtureAreCappedAndScaledOneByOne) {
+  CompiledLayer mixture("btt_moe"), expert("einsum");
+  mixture.Add("moe_gate.weight", {1, 12});
+  for (const auto& [leaf, shape] :
+       std::vector<std::pair<std::string, Shape>>{{"matrix_params.0", {kGamma, kAlpha, kPhi}},
+                                                  {"matrix_params.1", {kPhi, kGamma, kEpsilon}},
+                                                  {"matrix_params.2", {}},
+                                                  {"matrix_params.3", {}}}) {
+    mixture.Add("experts.0." + leaf, shape);
+    const std::vector<float>& same = expert.Add(leaf, shape);
+    mixture.values.back() = same;
+    mixture.leaves.at("experts.0." + leaf).data = mixture.values.back().data();
+  }
+  for (CompiledLayer* layer : {&mixture, &expert}) {
+    layer->options.Add("normalized", true);
+    ASSERT_EQ(layer->Compile({12, 10, Bias::kNone}), "");
+  }
+  const std::vector<float> x = RandomFloats(12, 3);
+  ExpectNear(mixture.Apply(x), expert.Apply(x));
+}
+
+TEST(BttMoeTest, RefusesMixturesThatDoNotFit) {
+  const auto fault = [](auto change, Bias bias = Bias::kPresent) {
+    Mixture mixture(bias);
+    change(mixture.compiled);
+    return mixture.compiled.Compile({12, 10, bias});
+  };
+  EXPECT_EQ(fault([](CompiledLayer&) {}, Bias::kNone), "");
+  EXPECT_THAT(fault([](CompiledLayer& layer) {
+                layer.AddShape("moe_gate.weight", {4, 12});
+              }),
+              HasSubstr("tensor fc.experts.3.matrix_params.0 is missing"));
+  EXPECT_THAT(fault([](CompiledLayer& layer) {
+                layer.AddShape("moe_gate.weight", {3, 11});
+              }),
+              HasSubstr("moe_gate.weight has shape [3, 11]; expected [experts, 12]"));
+  EXPECT_THAT(fault([](CompiledLayer& layer) {
+                layer.AddShape("experts.1.matrix_params.1", {kPhi, kGamma * 2, 4});
+              }),
+              HasSubstr("experts.1.matrix_params.0 has shape"));
+  EXPECT_THAT(fault([](CompiledLayer& layer) {
+                layer.AddShape("experts.2.matrix_params.0", {12, 9});
+              }),
+              HasSubstr("experts.2.matrix_params.0 has shape [12, 9]; expected [12, 10]"));
+  EXPECT_THAT(fault([](CompiledLayer& layer) { layer.AddShape("experts.2.b", {9}); }),
+              HasSubstr("experts.2.b has shape [9]; expected [10]"));
+  EXPECT_THAT(
+      fault([](CompiledLayer& layer) { layer.options.Add("num_active_experts", int64_t{4}); }),
+      HasSubstr("num_active_experts is 4; expected [1, 3]"));
+  EXPECT_THAT(fault([](CompiledLayer& layer) {
+                layer.options.Add("expr", std::string("(1|0|0|0|1|0|0)"));
+              }),
+              HasSubstr("expr is '(1|0|0|0|1|0|0)'; expected none"));
+  // What no expert takes stays, to be refused by name.
+  Mixture more;
+  more.compiled.AddShape("experts.3.matrix_params.0", {12, 10});
+  EXPECT_EQ(more.compiled.Compile(kSize), "");
+  EXPECT_THAT(more.compiled.leaves.untaken(), ::testing::ElementsAre("experts.3.matrix_params.0"));
+}
+
 }  // namespace
 }  // namespace dyad::kernels

@@ -44,6 +44,21 @@ TEST(LeavesTest, RememberWhatWasTakenAsWhat) {
   EXPECT_THAT(leaves.untaken(), ElementsAre("b"));
 }
 
+TEST(LeavesTest, ALayerWithinALayerHasNamesOfItsOwn) {
+  Leaves leaves("file: ", "!");
+  for (const char* leaf : {"part.1.w", "part.10.w", "part.1.b", "part.1", "w"}) {
+    leaves.Add(leaf, {.name = leaf, .shape = {2}});
+  }
+  Leaves part = leaves.Under("part.1");
+  EXPECT_EQ(part.Names(), "b, w");
+  EXPECT_EQ(part.Missing("c", "[2]"), "file: part.1.c! is missing; expected shape [2]");
+  EXPECT_EQ(part.Take("w", LeafUse::kFloats)->name, "part.1.w");
+  leaves.TakeUnder("part.1", part);
+  ASSERT_EQ(leaves.taken().size(), 1u);
+  EXPECT_EQ(leaves.taken()[0].leaf, "part.1.w");
+  EXPECT_EQ(leaves.taken()[0].use, LeafUse::kFloats);
+}
+
 TEST(LeavesTest, FaultsNameTensorFoundAndExpected) {
   EXPECT_EQ(Leaves("file: ", "!").Missing("w", "[2]"), "file: w! is missing; expected shape [2]");
   EXPECT_EQ(WrongShape({.name = "w", .shape = {2, 3}},

@@ -52,6 +52,8 @@ inline const std::vector<std::string>& StructuredFixtures() {
                                                           "opt-mixed",
                                                           "opt-bttmoe",
                                                           "neox-bttmoe",
+                                                          "opt-moe",
+                                                          "neox-moe",
                                                           "opt-blockdynamic",
                                                           "opt-blockdynamic-flat"};
   return *names;

@@ -182,6 +182,45 @@ std::vector<Refusal> RefusedByShape() {
              {kUp, "num_active_experts", "7", "[1, 6]"}),
       Shape("a gate of other experts", "neox-bttmoe", kUp + "moe_gate.weight", {5, 72},
             {kUp + "btt_layer.matrix_params.0", "[12, 6, 72]"}),
+      // --- Mixtures of whole layers
+      Option("no experts of a mixture", "opt-moe", kAllFc1, "num_active_experts", 0,
+             {kOpt + "fc1", "num_active_experts", "0", "[1, 5]"}),
+      Option("more experts than a mixture has", "opt-moe", kAllFc1, "num_active_experts", 6,
+             {kOpt + "fc1", "num_active_experts", "6", "[1, 5]"}),
+      Option("sizes of experts", "opt-moe", kAllFc1, "expr", "(0.5|0|0.5|0|0.5|0.5|0)",
+             {kOpt + "fc1", "expr", "expected none"}),
+      Shape("a gate of more experts", "opt-moe", kFc1 + "moe_gate.weight", {6, 24},
+            {kFc1 + "experts.5.matrix_params.0", "missing"}),
+      Shape("a gate of fewer experts", "opt-moe", kFc1 + "moe_gate.weight", {4, 24},
+            {kFc1 + "experts.4."}),
+      {"no gate",
+       "opt-moe",
+       [](auto& copy) { copy.Drop(kFc1 + "moe_gate.weight"); },
+       {kFc1 + "moe_gate.weight", "missing"}},
+      {"an expert without its bias",
+       "opt-moe",
+       [](auto& copy) { copy.Drop(kFc1 + "experts.2.b"); },
+       {kFc1 + "experts.2.b", "missing", "[72]"}},
+      {"an expert without its scale",
+       "opt-moe",
+       [](auto& copy) { copy.Drop(kFc1 + "experts.2.matrix_params.3"); },
+       {kFc1 + "experts.2.matrix_params.3", "missing"}},
+      {"a bias beside those of the experts",
+       "opt-moe",
+       [](auto& copy) { copy.Put(kFc1 + "b", {72}); },
+       {kFc1 + "b"}},
+      Shape("an expert of other outputs", "neox-moe", kUp + "experts.1.matrix_params.1", {6, 8, 9},
+            {kUp + "experts.1.matrix_params"}),
+      {"both kinds of experts",
+       "neox-moe",
+       [](auto& copy) {
+         copy.Put(kUp + "btt_layer.matrix_params.0", {4, 6, 24});
+       },
+       {kUp + "btt_layer.matrix_params.0"}},
+      {"whole numbers in an expert",
+       "neox-moe",
+       [](auto& copy) { copy.Retype(kUp + "experts.1.matrix_params.1", StoredType::kInt32); },
+       {kUp + "experts.1.matrix_params.1", "int32"}},
       // --- GBLR
       Shape("widths of other components", "neox-gblr-gauss", kUp + "widths", {2, 31},
             {kUp + "widths", "[2, 31]", "[2, 32]"}),
@@ -257,9 +296,9 @@ TEST(RefusalsTest, ShapesAndOptionsAreRefusedBeforeWeightsAreRead) {
 
 // The copy itself must be fine, or every row would be refused.
 TEST(RefusalsTest, UndamagedCopiesLoad) {
-  for (const char* fixture :
-       {"opt-blast", "opt-asvd", "opt-monarch", "opt-einsum-generic", "opt-einsum-btt1",
-        "neox-bttmoe", "neox-gblr-gauss", "opt-blockdynamic", "opt-blockdynamic-flat"}) {
+  for (const char* fixture : {"opt-blast", "opt-asvd", "opt-monarch", "opt-einsum-generic",
+                              "opt-einsum-btt1", "neox-bttmoe", "opt-moe", "neox-moe",
+                              "neox-gblr-gauss", "opt-blockdynamic", "opt-blockdynamic-flat"}) {
     DamagedCopy copy(fixture);
     EXPECT_OK(LoadModel(copy.Write(), testing::SmallOptions(), kernels::MakeCpuDevice({})).status())
         << fixture;
@@ -288,6 +327,14 @@ TEST(RefusalsTest, ValuesAreRefused) {
        "neox-bttmoe",
        [](auto& copy) { copy.Set(kUp + "btt_layer.matrix_params.2", 0, kNan); },
        {kUp + "btt_layer.matrix_params.2", "finite"}},
+      {"a scale of an expert",
+       "opt-moe",
+       [](auto& copy) { copy.Set(kFc1 + "experts.3.matrix_params.2", 0, kNan); },
+       {kFc1 + "experts.3.matrix_params.2", "finite"}},
+      {"a bias of an expert",
+       "opt-moe",
+       [](auto& copy) { copy.Set(kFc1 + "experts.3.b", 5, kNan); },
+       {kFc1 + "experts.3.b", "element [5]", "finite"}},
       {"a gate's bias",
        "opt-blockdynamic",
        [](auto& copy) { copy.Set(kFc1 + "gates.0.bias", 7, kNan); },
