@@ -31,6 +31,7 @@ std::unique_ptr<Command> EvaluateReadingCommand();
 std::unique_ptr<Command> TokenizeCommand();
 std::unique_ptr<Command> DetokenizeCommand();
 std::unique_ptr<Command> CompareCommand();
+std::unique_ptr<Command> ReportCommand();
 std::unique_ptr<Command> VerifyCommand(RunSampled run);
 std::unique_ptr<Command> ModelsCommand();
 std::unique_ptr<Command> HealthCommand();

@@ -186,8 +186,8 @@ absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sa
 std::vector<std::unique_ptr<Command>> Commands() {
   std::vector<std::unique_ptr<Command>> commands;
   for (const auto make : {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand,
-                          &BlimpCommand, &EvaluateCommand, &CompareCommand, &TokenizeCommand,
-                          &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+                          &BlimpCommand, &EvaluateCommand, &CompareCommand, &ReportCommand,
+                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     commands.push_back(make());
   }
   commands.push_back(VerifyCommand(&RunOverSample));
