@@ -90,6 +90,20 @@ std::vector<Stratum> Accuracy::Paradigms() const {
   return strata;
 }
 
+std::map<std::string, double> Accuracy::Scores() const {
+  std::map<std::string, double> scores;
+  const auto add = [&](const std::string& name, const Tally& tally) {
+    if (tally.accuracy().has_value()) scores[name] = *tally.accuracy();
+  };
+  for (const auto& [phenomenon, paradigms] : tallies_) {
+    add(phenomenon, Sum(paradigms));
+    for (const auto& [paradigm, tally] : paradigms) add(paradigm, tally);
+  }
+  add("overall", overall());
+  if (!tallies_.empty()) scores["macro"] = WeightedMean(Paradigms());
+  return scores;
+}
+
 Json Accuracy::ToJson() const {
   Json json = {{"failed", failed_}};
   AppendTally(overall(), json);

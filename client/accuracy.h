@@ -42,11 +42,14 @@ class Accuracy {
   // Phenomenon -> paradigm -> tally, both in alphabetical order.
   const std::map<std::string, std::map<std::string, Tally>>& phenomena() const { return tallies_; }
 
+  // Of each phenomenon and paradigm that has pairs, and "overall" and "macro".
+  std::map<std::string, double> Scores() const;
+
   // {"pairs", "failed", "correct", "ties", "accuracy", "low", "high", "macro": {"paradigms",
   // "accuracy", "low", "high"}, "phenomena": {name: {"paradigms", "pairs", ...}}, "paradigms":
-  // {name:
-  // {"phenomenon", ...}}}. "low" and "high" are ends of 95 % intervals: Wilson's, of the macro mean
-  // over paradigms the bootstrap's (statistics.h). "accuracy" is null where there are no pairs.
+  // {name: {"phenomenon", ...}}}. "low" and "high" are ends of 95 % intervals: Wilson's, of the
+  // macro mean over paradigms the bootstrap's (statistics.h). "accuracy" is null where there are no
+  // pairs.
   Json ToJson() const;
 
   // The table for people: one row per phenomenon, the overall row last, then the macro mean if

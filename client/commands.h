@@ -24,11 +24,14 @@ std::unique_ptr<Command> SurprisalCommand();
 std::unique_ptr<Command> PairsCommand();
 std::unique_ptr<Command> BlimpCommand();
 std::unique_ptr<Command> EvaluateCommand();
-// `evaluate TASK` for a task of pairs: blimp or blimp_supplement; null for another.
-std::unique_ptr<Command> EvaluatePairsCommand(const std::string& task);
+// `evaluate TASK` for a task with flags of its own: blimp, blimp_supplement or reading; null for
+// another.
+std::unique_ptr<Command> EvaluateTaskCommand(const std::string& task);
+std::unique_ptr<Command> EvaluateReadingCommand();
 std::unique_ptr<Command> TokenizeCommand();
 std::unique_ptr<Command> DetokenizeCommand();
 std::unique_ptr<Command> CompareCommand();
+std::unique_ptr<Command> ReportCommand();
 std::unique_ptr<Command> VerifyCommand(RunSampled run);
 std::unique_ptr<Command> ModelsCommand();
 std::unique_ptr<Command> HealthCommand();

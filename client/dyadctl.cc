@@ -157,16 +157,16 @@ std::vector<std::string>::iterator FirstText(std::vector<std::string>& words) {
   return word;
 }
 
-// Of the tasks of `evaluate` those of pairs have flags of their own.
+// Some tasks of `evaluate` have flags of their own.
 absl::StatusOr<int> RunCommand(Command& command, std::span<const std::string> words,
                                const Console& console, Sample* sample = nullptr) {
   if (command.help().name == "evaluate") {
     std::vector<std::string> rest(words.begin(), words.end());
     const auto task = FirstText(rest);
-    const auto pairs = task == rest.end() ? nullptr : EvaluatePairsCommand(*task);
-    if (pairs != nullptr) {
+    const auto own = task == rest.end() ? nullptr : EvaluateTaskCommand(*task);
+    if (own != nullptr) {
       rest.erase(task);
-      return RunCommand(*pairs, rest, console, sample);
+      return RunCommand(*own, rest, console, sample);
     }
   }
   command.set_sample(sample);
@@ -186,8 +186,8 @@ absl::StatusOr<int> RunOverSample(std::span<const std::string> words, Sample& sa
 std::vector<std::unique_ptr<Command>> Commands() {
   std::vector<std::unique_ptr<Command>> commands;
   for (const auto make : {&GenerateCommand, &ScoreCommand, &SurprisalCommand, &PairsCommand,
-                          &BlimpCommand, &EvaluateCommand, &CompareCommand, &TokenizeCommand,
-                          &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
+                          &BlimpCommand, &EvaluateCommand, &CompareCommand, &ReportCommand,
+                          &TokenizeCommand, &DetokenizeCommand, &ModelsCommand, &HealthCommand}) {
     commands.push_back(make());
   }
   commands.push_back(VerifyCommand(&RunOverSample));

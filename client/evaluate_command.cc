@@ -1,10 +1,13 @@
 // dyadctl evaluate: the tasks that are no plain pairs. Each line is one request.
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/baselines.h"
 #include "client/batch.h"
 #include "client/command.h"
 #include "client/commands.h"
@@ -12,8 +15,9 @@
 #include "client/evaluate_task.h"
 #include "client/input_digest.h"
 #include "client/json_message.h"
-#include "client/pair_command.h"
+#include "client/predictions.h"
 #include "client/request_json.h"
+#include "client/task_flags.h"
 #include "client/task_summary.h"
 #include "server/base/status_macros.h"
 
@@ -26,8 +30,7 @@ class Evaluate final : public Command {
 
   void AddFlags(CLI::App& app) override {
     AddFlag(app, "variant", "NAME", variant_, "Of ewok: babylm (default) or paper");
-    AddFlag(app, "limit", "N", limit_, "Only the first N lines of each file")
-        ->check(CLI::Range(1, 1'000'000));
+    files_.AddTo(app);
     AddFlag(app, "input", "PATH", input_, "As PATH");
     AddFlag(app, "output", "FILE", batch_.output,
             "Answers, a line each, in order; a file that has some is gone on with");
@@ -49,23 +52,33 @@ class Evaluate final : public Command {
   absl::StatusOr<int> Run(const Console& console) override {
     RETURN_IF_ERROR(Start());
     const std::string path = input_.value_or(words_.size() > 1 ? words_[1] : "");
-    CorpusReading reading = {
-        .file_key = "file",
-        .check = [this](const Json& line) { return CheckTaskLine(*task_, line); },
-        .limit = limit_};
+    ASSIGN_OR_RETURN(CorpusReading reading, files_.Reading());
+    reading.file_key = "file";
+    reading.check = [this](const Json& line) { return CheckTaskLine(*task_, line); };
     ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, reading));
     batch_.input = path;
     batch_.sample = sample_;
     batch_.own_keys = [](const Json& line) { return line; };
     batch_.describe = [&] { return Describe(path, corpus.files); };
     TaskSummary summary(*task_);
-    batch_.on_answer = [&](int64_t, const Json& answer) { summary.Add(answer); };
+    Predictions predictions;
+    batch_.on_answer = [&](int64_t number, const Json& answer) {
+      summary.Add(answer);
+      if (files_.predictions.empty() || answer.contains("error")) return;
+      predictions.Add(number, answer["row"].get<std::string>(), PredictionOf(*task_, answer));
+    };
     const absl::StatusOr<BatchResult> result =
         RunBatch(LineInput::Of(std::move(corpus.lines)), batch_, console,
                  [this](const Json& line) { return Answer(line); });
     if (!result.ok()) return EndRun(result.status(), batch_.output, console);
     if (batch_.output != "-") {
-      console.out << (json_ ? FormatLine(Named(summary.ToJson())) + "\n" : summary.Table());
+      const Json json = summary.ToJson();
+      console.out << (json_ ? FormatLine(Named(json)) + "\n"
+                            : summary.Table() + BaselineTable(baselines_, ScoresOf(json)));
+    }
+    if (!files_.predictions.empty() && result->failed == 0) {
+      RETURN_IF_ERROR(
+          WritePredictions(files_.predictions, task_->name, path, predictions.ToJson()));
     }
     return ReportBatch(*result, console);
   }
@@ -78,6 +91,13 @@ class Evaluate final : public Command {
     absl::StatusOr<EvaluateTask> task = FindEvaluateTask(words_[0], variant_);
     if (!task.ok()) return UsageError(std::string(task.status().message()));
     task_ = *std::move(task);
+    if (!files_.predictions.empty() && !HasPredictions(*task_)) {
+      return UsageError(absl::StrCat("--predictions: BabyLM's pipeline has none of the task ",
+                                     task_->name, " ", task_->variant));
+    }
+    if (!files_.baselines.empty()) {
+      ASSIGN_OR_RETURN(baselines_, ReadBaselines(files_.baselines, task_->name));
+    }
     ASSIGN_OR_RETURN(request_, RequestFromFlags<v1::ScoreRequest>(
                                    WithDefaults({{"convention", "BABYLM"}}, fields_)));
     request_.set_model(model_);
@@ -91,9 +111,8 @@ class Evaluate final : public Command {
         {"task", {{"name", task_->name}}},
         {"convention", EnumWord(request_.convention())},
         {"special_tokens", EnumWord(std::max(request_.special_tokens(), v1::SPECIAL_TOKENS_PARSE))},
-        {"options", Json::object()}};
+        {"options", files_.Options()}};
     if (!task_->variant.empty()) fields["task"]["variant"] = task_->variant;
-    if (limit_.has_value()) fields["options"]["limit"] = *limit_;
     ASSIGN_OR_RETURN(fields["input"],
                      files.empty() ? DescribeFile(path) : DescribeFolder(path, files));
     ASSIGN_OR_RETURN(description_, DescribeRun(std::move(fields)));
@@ -115,7 +134,19 @@ class Evaluate final : public Command {
     if (!task_->variant.empty()) json["variant"] = task_->variant;
     json["convention"] = EnumWord(request_.convention());
     json.update(summary);
+    if (!baselines_.empty()) json["baselines"] = BaselinesJson(baselines_);
     return json;
+  }
+
+  static std::map<std::string, double> ScoresOf(const Json& summary) {
+    std::map<std::string, double> scores;
+    const Json rows = summary.value("rows", Json::object());
+    for (const auto& [name, row] : rows.items()) scores[name] = row["score"].get<double>();
+    for (const char* mean : {"macro", "pooled"}) {
+      if (!summary.contains(mean) || summary[mean]["score"].is_null()) continue;
+      scores.emplace(mean, summary[mean]["score"].get<double>());
+    }
+    return scores;
   }
 
   std::optional<EvaluateTask> task_;
@@ -123,7 +154,8 @@ class Evaluate final : public Command {
   v1::ScoreRequest request_;  // without items
   std::string variant_;
   std::optional<std::string> input_;
-  std::optional<int64_t> limit_;
+  TaskFlags files_;
+  std::vector<Baseline> baselines_;
   BatchOptions batch_ = {.output = "/dev/null"};
   Json fields_ = Json::object();
   RunDescription description_;
@@ -134,9 +166,11 @@ class Evaluate final : public Command {
 std::unique_ptr<Command> EvaluateCommand() {
   return std::make_unique<Evaluate>(CommandHelp{
       "evaluate", "TASK PATH [--output=FILE]", "Run a task; scores by row, with intervals",
-      absl::StrCat("TASK is blimp or blimp_supplement (their flags: dyadctl blimp --help), ",
+      absl::StrCat("TASK is blimp, blimp_supplement (their flags: dyadctl blimp --help), "
+                   "reading (dyadctl evaluate reading --help), ",
                    absl::StrJoin(EvaluateTaskNames(), ", "), R"(.
-PATH is a folder, a tar or zip archive with *.jsonl files, or one such file; all may be compressed.
+PATH is a folder, a tar or zip archive with *.jsonl files, or one file: JSON lines, a JSON array, CSV or
+TSV; all may be compressed.
 A row's interval is Wilson's, that of the macro mean a stratified bootstrap's. A tie is won by the
 first. --output gets each line with row, sums, means, scored_tokens, best, tie and score.
 )"),

@@ -94,7 +94,7 @@ std::string RowOf(const EvaluateTask& task, const Json& line) {
     case TaskKind::kChoices:
       break;
   }
-  return line.contains("group") ? TextOf(line, "group") : "all";
+  return line.contains("group") && line["group"].is_string() ? TextOf(line, "group") : "all";
 }
 
 absl::Status KeyFault(const std::string& key, const Json& line, std::string_view expected) {
@@ -147,7 +147,7 @@ absl::StatusOr<EvaluateTask> FindEvaluateTask(const std::string& name, const std
   }
   if (variants.empty()) {
     return absl::InvalidArgumentError(Text("the task ", Quoted(name),
-                                           " is none of blimp, blimp_supplement, ",
+                                           " is none of blimp, blimp_supplement, reading, ",
                                            absl::StrJoin(EvaluateTaskNames(), ", ")));
   }
   return absl::InvalidArgumentError(
@@ -187,7 +187,8 @@ absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line) {
        {"row", "sums", "means", "scored_tokens", "best", "tie", "score", "p_first"}) {
     if (!line.contains(key)) continue;
     fault.Update(absl::InvalidArgumentError(
-        absl::StrCat("has the key ", key, ", which the answer has too: rename it")));
+        absl::StrCat("has the key ", key, ", which the answer has too; --columns=own_", key, "=",
+                     key, " renames it")));
   }
   return fault;
 }
@@ -243,6 +244,19 @@ Json TaskAnswer(const EvaluateTask& task, v1::Convention convention, const Json&
     answer["score"] = number == label ? 1.0 : 0.0;
   }
   return answer;
+}
+
+bool HasPredictions(const EvaluateTask& task) {
+  return task.kind != TaskKind::kEwokPaper && task.kind != TaskKind::kChoices;
+}
+
+Json PredictionOf(const EvaluateTask& task, const Json& answer) {
+  const Phrase chosen = Phrases(task, answer)[answer["best"].get<size_t>()];
+  // Of comps the phrase is the same in both.
+  const bool whole = task.kind == TaskKind::kComps;
+  Json prediction = {{"pred", whole ? *chosen.context + chosen.text : chosen.text}};
+  if (task.kind == TaskKind::kWug) prediction["prob"] = answer["p_first"];
+  return prediction;
 }
 
 }  // namespace dyad::client

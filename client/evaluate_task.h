@@ -29,7 +29,7 @@ struct EvaluateTask {
 };
 
 // All names: {"choices", "comps", ...}; "blimp" and "blimp_supplement" are commands of pairs
-// (client/pair_command.h).
+// (client/pair_command.h), "reading" is a command of its own.
 std::vector<std::string> EvaluateTaskNames();
 
 // An empty variant is the first one. Errors: InvalidArgument naming what there is.
@@ -51,5 +51,10 @@ std::vector<v1::ScoreItem> TaskItems(const EvaluateTask& task, v1::Convention co
 // "p_first", the softmax of the two sums, instead of a score; so has kChoices without label null.
 Json TaskAnswer(const EvaluateTask& task, v1::Convention convention, const Json& line,
                 const v1::ScoreResponse& response);
+
+// Whether BabyLM's pipeline writes predictions of the task; and that of an answer (with its line's
+// own keys): {"pred": the chosen text}, of kWug also "prob". REQUIRES: HasPredictions.
+bool HasPredictions(const EvaluateTask& task);
+Json PredictionOf(const EvaluateTask& task, const Json& answer);
 
 }  // namespace dyad::client

@@ -79,6 +79,8 @@ absl::StatusOr<std::optional<std::string>> PackedFile::NextFile() {
   }
 }
 
+bool PackedFile::is_archive() const { return archive_format(reader_.get()) != ARCHIVE_FORMAT_RAW; }
+
 absl::StatusOr<size_t> PackedFile::Read(std::span<char> buffer) {
   const la_ssize_t count = archive_read_data(reader_.get(), buffer.data(), buffer.size());
   if (count < 0) return Fault();

@@ -30,6 +30,9 @@ class PackedFile {
   // path; the system's.
   absl::StatusOr<std::optional<std::string>> NextFile();
 
+  // Whether that file lies in an archive.
+  bool is_archive() const;
+
   // The next bytes of that file; 0 at its end. Errors: as NextFile.
   absl::StatusOr<size_t> Read(std::span<char> buffer);
 

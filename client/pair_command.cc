@@ -8,11 +8,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/baselines.h"
 #include "client/commands.h"
 #include "client/corpus.h"
 #include "client/input_digest.h"
 #include "client/json_message.h"
+#include "client/predictions.h"
 #include "client/request_json.h"
+#include "server/base/message_text.h"
 #include "server/base/progress.h"
 #include "server/base/status_macros.h"
 
@@ -37,13 +40,23 @@ std::string PairText(const Json& answer) {
                          answer["sentence_bad"].get<std::string>());
 }
 
+// Two sentences, and where there is one the context of both.
+absl::Status CheckPairLine(const Json& line) {
+  for (const char* key : {"sentence_good", "sentence_bad"}) {
+    if (!line.contains(key)) return absl::InvalidArgumentError(Text("lacks the key ", key));
+  }
+  for (const char* key : {"sentence_good", "sentence_bad", "context"}) {
+    if (!line.contains(key) || line[key].is_string()) continue;
+    return absl::InvalidArgumentError(
+        Text(key, " must be a string, found: ", FormatLine(line[key]).substr(0, 80)));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 void PairCommand::AddFlags(CLI::App& app) {
-  if (source_ == PairSource::kBlimp) {
-    AddFlag(app, "limit", "N", limit_, "Only the first N pairs of each file")
-        ->check(CLI::Range(1, 1'000'000));
-  }
+  if (has_files()) files_.AddTo(app);
   AddFlag(app, "input", "FILE", input_, "Pairs to score; see above");
   AddFlag(app, "output", "FILE", output_,
           "Answers, a line each, in order; a file that has some is gone on with");
@@ -67,8 +80,7 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
   options.connection = connection_;
   options.output = output_.value_or("/dev/null");
   options.model = model_;
-  options.input =
-      input_.value_or(source_ == PairSource::kBlimp && !words_.empty() ? words_[0] : "");
+  options.input = input_.value_or(has_files() && !words_.empty() ? words_[0] : "");
   ASSIGN_OR_RETURN(const auto request, RequestFromFlags<v1::ScoreMinimalPairsRequest>(fields_));
   options.convention = request.convention();
   options.special_tokens = request.special_tokens();
@@ -78,8 +90,7 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
       {"task", {{"name", task_}}},
       {"convention", EnumWord(std::max(options.convention, v1::CONVENTION_LM_EVAL))},
       {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))},
-      {"options", Json::object()}};
-  if (limit_.has_value()) fields["options"]["limit"] = *limit_;
+      {"options", files_.Options()}};
   options.describe = [this, fields]() mutable -> absl::StatusOr<RunDescription> {
     ASSIGN_OR_RETURN(fields["input"], describe_input_());
     return DescribeRun(fields);
@@ -88,12 +99,14 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
 }
 
 absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) {
-  if (source_ == PairSource::kBlimp) {
+  if (has_files()) {
     if (words_.size() + input_.has_value() != 1) {
       return UsageError("takes one path: a folder, an archive or a file of BLiMP's lines");
     }
     const std::string path = input_.value_or(words_.empty() ? "" : words_.front());
-    ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, {.limit = limit_}));
+    ASSIGN_OR_RETURN(CorpusReading reading, files_.Reading());
+    if (source_ == PairSource::kTask) reading.check = &CheckPairLine;
+    ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, reading));
     describe_input_ = [path, files = std::move(corpus.files)] {
       return files.empty() ? DescribeFile(path) : DescribeFolder(path, files);
     };
@@ -122,10 +135,19 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
     return UsageError("--header shows with --output, or with pairs --json");
   }
   const size_t shown = plain_lines && !json_ ? kPairsOnScreen : 0;
+  std::vector<Baseline> baselines;
+  if (!files_.baselines.empty()) {
+    ASSIGN_OR_RETURN(baselines, ReadBaselines(files_.baselines, task_));
+  }
   Accuracy accuracy;
+  Predictions predictions;
   std::map<int64_t, std::string> screen;  // answers come in any order
   const auto on_answer = [&](int64_t number, const Json& answer) {
     accuracy.Add(answer);
+    if (!files_.predictions.empty() && !answer.contains("error")) {
+      const char* chosen = answer["correct"].get<bool>() ? "sentence_good" : "sentence_bad";
+      predictions.Add(number, ParadigmOf(answer), {{"pred", answer[chosen]}});
+    }
     if (shown == 0) return;
     screen.emplace(number, PairText(answer));
     if (screen.size() > shown) screen.erase(std::prev(screen.end()));
@@ -135,8 +157,15 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
   const PairRunResult& result = *run;
   for (const auto& [number, text] : screen) console.out << text;
   if (options.output != "-") {
-    console.out << (json_ ? FormatLine(SummaryJson(accuracy, result)) + "\n"
-                          : SummaryText(accuracy, result));
+    Json json = SummaryJson(accuracy, result);
+    if (!baselines.empty()) json["baselines"] = BaselinesJson(baselines);
+    console.out << (json_ ? FormatLine(json) + "\n"
+                          : SummaryText(accuracy, result) +
+                                BaselineTable(baselines, accuracy.Scores()));
+  }
+  if (!files_.predictions.empty() && result.batch.failed == 0) {
+    RETURN_IF_ERROR(
+        WritePredictions(files_.predictions, task_, options.input, predictions.ToJson()));
   }
   return ReportBatch(result.batch, console);
 }
@@ -183,8 +212,8 @@ std::unique_ptr<Command> BlimpCommand() {
       CommandHelp{
           "blimp", "PATH [--output=FILE] [--streams=N]",
           "Run the BLiMP benchmark; accuracy by phenomenon",
-          R"(PATH is a folder, a tar or zip archive with BLiMP's *.jsonl files, or one such file; all
-may be compressed. The table has BLiMP's 12 phenomena; --json adds the 67 paradigms. Lines
+          R"(PATH is a folder, a tar or zip archive with BLiMP's *.jsonl files, or one file: JSON lines,
+a JSON array, CSV or TSV; all may be compressed. The table has BLiMP's 12 phenomena; --json adds the 67 paradigms. Lines
 without "UID" get the name of their file. A tie counts as right.
 --output gets each pair's line with its sums, margin, tie and first difference. The same as
 `evaluate blimp` by LM_EVAL.
@@ -193,14 +222,15 @@ without "UID" get the name of their file. A tie counts as right.
       PairSource::kBlimp, "blimp");
 }
 
-std::unique_ptr<Command> EvaluatePairsCommand(const std::string& task) {
+std::unique_ptr<Command> EvaluateTaskCommand(const std::string& task) {
+  if (task == "reading") return EvaluateReadingCommand();
   if (task != "blimp" && task != "blimp_supplement") return nullptr;
   return std::make_unique<PairCommand>(
       CommandHelp{"evaluate " + task, "PATH [--output=FILE] [--streams=N]",
                   "Run the task; accuracy by row, with intervals",
                   "As dyadctl blimp, by BABYLM unless --convention says otherwise.\n",
                   WordsAre::kPaths},
-      PairSource::kBlimp, task, "BABYLM");
+      PairSource::kTask, task, "BABYLM");
 }
 
 }  // namespace dyad::client

@@ -10,10 +10,13 @@
 #include "client/accuracy.h"
 #include "client/command.h"
 #include "client/pair_run.h"
+#include "client/task_flags.h"
 
 namespace dyad::client {
 
-enum class PairSource { kLines, kBlimp };
+// kLines: lines of --input, or two sentences. kBlimp: the files of a benchmark. kTask: the same,
+// and a line that lacks a key of the task ends the command before anything is scored.
+enum class PairSource { kLines, kBlimp, kTask };
 
 class PairCommand final : public Command {
  public:
@@ -30,13 +33,14 @@ class PairCommand final : public Command {
   absl::StatusOr<PairRunOptions> Options() const;
 
  private:
+  bool has_files() const { return source_ != PairSource::kLines; }
   // The pairs; also says what they are of.
   absl::StatusOr<LineInput> Lines(const Console& console);
 
   const PairSource source_;
   const std::string task_;
   std::optional<std::string> input_, output_;
-  std::optional<int64_t> limit_;
+  TaskFlags files_;
   Json fields_ = Json::object();  // of ScoreMinimalPairsRequest
   PairRunOptions flags_;
   std::function<absl::StatusOr<Json>()> describe_input_;  // for the header; set by Lines

@@ -14,11 +14,11 @@
 namespace dyad::client {
 namespace {
 
-constexpr char kItem[] = "item", kRun[] = "run", kError[] = "error";
+constexpr char kRun[] = "run", kError[] = "error";
 
 std::vector<std::string> AllColumns(const RowLayout& layout) {
   std::vector<std::string> all = layout.own;
-  all.push_back(layout.Name(kItem));
+  all.push_back(layout.Name(layout.item));
   for (const std::string& column : layout.columns) all.push_back(layout.Name(column));
   all.push_back(layout.Name(kRun));
   all.push_back(layout.Name(kError));
@@ -36,7 +36,7 @@ absl::Status NoRow(int64_t number) {
 
 // The row's item and whether it is an error; nothing if it is none of `run`.
 std::optional<OldRow> Recognise(const RowLayout& layout, const std::string& run, Json row) {
-  const std::string item = layout.Name(kItem), error = layout.Name(kError);
+  const std::string item = layout.Name(layout.item), error = layout.Name(kError);
   if (!row.contains(layout.Name(kRun)) || row[layout.Name(kRun)] != Json(run)) return std::nullopt;
   OldRow old;
   if (!row.contains(item) || !absl::SimpleAtoi(CellText(row[item]), &old.item) || old.item < 0) {
@@ -121,7 +121,7 @@ std::vector<Json> RowsOf(const RowLayout& layout, int64_t number, const Json& ow
                          const std::string& run, const absl::StatusOr<Json>& answer) {
   const auto row_of = [&](const Json& values) {
     Json row = own;
-    row[layout.Name(kItem)] = number;
+    row[layout.Name(layout.item)] = number;
     for (const auto& [column, value] : values.items()) row[layout.Name(column)] = value;
     row[layout.Name(kRun)] = run;
     return row;

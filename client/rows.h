@@ -1,6 +1,7 @@
 // Answers of several rows each, in files of JSON lines, CSV or TSV. Own columns come first, in
-// their order, then the answer's: "item" (the number of the input's row, from 0) is the first of
-// them, "run" the last. An item that failed has one row with its error.
+// their order, then the answer's: the number of the input's row, from 0, is the first of them
+// ("item", if the layout does not name it otherwise), "run" the last. An item that failed has one
+// row with its error.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ namespace dyad::client {
 struct RowLayout {
   TableFormat format = TableFormat::kJsonLines;
   std::vector<std::string> own = {};  // columns of CSV and TSV
-  // Between "item" and "run", without prefix.
+  std::string item = "item";          // the name of the row's number
+  // Between the number and "run", without prefix.
   std::vector<std::string> columns = {};
   std::string prefix = {};  // of every column of the answer
 

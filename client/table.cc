@@ -1,73 +1,17 @@
 // Records become lines of JSON, so that one engine answers all formats.
 #include "client/table.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "client/csv.h"
 #include "client/packed_file.h"
-#include "server/base/message_text.h"
+#include "client/record_lines.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
-
-// Records behind the first one, as lines.
-class RecordLines {
- public:
-  RecordLines(std::string name, char separator, ByteSource source)
-      : name_(name), reader_(std::move(name), separator, std::move(source)) {}
-
-  absl::StatusOr<std::vector<std::string>> ReadColumns() {
-    ASSIGN_OR_RETURN(auto record, reader_.Next());
-    if (!record.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(name_, " is empty: its first line must name the columns"));
-    }
-    columns_ = *std::move(record);
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const auto first = std::find(columns_.begin(), columns_.end(), columns_[i]);
-      if (first == columns_.begin() + static_cast<std::ptrdiff_t>(i)) continue;
-      return absl::InvalidArgumentError(Text(name_, ": line ", reader_.line(), ", column ", i + 1,
-                                             ": the name ", Quoted(columns_[i]), " stands twice"));
-    }
-    return columns_;
-  }
-
-  std::optional<std::string> Next() {
-    absl::StatusOr<std::optional<std::string>> line = NextLine();
-    if (line.ok()) return *std::move(line);
-    fault_ = line.status();
-    return std::nullopt;
-  }
-
-  const absl::Status& fault() const { return fault_; }
-
- private:
-  absl::StatusOr<std::optional<std::string>> NextLine() {
-    RETURN_IF_ERROR(fault_);
-    ASSIGN_OR_RETURN(auto record, reader_.Next());
-    if (!record.has_value()) return std::nullopt;
-    if (record->size() != columns_.size()) {
-      return absl::InvalidArgumentError(absl::StrCat(name_, ": line ", reader_.line(), ", column ",
-                                                     std::min(record->size(), columns_.size()) + 1,
-                                                     ": the record has ", record->size(),
-                                                     " columns, the first line ", columns_.size()));
-    }
-    Json row = Json::object();
-    for (size_t i = 0; i < columns_.size(); ++i) row[columns_[i]] = std::move((*record)[i]);
-    return FormatLine(row);
-  }
-
-  const std::string name_;
-  CsvReader reader_;
-  std::vector<std::string> columns_;
-  absl::Status fault_;
-};
 
 absl::StatusOr<std::shared_ptr<RecordLines>> FileRecords(const std::string& path, char separator) {
   ASSIGN_OR_RETURN(PackedFile opened, PackedFile::Open(path, Packing::kText));
@@ -80,7 +24,15 @@ absl::StatusOr<std::shared_ptr<RecordLines>> FileRecords(const std::string& path
 }
 
 LineInput LinesOf(const std::shared_ptr<RecordLines>& records) {
-  return {[records] { return records->Next(); }, [records] { return records->fault(); }, {}};
+  const auto fault = std::make_shared<absl::Status>();
+  const auto next = [records, fault]() -> std::optional<std::string> {
+    if (!fault->ok()) return std::nullopt;
+    absl::StatusOr<std::optional<Json>> record = records->Next();
+    *fault = record.status();
+    if (!record.ok() || !record->has_value()) return std::nullopt;
+    return FormatLine(**record);
+  };
+  return {next, [fault] { return *fault; }, {}};
 }
 
 // The first line's keys; the line is given again.
@@ -104,6 +56,17 @@ std::optional<TableFormat> FormatOfName(const std::string& path) {
   if (name.extension() == ".gz") name = name.stem();
   const std::string suffix = name.extension().string();
   return suffix.empty() ? std::nullopt : FormatOfWord(suffix.substr(1));
+}
+
+std::optional<TableFormat> InputFormatOfName(const std::string& path) {
+  std::filesystem::path name = path;
+  if (name.extension() == ".gz") name = name.stem();
+  return name.extension() == ".json" ? TableFormat::kJsonLines : FormatOfName(path);
+}
+
+std::string SuffixOf(TableFormat format) {
+  if (format == TableFormat::kJsonLines) return ".jsonl";
+  return format == TableFormat::kCsv ? ".csv" : ".tsv";
 }
 
 std::optional<TableFormat> FormatOfWord(const std::string& word) {
@@ -143,8 +106,9 @@ absl::StatusOr<TableInput> OpenTable(const std::string& path, TableFormat format
   if (std::filesystem::is_regular_file(path, ignored)) {
     ASSIGN_OR_RETURN(const auto records, FileRecords(path, separator));
     RETURN_IF_ERROR(records->ReadColumns().status());
-    for (total = 0; records->Next().has_value();) ++*total;
-    RETURN_IF_ERROR(records->fault());
+    LineInput counted = LinesOf(records);
+    for (total = 0; counted.next().has_value();) ++*total;
+    RETURN_IF_ERROR(counted.fault());
   }
   ASSIGN_OR_RETURN(const auto records, FileRecords(path, separator));
   ASSIGN_OR_RETURN(std::vector<std::string> columns, records->ReadColumns());

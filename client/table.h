@@ -17,6 +17,12 @@ enum class TableFormat { kJsonLines, kCsv, kTsv };
 // By the file's suffix, a .gz behind it aside: .jsonl, .csv or .tsv. Nothing for another.
 std::optional<TableFormat> FormatOfName(const std::string& path);
 
+// What is read as such a file: the same, and .json, which is JSON lines or an array.
+std::optional<TableFormat> InputFormatOfName(const std::string& path);
+
+// ".jsonl", ".csv" or ".tsv".
+std::string SuffixOf(TableFormat format);
+
 // "jsonl", "csv" or "tsv".
 std::optional<TableFormat> FormatOfWord(const std::string& word);
 

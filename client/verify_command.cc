@@ -10,6 +10,7 @@
 #include "client/command.h"
 #include "client/commands.h"
 #include "client/evaluate_task.h"
+#include "client/reading.h"
 #include "client/rows.h"
 #include "client/run_header.h"
 #include "client/sample.h"
@@ -95,7 +96,9 @@ absl::StatusOr<Sample> TakeSample(const std::string& path, Taker& taker) {
   const Json options = sample.header.value("options", Json::object());
   if (options.contains("prefix")) layout.prefix = CellText(options["prefix"]);
   const Json task = sample.header.value("task", Json::object());
-  if (task.value("name", "") == "surprisal") {
+  const std::string name = task.value("name", "");
+  if (name == kReadingTask) layout.item = kReadingNumber;
+  if (name == "surprisal" || name == kReadingTask) {
     RETURN_IF_ERROR(
         TakeRows(file, static_cast<int64_t>(line.size()) + 1, layout, sample.header, taker));
   } else {
@@ -180,7 +183,9 @@ class Verify final : public Command {
     std::vector<std::string> words = {task.value("name", "")};
     const std::vector<std::string> tasks = EvaluateTaskNames();
     const bool is_task = std::find(tasks.begin(), tasks.end(), words[0]) != tasks.end();
-    if (is_task || words[0] == "blimp_supplement") words.insert(words.begin(), "evaluate");
+    if (is_task || words[0] == "blimp_supplement" || words[0] == kReadingTask) {
+      words.insert(words.begin(), "evaluate");
+    }
     if (task.contains("variant")) words.push_back("--variant=" + task.value("variant", ""));
     const std::map<std::string, std::string> given = {
         {"input", input_.empty() ? input.value("name", "") : input_},

@@ -86,7 +86,11 @@ TEST_F(CompareCommandTest, PeopleGetATable) {
 
 TEST_F(CompareCommandTest, TasksOfEvaluateCompareByTheirScores) {
   const auto line = [](double score, double sum) {
-    return FormatLine({{"row", "r"}, {"sums", {sum, -3.0, -4.0}}, {"best", 0}, {"score", score}}) +
+    return FormatLine({{"row", "r"},
+                       {"sums", {sum, -3.0, -4.0}},
+                       {"best", 0},
+                       {"tie", false},
+                       {"score", score}}) +
            "\n";
   };
   const auto run = Run(Header("s", "choices") + line(1, -1) + line(1, -2.5),

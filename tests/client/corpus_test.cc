@@ -53,16 +53,83 @@ TEST(CorpusTest, LinesAreLookedAtBeforeAnythingIsScored) {
   folder.Write("a.jsonl", "{\"k\":1}\n");
   folder.Write("b.jsonl", "{\"k\":1}\n\n{\"n\":1}\n");
   const CorpusReading reading = {.file_key = "file", .check = [](const Json& line) {
-    return line.contains("k") ? absl::OkStatus() : absl::InvalidArgumentError("lacks the key k");
-  }};
-  EXPECT_THAT(ReadCorpus(folder.Path(""), reading),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("b.jsonl: line 3: lacks the key k")));
+                                   return line.contains("k")
+                                              ? absl::OkStatus()
+                                              : absl::InvalidArgumentError("lacks the key k");
+                                 }};
+  EXPECT_THAT(
+      ReadCorpus(folder.Path(""), reading),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("b.jsonl: line 3: lacks the key k")));
   EXPECT_THAT(ReadCorpus(folder.Path("a.jsonl"), reading)->lines,
               ElementsAre(R"({"k":1,"file":"a"})"));
   folder.Write("a.jsonl", "no JSON\n");
   EXPECT_THAT(ReadCorpus(folder.Path("a.jsonl"), reading),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a.jsonl: line 1: not JSON")));
+}
+
+TEST(CorpusTest, TablesAndArraysBecomeLines) {
+  const TemporaryFolder folder;
+  const std::string csv =
+      "\xef\xbb\xbf"
+      "a,b\r\n1,\"x\r\ny\"\r\n";
+  const auto row = ElementsAre(R"({"a":"1","b":"x\r\ny","UID":"t"})");
+  EXPECT_THAT(ReadCorpus(folder.Write("t.csv", csv), {})->lines, row);
+  EXPECT_THAT(ReadCorpus(folder.Write("t.csv.gz", testing::Gzip(csv)), {})->lines, row);
+  // What is compressed is told by its bytes, what it is by its name or the flag.
+  EXPECT_THAT(ReadCorpus(folder.Write("packed/t.csv", testing::Gzip(csv)), {})->lines, row);
+  EXPECT_THAT(ReadCorpus(folder.Write("t.txt", csv), {.format = TableFormat::kCsv})->lines, row);
+  EXPECT_THAT(ReadCorpus(folder.Write("t.tsv", "a\tb\n1\t2\n"), {})->lines,
+              ElementsAre(R"({"a":"1","b":"2","UID":"t"})"));
+  EXPECT_THAT(ReadCorpus(folder.Write("t.json", "[{\"a\":1},{\"UID\":\"u\"}]"), {})->lines,
+              ElementsAre(R"({"a":1,"UID":"t"})", R"({"UID":"u"})"));
+  // Of a folder and an archive lines of JSON, or what the flag says.
+  const CorpusReading tables = {.format = TableFormat::kCsv};
+  folder.Write("data/a.jsonl", "a1\n");
+  folder.Write("data/b.csv", "a\n1\n");
+  EXPECT_THAT(ReadCorpus(folder.Path("data"), {})->lines, ElementsAre("a1"));
+  EXPECT_THAT(ReadCorpus(folder.Path("data"), tables)->lines,
+              ElementsAre(R"({"a":"1","UID":"b"})"));
+  testing::WriteZip(folder.Path("b.zip"), {{"b.csv", "a\n1\n"}, {"c.jsonl", "c1\n"}});
+  EXPECT_THAT(ReadCorpus(folder.Path("b.zip"), {})->lines, ElementsAre("c1"));
+  EXPECT_THAT(ReadCorpus(folder.Path("b.zip"), tables)->lines,
+              ElementsAre(R"({"a":"1","UID":"b"})"));
+}
+
+TEST(CorpusTest, KeysStandInOtherColumns) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write("a.csv", "n,acceptable,bad\n1,x,y\n");
+  EXPECT_THAT(ReadCorpus(path, {.columns = {{"good", "acceptable"}}})->lines,
+              ElementsAre(R"({"n":"1","good":"x","bad":"y","UID":"a"})"));
+  EXPECT_THAT(ReadCorpus(path, {.columns = {{"good", "none"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("a.csv: line 2: lacks the key 'none' of --columns")));
+  EXPECT_THAT(ReadCorpus(path, {.columns = {{"n", "bad"}}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("line 2: has the key 'n' beside 'bad'")));
+}
+
+TEST(CorpusTest, WhatIsNoTextOrEmptyIsNamed) {
+  const TemporaryFolder folder;
+  const auto fails = [&](const std::string& name, const std::string& content, const char* message) {
+    EXPECT_THAT(ReadCorpus(folder.Write(name, content), {}),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  };
+  fails("a.jsonl", "", "a.jsonl is empty");
+  fails("a.csv", "", "a.csv is empty");
+  fails("b.jsonl", "\n \n", "b.jsonl has no lines");
+  fails("b.json", "[]", "b.json has no lines");
+  fails("b.csv", "a,b\n", "b.csv has no lines");
+  fails("c.jsonl",
+        std::string("\x7f"
+                    "ELF\0\0",
+                    6),
+        "c.jsonl: has a zero byte: a binary file");
+  fails("c.txt", "{}\n", "c.txt is no archive with *.jsonl files, and none itself; --format says");
+  fails("d.csv", "a,b\n1,2\n1\n", "d.csv: line 3, column 2: the record has 1 columns");
+  testing::WriteZip(folder.Path("e.csv"), {{"x.md", "no"}});  // an archive under another name
+  EXPECT_THAT(
+      ReadCorpus(folder.Path("e.csv"), {}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no archive with *.jsonl")));
 }
 
 TEST(CorpusTest, TheLimitHoldsForEachFile) {

@@ -68,6 +68,55 @@ TEST_F(EvaluateCommandTest, TasksOfPairsHaveTheFlagsOfPairs) {
   EXPECT_EQ(Run({"choices", path, "--streams=2"}).status, 2);
 }
 
+TEST_F(EvaluateCommandTest, TablesAreReadAndBaselinesShown) {
+  folder_.Write("c.csv", "choice,label,n\n\"[\"\"xa\"\",\"\"xz\"\"]\",0,1\n");
+  folder_.Write("people.csv",
+                "source,task,row,accuracy,n\npeople,choices,all,0.75,8\npeople,choices,g,1,\n");
+  const auto run =
+      Run({"choices", folder_.Path("c.csv"), "--columns=options=choice",
+           "--baselines=" + folder_.Path("people.csv"), "--output=" + folder_.Path("out")});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("baselines  this run    people\nall          1.0000    0.7500\n"
+                                 "baselines of rows that this run does not have: g\n"));
+  EXPECT_THAT(folder_.Read("out"),
+              HasSubstr("{\"options\":[\"xa\",\"xz\"],\"label\":0,\"n\":\"1\","));
+  EXPECT_THAT(folder_.Read("out"), HasSubstr("\"options\":{\"columns\":\"options=choice\"}"));
+  const auto verify =
+      testing::RunDyadctl({"verify", folder_.Path("out"), "--server=" + server_.address()});
+  EXPECT_THAT(verify.out, HasSubstr("1 of 1 answers asked for again, all with the same bits"));
+  EXPECT_THAT(
+      Run({"choices", folder_.Path("c.csv"), "--columns=options=choice", "--json",
+           "--baselines=" + folder_.Path("people.csv")})
+          .out,
+      HasSubstr(
+          "\"baselines\":[{\"source\":\"people\",\"row\":\"all\",\"accuracy\":0.75,\"n\":8}"));
+}
+
+TEST_F(EvaluateCommandTest, PredictionsAreThoseOfBabylm) {
+  folder_.Write("comps/comps_base.jsonl",
+                "{\"prefix_acceptable\":\"a\",\"prefix_unacceptable\":\"z\","
+                "\"property_phrase\":\"p\"}\n");
+  EXPECT_EQ(Run({"comps", folder_.Path("comps"), "--predictions=" + folder_.Path("p")}).status, 0);
+  EXPECT_EQ(folder_.Read("p/comps/comps/predictions.json"),
+            "{\"base\":{\"predictions\":[{\"id\":\"base_0\",\"pred\":\"a p\"}]}}\n");
+  folder_.Write("wug/w.jsonl", "{\"sentences\":\"az\\taa\",\"ratio\":1}\n");
+  EXPECT_EQ(Run({"wug_adj", folder_.Path("wug"), "--predictions=" + folder_.Path("p")}).status, 0);
+  EXPECT_THAT(
+      folder_.Read("p/wug_adj/wug/predictions.json"),
+      HasSubstr("{\"wug_adj\":{\"predictions\":[{\"id\":\"wug_adj_0\",\"pred\":\"aa\",\"prob\":"));
+  folder_.Write("sup/hyp.jsonl", "{\"sentence_good\":\"aa\",\"sentence_bad\":\"b\"}\n");
+  EXPECT_EQ(
+      Run({"blimp_supplement", folder_.Path("sup"), "--predictions=" + folder_.Path("p")}).status,
+      0);
+  EXPECT_EQ(folder_.Read("p/blimp/sup/predictions.json"),
+            "{\"hyp\":{\"predictions\":[{\"id\":\"hyp_0\",\"pred\":\"b\"}]}}\n");
+  // A failed item leaves none; other tasks have none.
+  const std::string out = "--predictions=" + folder_.Path("q");
+  EXPECT_THAT(Run({"choices", folder_.Path("in"), out}).err,
+              HasSubstr("--predictions: BabyLM's pipeline has none of the task choices"));
+  EXPECT_EQ(Run({"ewok", "x", "--variant=paper", out}).status, 2);
+}
+
 TEST_F(EvaluateCommandTest, WrongCommandLinesAndLinesAreNamed) {
   EXPECT_EQ(Run({}).status, 2);
   EXPECT_EQ(Run({"choices"}).status, 2);
@@ -76,6 +125,17 @@ TEST_F(EvaluateCommandTest, WrongCommandLinesAndLinesAreNamed) {
   const auto run = Run({"comps", folder_.Path("in")});
   EXPECT_EQ(run.status, 1);
   EXPECT_THAT(run.err, HasSubstr("one.jsonl: line 1: lacks the key prefix_acceptable"));
+  folder_.Write("pairs.jsonl", "{\"sentence_good\":\"a\"}\n");
+  EXPECT_THAT(Run({"blimp", folder_.Path("pairs.jsonl")}).err,
+              HasSubstr("pairs.jsonl: line 1: lacks the key sentence_bad"));
+  folder_.Write("one.jsonl", "{\"options\":[\"a\"]}\n");
+  EXPECT_THAT(Run({"choices", folder_.Path("one.jsonl")}).err,
+              HasSubstr("one.jsonl: line 1: options must be a list of 2 to 64 strings"));
+  folder_.Write("clash.csv", "options,score\n\"[\"\"a\"\",\"\"b\"\"]\",1\n");
+  EXPECT_THAT(Run({"choices", folder_.Path("clash.csv")}).err,
+              HasSubstr("clash.csv: line 2: has the key score, which the answer has too"));
+  folder_.Write("empty.jsonl", "");
+  EXPECT_THAT(Run({"choices", folder_.Path("empty.jsonl")}).err, HasSubstr("empty.jsonl is empty"));
   EXPECT_EQ(server_.traffic.calls(), 0);
 }
 

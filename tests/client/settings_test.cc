@@ -110,7 +110,7 @@ const std::set<std::string> kElsewhere = {
     "--concurrency", "--streams", "--timeout", "--tokenizer", "--retry_errors", "--output",
     "--layers", "--header",
     // tests of surprisal and evaluate
-    "--regions", "--columns", "--prefix", "--format", "--variant"};
+    "--regions", "--columns", "--prefix", "--format", "--variant", "--baselines", "--predictions"};
 
 class SettingsTest : public ::testing::Test {
  protected:

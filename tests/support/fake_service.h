@@ -170,7 +170,9 @@ class FakeScoring final : public v1::ScoringService::Service {
         score.add_texts(static_cast<signed char>(c) < 0 ? "\xef\xbf\xbd" : std::string(1, c));
       }
     } else {
-      *score.mutable_ids() = item.ids().ids();
+      *score.mutable_ids() = item.context_ids().ids();
+      score.mutable_ids()->MergeFrom(item.ids().ids());
+      if (item.has_context_ids()) unscored = static_cast<size_t>(item.context_ids().ids_size());
     }
     for (int i = 0; i < score.ids_size(); ++i) {
       const bool scored = static_cast<size_t>(i) >= unscored;

@@ -1,0 +1,123 @@
+// One function a format; all give the same records.
+#include "client/file_records.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/line_input.h"
+#include "client/record_lines.h"
+#include "client/run_header.h"
+#include "server/base/message_text.h"
+#include "server/base/status_macros.h"
+
+namespace dyad::client {
+namespace {
+
+using TakeRecord = std::function<absl::StatusOr<bool>(FileRecord)>;
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+absl::Status RecordFault(const std::string& name, const std::string& what) {
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", what));
+}
+
+absl::Status ReadJsonLines(std::string_view content, const TakeRecord& take) {
+  int64_t number = 0;
+  for (const absl::string_view piece : absl::StrSplit(AbslView(content), '\n')) {
+    std::string line(piece);
+    ++number;
+    if (absl::StripAsciiWhitespace(line).empty() || IsHeaderLine(line)) continue;
+    absl::StatusOr<Json> json = ParseLine(line);
+    ASSIGN_OR_RETURN(const bool more,
+                     take({absl::StrCat("line ", number), std::move(line), std::move(json)}));
+    if (!more) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadJsonArray(const std::string& name, std::string_view content,
+                           const TakeRecord& take) {
+  if (content.size() > kMaxLineBytes) {
+    return RecordFault(name, absl::StrCat("a JSON array of more than ", kMaxLineBytes,
+                                          " bytes; lines of JSON may be more"));
+  }
+  absl::StatusOr<Json> array = ParseJson(content);
+  if (!array.ok()) return RecordFault(name, std::string(array.status().message()));
+  int64_t number = 0;
+  for (Json& item : *array) {
+    const std::string place = absl::StrCat("item ", ++number);
+    if (!item.is_object()) {
+      return RecordFault(name,
+                         absl::StrCat(place, ": must be a JSON object, found: ", item.type_name()));
+    }
+    std::string text = FormatLine(item);
+    ASSIGN_OR_RETURN(const bool more, take({place, std::move(text), std::move(item)}));
+    if (!more) break;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadJsonCells(const std::vector<std::string>& columns, Json& row) {
+  for (const std::string& column : columns) {
+    const auto cell = row.find(column);
+    if (cell == row.end()) continue;
+    const std::string text = cell->get<std::string>();
+    if (text.empty()) {
+      *cell = nullptr;
+      continue;
+    }
+    absl::StatusOr<Json> value = ParseJson(text);
+    if (!value.ok()) {
+      return absl::InvalidArgumentError(Text("the column ", column, " must hold JSON, found ",
+                                             Quoted(text), ": ", value.status().message()));
+    }
+    *cell = *std::move(value);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadTable(const std::string& name, std::string_view content, TableFormat format,
+                       const std::vector<std::string>& json_columns, const TakeRecord& take) {
+  RecordLines records(name, SeparatorOf(format), [&](std::span<char> buffer) {
+    const size_t count = std::min(buffer.size(), content.size());
+    std::copy_n(content.begin(), count, buffer.begin());
+    content.remove_prefix(count);
+    return absl::StatusOr<size_t>(count);
+  });
+  RETURN_IF_ERROR(records.ReadColumns().status());
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<Json> row, records.Next());
+    if (!row.has_value()) return absl::OkStatus();
+    const std::string place = absl::StrCat("line ", records.line());
+    if (const absl::Status cells = ReadJsonCells(json_columns, *row); !cells.ok()) {
+      return RecordFault(name, absl::StrCat(place, ": ", cells.message()));
+    }
+    std::string text = FormatLine(*row);
+    ASSIGN_OR_RETURN(const bool more, take({place, std::move(text), *std::move(row)}));
+    if (!more) return absl::OkStatus();
+  }
+}
+
+}  // namespace
+
+absl::Status ReadFileRecords(const std::string& name, std::string_view content, TableFormat format,
+                             const std::vector<std::string>& json_columns,
+                             const std::function<absl::StatusOr<bool>(FileRecord)>& take) {
+  if (format != TableFormat::kJsonLines) {
+    return ReadTable(name, content, format, json_columns, take);
+  }
+  if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
+  if (content.find('\0') != std::string_view::npos) {
+    return RecordFault(name, "has a zero byte: a binary file, or UTF-16");
+  }
+  const size_t first = content.find_first_not_of(" \t\r\n");
+  const bool is_array = first != std::string_view::npos && content[first] == '[';
+  return is_array ? ReadJsonArray(name, content, take) : ReadJsonLines(content, take);
+}
+
+}  // namespace dyad::client

@@ -1,0 +1,128 @@
+// Keys of answers, told apart by what they have.
+#include "client/scored_run.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "client/accuracy.h"
+#include "client/run_header.h"
+
+namespace dyad::client {
+namespace {
+
+bool Is(const Json& answer, const char* key, bool (Json::*kind)() const noexcept) {
+  return answer.contains(key) && (answer[key].*kind)();
+}
+
+ScoredItem PairItem(const Json& answer) {
+  ScoredItem item = {.row = ParadigmOf(answer),
+                     .phenomenon = PhenomenonOf(answer),
+                     .score = answer["correct"].get<bool>() ? 1.0 : 0.0,
+                     .margin = answer["margin"].get<double>()};
+  item.tie = *item.margin == 0;
+  return item;
+}
+
+// Of the sum of the right option over the largest other one.
+std::optional<double> MarginOf(const Json& answer) {
+  if (!Is(answer, "best", &Json::is_number_integer)) return std::nullopt;
+  const size_t label =
+      Is(answer, "label", &Json::is_number_unsigned) ? answer["label"].get<size_t>() : 0;
+  double other = -std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < answer["sums"].size(); ++i) {
+    if (!answer["sums"][i].is_number() || label >= answer["sums"].size()) return std::nullopt;
+    if (i != label) other = std::max(other, answer["sums"][i].get<double>());
+  }
+  if (std::isinf(other)) return std::nullopt;
+  return answer["sums"][label].get<double>() - other;
+}
+
+absl::StatusOr<ScoredItem> ItemOf(const Json& answer, bool rows_are_of_files) {
+  if (answer.contains("error")) {
+    return ScoredItem{
+        .row = ParadigmOf(answer), .phenomenon = PhenomenonOf(answer), .score = {}, .margin = {}};
+  }
+  if (Is(answer, "correct", &Json::is_boolean) && Is(answer, "margin", &Json::is_number)) {
+    return PairItem(answer);
+  }
+  ScoredItem item = {.score = {}, .margin = {}};
+  const bool has_row = Is(answer, "row", &Json::is_string) && Is(answer, "sums", &Json::is_array) &&
+                       Is(answer, "tie", &Json::is_boolean);
+  if (has_row) {
+    item.row = answer["row"].get<std::string>();
+    item.tie = answer["tie"].get<bool>();
+  }
+  if (has_row && Is(answer, "p_first", &Json::is_number) && Is(answer, "ratio", &Json::is_number)) {
+    item.shares = {answer["p_first"].get<double>(), answer["ratio"].get<double>()};
+  } else if (!has_row || !answer.contains("score") ||
+             (rows_are_of_files && !Is(answer, "file", &Json::is_string))) {
+    return absl::InvalidArgumentError("is no answer of pairs or of a task of evaluate");
+  }
+  item.phenomenon = rows_are_of_files ? answer["file"].get<std::string>() : item.row;
+  if (!Is(answer, "score", &Json::is_number)) return item;
+  item.score = answer["score"].get<double>();
+  item.margin = MarginOf(answer);
+  // Without a margin two comparisons of two are counted, each by a half.
+  if (item.margin.has_value()) item.chance = 1.0 / static_cast<double>(answer["sums"].size());
+  return item;
+}
+
+}  // namespace
+
+absl::StatusOr<ScoredRun> ReadScoredRun(const std::string& path, const OnScoredAnswer& on_answer) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  std::string line;
+  std::getline(file, line);
+  const auto fault = [&](const absl::Status& status, const std::string& where) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": ", where, status.message()));
+  };
+  absl::StatusOr<Json> header = ReadHeader(line);
+  if (!header.ok()) return fault(header.status(), "");
+  ScoredRun run = {*std::move(header), {}};
+  const Json task = run.header.value("task", Json::object());
+  const bool rows_are_of_files = task.value("name", "") == "entity_tracking";
+  while (std::getline(file, line)) {
+    const std::string where = absl::StrCat("answer ", run.items.size() + 1, " ");
+    const absl::StatusOr<Json> answer = ParseLine(line);
+    if (!answer.ok()) return fault(answer.status(), where);
+    absl::StatusOr<ScoredItem> item = ItemOf(*answer, rows_are_of_files);
+    if (!item.ok()) return fault(item.status(), where);
+    if (on_answer) on_answer(run.header, *answer, *item);
+    run.items.push_back(*std::move(item));
+  }
+  if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path));
+  return run;
+}
+
+absl::Status CheckComparable(const ScoredRun& a, const ScoredRun& b) {
+  for (const char* part : {"input", "task", "options"}) {
+    const Json of_a = a.header.value(part, Json::object()),
+               of_b = b.header.value(part, Json::object());
+    const std::string key = part == std::string("input")  ? "sha256"
+                            : part == std::string("task") ? "name"
+                                                          : "limit";
+    const std::string in_a = FormatLine(of_a.value(key, Json())),
+                      in_b = FormatLine(of_b.value(key, Json()));
+    const bool known = key != "sha256" || of_a.contains(key);
+    if (in_a == in_b && known) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("the runs are not over the same items: ", part, ".", key, " is ", in_a,
+                     " in the first and ", in_b, " in the second"));
+  }
+  if (a.items.size() != b.items.size()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the first run has ", a.items.size(), " answers, the second ", b.items.size(),
+                     ": the same command goes on with the shorter one"));
+  }
+  const auto has_shares = [](const ScoredItem& item) { return item.shares.has_value(); };
+  if (std::none_of(a.items.begin(), a.items.end(), has_shares)) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "items of the task have no scores of their own, only a correlation over all of them");
+}
+
+}  // namespace dyad::client
