@@ -2,7 +2,7 @@
 (local-completions, so echo and logprobs 1), with --prefix_cache=on and off, in turn.
 
     tests/clients/run.sh harness_speed     # a model of OPT-125m's shape with random weights
-Options, of the script itself: --rounds N (2), --questions N (20, four requests each), --concurrent N (16), --batch N (1), --model FOLDER,
+Options: --rounds N (2), --questions N (20, four requests each), --concurrent N (16), --batch N (1), --model FOLDER,
 --sampler default (other examples for each question; else the first five for all, as MMLU has them).
 """
 import argparse

@@ -3,7 +3,9 @@
 # environment under build/. Where no Python package registry can be reached it ends with 77: skipped.
 #   tests/clients/run.sh            # all
 #   tests/clients/run.sh openai     # one
-#   tests/clients/run.sh harness_speed   # no test: measures the prefix cache under the harness
+# Measurements, no tests:
+#   tests/clients/run.sh harness_speed        # what the prefix cache is worth to the harness
+#   tests/clients/run.sh blimp_speed BLIMP    # BLiMP by dyadctl, the Python package and the harness
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -29,10 +31,11 @@ export DYAD_BUILD_DIR=${DYAD_BUILD_DIR:-$root/build/release}
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$root/tests/end_to_end:$root/client/python
 # The harness must not look anything up in the network.
 export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+if [[ ${1:-} == *_speed ]]; then
+  exec "$venv/bin/python" -u "$1.py" "${@:2}"
+fi
 for client in "${@:-openai mypy triton harness}"; do
   for name in $client; do
-    script=${name}_check.py
-    [[ -e $script ]] || script=$name.py
-    "$venv/bin/python" -u "$script"
+    "$venv/bin/python" -u "${name}_check.py"
   done
 done

@@ -302,6 +302,8 @@ def install(folder):
     for command in commands:
         result = subprocess.run(command, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
+    [schema] = venv.rglob("dyad_serve/run.schema.json")
+    assert schema.read_bytes() == (SOURCE / "client" / "schema" / "run.schema.json").read_bytes()
     return venv / "bin" / "python"
 
 

@@ -139,6 +139,7 @@ def check_going_on(server, client, files, ours, theirs):
             if run.answers == 5:
                 break
         assert dyad_serve.read_run(torn).rows[-1] == given and len(dyad_serve.read_run(torn).rows) == 5
+    assert "anew" in str(raised(ValueError, lambda: list(run)))
     files.ctl(server, torn)
     assert body(torn) == body(ours)
 

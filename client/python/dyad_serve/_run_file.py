@@ -42,6 +42,11 @@ class RunFile:
         self._file.flush()
         self.answers += 1
 
+    def check_open(self) -> None:
+        """Raises ValueError after close."""
+        if self._file.closed:
+            raise ValueError(f"the run of {self.path} was closed; make it anew to go on")
+
     def close(self) -> None:
         self._file.close()
 

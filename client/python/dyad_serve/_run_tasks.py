@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -80,6 +81,7 @@ def _check_spelling(line: _json.Object, options: tuple[str, ...]) -> None:
                 raise ValueError(f"the key {key!r} is no option; {name!r} is one")
 
 
+@functools.lru_cache(4096)  # lines have the same keys, mostly
 def distance(a: str, b: str) -> int:
     """Letters to insert, drop or change until a is b; case, dashes and underscores aside, and beyond ASCII bytes."""
     first, second = (word.encode().lower().replace(b"-", b"").replace(b"_", b"") for word in (a, b))

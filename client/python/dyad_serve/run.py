@@ -74,6 +74,7 @@ class Run:
         self._file.close()
 
     def __iter__(self) -> Generator[_json.Object, None, None]:
+        self._file.check_open()
         left = itertools.islice(self._lines, self.answers, None)
         try:
             for line, answer in self._scored(left) if self._task.ask else self._streamed(left):
