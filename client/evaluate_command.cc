@@ -76,9 +76,9 @@ class Evaluate final : public Command {
       console.out << (json_ ? FormatLine(Named(json)) + "\n"
                             : summary.Table() + BaselineTable(baselines_, ScoresOf(json)));
     }
-    if (!files_.predictions.empty() && result->failed == 0) {
-      RETURN_IF_ERROR(
-          WritePredictions(files_.predictions, task_->name, path, predictions.ToJson()));
+    if (!files_.predictions.empty()) {
+      RETURN_IF_ERROR(WritePredictions(files_.predictions, task_->name, path, predictions.ToJson(),
+                                       result->failed, console.err));
     }
     return ReportBatch(*result, console);
   }

@@ -163,9 +163,9 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
                           : SummaryText(accuracy, result) +
                                 BaselineTable(baselines, accuracy.Scores()));
   }
-  if (!files_.predictions.empty() && result.batch.failed == 0) {
-    RETURN_IF_ERROR(
-        WritePredictions(files_.predictions, task_, options.input, predictions.ToJson()));
+  if (!files_.predictions.empty()) {
+    RETURN_IF_ERROR(WritePredictions(files_.predictions, task_, options.input, predictions.ToJson(),
+                                     result.batch.failed, console.err));
   }
   return ReportBatch(result.batch, console);
 }

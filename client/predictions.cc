@@ -39,7 +39,12 @@ Json Predictions::ToJson() const {
 }
 
 absl::Status WritePredictions(const std::string& folder, const std::string& task,
-                              const std::string& input, const Json& predictions) {
+                              const std::string& input, const Json& predictions, int64_t failed,
+                              std::ostream& err) {
+  if (failed > 0) {
+    err << "dyadctl: no predictions are written, as items failed\n";
+    return absl::OkStatus();
+  }
   fs::path path = folder;
   path /= task == "blimp_supplement" ? "blimp" : task;
   if (task != "reading") path /= NameOfInput(input);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <ostream>
 #include <string>
 
 #include "absl/status/status.h"
@@ -29,8 +30,10 @@ class Predictions {
 
 // DIR/TASK/NAME/predictions.json, made with its folders; NAME is the last part of the input's path,
 // without endings, and blimp_supplement a set of blimp's, as the pipeline has it. Of the task
-// reading DIR/reading/predictions.json. Errors: the system's, naming the path.
+// reading DIR/reading/predictions.json. If items failed nothing is written, and `err` is told: the
+// pipeline counts them. Errors: the system's, naming the path.
 absl::Status WritePredictions(const std::string& folder, const std::string& task,
-                              const std::string& input, const Json& predictions);
+                              const std::string& input, const Json& predictions, int64_t failed,
+                              std::ostream& err);
 
 }  // namespace dyad::client

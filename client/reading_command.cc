@@ -62,9 +62,10 @@ class EvaluateReading final : public Command {
     const absl::StatusOr<BatchResult> result = RunBatch(
         std::move(lines), batch_, console, [this](const Json& line) { return Answer(line); });
     if (!result.ok()) return EndRun(result.status(), batch_.output, console);
-    if (!predictions_.empty() && result->failed == 0) {
+    if (!predictions_.empty()) {
       ASSIGN_OR_RETURN(const Json predictions, ReadPredictions());
-      RETURN_IF_ERROR(WritePredictions(predictions_, kReadingTask, batch_.input, predictions));
+      RETURN_IF_ERROR(WritePredictions(predictions_, kReadingTask, batch_.input, predictions,
+                                       result->failed, console.err));
     }
     return ReportBatch(*result, console);
   }

@@ -107,8 +107,8 @@ std::string WordsSections(const std::vector<AnyReport>& reports) {
         &html, "<section><h2>Surprisal</h2>\n<p class=\"dim\">", Isolated(InputName(words->header)),
         "</p>\n<p>", Escaped(ModelName(words->header)), ", convention ",
         Escaped(words->header.value("convention", "-")), ": ", Grouped(words->all_words),
-        " words of ", Grouped(words->all_sentences), " sentences, ", Grouped(words->without_value),
-        " of them without value. Run ", Escaped(words->header.value("run", "-")), ".</p>\n",
+        " words of ", Grouped(words->all_sentences), " sentences; ", Grouped(words->without_value),
+        " words have no value. Run ", Escaped(words->header.value("run", "-")), ".</p>\n",
         WordsHtml(*words), "</section>\n");
   }
   return html;
@@ -157,8 +157,9 @@ absl::StatusOr<std::string> ReportPage(const std::vector<std::string>& paths,
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
       "style-src 'unsafe-inline'\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
-      title, "</title>\n<style>", kReportStyle, "</style>\n</head>\n<body>\n<main>\n<h1>", title,
-      "</h1>\n", TaskSections(reports), comparison, WordsSections(reports), NotesSection(reports),
+      title, "</title>\n<style>", kReportStyle,
+      "</style>\n</head>\n<body>\n<main>\n<h1>Report: ", title, "</h1>\n", TaskSections(reports),
+      comparison, WordsSections(reports), NotesSection(reports),
       "<section><h2>What the runs are</h2>\n", HeaderHtml(headers), "</section>\n", kMethods,
       "</main>\n</body>\n</html>\n");
 }

@@ -20,7 +20,8 @@ figure{margin:1rem 0;break-inside:auto}figcaption,caption{text-align:left;font-s
 table{border-collapse:collapse;width:100%;margin:.6rem 0 1.2rem;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;vertical-align:top;padding:.2rem .5rem .2rem 0;border-bottom:1px solid var(--rule);font-weight:400}
 thead th{font-weight:600;border-bottom:1.5px solid var(--dim)}
-.n{text-align:right}td.n,th.n{overflow-wrap:normal}
+.n{text-align:right}td.n{white-space:nowrap}thead th{overflow-wrap:normal}
+th[scope=row]:not(.n){min-width:5.8rem}
 code{font:.85em/1.4 ui-monospace,monospace;overflow-wrap:anywhere}
 .quote{border-left:3px solid var(--s0);padding-left:.8rem}
 svg{display:block}svg text{fill:var(--dim);font-size:11px}.axis text{text-anchor:middle}
@@ -44,15 +45,16 @@ vertical-align:top;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .w3{background:rgba(var(--heat),.24)}.w4{background:rgba(var(--heat),.31)}.w5{background:rgba(var(--heat),.38)}
 .w6{background:rgba(var(--heat),.45)}.w7{background:rgba(var(--heat),.53)}.w8{background:rgba(var(--heat),.61)}.w9{background:rgba(var(--heat),.7)}
 .w5 small,.w6 small,.w7 small,.w8 small,.w9 small{color:inherit}
-@media (max-width:40rem){.dot{grid-template-columns:minmax(0,1fr)}.dot>span{text-align:left;margin-top:.35rem}
-table.stacks thead{position:absolute;left:-99rem}table.stacks tr{display:block;border-bottom:1.5px solid var(--dim);padding:.3rem 0}
-table.stacks th,table.stacks td{display:block;border:0;padding:.05rem 0;text-align:left}
-table.stacks th[scope=row]{font-weight:600}
+@media (max-width:40rem){.dot{grid-template-columns:minmax(0,1fr)}.dot>span{text-align:left;margin-top:.35rem}}
+@media screen and (max-width:56rem){table.stacks thead{position:absolute;left:-99rem}table.stacks tr{display:block;border-bottom:1.5px solid var(--dim);padding:.3rem 0}
+table.stacks th,table.stacks td{display:inline-block;max-width:100%;border:0;padding:.05rem 1.1rem .05rem 0;text-align:left}
+table.stacks th[scope=row]{display:block;font-weight:600}
 table.stacks td::before{content:attr(data-title) ": ";color:var(--dim)}
 table.stacks td:empty{display:none}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--rule:#bbb;--wrong:#b9643c;--right:#0072b2;--tie:#6b6b6b;
 --s0:#0072b2;--s1:#d55e00;--s2:#00795a;--s3:#a3477d;--heat:204,85,0}
-@page{margin:16mm}main{max-width:none;padding:0}tr{break-inside:avoid}h2,h3,caption,figcaption{break-after:avoid}body{font-size:10pt}
+@page{margin:16mm}main{max-width:none;padding:0}tr{break-inside:avoid}h2,h3,caption,figcaption,thead{break-after:avoid}body{font-size:10pt}
+table{font-size:8.5pt}td.n{white-space:normal}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";
 

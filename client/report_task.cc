@@ -77,6 +77,14 @@ std::string BaselineText(const Baseline& baseline) {
   return text;
 }
 
+std::string BaselinesHtml(const std::vector<Baseline>& baselines, const std::string& row) {
+  std::vector<std::string> texts;
+  for (const Baseline& baseline : baselines) {
+    if (baseline.row == row) texts.push_back(Isolated(BaselineText(baseline)));
+  }
+  return absl::StrJoin(texts, "<br>");
+}
+
 DotRow DotsOf(const SharedRow& row, const std::vector<Baseline>& baselines) {
   DotRow dots = {.label = row.name, .chance = {}, .marks = {}};
   for (size_t run = 0; run < row.runs.size(); ++run) {
@@ -110,8 +118,12 @@ std::string RowsTable(const std::string& caption, const std::vector<const Shared
     table.columns.push_back({title, true});
   }
   const std::vector<Baseline>& baselines = reports.front()->baselines;
-  if (!baselines.empty()) table.columns.push_back({"baselines"});
+  const bool has_baselines = std::any_of(rows.begin(), rows.end(), [&](const SharedRow* row) {
+    return !BaselinesHtml(baselines, row->name).empty();
+  });
+  if (has_baselines) table.columns.push_back({"baselines"});
   for (const SharedRow* row : rows) {
+    bool is_first = true;
     for (size_t run = 0; run < row->runs.size(); ++run) {
       const ReportRow* values = row->runs[run];
       if (values == nullptr) continue;
@@ -123,13 +135,8 @@ std::string RowsTable(const std::string& caption, const std::vector<const Shared
                IntervalText(values->interval()), absl::StrFormat("%.3g", values->chance())}) {
         cells.push_back(std::move(cell));
       }
-      if (!baselines.empty()) {
-        std::vector<std::string> texts;
-        for (const Baseline& baseline : baselines) {
-          if (baseline.row == row->name) texts.push_back(Isolated(BaselineText(baseline)));
-        }
-        cells.push_back(absl::StrJoin(texts, "<br>"));
-      }
+      if (has_baselines) cells.push_back(is_first ? BaselinesHtml(baselines, row->name) : "");
+      is_first = false;
       table.rows.push_back(std::move(cells));
     }
   }
@@ -175,6 +182,7 @@ std::string MarginsHtml(const TaskReport& report, const std::string& name) {
   }
   if (margins.empty()) return "";
   const MarginHistogram histogram = HistogramOf(margins);
+  const bool is_mean = report.run.header.value("convention", "") == "MINICONS_MEAN";
   HtmlTable table = {.caption = "Margins" + name,
                      .columns = {{"from", true}, {"to", true}, {"items", true}}};
   const auto add = [&](const std::string& low, const std::string& high, int64_t items) {
@@ -189,7 +197,9 @@ std::string MarginsHtml(const TaskReport& report, const std::string& name) {
   }
   if (histogram.bins.empty()) add("0, a tie", "0", histogram.ties);
   return absl::StrCat(
-      HistogramChart("Margin of the right text over the best other one, nats" + name, histogram),
+      HistogramChart(absl::StrCat("Margin of the right text over the best other one, nats",
+                                  is_mean ? " a token" : "", name),
+                     histogram),
       TableHtml(table));
 }
 
@@ -250,7 +260,8 @@ std::string TaskSentence(const TaskReport& report) {
     }
     absl::StrAppend(&text, Score(report.pooled.score()), " of ", Grouped(report.pooled.items),
                     " items (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ",
-                    Grouped(report.pooled.ties), " ties, won by the option that stands first. ");
+                    Grouped(report.pooled.ties), report.pooled.ties == 1 ? " tie" : " ties",
+                    ", won by the option that stands first. ");
   }
   absl::StrAppend(&text, "Run ", header.value("run", "-"), ".");
   return text;

@@ -141,9 +141,9 @@ absl::StatusOr<WordsReport> ReadWordsReport(const std::string& path) {
 
 std::string WordsHtml(const WordsReport& report) {
   const std::string unit = UnitOf(report.header);
-  std::string html = absl::StrCat(
-      "<figure><figcaption>Surprisal of words (", Escaped(unit),
-      "); darker is more surprising, a step for every two bits</figcaption>\n<p class=\"legend\">");
+  std::string html = absl::StrCat("<figure><figcaption>Surprisal of words (", Escaped(unit),
+                                  "); a stronger colour is more surprising, a step for every two "
+                                  "bits</figcaption>\n<p class=\"legend\">");
   for (int shade = 0; shade < kShades; ++shade) {
     absl::StrAppend(&html, "<span class=\"word w", shade, "\">", shade * 2,
                     shade + 1 == kShades ? "+" : absl::StrCat("–", shade * 2 + 2), "</span>");

@@ -27,21 +27,29 @@ ScoredItem PairItem(const Json& answer) {
   return item;
 }
 
-// Of the sum of the right option over the largest other one.
-std::optional<double> MarginOf(const Json& answer) {
-  if (!Is(answer, "best", &Json::is_number_integer)) return std::nullopt;
+// What the task is, as far as its answers depend on it.
+struct AnswerKind {
+  bool rows_are_of_files = false;
+  const char* values = "sums";  // what decides
+};
+
+// Of the right option over the best other one.
+std::optional<double> MarginOf(const Json& answer, const char* values) {
+  if (!Is(answer, "best", &Json::is_number_integer) || !Is(answer, values, &Json::is_array)) {
+    return std::nullopt;
+  }
   const size_t label =
       Is(answer, "label", &Json::is_number_unsigned) ? answer["label"].get<size_t>() : 0;
   double other = -std::numeric_limits<double>::infinity();
-  for (size_t i = 0; i < answer["sums"].size(); ++i) {
-    if (!answer["sums"][i].is_number() || label >= answer["sums"].size()) return std::nullopt;
-    if (i != label) other = std::max(other, answer["sums"][i].get<double>());
+  for (size_t i = 0; i < answer[values].size(); ++i) {
+    if (!answer[values][i].is_number() || label >= answer[values].size()) return std::nullopt;
+    if (i != label) other = std::max(other, answer[values][i].get<double>());
   }
   if (std::isinf(other)) return std::nullopt;
-  return answer["sums"][label].get<double>() - other;
+  return answer[values][label].get<double>() - other;
 }
 
-absl::StatusOr<ScoredItem> ItemOf(const Json& answer, bool rows_are_of_files) {
+absl::StatusOr<ScoredItem> ItemOf(const Json& answer, const AnswerKind& kind) {
   if (answer.contains("error")) {
     return ScoredItem{
         .row = ParadigmOf(answer), .phenomenon = PhenomenonOf(answer), .score = {}, .margin = {}};
@@ -59,13 +67,13 @@ absl::StatusOr<ScoredItem> ItemOf(const Json& answer, bool rows_are_of_files) {
   if (has_row && Is(answer, "p_first", &Json::is_number) && Is(answer, "ratio", &Json::is_number)) {
     item.shares = {answer["p_first"].get<double>(), answer["ratio"].get<double>()};
   } else if (!has_row || !answer.contains("score") ||
-             (rows_are_of_files && !Is(answer, "file", &Json::is_string))) {
+             (kind.rows_are_of_files && !Is(answer, "file", &Json::is_string))) {
     return absl::InvalidArgumentError("is no answer of pairs or of a task of evaluate");
   }
-  item.phenomenon = rows_are_of_files ? answer["file"].get<std::string>() : item.row;
+  item.phenomenon = kind.rows_are_of_files ? answer["file"].get<std::string>() : item.row;
   if (!Is(answer, "score", &Json::is_number)) return item;
   item.score = answer["score"].get<double>();
-  item.margin = MarginOf(answer);
+  item.margin = MarginOf(answer, kind.values);
   // Without a margin two comparisons of two are counted, each by a half.
   if (item.margin.has_value()) item.chance = 1.0 / static_cast<double>(answer["sums"].size());
   return item;
@@ -85,12 +93,14 @@ absl::StatusOr<ScoredRun> ReadScoredRun(const std::string& path, const OnScoredA
   if (!header.ok()) return fault(header.status(), "");
   ScoredRun run = {*std::move(header), {}};
   const Json task = run.header.value("task", Json::object());
-  const bool rows_are_of_files = task.value("name", "") == "entity_tracking";
+  const AnswerKind kind = {
+      .rows_are_of_files = task.value("name", "") == "entity_tracking",
+      .values = run.header.value("convention", "") == "MINICONS_MEAN" ? "means" : "sums"};
   while (std::getline(file, line)) {
     const std::string where = absl::StrCat("answer ", run.items.size() + 1, " ");
     const absl::StatusOr<Json> answer = ParseLine(line);
     if (!answer.ok()) return fault(answer.status(), where);
-    absl::StatusOr<ScoredItem> item = ItemOf(*answer, rows_are_of_files);
+    absl::StatusOr<ScoredItem> item = ItemOf(*answer, kind);
     if (!item.ok()) return fault(item.status(), where);
     if (on_answer) on_answer(run.header, *answer, *item);
     run.items.push_back(*std::move(item));

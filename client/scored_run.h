@@ -16,10 +16,11 @@ namespace dyad::client {
 
 struct ScoredItem {
   std::string row = {};
-  std::string phenomenon = {};        // that the row belongs to; the row itself where there is none
-  std::optional<double> score = {};   // none: it failed, or has no label
-  std::optional<double> margin = {};  // of the right text over the best other one
-  double chance = 0.5;                // what guessing scores
+  std::string phenomenon = {};       // that the row belongs to; the row itself where there is none
+  std::optional<double> score = {};  // none: it failed, or has no label
+  std::optional<double> margin =
+      {};  // of the right text over the best other one: by sum, of MINICONS_MEAN by mean
+  double chance = 0.5;  // what guessing scores
   bool tie = false;
   // Of the wug tasks: the model's and people's share of the first form. Those have no score.
   std::optional<std::pair<double, double>> shares = {};

@@ -84,6 +84,7 @@ TEST_F(ReadingCommandTest, WrongCommandLinesAndTablesAreNamed) {
   EXPECT_EQ(run.status, 1);
   EXPECT_THAT(folder_.Read("bad.out.csv"), HasSubstr("INVALID_ARGUMENT: word is empty"));
   EXPECT_EQ(folder_.Read("q/reading/predictions.json"), "");
+  EXPECT_THAT(run.err, HasSubstr("no predictions are written, as items failed"));
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ TEST_F(ReportPageTest, EveryKindOfRunHasItsPart) {
       "b.csv", "source,task,row,accuracy,n\npeople,blimp,p,0.9,\npeople,blimp,typo,0.9,\n");
   const auto page = ReportPage({blimp, words}, people);
   ASSERT_OK(page);
-  EXPECT_THAT(*page, HasSubstr("<h1>blimp, surprisal</h1>"));
+  EXPECT_THAT(*page, HasSubstr("<h1>Report: blimp, surprisal</h1>"));
   EXPECT_THAT(*page, HasSubstr("<h2>blimp</h2>"));
   EXPECT_THAT(*page, HasSubstr("1 words of 1 sentences"));
   EXPECT_THAT(*page, HasSubstr("Baselines of rows that no run has: typo"));

@@ -28,8 +28,8 @@ TEST_F(ReportTaskTest, TheSentenceHasWhatAPaperNeeds) {
   EXPECT_THAT(text,
               HasSubstr("demo (digest ddddeeeeffff) on blimp, convention BABYLM: mean accuracy "
                         "over 2 rows 0.7500 (95 % interval "));
-  EXPECT_THAT(text,
-              HasSubstr("; 0.6667 of 3 items (95 % interval 0.2077 to 0.9385, Wilson); 1 ties"));
+  EXPECT_THAT(
+      text, HasSubstr("; 0.6667 of 3 items (95 % interval 0.2077 to 0.9385, Wilson); 1 tie, won"));
   EXPECT_THAT(text, HasSubstr("Run 0123456789ab."));
   EXPECT_THAT(TaskSentence(Read("")), HasSubstr("no item has a score"));
 }

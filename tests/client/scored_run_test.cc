@@ -11,12 +11,13 @@ namespace {
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
-std::string HeaderOfTask(const std::string& task, const std::string& sha256 = "s") {
+std::string HeaderOfTask(const std::string& task, const std::string& convention = "BABYLM") {
   return FormatLine(Json{{"dyad_run",
                           {{"run", "0123456789ab"},
                            {"task", {{"name", task}}},
+                           {"convention", convention},
                            {"options", Json::object()},
-                           {"input", {{"sha256", sha256}}}}}}) +
+                           {"input", {{"sha256", "s"}}}}}}) +
          "\n";
 }
 
@@ -51,6 +52,11 @@ TEST_F(ScoredRunTest, TasksHaveMarginsAndChances) {
   EXPECT_EQ(run->items[0].margin, -1.0);
   EXPECT_EQ(run->items[0].chance, 0.25);
   EXPECT_EQ(Read(HeaderOfTask("choices") + answer)->items[0].phenomenon, "regular_1_ops");
+  // By the mean of a token where that decides.
+  const auto means = Read(HeaderOfTask("choices", "MINICONS_MEAN") +
+                          "{\"row\":\"r\",\"sums\":[-3,-2],\"means\":[-0.5,-1],\"best\":0,"
+                          "\"tie\":false,\"score\":1}\n");
+  EXPECT_EQ(means->items[0].margin, 0.5);
   const auto paper = Read(HeaderOfTask("ewok") +
                           "{\"row\":\"r\",\"sums\":[-3,-2,-4,-5],\"tie\":false,\"score\":0.5}\n");
   EXPECT_EQ(paper->items[0].score, 0.5);
