@@ -17,7 +17,9 @@ constexpr int64_t kChunkScratch = 1 << 23;  // floats of all buffers together
 // finds what a step wrote. Others would read their weights from memory once more.
 constexpr int64_t kTileScratch = 1 << 17;     // floats
 constexpr int64_t kTileTokens = 24;           // at least
+constexpr int64_t kRoutedTokens = 64;         // the same where a part of them meets an item
 constexpr int64_t kCachedWeights = 16 << 20;  // bytes
+constexpr int64_t kSmallWeights = 1 << 20;
 
 ConstRows RowsFrom(ConstRows rows, int64_t first) {
   if (rows.data != nullptr) rows.data += first * rows.stride;
@@ -63,6 +65,7 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithm
     PackStep(step, plan, arithmetic, pool);
     if (const auto* const contract = std::get_if<Contract>(&step)) {
       groups = std::max(groups, contract->groups);
+      if (contract->destination == 1 && contract->view.stride != 1) blocks_share_lines_ = true;
     }
   }
   multiply_adds_ = Cost(plan).multiply_adds;
@@ -79,11 +82,14 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithm
 
 int64_t PackedLinear::ChunkTokens(int64_t groups) const {
   const int64_t scratch = std::max<int64_t>(1, scratch_floats_);
-  int64_t most = std::min(kChunkRows / groups, kChunkScratch / scratch);
-  if (item_bytes_ == 0 && weight_bytes_ <= kCachedWeights) {
-    most = std::min(most, std::max(kTileTokens, kTileScratch / scratch));
-  }
-  return std::max<int64_t>(1, most);
+  const int64_t most = std::max<int64_t>(1, std::min(kChunkRows / groups, kChunkScratch / scratch));
+  if (scratch_floats_ == 0 || weight_bytes_ > kCachedWeights) return most;
+  // With x and y where each block writes to the lines of y that the one before wrote to, and where
+  // there is so little to multiply that rows are most of what is read and written.
+  const bool whole = (blocks_share_lines_ && fused_) || weight_bytes_ <= kSmallWeights;
+  const int64_t kept = scratch + (whole ? in_features_ + out_features_ : 0);
+  const int64_t least = item_bytes_ > 0 ? kRoutedTokens : kTileTokens;
+  return std::min(most, std::max(least, kTileScratch / kept));
 }
 
 void PackedLinear::PackStep(const Step& step, const Plan& plan, Arithmetic arithmetic,

@@ -95,9 +95,10 @@ class PackedLinear {
   std::vector<Stage> stages_;
   std::vector<PackedStep> steps_;
   std::vector<Buffer> buffers_;
-  int64_t scratch_floats_ = 0;  // for a token
-  int64_t item_bytes_ = 0;      // at most, for a token: who chose which items
-  int64_t chunk_tokens_ = 0;    // that run at once
+  int64_t scratch_floats_ = 0;       // for a token
+  int64_t item_bytes_ = 0;           // at most, for a token: who chose which items
+  int64_t chunk_tokens_ = 0;         // that run at once
+  bool blocks_share_lines_ = false;  // of y, because its outputs are strided
   // The last step alone writes y, and all of it: the epilogue follows while a tile is in the cache.
   bool fused_ = false;
   std::vector<float> panel_bias_;  // the last step's with the plan's, if fused

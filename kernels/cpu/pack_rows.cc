@@ -23,9 +23,9 @@ struct Squares {
   int64_t count;
 };
 // A few times for the same rows before the next ones: rows may be a power of two apart, and the
-// first cache holds only so many of their lines.
+// first cache holds only so many of their lines. By value: nothing that is stored can be theirs.
 template <typename Rows>
-void TransposeSquares(const Rows& from, int64_t rows, const Squares& squares) {
+void TransposeSquares(Rows from, int64_t rows, Squares squares) {
   constexpr int64_t kTogether = 4;  // a cache line of neighbours
   for (int64_t first = 0; first < squares.count; first += kTogether) {
     const int64_t last = std::min(first + kTogether, squares.count);
