@@ -26,7 +26,7 @@ std::optional<ReportMean> MacroOf(const Json& summary, const char* score) {
 }
 
 // The keys of the line that an answer is of.
-Json OwnKeys(const Json& answer) {
+Json LineKeys(const Json& answer) {
   Json line = answer;
   for (const char* key : {"row", "sums", "means", "scored_tokens", "best", "tie", "score",
                           "p_first", "run", "error"}) {
@@ -44,7 +44,7 @@ AnswerTexts TextsOf(const std::optional<EvaluateTask>& task, const Json& answer)
     }
     return texts;
   }
-  const Json line = OwnKeys(answer);
+  const Json line = LineKeys(answer);
   if (!CheckTaskLine(*task, line).ok()) return {};
   const auto items = TaskItems(*task, v1::CONVENTION_CONDITIONAL, line);
   for (size_t i = 0; i < items.size(); ++i) {
