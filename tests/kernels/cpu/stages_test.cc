@@ -23,7 +23,7 @@ Plan GatedPlan(int buffers) {
   return plan;
 }
 
-Contract Step(int source, int destination, int64_t item) {
+Contract ChosenStep(int source, int destination, int64_t item) {
   Contract step;
   step.source = source;
   step.destination = destination;
@@ -45,8 +45,8 @@ std::vector<std::vector<size_t>> StepsOf(const Plan& plan) {
 TEST(StagesTest, FirstStepsOfAllExpertsThenTheirLastOnes) {
   Plan plan = GatedPlan(3);
   for (int expert = 0; expert < 3; ++expert) {
-    plan.steps.emplace_back(Step(0, 3 + expert, expert));
-    plan.steps.emplace_back(Step(3 + expert, 1, expert));
+    plan.steps.emplace_back(ChosenStep(0, 3 + expert, expert));
+    plan.steps.emplace_back(ChosenStep(3 + expert, 1, expert));
   }
   EXPECT_THAT(StepsOf(plan), ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(2, 4, 6),
                                          ElementsAre(3, 5, 7)));
@@ -57,7 +57,7 @@ TEST(StagesTest, FirstStepsOfAllExpertsThenTheirLastOnes) {
 TEST(StagesTest, RowsOfBlocksGoThroughAllOfThem) {
   Plan plan = GatedPlan(0);
   for (int64_t row = 0; row < 3; ++row) {
-    Contract step = Step(0, 1, row);
+    Contract step = ChosenStep(0, 1, row);
     step.terms[0].source = {.offset = 2 * row, .block = 0};
     step.routed.item_block = 1;
     plan.steps.emplace_back(step);
@@ -67,11 +67,11 @@ TEST(StagesTest, RowsOfBlocksGoThroughAllOfThem) {
 
 TEST(StagesTest, WhatDependsOnAnEarlierStepWaitsForIt) {
   Plan plan = GatedPlan(2);
-  plan.steps.emplace_back(Step(0, 3, 0));
-  plan.steps.emplace_back(Step(3, 4, 0));  // reads what the step before wrote
-  plan.steps.emplace_back(Step(4, 1, 0));
-  plan.steps.emplace_back(Step(0, 3, 0));  // adds to what was read
-  plan.steps.emplace_back(Step(3, 1, 0));
+  plan.steps.emplace_back(ChosenStep(0, 3, 0));
+  plan.steps.emplace_back(ChosenStep(3, 4, 0));  // reads what the step before wrote
+  plan.steps.emplace_back(ChosenStep(4, 1, 0));
+  plan.steps.emplace_back(ChosenStep(0, 3, 0));  // adds to what was read
+  plan.steps.emplace_back(ChosenStep(3, 1, 0));
   EXPECT_THAT(StepsOf(plan),
               ElementsAre(ElementsAre(0), ElementsAre(1), ElementsAre(2), ElementsAre(3),
                           ElementsAre(4), ElementsAre(5), ElementsAre(6)));
@@ -80,8 +80,8 @@ TEST(StagesTest, WhatDependsOnAnEarlierStepWaitsForIt) {
 TEST(StagesTest, OtherBlocksAreStagesOfTheirOwn) {
   const auto second = [](auto change) {
     Plan plan = GatedPlan(0);
-    plan.steps.emplace_back(Step(0, 1, 0));
-    Contract other = Step(0, 1, 1);
+    plan.steps.emplace_back(ChosenStep(0, 1, 0));
+    Contract other = ChosenStep(0, 1, 1);
     change(other);
     plan.steps.emplace_back(other);
     return StepsOf(plan).size();
