@@ -242,14 +242,16 @@ TEST(DyadctlTest, NothingMoreIsAskedForWhenNobodyReads) {
 TEST(DyadctlTest, ABatchThatNobodyReadsStops) {
   testing::FakeServer server;
   std::string lines;
-  for (int i = 0; i < 500; ++i) lines += "{\"text\":\"a\"}\n";
+  for (int i = 0; i < 2000; ++i) lines += "{\"text\":\"a\"}\n";
   std::istringstream in(lines);
   std::ofstream full("/dev/full");
   std::ostringstream err;
   const std::vector<std::string> words = {"score", "--server=" + server.address(), "--input=-"};
   EXPECT_EQ(client::RunDyadctl(words, {.in = in, .out = full, .err = err}), 1);
   EXPECT_THAT(err.str(), HasSubstr("cannot write to standard output"));
-  EXPECT_LE(server.traffic.calls(), 2 * 16);
+  // The thread with the first answer may be the last to run: the others are then at most 16 lines
+  // for each of the 16 requests ahead.
+  EXPECT_LE(server.traffic.calls(), 17 * 16);
 }
 
 TEST(DyadctlTest, FailuresAreOneLineWithTheCode) {
