@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,29 +94,30 @@ def _tally(scores: Sequence[tuple[float, float]], low: float, high: float) -> di
 
 def _read(path: _json.Path) -> tuple[dict[str, Any], list[_Item]]:
     run = read_run(path)
+    values = "means" if run.header.get("convention") == "MINICONS_MEAN" else "sums"  # what decides
     items = []
     for number, answer in enumerate(run.rows, 1):
-        item = _item(answer)
+        item = _item(answer, values)
         if item is None:
             raise errors.make("FAILED_PRECONDITION", f"{path}: answer {number} is no answer of pairs or of a task with scores")
         items.append(item)
     return run.header, items
 
 
-def _item(answer: Mapping[str, Any]) -> _Item | None:
+def _item(answer: Mapping[str, Any], values_key: str) -> _Item | None:
     if "error" in answer:
         return _Item(paradigm(answer), None)
     if isinstance(answer.get("correct"), bool) and _is_number(answer.get("margin")):
         return _Item(paradigm(answer), float(answer["correct"]), answer["margin"])
-    row, sums, score = (answer.get(key) for key in ("row", "sums", "score"))
-    if not isinstance(row, str) or not isinstance(sums, list) or "score" not in answer:
+    row, values, score = (answer.get(key) for key in ("row", values_key, "score"))
+    if not isinstance(row, str) or not isinstance(values, list) or "score" not in answer:
         return None
     if not _is_number(score):
         return _Item(row, None)
     label, margin = answer.get("label"), 0.0
     label = label if isinstance(label, int) and label >= 0 else 0
-    if isinstance(answer.get("best"), int) and label < len(sums) and all(map(_is_number, sums)):
-        margin = sums[label] - max((sum_ for i, sum_ in enumerate(sums) if i != label), default=-math.inf)
+    if isinstance(answer.get("best"), int) and label < len(values) > 1 and all(map(_is_number, values)):
+        margin = values[label] - max(value for i, value in enumerate(values) if i != label)
     return _Item(row, float(answer["score"]), margin)
 
 
