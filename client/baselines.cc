@@ -45,15 +45,9 @@ absl::StatusOr<Baseline> BaselineOf(const Json& row) {
 absl::StatusOr<std::vector<Baseline>> ReadBaselines(const std::string& path,
                                                     const std::string& task) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path, kMaxBaselineBytes));
-  std::string_view rest = content;
   const TableFormat format = FormatOfName(path).value_or(TableFormat::kCsv);
   RecordLines records(path, SeparatorOf(format == TableFormat::kTsv ? format : TableFormat::kCsv),
-                      [&rest](std::span<char> buffer) {
-                        const size_t count = std::min(buffer.size(), rest.size());
-                        std::copy_n(rest.begin(), count, buffer.begin());
-                        rest.remove_prefix(count);
-                        return absl::StatusOr<size_t>(count);
-                      });
+                      BytesOf(content));
   ASSIGN_OR_RETURN(const std::vector<std::string> columns, records.ReadColumns());
   for (const char* column : {"source", "task", "row", "accuracy", "n"}) {
     if (std::find(columns.begin(), columns.end(), column) != columns.end()) continue;

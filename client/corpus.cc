@@ -21,20 +21,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A file's name without its endings; empty if it does not end as files of the format do. Some
-// archivers add ._NAME beside NAME, with attributes in it.
-std::string NameOfFile(const fs::path& path, TableFormat format) {
-  fs::path name = path.filename();
-  if (name.extension() == ".gz") name = name.stem();
-  if (FormatOfName(name.string()) != format || absl::StartsWith(name.string(), "._")) return "";
-  return name.stem().string();
-}
-
 // "ewok/social-relations.jsonl.gz" without folders and endings.
 std::string StemOf(const fs::path& path) {
   fs::path name = path.filename();
   if (name.extension() == ".gz") name = name.stem();
   return name.stem().string();
+}
+
+// The same; empty if it does not end as files of the format do. Some
+// archivers add ._NAME beside NAME, with attributes in it.
+std::string NameOfFile(const fs::path& path, TableFormat format) {
+  const std::string name = path.filename().string();
+  if (FormatOfName(name) != format || absl::StartsWith(name, "._")) return "";
+  return StemOf(path);
 }
 
 // The task's keys in the place of the file's.

@@ -1,6 +1,7 @@
 // One byte after the other; no state but where it is.
 #include "client/csv.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -118,6 +119,15 @@ absl::StatusOr<std::string> CsvReader::QuotedCell() {
                                 " bytes: is the quote of line ", from, " closed?"));
     }
   }
+}
+
+ByteSource BytesOf(std::string_view text) {
+  return [text](std::span<char> buffer) mutable {
+    const size_t count = std::min(buffer.size(), text.size());
+    std::copy_n(text.begin(), count, buffer.begin());
+    text.remove_prefix(count);
+    return absl::StatusOr<size_t>(count);
+  };
 }
 
 std::string CsvRecord(const std::vector<std::string>& cells, char separator) {

@@ -17,6 +17,9 @@ namespace dyad::client {
 // Puts the next bytes into the buffer; 0 at the end.
 using ByteSource = std::function<absl::StatusOr<size_t>(std::span<char> buffer)>;
 
+// The bytes of a text, which must outlive it.
+ByteSource BytesOf(std::string_view text);
+
 // One thread.
 class CsvReader {
  public:

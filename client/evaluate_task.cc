@@ -183,8 +183,7 @@ absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line) {
       fault.Update(KeyFault("ratio", line, "a number"));
     }
   }
-  for (const char* key :
-       {"row", "sums", "means", "scored_tokens", "best", "tie", "score", "p_first"}) {
+  for (const char* key : kTaskAnswerKeys) {
     if (!line.contains(key)) continue;
     fault.Update(absl::InvalidArgumentError(
         absl::StrCat("has the key ", key, ", which the answer has too; --columns=own_", key, "=",

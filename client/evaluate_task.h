@@ -28,6 +28,10 @@ struct EvaluateTask {
   std::vector<std::string> texts;  // keys that must be strings
 };
 
+// The keys that an answer adds to its line's own, besides those of every run.
+inline constexpr const char* kTaskAnswerKeys[] = {"row",  "sums", "means", "scored_tokens",
+                                                  "best", "tie",  "score", "p_first"};
+
 // All names: {"choices", "comps", ...}; "blimp" and "blimp_supplement" are commands of pairs
 // (client/pair_command.h), "reading" is a command of its own.
 std::vector<std::string> EvaluateTaskNames();

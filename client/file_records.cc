@@ -1,7 +1,6 @@
 // One function a format; all give the same records.
 #include "client/file_records.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -83,12 +82,7 @@ absl::Status ReadJsonCells(const std::vector<std::string>& columns, Json& row) {
 
 absl::Status ReadTable(const std::string& name, std::string_view content, TableFormat format,
                        const std::vector<std::string>& json_columns, const TakeRecord& take) {
-  RecordLines records(name, SeparatorOf(format), [&](std::span<char> buffer) {
-    const size_t count = std::min(buffer.size(), content.size());
-    std::copy_n(content.begin(), count, buffer.begin());
-    content.remove_prefix(count);
-    return absl::StatusOr<size_t>(count);
-  });
+  RecordLines records(name, SeparatorOf(format), BytesOf(content));
   RETURN_IF_ERROR(records.ReadColumns().status());
   while (true) {
     ASSIGN_OR_RETURN(std::optional<Json> row, records.Next());

@@ -157,11 +157,13 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
   const PairRunResult& result = *run;
   for (const auto& [number, text] : screen) console.out << text;
   if (options.output != "-") {
-    Json json = SummaryJson(accuracy, result);
-    if (!baselines.empty()) json["baselines"] = BaselinesJson(baselines);
-    console.out << (json_ ? FormatLine(json) + "\n"
-                          : SummaryText(accuracy, result) +
-                                BaselineTable(baselines, accuracy.Scores()));
+    if (json_) {
+      Json json = SummaryJson(accuracy, result);
+      if (!baselines.empty()) json["baselines"] = BaselinesJson(baselines);
+      console.out << FormatLine(json) << '\n';
+    } else {
+      console.out << SummaryText(accuracy, result) << BaselineTable(baselines, accuracy.Scores());
+    }
   }
   if (!files_.predictions.empty()) {
     RETURN_IF_ERROR(WritePredictions(files_.predictions, task_, options.input, predictions.ToJson(),

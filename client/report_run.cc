@@ -28,10 +28,8 @@ std::optional<ReportMean> MacroOf(const Json& summary, const char* score) {
 // The keys of the line that an answer is of.
 Json LineKeys(const Json& answer) {
   Json line = answer;
-  for (const char* key : {"row", "sums", "means", "scored_tokens", "best", "tie", "score",
-                          "p_first", "run", "error"}) {
-    line.erase(key);
-  }
+  for (const char* key : kTaskAnswerKeys) line.erase(key);
+  for (const char* key : {"run", "error"}) line.erase(key);
   return line;
 }
 

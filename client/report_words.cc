@@ -65,7 +65,6 @@ class WordCollector {
     word.tokens = static_cast<int64_t>(NumberOf(row_json, layout_.Name("tokens")).value_or(0));
     ++report_.all_words;
     report_.without_value += word.value.has_value() ? 0 : 1;
-    report_.sum += word.value.value_or(0);
     if (!shown_ || words_ >= kMaxWordsOnPage) return absl::OkStatus();
     ++words_;
     report_.sentences.back().words.push_back(std::move(word));

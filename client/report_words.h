@@ -32,7 +32,6 @@ struct WordsReport {
   Json header = {};
   std::vector<ReportSentence> sentences = {};  // the first ones
   int64_t all_sentences = 0, all_words = 0, without_value = 0;
-  double sum = 0;  // of all values
   ReportFaults faults = {};
 };
 

@@ -7,8 +7,6 @@ import os
 import struct
 from typing import Any, Union
 
-from dyad_serve import errors
-
 Path = Union[str, "os.PathLike[str]"]
 Object = dict[str, Any]
 HEADER_START = b'{"dyad_run":'
@@ -34,10 +32,6 @@ def shortest(value: float) -> float:
     bits = struct.pack("<f", value)
     return next(float(text) for digits in range(1, 10)
                 if struct.pack("<f", float(text := f"{value:.{digits}g}")) == bits)
-
-
-def invalid(message: str) -> errors.DyadError:
-    return errors.make("INVALID_ARGUMENT", message)
 
 
 def _refused(name: str) -> Any:
