@@ -19,7 +19,11 @@ constexpr int64_t kTileScratch = 1 << 17;     // floats
 constexpr int64_t kTileTokens = 24;           // at least
 constexpr int64_t kRoutedTokens = 64;         // the same where a part of them meets an item
 constexpr int64_t kCachedWeights = 16 << 20;  // bytes
-constexpr int64_t kSmallWeights = 1 << 20;
+constexpr int64_t kSmallWeights = 1 << 20;    // which stay in the second cache
+// What a thread takes at least, if it runs all steps alone: it reads all weights, and nothing that
+// a step writes goes from one core's cache to another's.
+constexpr int64_t kSharedTokens = 8;
+constexpr int64_t kSharedTokensOfSmall = 2;
 
 ConstRows RowsFrom(ConstRows rows, int64_t first) {
   if (rows.data != nullptr) rows.data += first * rows.stride;
@@ -72,6 +76,8 @@ PackedLinear::PackedLinear(const Plan& plan, ThreadPool* pool, Arithmetic arithm
   PlanBuffers(plan);
   FuseMixes();
   chunk_tokens_ = ChunkTokens(groups);
+  shared_tokens_ = weight_bytes_ <= kSmallWeights ? kSharedTokensOfSmall : kSharedTokens;
+  if (item_bytes_ > 0) shared_tokens_ = kRoutedTokens;
   if (!fused_) {
     bias_ = plan.bias;
     return;
@@ -195,23 +201,44 @@ void PackedLinear::FuseMixes() {
 
 void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                          Workspace& workspace) const {
-  for (int64_t i = 0; i < PartCount(tokens, chunk_tokens_); ++i) {
-    const auto [first, count] = PartAt(tokens, PartCount(tokens, chunk_tokens_), i);
-    const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
-    if (one_step()) {
-      const ContractionJob job = OneStepJob(count, RowsFrom(y, first), rest);
-      RunJobs({&job, 1}, {RowsFrom(x, first)}, workspace);
-    } else {
-      RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
-    }
-    // After the activation, which may make a number of what is none.
-    for (const int64_t row : workspace.failed_rows) {
-      std::fill_n(y.data + (first + row) * y.stride, out_features_,
-                  std::numeric_limits<float>::quiet_NaN());
-      workspace.failures.push_back({this, first + row});
-    }
-    workspace.failed_rows.clear();
+  const Tiles tiles = TilesOf(tokens, workspace.pool.threads());
+  const auto run = [&](int64_t index, Workspace& of_thread) {
+    const auto [first, count] = PartAt(tokens, tiles.count, index);
+    const size_t known = of_thread.failures.size();
+    RunTile(count, RowsFrom(x, first), RowsFrom(y, first),
+            {epilogue.activation, RowsFrom(epilogue.residual, first)}, of_thread);
+    for (size_t i = known; i < of_thread.failures.size(); ++i) of_thread.failures[i].row += first;
+  };
+  if (!tiles.shared) {
+    for (int64_t i = 0; i < tiles.count; ++i) run(i, workspace);
+    return;
   }
+  workspace.pool.Run(tiles.count, [&](int64_t i, Worker& worker) { run(i, workspace.Of(worker)); });
+  workspace.TakeFailures();
+}
+
+PackedLinear::Tiles PackedLinear::TilesOf(int64_t tokens, int threads) const {
+  const int64_t count = PartCount(tokens, chunk_tokens_);
+  const bool shared = threads > 1 && !one_step() && weight_bytes_ <= kCachedWeights &&
+                      tokens >= threads * shared_tokens_ &&
+                      tokens * multiply_adds_ >= kWorthSharing;
+  return {shared ? PartCount(count, threads) * threads : count, shared};
+}
+
+void PackedLinear::RunTile(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+                           Workspace& workspace) const {
+  if (one_step()) {
+    const ContractionJob job = OneStepJob(tokens, y, epilogue);
+    RunJobs({&job, 1}, {x}, workspace);
+  } else {
+    RunSteps(tokens, x, y, epilogue, workspace);
+  }
+  // After the activation, which may make a number of what is none.
+  for (const int64_t row : workspace.failed_rows) {
+    std::fill_n(y.data + row * y.stride, out_features_, std::numeric_limits<float>::quiet_NaN());
+    workspace.failures.push_back({this, row});
+  }
+  workspace.failed_rows.clear();
 }
 
 ContractionJob PackedLinear::OneStepJob(int64_t tokens, Rows y, const Epilogue& epilogue) const {

@@ -83,6 +83,14 @@ class PackedLinear {
   void PlanBuffers(const Plan& plan);
   void FuseMixes();
   int64_t ChunkTokens(int64_t groups) const;  // groups: the most of a step
+  // Into how many tiles of tokens a run is cut, and whether threads take a tile each.
+  struct Tiles {
+    int64_t count = 0;
+    bool shared = false;
+  };
+  Tiles TilesOf(int64_t tokens, int threads) const;
+  void RunTile(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+               Workspace& workspace) const;
   void RunStep(size_t index, Run& run, Workspace& workspace) const;
   void RunRoutedSteps(const Stage& stage, const Run& run, Workspace& workspace) const;
   void RunSteps(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
@@ -97,7 +105,8 @@ class PackedLinear {
   std::vector<Buffer> buffers_;
   int64_t scratch_floats_ = 0;       // for a token
   int64_t item_bytes_ = 0;           // at most, for a token: who chose which items
-  int64_t chunk_tokens_ = 0;         // that run at once
+  int64_t chunk_tokens_ = 0;         // that run at once, at most
+  int64_t shared_tokens_ = 0;        // the least for each thread, if threads take tiles
   bool blocks_share_lines_ = false;  // of y, because its outputs are strided
   // The last step alone writes y, and all of it: the epilogue follows while a tile is in the cache.
   bool fused_ = false;

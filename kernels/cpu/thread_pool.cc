@@ -144,4 +144,28 @@ ThreadPool::~ThreadPool() = default;
 void ThreadPool::Run(int64_t tasks, TaskRef run) { impl_->Run(tasks, run); }
 int ThreadPool::threads() const { return impl_->threads(); }
 
+struct Workspace::OneThread {
+  ThreadPool pool{1};
+  Workspace workspace{pool};
+};
+
+Workspace::Workspace(ThreadPool& pool) : pool(pool) {
+  if (pool.threads() == 1) return;
+  for (int i = 0; i < pool.threads(); ++i) threads_.push_back(std::make_unique<OneThread>());
+}
+
+Workspace::~Workspace() = default;
+
+Workspace& Workspace::Of(const Worker& worker) {
+  return threads_.empty() ? *this : threads_[static_cast<size_t>(worker.index)]->workspace;
+}
+
+void Workspace::TakeFailures() {
+  for (const auto& thread : threads_) {
+    std::vector<Failure>& taken = thread->workspace.failures;
+    failures.insert(failures.end(), taken.begin(), taken.end());
+    taken.clear();
+  }
+}
+
 }  // namespace dyad::kernels

@@ -64,7 +64,13 @@ class PackedLinear;
 // What a kernel works with: threads, and memory between its runs that belongs to whoever makes the
 // workspace. Several may share a pool. Threads: one at a time.
 struct Workspace {
-  explicit Workspace(ThreadPool& pool) : pool(pool) {}
+  explicit Workspace(ThreadPool& pool);
+  ~Workspace();
+
+  // For a task that runs kernels itself, on the thread that has it.
+  Workspace& Of(const Worker& worker);
+  // Adds to `failures` those of the threads' workspaces.
+  void TakeFailures();
 
   ThreadPool& pool;
   Scratch scratch;
@@ -76,6 +82,10 @@ struct Workspace {
     int64_t row;
   };
   std::vector<Failure> failures = {};
+
+ private:
+  struct OneThread;
+  std::vector<std::unique_ptr<OneThread>> threads_;  // none where the pool has one
 };
 
 }  // namespace dyad::kernels

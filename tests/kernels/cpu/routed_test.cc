@@ -4,14 +4,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
+#include "kernels/cpu/linear.h"
 #include "kernels/reference/route.h"
 
 namespace dyad::kernels {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::UnorderedElementsAre;
 
 struct Chosen {
   Chosen(const Route& route, int64_t items, const std::vector<float>& logits)
@@ -68,6 +71,45 @@ TEST(RoutedTest, EqualsTheDefinition) {
       }
       ASSERT_EQ(at, chosen.rows.first[item + 1]);
     }
+  }
+}
+
+// Rows 0 to 299 in tiles that threads share: what fails is named by its row of the batch.
+TEST(RoutedTest, RowsThatFailInAThreadsOwnTileAreThoseOfTheBatch) {
+  constexpr int64_t kWidth = 64, kRows = 300;
+  std::vector<float> gates(2 * kWidth, 0.0f), ones(kWidth * kWidth, 1.0f);
+  gates[0] = 1.0f;           // logit 0 is feature 0,
+  gates[kWidth + 1] = 1.0f;  // logit 1 is feature 1
+  Plan plan;
+  plan.widths = {kWidth, kWidth, 2};
+  const auto product = [&](int destination, const std::vector<float>& values) {
+    Contract step;
+    step.destination = destination;
+    step.depth = kWidth;
+    step.outputs = std::ssize(values) / kWidth;
+    Weights weights;
+    weights.data = values.data();
+    weights.elements = std::ssize(values);
+    weights.output = kWidth;
+    step.terms = {{.source = {}, .weights = weights}};
+    return step;
+  };
+  Contract chosen = product(1, ones);
+  chosen.routed.route = 1;
+  plan.steps = {product(2, gates), Route{.logits = 2, .rule = Rule::kShare, .keep = 1}, chosen};
+  ASSERT_EQ(Check(plan), "");
+  std::vector<float> x(kRows * kWidth, 1.0f), y(kRows * kWidth);
+  for (const int64_t row : {3, 170, 299}) x[row * kWidth] = x[row * kWidth + 1] = 0;
+  const PackedLinear layer(plan);
+  ThreadPool pool(2);
+  Workspace workspace(pool);
+  layer.Apply(kRows, {x.data(), kWidth}, {y.data(), kWidth}, {}, workspace);
+  std::vector<int64_t> rows;
+  for (const auto& failure : workspace.failures) rows.push_back(failure.row);
+  EXPECT_THAT(rows, UnorderedElementsAre(3, 170, 299));
+  for (int64_t row = 0; row < kRows; ++row) {
+    const bool failed = row == 3 || row == 170 || row == 299;
+    EXPECT_EQ(std::isnan(y[row * kWidth]), failed) << row;
   }
 }
 
