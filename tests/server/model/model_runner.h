@@ -112,9 +112,10 @@ class Driver {
     Free(run);
   }
 
-  // Runs all of them to their ends in batches with random chunks and random neighbours.
-  void FinishMixed(std::vector<Sequence>& runs) {
-    for (;;) {
+  // Runs all of them to their ends in batches with random chunks and random neighbours. Returns how
+  // many batches that took; 0 if one failed.
+  int64_t FinishMixed(std::vector<Sequence>& runs) {
+    for (int64_t batches = 0;;) {
       std::vector<Sequence*> some;
       std::vector<int32_t> tokens;
       int32_t room = model_.limits().max_batch_tokens;
@@ -128,11 +129,14 @@ class Driver {
       if (some.empty() && std::all_of(runs.begin(), runs.end(), [](const Sequence& run) {
             return run.done == std::ssize(run.ids);
           })) {
-        break;
+        for (Sequence& run : runs) Free(run);
+        return batches;
       }
-      ASSERT_OK(Step(some, tokens));
+      const absl::Status status = Step(some, tokens);
+      EXPECT_OK(status);
+      if (!status.ok()) return 0;
+      batches += some.empty() ? 0 : 1;
     }
-    for (Sequence& run : runs) Free(run);
   }
 
   std::vector<int32_t> Greedy(std::vector<int32_t> prompt, int32_t count) {
