@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""dyad-convert on every fixture: what `inspect --json` says adds up, and what `densify` writes is served with the
-golden log-probabilities of the reference layers. Layers whose rows choose what they run are refused by name."""
+"""dyad-convert on every fixture: what `inspect --json` says adds up, and what `densify` writes has the golden
+log-probabilities of the reference layers, served and in LibTorch. Layers whose rows choose what they run are refused by
+name."""
 import json
 import pathlib
 import subprocess
 import tempfile
 
 import fixtures_test
+from support import torch_networks
 from support.server import BUILD, FIXTURES, Server
 
 CONVERT = BUILD / "bin" / "dyad-convert"
@@ -48,6 +50,16 @@ def check(server, name, folder, tolerance):
     assert worst <= tolerance, f"{folder}: {worst} is above {tolerance}"
 
 
+def check_in_torch(name, folder):
+    golden, prompts = fixtures_test.golden_prompts(name)
+    worst = 0.0
+    for i, found in enumerate(torch_networks.logits(folder, prompts)):
+        expected = torch_networks.torch.tensor(golden[f"case{i}.logits"][1]).reshape(found.shape)
+        worst = max(worst, (found - expected).abs().max().item())
+    print(f"{name:40} largest error of a logit in LibTorch {worst:.2e}")
+    assert worst <= fixtures_test.TOLERANCE["float32", "exact"], f"{name}: {worst}"
+
+
 def main():
     kinds = set()
     for name in fixtures_test.NAMES:
@@ -64,6 +76,7 @@ def main():
                 continue
             assert done.returncode == 0, done.stderr
             models[name] = out
+            check_in_torch(name, out)
         # float16, with factors of float16.
         models["stored"] = pathlib.Path(folder) / "stored"
         done = convert("densify", FIXTURES / "opt-asvd", models["stored"], "--dtype=stored")
