@@ -191,6 +191,8 @@ TEST(ParseCompletionTest, EachWrongFieldIsNamed) {
     const std::vector<std::string> named = FieldsOf(request.status());
     ASSERT_FALSE(named.empty()) << request.status();
     EXPECT_EQ(named.front(), param) << fields;
+    const bool is_unknown = param == "max_token" || param == "include_usag";
+    EXPECT_EQ(ReasonOf(request.status()) == "UNKNOWN_PARAMETER", is_unknown) << fields;
   }
 }
 
