@@ -210,7 +210,8 @@ absl::StatusOr<int> Command::EndRun(const absl::Status& failure, const std::stri
 }
 
 void BatchCommand::AddFlags(CLI::App& app) {
-  AddFlag(app, "input", "FILE", input_, "JSON lines to answer, may be gzip; - is standard input");
+  AddFlag(app, "input", "FILE", input_,
+          "JSON lines or a JSON array to answer, may be gzip; - is standard input, lines");
   AddFlag(app, "output", "FILE", batch_.output,
           "Answers, a line each, in order; a file that has some is gone on with (default: -)");
   AddFlag(app, "concurrency", "N", batch_.concurrency, "Requests in flight (default 16)")

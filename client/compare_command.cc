@@ -14,12 +14,6 @@ namespace {
 
 constexpr size_t kChangesShown = 10;
 
-std::string NameOf(const Json& header) {
-  const Json model = header.value("model", Json::object());
-  return absl::StrCat(model.value("name", "?"), ", ", header.value("convention", ""), ", run ",
-                      header.value("run", ""));
-}
-
 std::string RowText(int width, const std::string& name, const Json& row) {
   return absl::StrFormat(
       "%-*s  %6d  %6.4f  %6.4f  %+7.4f  %+7.4f to %+7.4f  %6d  %6d  %7.4f  %7s\n", width, name,
@@ -74,7 +68,7 @@ class CompareRuns final : public Command {
     if (json_) {
       console.out << FormatLine(json) << '\n';
     } else {
-      console.out << "first   " << NameOf(a.header) << "\nsecond  " << NameOf(b.header) << "\n"
+      console.out << "first   " << RunName(a.header) << "\nsecond  " << RunName(b.header) << "\n"
                   << ComparisonText(json);
     }
     return 0;

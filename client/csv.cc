@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "client/line_input.h"
+#include "client/json_line.h"
 #include "server/base/status_macros.h"
 #include "server/text/utf8.h"
 

@@ -30,7 +30,7 @@ class CsvReader {
   // The cells of the next record; nothing at the end. Blank lines are no records.
   // Errors: InvalidArgument with line and column (both from 1): a quote inside a cell without
   // quotes or behind one with them, an open quote at the end, a carriage return alone, what is no
-  // UTF-8, a zero byte, a record of more than kMaxLineBytes (line_input.h); those of the source.
+  // UTF-8, a zero byte, a record of more than kMaxLineBytes (json_line.h); those of the source.
   absl::StatusOr<std::optional<std::vector<std::string>>> Next();
 
   // Of the record that Next gave last: its first line, from 1; the bytes up to its end; whether it

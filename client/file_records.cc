@@ -8,7 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "client/line_input.h"
+#include "client/json_array.h"
 #include "client/record_lines.h"
 #include "client/run_header.h"
 #include "server/base/message_text.h"
@@ -18,8 +18,6 @@ namespace dyad::client {
 namespace {
 
 using TakeRecord = std::function<absl::StatusOr<bool>(FileRecord)>;
-
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 absl::Status RecordFault(const std::string& name, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", what));
@@ -39,23 +37,13 @@ absl::Status ReadJsonLines(std::string_view content, const TakeRecord& take) {
   return absl::OkStatus();
 }
 
-absl::Status ReadJsonArray(const std::string& name, std::string_view content,
-                           const TakeRecord& take) {
-  if (content.size() > kMaxLineBytes) {
-    return RecordFault(name, absl::StrCat("a JSON array of more than ", kMaxLineBytes,
-                                          " bytes; lines of JSON may be more"));
-  }
-  absl::StatusOr<Json> array = ParseJson(content);
-  if (!array.ok()) return RecordFault(name, std::string(array.status().message()));
+absl::Status ReadItems(const std::string& name, std::string_view content, const TakeRecord& take) {
+  ASSIGN_OR_RETURN(std::vector<Json> items, ReadJsonArray(name, content));
   int64_t number = 0;
-  for (Json& item : *array) {
-    const std::string place = absl::StrCat("item ", ++number);
-    if (!item.is_object()) {
-      return RecordFault(name,
-                         absl::StrCat(place, ": must be a JSON object, found: ", item.type_name()));
-    }
+  for (Json& item : items) {
     std::string text = FormatLine(item);
-    ASSIGN_OR_RETURN(const bool more, take({place, std::move(text), std::move(item)}));
+    ASSIGN_OR_RETURN(const bool more,
+                     take({absl::StrCat("item ", ++number), std::move(text), std::move(item)}));
     if (!more) break;
   }
   return absl::OkStatus();
@@ -105,13 +93,11 @@ absl::Status ReadFileRecords(const std::string& name, std::string_view content, 
   if (format != TableFormat::kJsonLines) {
     return ReadTable(name, content, format, json_columns, take);
   }
-  if (content.starts_with(kByteOrderMark)) content.remove_prefix(kByteOrderMark.size());
+  content = WithoutByteOrderMark(content);
   if (content.find('\0') != std::string_view::npos) {
     return RecordFault(name, "has a zero byte: a binary file, or UTF-16");
   }
-  const size_t first = content.find_first_not_of(" \t\r\n");
-  const bool is_array = first != std::string_view::npos && content[first] == '[';
-  return is_array ? ReadJsonArray(name, content, take) : ReadJsonLines(content, take);
+  return BeginsJsonArray(content) ? ReadItems(name, content, take) : ReadJsonLines(content, take);
 }
 
 }  // namespace dyad::client

@@ -20,7 +20,7 @@ struct FileRecord {
 };
 
 // Gives the records of `content` to `take`, in order, until it says no. JSON whose first character
-// is a bracket is an array, of at most kMaxLineBytes; other JSON is lines, of which blank ones and
+// is a bracket is an array (client/json_array.h); other JSON is lines, of which blank ones and
 // headers of runs are left out. Cells of CSV and TSV are strings; those of `json_columns` are read
 // as JSON, an empty one as null. Errors: InvalidArgument with `name` and the place, for what is no
 // such file; those of `take`.

@@ -57,6 +57,10 @@ std::string Grouped(int64_t number) {
   return grouped;
 }
 
+std::string Items(int64_t count) {
+  return absl::StrCat(Grouped(count), count == 1 ? " item" : " items");
+}
+
 std::string TableHtml(const HtmlTable& table) {
   std::string html = table.columns.size() > 3 ? "<table class=\"stacks\">" : "<table>";
   if (!table.caption.empty())

@@ -23,6 +23,9 @@ std::string Isolated(std::string_view text);
 // "67,000".
 std::string Grouped(int64_t number);
 
+// "1 item", "67,000 items".
+std::string Items(int64_t count);
+
 struct HtmlTable {
   struct Column {
     std::string title = {};

@@ -64,11 +64,20 @@ void AppendJson(const Json& value, std::string& text) {
   text += value.is_array() ? ']' : '}';
 }
 
+// Of a text of several lines its line and column, from 1; else the byte, from 0.
+std::string PlaceIn(std::string_view text, size_t byte) {
+  if (text.find('\n') == std::string_view::npos) return absl::StrCat("byte ", byte);
+  const std::string_view before = text.substr(0, byte);
+  const size_t line_begin = before.rfind('\n') + 1;  // 0 if there is none
+  return absl::StrCat("line ", std::count(before.begin(), before.end(), '\n') + 1, ", column ",
+                      byte - line_begin + 1);
+}
+
 }  // namespace
 
 absl::StatusOr<Json> ParseJson(std::string_view text) {
   if (const std::optional<size_t> bad = FirstInvalidByte(text); bad.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("no UTF-8 at byte ", *bad));
+    return absl::InvalidArgumentError(absl::StrCat("no UTF-8 at ", PlaceIn(text, *bad)));
   }
   bool too_deep = false;
   const auto watch_depth = [&](int depth, Json::parse_event_t, Json&) {
@@ -84,7 +93,7 @@ absl::StatusOr<Json> ParseJson(std::string_view text) {
     const std::string_view rest = text.substr(byte);
     const bool python = rest.starts_with("NaN") || rest.starts_with("Infinity");
     return absl::InvalidArgumentError(
-        absl::StrCat("not JSON at byte ", byte, byte == text.size() ? ", the end" : "",
+        absl::StrCat("not JSON at ", PlaceIn(text, byte), byte == text.size() ? ", the end" : "",
                      python ? "; NaN and Infinity are Python's: JSON has null" : ""));
   } catch (const std::exception&) {
     return absl::InvalidArgumentError("not JSON: a number is too large");

@@ -1,6 +1,7 @@
 // One JSON object per line: reading and writing, with numbers that survive the trip.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -13,10 +14,14 @@ namespace dyad::client {
 // Keys stay in the order in which they were set.
 using Json = nlohmann::ordered_json;
 
+// Bytes of one line; more is no text that a server takes.
+inline constexpr size_t kMaxLineBytes = size_t{64} << 20;
+
 // Arrays and objects inside each other, at most: deeper lines are refused, not recursed into.
 inline constexpr int kMaxJsonDepth = 64;
 
-// Reads one value. Errors: InvalidArgument with the byte, from 0, where reading stopped.
+// Reads one value. Errors: InvalidArgument with the byte, from 0, where reading stopped; of a text
+// of several lines the line and the column there, from 1.
 absl::StatusOr<Json> ParseJson(std::string_view text);
 
 // Reads one object. Errors: those of ParseJson; InvalidArgument with what was found in place of an

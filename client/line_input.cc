@@ -11,6 +11,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/json_array.h"
 #include "client/packed_file.h"
 #include "client/run_header.h"
 #include "server/base/status_macros.h"
@@ -93,6 +94,25 @@ Source StreamSource(std::istream& stream) {
   };
 }
 
+// The items of a file that is a JSON array, a line each; nothing for another file.
+absl::StatusOr<std::optional<std::vector<std::string>>> ArrayLines(const std::string& path) {
+  ASSIGN_OR_RETURN(PackedFile file, PackedFile::Open(path, Packing::kText));
+  ASSIGN_OR_RETURN(const auto name, file.NextFile());
+  if (!name.has_value()) return std::nullopt;
+  std::string content;
+  std::array<char, 1 << 16> buffer;
+  while (content.size() <= kMaxLineBytes) {
+    ASSIGN_OR_RETURN(const size_t count, file.Read(buffer));
+    if (count == 0) break;
+    content.append(buffer.data(), count);
+    if (!BeginsJsonArray(content)) return std::nullopt;
+  }
+  ASSIGN_OR_RETURN(const std::vector<Json> items, ReadJsonArray(path, content));
+  std::vector<std::string> lines;
+  for (const Json& item : items) lines.push_back(FormatLine(item));
+  return lines;
+}
+
 absl::StatusOr<std::shared_ptr<LineCutter>> FileLines(const std::string& path) {
   ASSIGN_OR_RETURN(PackedFile opened, PackedFile::Open(path, Packing::kText));
   const auto file = std::make_shared<PackedFile>(std::move(opened));
@@ -113,6 +133,8 @@ absl::StatusOr<LineInput> LineInput::Open(const std::string& path, std::istream&
   // A pipe can be read only once.
   std::error_code ignored;
   if (std::filesystem::is_regular_file(path, ignored)) {
+    ASSIGN_OR_RETURN(auto items, ArrayLines(path));
+    if (items.has_value()) return Of(*std::move(items));
     ASSIGN_OR_RETURN(const auto lines, FileLines(path));
     for (input.total = 0; lines->Next().has_value();) ++*input.total;
     RETURN_IF_ERROR(lines->fault());

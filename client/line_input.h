@@ -12,13 +12,11 @@
 
 namespace dyad::client {
 
-// Bytes of one line; more is no text that a server takes.
-inline constexpr size_t kMaxLineBytes = size_t{64} << 20;
-
 // Blank lines and headers of runs are no lines: answer i is of the i-th line that is neither, and
 // an output can be the next input. A last line without line feed is a line. One thread.
 struct LineInput {
-  // `path` "-" means `standard_input`, which must outlive this; a file may be compressed with gzip.
+  // `path` "-" means `standard_input`, which must outlive this; a file may be compressed with gzip,
+  // and may be a JSON array (client/json_array.h), whose items are the lines.
   // Errors: the system's, naming the path; InvalidArgument for a folder, for what cannot be
   // unpacked, and for a file that is no text. Cost: a file is read once, for the total.
   static absl::StatusOr<LineInput> Open(const std::string& path, std::istream& standard_input);

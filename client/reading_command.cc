@@ -1,5 +1,4 @@
 // dyadctl evaluate reading: a table with two columns more.
-#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <map>
@@ -94,7 +93,7 @@ class EvaluateReading final : public Command {
 
   absl::StatusOr<LineInput> Lines(const Console& console) {
     const TableFormat otherwise = *FormatOfWord(format_.empty() ? "csv" : format_);
-    const TableFormat in = FormatOfName(batch_.input).value_or(otherwise);
+    const TableFormat in = InputFormatOfName(batch_.input).value_or(otherwise);
     ASSIGN_OR_RETURN(TableInput table, OpenTable(batch_.input, in, console.in));
     RowLayout layout = {.format = FormatOfName(batch_.output).value_or(in),
                         .item = kReadingNumber,
@@ -102,15 +101,9 @@ class EvaluateReading final : public Command {
                         .prefix = prefix_};
     if (sample_ != nullptr) layout.format = sample_->format;
     ASSIGN_OR_RETURN(ours_, AnswerColumns(layout, table.columns));
-    for (const std::string& column :
-         {columns_.item, columns_.word, columns_.prev_item, columns_.prev_word}) {
-      if (table.columns.empty()) break;
-      if (std::find(table.columns.begin(), table.columns.end(), column) != table.columns.end()) {
-        continue;
-      }
-      return absl::InvalidArgumentError(Text(batch_.input, " has no column ", Quoted(column),
-                                             "; --columns=item=NAME says where the texts are"));
-    }
+    RETURN_IF_ERROR(CheckHasColumns(
+        table, batch_.input, {columns_.item, columns_.word, columns_.prev_item, columns_.prev_word},
+        "item"));
     if (layout.format != TableFormat::kJsonLines) layout.own = table.columns;
     batch_.rows = std::move(layout);
     return std::move(table.lines);
@@ -133,16 +126,7 @@ class EvaluateReading final : public Command {
   }
 
   absl::StatusOr<Json> Answer(const Json& line) const {
-    const std::vector<std::string>& own = batch_.rows->own;
-    for (const auto& [key, value] : line.items()) {  // of JSON lines each may have its own
-      if (std::find(ours_.begin(), ours_.end(), key) != ours_.end()) {
-        return absl::InvalidArgumentError(
-            Text("the key ", Quoted(key), " is the answer's; --prefix=dyad_ renames those"));
-      }
-      if (own.empty() || std::find(own.begin(), own.end(), key) != own.end()) continue;
-      return absl::InvalidArgumentError(
-          Text("the key ", Quoted(key), " is not in the first row, and so has no column"));
-    }
+    RETURN_IF_ERROR(CheckRowKeys(ours_, batch_.rows->own, line));
     ASSIGN_OR_RETURN(const std::vector<ReadingWord> words, ReadingWords(columns_, line));
     ASSIGN_OR_RETURN(const v1::ScoreRequest request, ReadingRequest(*client_, request_, words));
     ASSIGN_OR_RETURN(const v1::ScoreResponse response, client_->Score(request));

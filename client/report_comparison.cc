@@ -110,8 +110,8 @@ absl::StatusOr<std::string> ComparisonHtml(const TaskReport& first, const TaskRe
   absl::StrAppend(&html, "<p>First: ", Isolated(RunName(first.run.header)),
                   ".<br>Second: ", Isolated(RunName(second.run.header)), ".</p>\n");
   if (const auto left_out = comparison["left_out"].get<int64_t>(); left_out > 0) {
-    absl::StrAppend(&html, "<p>", Grouped(left_out),
-                    " items have no score in one of the runs and count nowhere.</p>\n");
+    absl::StrAppend(&html, "<p>Left out: ", Items(left_out),
+                    " without a score in one of the runs.</p>\n");
   }
   if (comparison["pooled"].is_null()) return html + "</section>\n";
   ASSIGN_OR_RETURN(const std::string changes, ChangesHtml(comparison, first));

@@ -90,13 +90,6 @@ std::string HeaderHtml(const std::vector<NamedHeader>& headers) {
   return TableHtml(table);
 }
 
-std::string RunName(const Json& header) {
-  std::string name = ModelField(header, "name");
-  if (name.empty()) name = "?";
-  return absl::StrCat(name, ", ", header.value("convention", "-"), ", run ",
-                      header.value("run", "-"));
-}
-
 std::string TaskName(const Json& header) {
   const Json task = header.value("task", Json::object());
   const std::string variant = task.value("variant", "");

@@ -17,9 +17,6 @@ struct NamedHeader {
 // first.
 std::string HeaderHtml(const std::vector<NamedHeader>& headers);
 
-// "demo, BABYLM, run 0123456789ab", plain text.
-std::string RunName(const Json& header);
-
 // "blimp", "ewok (babylm)".
 std::string TaskName(const Json& header);
 

@@ -17,6 +17,7 @@
 #include "client/report_style.h"
 #include "client/report_task.h"
 #include "client/report_words.h"
+#include "client/run_file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -34,7 +35,8 @@ task, convention, options and input; the same id is the same numbers.</p></secti
 )html";
 
 absl::StatusOr<AnyReport> ReadAnyReport(const std::string& path, const std::string& baselines) {
-  ASSIGN_OR_RETURN(const Json header, ReadRunHeader(path));
+  ASSIGN_OR_RETURN(const RunFile file, ReadRunFile(path));
+  const Json& header = file.header;
   if (IsWordsRun(header)) {
     ASSIGN_OR_RETURN(WordsReport words, ReadWordsReport(path));
     return words;

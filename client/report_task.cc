@@ -258,8 +258,8 @@ std::string TaskSentence(const TaskReport& report) {
                       Score(report.macro->score), " (95 % interval ",
                       IntervalText(report.macro->interval), ", stratified bootstrap); ");
     }
-    absl::StrAppend(&text, Score(report.pooled.score()), " of ", Grouped(report.pooled.items),
-                    " items (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ",
+    absl::StrAppend(&text, Score(report.pooled.score()), " of ", Items(report.pooled.items),
+                    " (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ",
                     Grouped(report.pooled.ties), report.pooled.ties == 1 ? " tie" : " ties",
                     ", won by the option that stands first. ");
   }
@@ -305,9 +305,9 @@ std::string NotesHtml(const std::string& name, const ReportFaults& faults, int64
   std::vector<std::string> notes;
   for (const auto& [code, count] : faults.codes) {
     notes.push_back(
-        absl::StrCat(Grouped(count), " items failed with ", Escaped(code), " and count nowhere"));
+        absl::StrCat(Items(count), " failed with ", Escaped(code), ", without a score"));
   }
-  if (unlabelled > 0) notes.push_back(absl::StrCat(Grouped(unlabelled), " items have no label"));
+  if (unlabelled > 0) notes.push_back(absl::StrCat(Items(unlabelled), " without a label"));
   const Json input = header.value("input", Json::object());
   if (input.contains("items") && input["items"].get<int64_t>() > answers) {
     notes.push_back(absl::StrCat("the run is not finished: ", Grouped(answers), " of ",

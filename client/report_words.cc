@@ -12,8 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "client/html.h"
 #include "client/rows.h"
-#include "client/run_header.h"
-#include "server/base/file.h"
+#include "client/run_file.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -106,34 +105,16 @@ bool IsWordsRun(const Json& header) {
   return header.value("task", Json::object()).value("name", "") == "surprisal";
 }
 
-absl::StatusOr<Json> ReadRunHeader(const std::string& path) {
-  std::string line;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  if (FormatOfName(path).value_or(TableFormat::kJsonLines) == TableFormat::kJsonLines) {
-    std::getline(file, line);
-  } else {
-    ASSIGN_OR_RETURN(line, ReadFile(path + kHeaderSuffix, kMaxHeaderBytes));
-  }
-  absl::StatusOr<Json> header = ReadHeader(line);
-  if (header.ok()) return header;
-  return absl::FailedPreconditionError(absl::StrCat(path, ": ", header.status().message()));
-}
-
 absl::StatusOr<WordsReport> ReadWordsReport(const std::string& path) {
   WordsReport report = {.path = path, .header = {}, .sentences = {}};
-  ASSIGN_OR_RETURN(report.header, ReadRunHeader(path));
-  RowLayout layout = {.format = FormatOfName(path).value_or(TableFormat::kJsonLines)};
-  const Json options = report.header.value("options", Json::object());
-  if (options.contains("prefix")) layout.prefix = CellText(options["prefix"]);
+  ASSIGN_OR_RETURN(RunFile run, ReadRunFile(path));
+  report.header = std::move(run.header);
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  std::string head;
-  if (!layout.has_header_beside()) std::getline(file, head);
-  WordCollector words(layout, report);
-  const absl::Status status =
-      ReadRows(file, static_cast<int64_t>(head.size()) + 1, layout, report.header.value("run", ""),
-               [&](const OldRow& row) { return words.Add(row); });
+  file.seekg(run.begin);
+  WordCollector words(run.layout, report);
+  const absl::Status status = ReadRows(file, run.begin, run.layout, report.header.value("run", ""),
+                                       [&](const OldRow& row) { return words.Add(row); });
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   return report;
 }

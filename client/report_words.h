@@ -38,11 +38,8 @@ struct WordsReport {
 // Whether a header is that of an output of `surprisal`.
 bool IsWordsRun(const Json& header);
 
-// The header of any output: its first line, or of CSV and TSV the file beside it.
-// Errors: the system's; FailedPrecondition, naming the path, where there is none.
-absl::StatusOr<Json> ReadRunHeader(const std::string& path);
-
-// Errors: those of ReadRunHeader; FailedPrecondition for rows that are none of the run.
+// Errors: those of ReadRunFile (client/run_file.h); FailedPrecondition for rows that are none of
+// the run.
 absl::StatusOr<WordsReport> ReadWordsReport(const std::string& path);
 
 // A legend, a strip for each sentence, and a table of sentences.

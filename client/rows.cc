@@ -112,6 +112,23 @@ absl::StatusOr<std::vector<std::string>> AnswerColumns(const RowLayout& layout,
   return names;
 }
 
+absl::Status CheckRowKeys(const std::vector<std::string>& ours, const std::vector<std::string>& own,
+                          const Json& row) {
+  const auto stands_in = [](const std::vector<std::string>& columns, const std::string& key) {
+    return std::find(columns.begin(), columns.end(), key) != columns.end();
+  };
+  for (const auto& [key, value] : row.items()) {
+    if (stands_in(ours, key)) {
+      return absl::InvalidArgumentError(
+          Text("the key ", Quoted(key), " is the answer's; --prefix=dyad_ renames those"));
+    }
+    if (own.empty() || stands_in(own, key)) continue;
+    return absl::InvalidArgumentError(
+        Text("the key ", Quoted(key), " is not in the first row, and so has no column"));
+  }
+  return absl::OkStatus();
+}
+
 std::string HeadOfRows(const RowLayout& layout) {
   if (layout.format == TableFormat::kJsonLines) return "";
   return CsvRecord(AllColumns(layout), SeparatorOf(layout.format));

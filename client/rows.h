@@ -34,6 +34,12 @@ struct RowLayout {
 absl::StatusOr<std::vector<std::string>> AnswerColumns(const RowLayout& layout,
                                                        const std::vector<std::string>& own);
 
+// Whether a row of the input has no column of the answer's, `ours`, and none beside `own`, where
+// that names columns: of JSON lines each row may have its own. Errors: InvalidArgument naming the
+// key.
+absl::Status CheckRowKeys(const std::vector<std::string>& ours, const std::vector<std::string>& own,
+                          const Json& row);
+
 // What stands in front of all rows: the columns' names; of JSON lines nothing.
 std::string HeadOfRows(const RowLayout& layout);
 

@@ -130,6 +130,12 @@ absl::StatusOr<Json> ReadHeader(std::string_view line) {
   return header;
 }
 
+std::string RunName(const Json& header) {
+  const Json model = header.value("model", Json::object());
+  return absl::StrCat(model.value("name", "?"), ", ", header.value("convention", "-"), ", run ",
+                      header.value(kRunKey, "-"));
+}
+
 absl::Status CheckSameRun(const Json& there, const Json& now) {
   Json old_fields = Bound(there), new_fields = Bound(now);
   std::string differences = Differences(old_fields, new_fields);

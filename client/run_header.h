@@ -52,6 +52,9 @@ bool MayBeginHeader(std::string_view piece);
 // The header in such a line. Errors: FailedPrecondition.
 absl::StatusOr<Json> ReadHeader(std::string_view line);
 
+// "demo, BABYLM, run 0123456789ab": what a person calls the run.
+std::string RunName(const Json& header);
+
 // Errors: FailedPrecondition that names each bound field in which the two differ, with both values.
 absl::Status CheckSameRun(const Json& there, const Json& now);
 

@@ -9,7 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/accuracy.h"
-#include "client/run_header.h"
+#include "client/run_file.h"
+#include "server/base/status_macros.h"
 
 namespace dyad::client {
 namespace {
@@ -82,20 +83,19 @@ absl::StatusOr<ScoredItem> ItemOf(const Json& answer, const AnswerKind& kind) {
 }  // namespace
 
 absl::StatusOr<ScoredRun> ReadScoredRun(const std::string& path, const OnScoredAnswer& on_answer) {
+  ASSIGN_OR_RETURN(RunFile opened, ReadRunFile(path));
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  std::string line;
-  std::getline(file, line);
+  file.seekg(opened.begin);
   const auto fault = [&](const absl::Status& status, const std::string& where) {
     return absl::FailedPreconditionError(absl::StrCat(path, ": ", where, status.message()));
   };
-  absl::StatusOr<Json> header = ReadHeader(line);
-  if (!header.ok()) return fault(header.status(), "");
-  ScoredRun run = {*std::move(header), {}};
+  ScoredRun run = {std::move(opened.header), {}};
   const Json task = run.header.value("task", Json::object());
   const AnswerKind kind = {
       .rows_are_of_files = task.value("name", "") == "entity_tracking",
       .values = run.header.value("convention", "") == "MINICONS_MEAN" ? "means" : "sums"};
+  std::string line;
   while (std::getline(file, line)) {
     const std::string where = absl::StrCat("answer ", run.items.size() + 1, " ");
     const absl::StatusOr<Json> answer = ParseLine(line);

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "absl/strings/str_format.h"
@@ -31,15 +33,80 @@ double Mean(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-double DrawnMean(const std::vector<double>& scores, uint32_t stratum, uint32_t draw) {
-  const uint64_t n = scores.size();
-  PhiloxCounter words = {};
-  double sum = 0;
-  for (uint64_t k = 0; k < n; ++k) {
-    if (k % 4 == 0) words = Philox({static_cast<uint32_t>(k / 4), stratum, draw, 0}, {0, 0});
-    sum += scores[words[k % 4] * n >> 32];
+// How many of `trials` drawn items are of the `hits` ones among `all`; 0 < hits < all.
+class Binomial {
+ public:
+  Binomial() = default;  // of nothing yet
+
+  Binomial(int64_t trials, int64_t hits, int64_t all) {
+    const int64_t misses = all - hits, mode = (trials + 1) * hits / all;
+    std::vector<double> weights;  // of the mode 1; downwards, then upwards from there
+    double weight = 1;
+    for (int64_t k = mode; k > 0 && weight >= kLeastWeight; --k) {
+      weight =
+          weight * static_cast<double>(k * misses) / static_cast<double>((trials - k + 1) * hits);
+      weights.push_back(weight);
+    }
+    first_ = mode - static_cast<int64_t>(weights.size());
+    std::reverse(weights.begin(), weights.end());
+    weight = 1;
+    weights.push_back(weight);
+    for (int64_t k = mode; k < trials && weight >= kLeastWeight; ++k) {
+      weight =
+          weight * static_cast<double>((trials - k) * hits) / static_cast<double>((k + 1) * misses);
+      weights.push_back(weight);
+    }
+    std::partial_sum(weights.begin(), weights.end(), std::back_inserter(below_or_here_));
   }
-  return sum / static_cast<double>(n);
+
+  // `uniform`: 0 or more, and less than 1 by 2⁻⁵³ or more.
+  int64_t At(double uniform) const {
+    const auto found = std::upper_bound(below_or_here_.begin(), below_or_here_.end(),
+                                        uniform * below_or_here_.back());
+    return first_ + (found - below_or_here_.begin());
+  }
+
+ private:
+  static constexpr double kLeastWeight = 0x1p-60;  // finer than a uniform number is
+  int64_t first_ = 0;
+  std::vector<double> below_or_here_;  // sums of weights from first_ on
+};
+
+double Uniform(uint32_t stage, uint32_t stratum, uint32_t draw) {
+  const PhiloxCounter words = Philox({stage / 2, stratum, draw, 0}, {0, 0});
+  const uint64_t high = words[2 * (stage % 2)], low = words[2 * (stage % 2) + 1];
+  return static_cast<double>(high << 21 | low >> 11) * 0x1p-53;
+}
+
+// Of each draw the mean of the items that it takes from stratum number `number`.
+std::vector<double> DrawnMeans(const std::vector<double>& scores, uint32_t number) {
+  std::map<double, int64_t> counts;
+  for (const double score : scores) ++counts[score];
+  std::vector<double> sums(kBootstrapDraws);
+  std::vector<int64_t> open(kBootstrapDraws, static_cast<int64_t>(scores.size()));
+  std::vector<uint32_t> order(kBootstrapDraws);  // draws that have as many open items together
+  std::iota(order.begin(), order.end(), 0U);
+  auto all = static_cast<int64_t>(scores.size());
+  uint32_t stage = 0;
+  for (const auto& [score, count] : counts) {
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return open[a] < open[b]; });
+    Binomial binomial;
+    int64_t trials = -1;
+    for (const uint32_t draw : order) {
+      int64_t taken = open[draw];
+      if (count < all) {
+        if (taken != trials) binomial = Binomial(trials = taken, count, all);
+        taken = binomial.At(Uniform(stage, number, draw));
+      }
+      open[draw] -= taken;
+      sums[draw] += score * static_cast<double>(taken);
+    }
+    all -= count;
+    ++stage;
+  }
+  for (double& sum : sums) sum /= static_cast<double>(scores.size());
+  return sums;
 }
 
 }  // namespace
@@ -64,13 +131,12 @@ double WeightedMean(const std::vector<Stratum>& strata) {
   return mean;
 }
 
-Interval BootstrapInterval(std::vector<Stratum> strata) {
-  for (Stratum& stratum : strata) std::sort(stratum.scores.begin(), stratum.scores.end());
+Interval BootstrapInterval(const std::vector<Stratum>& strata) {
   std::vector<double> means(kBootstrapDraws);
-  for (uint32_t draw = 0; draw < means.size(); ++draw) {
-    for (uint32_t r = 0; r < strata.size(); ++r) {
-      means[draw] += strata[r].weight * DrawnMean(strata[r].scores, r, draw);
-    }
+  for (uint32_t r = 0; r < strata.size(); ++r) {
+    const std::vector<double> drawn = DrawnMeans(strata[r].scores, r);
+    for (size_t draw = 0; draw < means.size(); ++draw)
+      means[draw] += strata[r].weight * drawn[draw];
   }
   std::sort(means.begin(), means.end());
   constexpr size_t kTail = kBootstrapDraws / 40;

@@ -30,11 +30,14 @@ double WeightedMean(const std::vector<Stratum>& strata);
 inline constexpr int kBootstrapDraws = 10'000;
 
 // Stratified bootstrap: the 95 % interval of WeightedMean over kBootstrapDraws draws; each takes as
-// many items of a stratum as it has, with replacement. Draw d takes as item k of stratum r, its
-// scores in ascending order, number (u · n) >> 32, where u is word k mod 4 of
-// Philox({k / 4, r, d, 0}, {0, 0}): the same interval on every machine, and whatever the order of
-// the items. The ends are the draws at 2.5 % and 97.5 % (numbers 250 and 9749 of 10,000, in order).
-Interval BootstrapInterval(std::vector<Stratum> strata);
+// many items of a stratum as it has, with replacement. Only how many items of each score it takes
+// counts, so that is what is drawn: stage j, from 0, draws the number of items of the j-th smallest
+// score, binomially among the items not drawn by then; the largest score gets the rest. The number
+// is the smallest whose cumulative probability is above u, a function of stratum r and draw d: the
+// upper 53 bits of words 2 (j mod 2) and the next of Philox({j / 2, r, d, 0}, {0, 0}), less than 1.
+// The same interval on every machine, and whatever the order of the items. The ends are the draws
+// at 2.5 % and 97.5 % (numbers 250 and 9749 of 10,000, in order).
+Interval BootstrapInterval(const std::vector<Stratum>& strata);
 
 // Spearman's rank correlation, the mean rank where values are equal; NaN if all of x or of y are.
 double SpearmanCorrelation(const std::vector<double>& x, const std::vector<double>& y);

@@ -1,5 +1,4 @@
 // dyadctl surprisal: how surprising each word, or each region, of a table's texts is.
-#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -8,7 +7,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "client/answer_json.h"
 #include "client/character_span.h"
 #include "client/command.h"
@@ -16,6 +14,7 @@
 #include "client/json_message.h"
 #include "client/rows.h"
 #include "client/table.h"
+#include "client/task_flags.h"
 #include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
@@ -71,7 +70,9 @@ class Surprisal final : public BatchCommand {
         *request_.mutable_words(),
         RequestFromFlags<v1::WordOptions>({{"split", split_}, {"correction", correction_}}));
     request_.set_model(model_);
-    RETURN_IF_ERROR(ReadMap());
+    ASSIGN_OR_RETURN(const auto given, ParseColumns(columns_, {"text", "context"}));
+    if (given.contains("text")) text_column_ = given.at("text");
+    if (given.contains("context")) context_column_ = given.at("context");
     ASSIGN_OR_RETURN(client_, MakeClient());
     return absl::OkStatus();
   }
@@ -99,7 +100,7 @@ class Surprisal final : public BatchCommand {
 
   absl::StatusOr<LineInput> Lines(BatchOptions& batch, const Console& console) override {
     const TableFormat otherwise = *FormatOfWord(format_.empty() ? kDefaultFormat : format_);
-    const std::optional<TableFormat> in = FormatOfName(batch.input),
+    const std::optional<TableFormat> in = InputFormatOfName(batch.input),
                                      out = FormatOfName(batch.output);
     if (!format_.empty() && in.has_value() && (out.has_value() || batch.output == "/dev/null")) {
       return UsageError("--format has no effect: the suffixes say what the files are");
@@ -112,13 +113,9 @@ class Surprisal final : public BatchCommand {
     if (!regions_.empty()) layout.columns.push_back("shared_tokens");
     for (const char* column : {"surprisal", "unit", "correction"}) layout.columns.push_back(column);
     ASSIGN_OR_RETURN(ours_, AnswerColumns(layout, table.columns));
-    for (const std::string& column : {text_column_, regions_}) {
-      const bool there =
-          std::find(table.columns.begin(), table.columns.end(), column) != table.columns.end();
-      if (there || column.empty() || table.columns.empty()) continue;
-      return absl::InvalidArgumentError(
-          Text(batch.input, " has no column ", Quoted(column),
-               column == text_column_ ? "; --columns=text=NAME says where the texts are" : ""));
+    RETURN_IF_ERROR(CheckHasColumns(table, batch.input, {text_column_}, "text"));
+    if (!regions_.empty()) {
+      RETURN_IF_ERROR(CheckHasColumns(table, batch.input, {regions_}, ""));
     }
     if (layout.format != TableFormat::kJsonLines) {
       if (batch.headers == Headers::kOfAll && batch.output == "-") {
@@ -132,7 +129,9 @@ class Surprisal final : public BatchCommand {
   }
 
   absl::StatusOr<Json> Answer(const Json& line) const override {
-    RETURN_IF_ERROR(CheckColumns(line));
+    Json row = line;
+    if (!own_.empty()) row.erase("model");  // it is the run's
+    RETURN_IF_ERROR(CheckRowKeys(ours_, own_, row));
     ASSIGN_OR_RETURN(const std::string text, TextOf(line, text_column_));
     v1::ScoreRequest request = request_;
     v1::ScoreItem& item = *request.add_items();
@@ -177,39 +176,6 @@ class Surprisal final : public BatchCommand {
   }
 
  private:
-  // --columns.
-  absl::Status ReadMap() {
-    for (const absl::string_view pair : absl::StrSplit(columns_, ',', absl::SkipEmpty())) {
-      const std::pair<std::string, std::string> names =
-          absl::StrSplit(pair, absl::MaxSplits('=', 1));
-      std::string* column = names.first == "text"      ? &text_column_
-                            : names.first == "context" ? &context_column_
-                                                       : nullptr;
-      if (column == nullptr || names.second.empty()) {
-        return UsageError(Text("--columns: ", Quoted(std::string(pair)),
-                               " is neither text=NAME nor context=NAME"));
-      }
-      *column = names.second;
-    }
-    return absl::OkStatus();
-  }
-
-  // Of JSON lines each row may have its own.
-  absl::Status CheckColumns(const Json& line) const {
-    for (const auto& [key, value] : line.items()) {
-      if (std::find(ours_.begin(), ours_.end(), key) != ours_.end()) {
-        return absl::InvalidArgumentError(
-            Text("the key ", Quoted(key), " is the answer's; --prefix=dyad_ renames those"));
-      }
-      if (own_.empty() || key == "model") continue;
-      if (std::find(own_.begin(), own_.end(), key) == own_.end()) {
-        return absl::InvalidArgumentError(
-            Text("the key ", Quoted(key), " is not in the first row, and so has no column"));
-      }
-    }
-    return absl::OkStatus();
-  }
-
   static absl::StatusOr<std::string> TextOf(const Json& line, const std::string& column) {
     if (line.contains(column) && line[column].is_string()) return line[column].get<std::string>();
     return absl::InvalidArgumentError(

@@ -1,6 +1,7 @@
 // Records become lines of JSON, so that one engine answers all formats.
 #include "client/table.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <system_error>
@@ -8,6 +9,7 @@
 
 #include "client/packed_file.h"
 #include "client/record_lines.h"
+#include "server/base/message_text.h"
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
@@ -79,6 +81,19 @@ std::optional<TableFormat> FormatOfWord(const std::string& word) {
 std::string CellText(const Json& value) {
   if (value.is_null()) return "";
   return value.is_string() ? value.get<std::string>() : FormatLine(value);
+}
+
+absl::Status CheckHasColumns(const TableInput& table, const std::string& path,
+                             const std::vector<std::string>& names, const std::string& key) {
+  const std::vector<std::string>& columns = table.columns;
+  for (const std::string& name : names) {
+    const bool there = std::find(columns.begin(), columns.end(), name) != columns.end();
+    if (there || columns.empty()) continue;
+    const std::string hint =
+        key.empty() ? "" : Text("; --columns=", key, "=NAME says where the texts are");
+    return absl::InvalidArgumentError(Text(path, " has no column ", Quoted(name), hint));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TableInput> OpenTable(const std::string& path, TableFormat format,

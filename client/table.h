@@ -39,6 +39,12 @@ struct TableInput {
   std::vector<std::string> columns;
 };
 
+// Whether the table has columns of these names; one without rows may have any. `key`: which of
+// --columns says where they are; empty: none does. Errors: InvalidArgument with `path` and the
+// name.
+absl::Status CheckHasColumns(const TableInput& table, const std::string& path,
+                             const std::vector<std::string>& names, const std::string& key);
+
 // `path` "-" means `standard_input`. Errors: as LineInput::Open and CsvReader (csv.h);
 // InvalidArgument for a name that stands twice, and with line and column for a record of more or
 // fewer cells than the first one has.

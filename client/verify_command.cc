@@ -1,5 +1,6 @@
 // dyadctl verify: some answers of a file asked for again, and their bits compared.
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -12,9 +13,8 @@
 #include "client/evaluate_task.h"
 #include "client/reading.h"
 #include "client/rows.h"
-#include "client/run_header.h"
+#include "client/run_file.h"
 #include "client/sample.h"
-#include "server/base/file.h"
 #include "server/base/philox.h"
 #include "server/base/status_macros.h"
 
@@ -81,30 +81,18 @@ absl::Status TakeLines(std::istream& file, Taker& taker) {
 
 // The sample's header, format and answers.
 absl::StatusOr<Sample> TakeSample(const std::string& path, Taker& taker) {
+  ASSIGN_OR_RETURN(RunFile run, ReadRunFile(path));
   std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::ErrnoToStatus(errno, "cannot be opened");
-  Sample sample;
-  RowLayout layout = {.format = FormatOfName(path).value_or(TableFormat::kJsonLines)};
-  sample.format = layout.format;
-  std::string line;
-  if (layout.has_header_beside()) {
-    ASSIGN_OR_RETURN(line, ReadFile(path + kHeaderSuffix, kMaxHeaderBytes));
-  } else {
-    std::getline(file, line);
-  }
-  ASSIGN_OR_RETURN(sample.header, ReadHeader(line));
-  const Json options = sample.header.value("options", Json::object());
-  if (options.contains("prefix")) layout.prefix = CellText(options["prefix"]);
-  const Json task = sample.header.value("task", Json::object());
-  const std::string name = task.value("name", "");
-  if (name == kReadingTask) layout.item = kReadingNumber;
-  if (name == "surprisal" || name == kReadingTask) {
-    RETURN_IF_ERROR(
-        TakeRows(file, static_cast<int64_t>(line.size()) + 1, layout, sample.header, taker));
-  } else {
-    RETURN_IF_ERROR(TakeLines(file, taker));
-  }
-  if (file.bad()) return absl::DataLossError("cannot be read");
+  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  file.seekg(run.begin);
+  Sample sample = {.header = std::move(run.header), .format = run.layout.format};
+  const std::string name = sample.header.value("task", Json::object()).value("name", "");
+  if (name == kReadingTask) run.layout.item = kReadingNumber;
+  const bool are_rows = name == "surprisal" || name == kReadingTask;
+  const absl::Status taken = are_rows ? TakeRows(file, run.begin, run.layout, sample.header, taker)
+                                      : TakeLines(file, taker);
+  if (!taken.ok()) return absl::Status(taken.code(), absl::StrCat(path, ": ", taken.message()));
+  if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path));
   sample.answers = taker.Take();
   return sample;
 }
@@ -143,12 +131,7 @@ class Verify final : public Command {
   absl::StatusOr<int> Run(const Console& console) override {
     if (words_.size() != 1) return UsageError("takes one file: an output of dyadctl");
     Taker taker(static_cast<size_t>(count_));
-    absl::StatusOr<Sample> taken = TakeSample(words_[0], taker);
-    if (!taken.ok()) {
-      return absl::Status(taken.status().code(),
-                          absl::StrCat(words_[0], ": ", taken.status().message()));
-    }
-    Sample& sample = *taken;
+    ASSIGN_OR_RETURN(Sample sample, TakeSample(words_[0], taker));
     if (sample.answers.empty()) {
       return absl::FailedPreconditionError(absl::StrCat(words_[0], " has no answers to compare"));
     }

@@ -12,6 +12,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
+TEST(ItemsTest, OneIsSingular) {
+  EXPECT_EQ(Items(0), "0 items");
+  EXPECT_EQ(Items(1), "1 item");
+  EXPECT_EQ(Items(67'000), "67,000 items");
+}
+
 TEST(HtmlTest, NothingOfATextIsMarkup) {
   EXPECT_EQ(Escaped("<script>alert('1')&\"</script>"),
             "&lt;script&gt;alert(&#39;1&#39;)&amp;&quot;&lt;/script&gt;");

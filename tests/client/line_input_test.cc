@@ -69,6 +69,27 @@ TEST(LineInputTest, GzipIsUnpacked) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("torn.gz")));
 }
 
+TEST(LineInputTest, OfAnArrayTheItemsAreLines) {
+  const testing::TemporaryFolder folder;
+  std::istringstream unused;
+  for (const std::string& array : {std::string("\xef\xbb\xbf [{\"a\": 1},\r\n {\"b\":[2]}]\r\n"),
+                                   testing::Gzip("[{\"a\":1},{\"b\":[2]}]")}) {
+    auto input = LineInput::Open(folder.Write("in", array), unused);
+    ASSERT_OK(input);
+    EXPECT_EQ(input->total, 2);
+    EXPECT_THAT(All(*input), ElementsAre("{\"a\":1}", "{\"b\":[2]}"));
+  }
+  EXPECT_EQ(LineInput::Open(folder.Write("in", "[]"), unused)->total, 0);
+  const std::pair<const char*, const char*> faults[] = {
+      {"[{\"a\": 1},\n {\"b\": nul}]", "not JSON at line 2, column 11"},
+      {"[{\"a\": 1},\n 7]", "item 2: must be a JSON object, found: number"},
+      {"[{\"a\": 1}]\n{}", "not JSON at line 2, column 1"}};
+  for (const auto& [content, message] : faults) {
+    EXPECT_THAT(LineInput::Open(folder.Write("in", content), unused),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(message)));
+  }
+}
+
 TEST(LineInputTest, WhatIsNoTextIsRefusedOnce) {
   const testing::TemporaryFolder folder;
   std::istringstream unused;

@@ -34,10 +34,8 @@ TEST(ReportHeaderTest, EveryFieldHasARow) {
 }
 
 TEST(ReportHeaderTest, NamesForSentences) {
-  EXPECT_EQ(RunName(kDemo), "<demo>, BABYLM, run 0123456789ab");
   EXPECT_EQ(TaskName(kDemo), "ewok (paper)");
   EXPECT_EQ(ModelName(kDemo), "<demo> (digest aaaabbbbcccc, float32 weights, exact arithmetic)");
-  EXPECT_EQ(RunName(Json::object()), "?, -, run -");
   EXPECT_EQ(TaskName(Json::object()), "?");
   EXPECT_EQ(ModelName(Json::object()), "A model");
 }

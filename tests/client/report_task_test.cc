@@ -70,7 +70,7 @@ TEST_F(ReportTaskTest, NotesSayWhatFailedAndWhatIsMissing) {
   const std::string html = NotesHtml("f<", faults, 2, 30, header);
   EXPECT_THAT(html, HasSubstr("<bdi>f&lt;</bdi>"));
   EXPECT_THAT(html, HasSubstr("21 items failed with INTERNAL"));
-  EXPECT_THAT(html, HasSubstr("2 items have no label"));
+  EXPECT_THAT(html, HasSubstr("2 items without a label"));
   EXPECT_THAT(html, HasSubstr("the run is not finished: 30 of 1,000 items"));
   EXPECT_THAT(html, HasSubstr("no digest"));
   EXPECT_THAT(html, HasSubstr("The first 20 that failed"));

@@ -73,12 +73,6 @@ TEST_F(ReportWordsTest, ThePageIsBounded) {
 
 TEST_F(ReportWordsTest, OtherFilesAreRefused) {
   EXPECT_THAT(
-      ReadRunHeader(folder_.Write("a.jsonl", "notes\n")),
-      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("a.jsonl: it has no header")));
-  EXPECT_FALSE(ReadRunHeader(folder_.Write("a.csv", "a\n1\n")).ok());  // none beside it
-  EXPECT_THAT(ReadRunHeader(folder_.Path("none")),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
-  EXPECT_THAT(
       ReadWordsReport(folder_.Write("b.jsonl", RunHeaderLine("surprisal") + "{\"item\":0}\n")),
       StatusIs(absl::StatusCode::kFailedPrecondition,
                HasSubstr("b.jsonl: row 1 is none of this run")));

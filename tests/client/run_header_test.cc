@@ -46,6 +46,13 @@ Json SomeFields() {
 
 // hashlib.sha256(json.dumps(..., sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 // .encode()).hexdigest()[:12] of Python, over the bound fields.
+TEST(RunHeaderTest, ARunHasAName) {
+  EXPECT_EQ(
+      RunName({{"model", {{"name", "demo"}}}, {"convention", "BABYLM"}, {"run", "0123456789ab"}}),
+      "demo, BABYLM, run 0123456789ab");
+  EXPECT_EQ(RunName(Json::object()), "?, -, run -");
+}
+
 TEST(RunHeaderTest, TheIdIsTheOneThatPythonComputes) {
   const Json header = FinishHeader(SomeFields());
   EXPECT_EQ(header["format"], "dyad.run/1");

@@ -11,6 +11,7 @@ import random
 import subprocess
 import tempfile
 
+from support.bootstrap import bootstrap
 from support.server import BUILD, DEMO, Server
 
 WORDS = "the a cat dog old man boat sleeps ran saw house red small and they he she was naïve café".split()
@@ -18,29 +19,6 @@ WORDS = "the a cat dog old man boat sleeps ran saw house red small and they he s
 
 def phrase(rng, length):
     return " ".join(rng.choice(WORDS) for _ in range(length))
-
-
-def philox(counter, key):
-    counter, key = list(counter), list(key)
-    for _ in range(10):
-        a, b = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [b >> 32 ^ counter[1] ^ key[0], b & 0xFFFFFFFF, a >> 32 ^ counter[3] ^ key[1], a & 0xFFFFFFFF]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return counter
-
-
-def bootstrap(strata, draws=10_000):
-    """strata: (scores, weight)"""
-    means = []
-    for draw in range(draws):
-        total = 0.0
-        for r, (scores, weight) in enumerate(strata):
-            scores = sorted(scores)
-            words = [word for i in range(0, len(scores), 4) for word in philox((i // 4, r, draw, 0), (0, 0))]
-            total += weight * (sum(scores[words[k] * len(scores) >> 32] for k in range(len(scores))) / len(scores))
-        means.append(total)
-    means.sort()
-    return means[draws // 40], means[draws - 1 - draws // 40]
 
 
 def wilson(p, n, z=1.959963984540054):

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Run, read_run and compare of the Python package, against a real server: the same files as dyadctl, byte for byte behind
 the header; either goes on with what the other began; another run is refused by both, with the field named."""
+import fractions
 import json
+import math
 import os
 import pathlib
 import random
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+from support.bootstrap import philox
 from support.raised import raised
 from support.run_schema import SCHEMA, faults
 from support.server import BUILD, DEMO, SOURCE, Server
@@ -320,24 +323,28 @@ def check_tables_of_words(server, folder):
 
 def check_statistics():
     """The random numbers by their plain definition, and known values of the tests."""
-    def philox(counter):
-        key = [0, 0]
-        for _ in range(10):
-            first, second = counter[0] * 0xD2511F53, counter[2] * 0xCD9E8D57
-            counter = [second >> 32 ^ counter[1] ^ key[0], second & 0xFFFFFFFF, first >> 32 ^ counter[3] ^ key[1],
-                       first & 0xFFFFFFFF]
-            key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-        return counter
-
     # Of the authors: known answers of Random123.
-    assert philox([0] * 4) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
-    for n in (1, 2, 3, 4, 5, 23, 64):
-        words = _statistics._Random(n).words(3, 7)
-        drawn = [philox([k // 4, 3, 7, 0])[k % 4] for k in range(n)]
-        assert drawn == [words[k % 4] >> 64 * (k // 4) & 0xFFFFFFFF for k in range(n)]
-        scores = sorted(random.Random(n).choices([-1.0, -0.5, 0.0, 0.5, 1.0], k=n))
-        mean = sum(scores[u * n >> 32] for u in drawn) / n
-        assert _statistics._Scores(scores, _statistics._Random(n)).mean(words) == mean
+    assert philox([0] * 4, [0, 0]) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+    # Each number of drawn items by exact fractions, from its definition in client/statistics.h.
+    bootstrap, dice = _statistics.Bootstrap(), random.Random(1)
+    for n, stratum in ((1, 0), (2, 5), (5, 3), (23, 4), (64, 1)):
+        scores = sorted(dice.choices([-1.0, -0.5, 0.0, 0.5, 1.0], k=n))
+        means = bootstrap.means(scores, stratum)
+        for draw in dice.sample(range(_statistics.DRAWS), 50):
+            left, total, count = n, 0.0, n
+            for stage, score in enumerate(sorted(set(scores))):
+                hits, words = scores.count(score), philox([stage // 2, stratum, draw, 0], [0, 0])[stage % 2 * 2:]
+                share = fractions.Fraction(hits, count)
+                u, below, taken = fractions.Fraction((words[0] << 32 | words[1]) >> 11, 1 << 53), 0, -1
+                while below <= u and taken < left:
+                    taken += 1
+                    below += math.comb(left, taken) * share**taken * (1 - share)**(left - taken)
+                left, count, total = left - taken, count - hits, total + score * taken
+            assert left == 0 and means[draw] == total / n, (scores, stratum, draw)
+    # As many of each score as draws with replacement take, by their mean and variance.
+    means = bootstrap.means([0.0] * 90 + [1.0] * 10, 7)
+    mean = sum(means) / len(means)
+    assert abs(mean - 0.1) < 0.001 and abs(sum((m - mean)**2 for m in means) / len(means) / (0.1 * 0.9 / 100) - 1) < 0.05
     assert _statistics.mcnemar_p(0, 0) == 1 and _statistics.mcnemar_p(5, 1) == 0.21875 and _statistics.mcnemar_p(3, 3) == 1
     assert _statistics.mcnemar_p(30_000, 31_000) < 1e-4
     assert _statistics.holm_adjusted([0.01, 0.04, 0.03]) == [0.03, 0.06, 0.06]

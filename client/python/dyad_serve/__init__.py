@@ -2,6 +2,7 @@
 from dyad_serve._channel import TLS
 from dyad_serve._run_header import RunMismatch
 from dyad_serve.aio import AsyncClient
+from dyad_serve.aio_run import AsyncRun
 from dyad_serve.client import Client, Stream
 from dyad_serve.comparison import RunComparison, compare
 from dyad_serve.errors import (DeadlineExceeded, DyadError, InvalidArgument, NotFound, QueueFull, Unauthenticated,
@@ -12,7 +13,7 @@ from dyad_serve.table import Table
 
 __version__ = "0.1.0"
 __all__ = [
-    "AsyncClient", "Choice", "Client", "DeadlineExceeded", "DyadError", "Generation", "InvalidArgument", "Model",
+    "AsyncClient", "AsyncRun", "Choice", "Client", "DeadlineExceeded", "DyadError", "Generation", "InvalidArgument", "Model",
     "NotFound", "Pair", "QueueFull", "Run", "RunAnswers", "RunComparison", "RunMismatch", "Score", "ServerInfo",
     "Stream", "TLS", "Table", "Token", "TopToken", "Unauthenticated", "Unavailable", "Usage", "compare", "read_run",
 ]

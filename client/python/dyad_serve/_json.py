@@ -19,12 +19,28 @@ def format_line(value: Any) -> str:
 
 def parse_line(line: bytes) -> Object:
     """The object of a line. ValueError says what the line is instead."""
-    value = json.loads(line.decode().removeprefix("\ufeff"), parse_constant=_refused, parse_float=_finite, parse_int=_whole)
+    value = parse(line)
     if not isinstance(value, dict):
-        raise ValueError(f"a line must be a JSON object, found: {type(value).__name__}")
-    if b"\\u" in line:
+        raise ValueError(f"a line must be a JSON object, found: {kind(value)}")
+    return value
+
+
+def parse(text: bytes) -> Any:
+    """One value. ValueError says what the text is instead."""
+    try:
+        value = _DECODER.decode(text.decode().removeprefix("\ufeff"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8 at byte {error.start}") from None
+    if b"\\u" in text:
         format_line(value).encode()  # half a surrogate pair is no text
     return value
+
+
+def kind(value: Any) -> str:
+    """What JSON calls it."""
+    if isinstance(value, bool):
+        return "boolean"
+    return {str: "string", int: "number", float: "number", list: "array", dict: "object"}.get(type(value), "null")
 
 
 def shortest(value: float) -> float:
@@ -48,6 +64,9 @@ def _finite(text: str) -> float:
 def _whole(text: str) -> int | float:
     value = int(text)
     return value if -(1 << 63) <= value < 1 << 64 else _finite(text)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refused, parse_float=_finite, parse_int=_whole)
 
 
 def is_item(line: bytes) -> bool:

@@ -1,7 +1,11 @@
 """Intervals and tests of docs/linguists.md, with dyadctl's random numbers: the same intervals bit for bit."""
 from __future__ import annotations
 
-import math
+import bisect
+import collections
+import functools
+import itertools
+import struct
 from collections.abc import Sequence
 
 DRAWS = 10_000
@@ -9,80 +13,81 @@ _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _KEY_STEPS = 0x9E3779B9, 0xBB67AE85
 _LOW = (1 << 32) - 1
 
-# Philox4x32-10 of many counters at once: an int has one 32-bit word in each lane of 64 bits, and a lane has room for
-# the product of two words.
-_Words = tuple[int, int, int, int]
+# Of a binomial, smaller weights than this beside the likeliest number's are none: finer than a uniform number is.
+_LEAST_WEIGHT = 2.0**-60
 
 
-class _Random:
-    """The words of up to `count` items of a stratum and draw: item k has word k mod 4 of lane k / 4."""
+class _Uniforms:
+    """A number from 0, less than 1, for each draw: Philox4x32-10 of all draws at once, in an int that has a 32-bit word
+    of each in a lane of 64 bits, where the product of two words has room."""
 
-    def __init__(self, count: int) -> None:
-        lanes = (count + 3) // 4
-        self.each = sum(1 << 64 * lane for lane in range(lanes))  # 1 in each lane
-        self._low = _LOW * self.each
-        self._numbers = sum(lane << 64 * lane for lane in range(lanes))
-        self._keys = [tuple((step * i & _LOW) * self.each for step in _KEY_STEPS) for i in range(10)]
+    def __init__(self) -> None:
+        self._each = sum(1 << 64 * draw for draw in range(DRAWS))  # 1 in each lane
+        self._low = _LOW * self._each
+        self._draws = sum(draw << 64 * draw for draw in range(DRAWS))
+        self._keys = [tuple((step * i & _LOW) * self._each for step in _KEY_STEPS) for i in range(10)]
 
-    def words(self, stratum: int, draw: int) -> _Words:
+    def of(self, stage: int, stratum: int) -> list[float]:
         low = self._low
-        a, b, c, d = self._numbers, stratum * self.each, draw * self.each, 0
+        a, b, c, d = stage // 2 * self._each, stratum * self._each, self._draws, 0
         for first, second in self._keys:
             product, other = a * _MULTIPLIERS[0], c * _MULTIPLIERS[1]
             a, b = other >> 32 & low ^ b ^ first, other & low
             c, d = product >> 32 & low ^ d ^ second, product & low
-        return a, b, c, d
+        high, rest = (c, d) if stage % 2 else (a, b)
+        words = (high << 32 | rest).to_bytes(8 * DRAWS, "little")
+        return [(word >> 11) * 2.0**-53 for word in struct.unpack(f"<{DRAWS}Q", words)]
 
 
-class _Scores:
-    """Items of a stratum. Their sum over the drawn ones is that of their distinct values, each as often as it was
-    drawn; it is exact, in whatever order, for scores of 0, ½ and 1 and their differences."""
+class _Binomial:
+    """How many of `trials` drawn items are of the `hits` ones among `count`; 0 < hits < count."""
 
-    def __init__(self, scores: Sequence[float], random: _Random) -> None:
-        ordered, n = sorted(scores), len(scores)
-        self.count = n
-        self._values = sorted(set(ordered))
-        # In a lane the bit above a word: whether it is one of an item.
-        self._bits = [sum(1 << 64 * (k // 4) + 32 for k in range(place, n, 4)) for place in range(4)]
-        # Item number (u · n) >> 32 is below `begin` where u is below begin · 2³² / n.
-        self._limits = [((1 << 32) + -(-(begin << 32) // n) - 1) * random.each
-                        for begin in map(ordered.index, self._values[1:])]
+    def __init__(self, trials: int, hits: int, count: int) -> None:
+        misses, mode = count - hits, (trials + 1) * hits // count
+        below, above = [], [1.0]  # weights, of the mode 1
+        weight, k = 1.0, mode
+        while k > 0 and weight >= _LEAST_WEIGHT:
+            weight = weight * float(k * misses) / float((trials - k + 1) * hits)
+            below.append(weight)
+            k -= 1
+        self._first, weight, k = k, 1.0, mode
+        while k < trials and weight >= _LEAST_WEIGHT:
+            weight = weight * float((trials - k) * hits) / float((k + 1) * misses)
+            above.append(weight)
+            k += 1
+        self._below_or_here = list(itertools.accumulate([*reversed(below), *above]))
 
-    def mean(self, words: _Words) -> float:
-        below = [sum((limit - word & bits).bit_count() for word, bits in zip(words, self._bits)) for limit in self._limits]
-        counts = [end - begin for begin, end in zip([0, *below], [*below, self.count])]
-        return math.fsum(value * count for value, count in zip(self._values, counts)) / self.count
-
-
-def bootstrap_intervals(rows: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """The 95 % interval of the mean of each row, by itself; a row has an item or more."""
-    random = _Random(max(map(len, rows), default=0))
-    counters = [_Scores(row, random) for row in rows]
-    means: list[list[float]] = [[] for _ in rows]
-    for draw in range(DRAWS):
-        words = random.words(0, draw)  # each row is stratum 0 of its own interval
-        for counter, drawn in zip(counters, means):
-            drawn.append(counter.mean(words))
-    return [_ends(drawn) for drawn in means]
+    def at(self, uniform: float) -> int:
+        return self._first + bisect.bisect_right(self._below_or_here, uniform * self._below_or_here[-1])
 
 
-def stratified_interval(strata: Sequence[tuple[Sequence[float], float]]) -> tuple[float, float]:
-    """The 95 % interval of Σ weight · mean over strata of (scores, weight)."""
-    randoms = [_Random(len(scores)) for scores, _ in strata]
-    counters = [(_Scores(scores, random), random, weight) for (scores, weight), random in zip(strata, randoms)]
-    means = []
-    for draw in range(DRAWS):
-        mean = 0.0
-        for stratum, (counter, random, weight) in enumerate(counters):
-            mean += weight * counter.mean(random.words(stratum, draw))
-        means.append(mean)
-    return _ends(means)
+class Bootstrap:
+    """Draws as client/statistics.h defines them."""
 
+    def __init__(self) -> None:
+        self._uniforms = functools.lru_cache(maxsize=4)(_Uniforms().of)  # each row by itself is stratum 0
 
-def _ends(means: list[float]) -> tuple[float, float]:
-    means.sort()
-    tail = DRAWS // 40
-    return means[tail], means[DRAWS - 1 - tail]
+    def interval(self, strata: Sequence[tuple[Sequence[float], float]]) -> tuple[float, float]:
+        """The 95 % interval of Σ weight · mean over strata of (scores, weight); each has a score or more."""
+        means = [0.0] * DRAWS
+        for number, (scores, weight) in enumerate(strata):
+            means = [mean + weight * drawn for mean, drawn in zip(means, self.means(scores, number))]
+        means.sort()
+        return means[DRAWS // 40], means[DRAWS - 1 - DRAWS // 40]
+
+    def means(self, scores: Sequence[float], stratum: int) -> list[float]:
+        """Of each draw the mean of the items that it takes."""
+        left = len(scores)
+        sums, open_ = [0.0] * DRAWS, [left] * DRAWS
+        for stage, (score, count) in enumerate(sorted(collections.Counter(scores).items())):
+            taken = open_
+            if count < left:
+                numbers = {trials: _Binomial(trials, count, left) for trials in set(open_)}
+                taken = [numbers[trials].at(uniform) for trials, uniform in zip(open_, self._uniforms(stage, stratum))]
+            sums = [total + score * number for total, number in zip(sums, taken)]
+            open_ = [trials - number for trials, number in zip(open_, taken)]
+            left -= count
+        return [total / len(scores) for total in sums]
 
 
 def mcnemar_p(b: int, c: int) -> float:

@@ -71,8 +71,8 @@ class AsyncClient:
         return self._compare(_pairs.CHOICES, choices, convention, window)
 
     async def _compare(self, kind: _pairs.Kind[_T], inputs: Iterable[Any] | AsyncIterable[Any], convention: str,
-                       window: int) -> AsyncGenerator[_T, None]:
-        state = _pairs.Window(kind, self.model, convention, window)
+                       window: int, special_tokens: str = "PARSE", digest: str = "") -> AsyncGenerator[_T, None]:
+        state = _pairs.Window(kind, self.model, convention, window, special_tokens, digest)
         source = _iterate(inputs)
         left = True
         while left or state.waits():

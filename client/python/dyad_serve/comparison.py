@@ -49,8 +49,7 @@ class _Item:
 
 def compare(first: _json.Path, second: _json.Path) -> RunComparison:
     """Compares the files of two runs of pairs, blimp or a task of `dyadctl evaluate`. RunMismatch if they are not over
-    the same items, DyadError if one of them has answers of another kind or fewer answers. No server is asked. 67,000
-    pairs take a minute or two: the bootstrap is plain Python."""
+    the same items, DyadError if one of them has answers of another kind or fewer answers. No server is asked."""
     headers, runs = zip(*(_read(path) for path in (first, second)))
     differences = {}
     for part, key in (("input", "sha256"), ("task", "name"), ("options", "limit")):
@@ -76,11 +75,12 @@ def compare(first: _json.Path, second: _json.Path) -> RunComparison:
     changes.sort(key=lambda change: -abs(change["second_margin"] - change["first_margin"]))
     names = sorted(rows)
     strata = [[b - a for a, b in rows[name]] for name in names]
-    tallies = [{"row": name, **_tally(rows[name], *ends)}
-               for name, ends in zip(names, _statistics.bootstrap_intervals(strata))]
+    bootstrap = _statistics.Bootstrap()
+    tallies = [{"row": name, **_tally(rows[name], *bootstrap.interval([(stratum, 1.0)]))}
+               for name, stratum in zip(names, strata)]
     for tally, adjusted in zip(tallies, _statistics.holm_adjusted([tally["p"] for tally in tallies])):
         tally["p_holm"] = adjusted
-    ends = _statistics.stratified_interval([(stratum, len(stratum) / len(everything)) for stratum in strata])
+    ends = bootstrap.interval([(stratum, len(stratum) / len(everything)) for stratum in strata])
     return RunComparison((headers[0], headers[1]), Table(tallies), _tally(everything, *ends) if everything else None,
                          Table(changes), len(runs[0]) - len(everything))
 

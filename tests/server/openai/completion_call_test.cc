@@ -164,6 +164,36 @@ TEST(CompletionCallTest, ErrorsNameTheFieldsOfTheBody) {
   EXPECT_EQ(record.http_status, 400);
 }
 
+// What only the API checks: its field, under the body's name.
+TEST(CompletionCallTest, RangesOfTheApiHold) {
+  DoorStack stack;
+  const std::vector<std::pair<Json, std::string>> rows = {
+      {{{"logprobs", 21}}, "logprobs"},
+      {{{"top_p", 0}}, "top_p"},
+      {{{"min_p", 1}}, "min_p"},
+      {{{"repetition_penalty", 0}}, "repetition_penalty"},
+      {{{"n", 17}}, "n"},
+      {{{"stop", Json(std::vector<std::string>(17, "x"))}}, "stop"},
+      {{{"stop", ""}}, "stop[0]"},
+      {{{"stop_token_ids", {9999}}}, "stop_token_ids[0]"},
+      {{{"logit_bias", {{"9999", 1}}}}, "logit_bias key"},
+      {{{"prompt", {Json::array()}}}, "prompt"},
+      {{{"prompt", {"a", ""}}, {"add_special_tokens", false}}, "prompt[1]"}};
+  for (const auto& [more, param] : rows) {
+    const HttpAnswer answer = stack.Complete(Body(more));
+    EXPECT_EQ(answer.status, 400) << more;
+    EXPECT_EQ(answer.code(), "invalid_value") << more;
+    EXPECT_EQ(answer.error()["param"], param) << answer.body;
+  }
+  EXPECT_EQ(stack.Complete(Body({{"logprobs", 20}, {"n", 16}, {"temperature", 2}})).status, 200);
+}
+
+TEST(CompletionCallTest, WithoutALengthThereAreSixteenTokens) {
+  DoorStack stack;
+  const Json unlimited = Body({{"max_tokens", nullptr}});
+  EXPECT_EQ(stack.Complete(unlimited).json()["usage"]["completion_tokens"], 16);
+}
+
 TEST(CompletionCallTest, AFullQueueIsA429AlsoForAStream) {
   Gate gate;
   StackOptions options;

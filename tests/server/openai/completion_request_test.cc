@@ -129,6 +129,22 @@ TEST(ParseCompletionTest, EachWrongFieldIsNamed) {
            {p + "\"max_tokens\": 1e300", "max_tokens"},
            {p + "\"temperature\": 2.1", "temperature"},
            {p + "\"temperature\": \"hot\"", "temperature"},
+           {p + "\"temperature\": -0.1", "temperature"},
+           {p + "\"top_p\": -0.1", "top_p"},
+           {p + "\"min_p\": 1.5", "min_p"},
+           {p + "\"repetition_penalty\": 11", "repetition_penalty"},
+           {p + "\"frequency_penalty\": -3", "frequency_penalty"},
+           {p + "\"logprobs\": -1", "logprobs"},
+           {p + "\"logprobs\": true", "logprobs"},
+           {p + "\"ignore_eos\": 1", "ignore_eos"},
+           {p + "\"add_special_tokens\": 0", "add_special_tokens"},
+           {p + "\"return_token_ids\": 1", "return_token_ids"},
+           {p + "\"return_tokens_as_token_ids\": 1", "return_tokens_as_token_ids"},
+           {p + "\"stop_token_ids\": [-1]", "stop_token_ids[0]"},
+           {p + "\"stream_options\": 1", "stream_options"},
+           {p + "\"stream_options\": {\"include_usage\": 1}", "include_usage"},
+           {p + "\"min_tokens\": 5, \"ignore_eos\": false", "min_tokens"},
+           {p + "\"n\": 1.5", "n"},
            {p + "\"top_p\": 1.5", "top_p"},
            {p + "\"presence_penalty\": 3", "presence_penalty"},
            {p + "\"n\": 0", "n"},
@@ -166,12 +182,17 @@ TEST(ParseCompletionTest, EachWrongFieldIsNamed) {
            {p + "\"prompt_logprobs\": 1", "prompt_logprobs"},
            {p + "\"truncate_prompt_tokens\": 1", "truncate_prompt_tokens"},
            {p + "\"guided_json\": {}", "guided_json"},
+           {p + "\"guided_regex\": \"a\"", "guided_regex"},
+           {p + "\"guided_choice\": []", "guided_choice"},
+           {p + "\"guided_grammar\": \"a\"", "guided_grammar"},
            {p + "\"max_token\": 1", "max_token"}}) {
     const auto request = Parse(fields);
     ASSERT_FALSE(request.ok()) << fields;
     const std::vector<std::string> named = FieldsOf(request.status());
     ASSERT_FALSE(named.empty()) << request.status();
     EXPECT_EQ(named.front(), param) << fields;
+    const bool is_unknown = param == "max_token" || param == "include_usag";
+    EXPECT_EQ(ReasonOf(request.status()) == "UNKNOWN_PARAMETER", is_unknown) << fields;
   }
 }
 

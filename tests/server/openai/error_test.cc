@@ -72,12 +72,21 @@ TEST(OpenAiErrorTest, TheFirstWrongFieldIsTheParam) {
 }
 
 TEST(OpenAiErrorTest, FaultsOfHttpHaveTheErrorsShape) {
-  const HttpResponse response = OpenAiFault({413, "too large"});
-  EXPECT_EQ(response.status, 413);
-  const auto error = nlohmann::json::parse(response.body)["error"];
-  EXPECT_EQ(error["code"], "request_too_large");
-  EXPECT_EQ(error["message"], "too large");
-  EXPECT_EQ(error["type"], "invalid_request_error");
+  for (const auto& [status, code] :
+       std::vector<std::pair<int, std::string>>{{400, "invalid_http"},
+                                                {408, "request_timeout"},
+                                                {413, "request_too_large"},
+                                                {414, "target_too_long"},
+                                                {415, "unsupported_media_type"},
+                                                {431, "head_too_large"},
+                                                {503, "overloaded"}}) {
+    const HttpResponse response = OpenAiFault({status, "m"});
+    EXPECT_EQ(response.status, status);
+    const auto error = nlohmann::json::parse(response.body)["error"];
+    EXPECT_EQ(error["code"], code);
+    EXPECT_EQ(error["message"], "m");
+    EXPECT_EQ(error["type"], status < 500 ? "invalid_request_error" : "server_error");
+  }
 }
 
 }  // namespace

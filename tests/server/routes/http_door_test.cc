@@ -93,6 +93,9 @@ TEST(HttpDoorTest, PagesOfOtherOriginsReadNothingUnlessTheyMay) {
   const HttpAnswer answer = some.Ask("GET /health", "", origin);
   EXPECT_TRUE(answer.HasField("Access-Control-Allow-Origin: https://a.example"));
   EXPECT_TRUE(answer.HasField("Vary: Origin"));
+  EXPECT_TRUE(
+      answer.HasField("Access-Control-Expose-Headers: x-request-id, retry-after, retry-after-ms, "
+                      "x-dyad-model-digest"));
   const HttpAnswer preflight = some.Ask("OPTIONS /v1/completions", "", origin);
   EXPECT_EQ(preflight.status, 204);
   EXPECT_TRUE(preflight.HasField("Access-Control-Allow-Methods: GET, POST, OPTIONS"));
