@@ -20,6 +20,9 @@ HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vnni,avx2
 namespace dyad::kernels {
 namespace {
 
+// Behind the lines of a head lie those of the next ones, which a single query goes on to.
+constexpr int64_t kAhead = 2304;
+
 enum class Upper { kSigned, kUnsigned };
 
 // Four bytes for all sums.
@@ -49,6 +52,7 @@ HWY_NOINLINE void SumHalves(const LineTile& tile) {
 #pragma GCC unroll 16
       for (int l = 0; l < kLines; ++l) {
         line[l] = _mm512_loadu_si512(from[l] + quad * kLineBytes);
+        if constexpr (kRows == 1) __builtin_prefetch(from[l] + quad * kLineBytes + kAhead);
       }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
