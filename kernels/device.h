@@ -140,7 +140,12 @@ class Device {
   // For a step's rows. Not initialised; lives as long as the device.
   virtual Matrix Allocate(int64_t rows, int64_t columns) = 0;
 
-  // Bytes that a page takes in one layer.
+  // What it has no kernel for where keys and values of such heads are kept so; empty: nothing.
+  virtual std::string_view MissesKv(const AttentionShape& shape, KvType type) const {
+    static_cast<void>(shape), static_cast<void>(type);
+    return {};
+  }
+  // Bytes that a page takes in one layer. REQUIRES, as MapKv: MissesKv is empty.
   virtual int64_t KvPageBytes(const AttentionShape& shape, KvType type) const = 0;
   // The memory of keys and values. Once, before the first step. Fault: no such memory.
   virtual Fault MapKv(KvSpec spec) = 0;

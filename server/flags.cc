@@ -136,7 +136,9 @@ void AddModelFlags(Options& options, FlagTable& table) {
               {"dense", kernels::LayerForm::kDense}},
              "structured layers as they are, multiplied out, or what costs less");
   table.Word("kv_dtype", options.kv_dtype,
-             {{"float32", kernels::KvType::kFloat32}, {"bfloat16", kernels::KvType::kBfloat16}},
+             {{"float32", kernels::KvType::kFloat32},
+              {"bfloat16", kernels::KvType::kBfloat16},
+              {"int8", kernels::KvType::kInt8}},
              "of keys and values in memory");
   table.Number("kv_cache_bytes", options.kv_cache_bytes,
                "KV cache per model, all of it resident soon after the start; 0: by the fraction");

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,13 @@ namespace dyad {
 
 absl::Status CheckKernels(const std::vector<std::unique_ptr<kernels::Device>>& devices) {
   using kernels::reference::CheckDevice;
-  kernels::Fault fault = CheckDevice(*devices[0], kernels::KvType::kFloat32);
-  if (fault.empty()) fault = CheckDevice(*devices[1], kernels::KvType::kBfloat16);
+  constexpr kernels::KvType kTypes[] = {kernels::KvType::kFloat32, kernels::KvType::kBfloat16,
+                                        kernels::KvType::kInt8};
+  kernels::Fault fault;
+  for (size_t i = 0; i < std::size(kTypes) && fault.empty(); ++i) {
+    if (!devices[i]->MissesKv({}, kTypes[i]).empty()) continue;
+    fault = CheckDevice(*devices[i], kTypes[i]);
+  }
   if (fault.empty()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("self-check failed with instruction set ",
                                           std::string(kernels::CurrentIsa()), ": ", fault,

@@ -10,8 +10,8 @@
 
 namespace dyad {
 
-// Each operator against its definition (kernels/reference), of two fresh devices: one with keys and
-// values in float32, one in bfloat16. Cost: some milliseconds. Errors: Internal naming operator,
+// Each operator against its definition (kernels/reference), of three fresh devices: with keys and
+// values in float32, in bfloat16, and in int8 where the device has them. Cost: some milliseconds. Errors: Internal naming operator,
 // instruction set, found and expected.
 absl::Status CheckKernels(const std::vector<std::unique_ptr<kernels::Device>>& devices);
 

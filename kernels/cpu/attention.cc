@@ -16,8 +16,10 @@
 
 #include "kernels/cpu/attention-inl.h"
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_int8-inl.h"
+#include "kernels/cpu/attention_state-inl.h"
 #include "kernels/cpu/even_parts.h"
-#include "kernels/cpu/reduce-inl.h"
+#include "kernels/cpu/integer.h"
 #include "kernels/cpu/square.h"
 #include "kernels/exact_math.h"
 #include "kernels/float16.h"
@@ -65,48 +67,6 @@ ConstRows Rotated(const AttentionWork& work, ConstRows x, Part rows, int64_t hea
   return {room, work.shape.head_size};
 }
 
-static_assert(kQueryRows % kLanes == 0);
-
-// What a tile of queries of one head has gathered so far, and room to work in.
-struct QueryState {
-  const float* queries = nullptr;  // [rows][head_size], rotated
-  int64_t query_stride = 0;
-  float* scores = nullptr;  // [rows][64]; then the weights e^(score - maximum)
-  float* sums = nullptr;    // [rows][padded head_size], Σ weight · value
-  int64_t rows = 0;
-  // By row. The last: what the sums must still be multiplied with.
-  float maximum[kQueryRows];
-  float weight_sum[kQueryRows] = {};
-  float rescale[kQueryRows];
-};
-
-// The keys of the group that row `rows` − 1 sees; the one before it sees one key less.
-int64_t SeenKeys(int64_t visible, int64_t rows) {
-  return std::clamp<int64_t>(visible + rows - 1, 0, kSoftmaxKeys);
-}
-
-// What one head has in the pages of a group of 64 keys.
-template <typename Kv>
-struct HeadPages {
-  const Kv* keys[kSoftmaxPages];
-  const Kv* values[kSoftmaxPages];
-  const Kv* next_keys[kSoftmaxPages];  // of the next group
-  int64_t pages = 0, next_pages = 0;
-};
-
-// While a part of the rows is multiplied, a part of what they all need next comes to the first
-// cache. One row alone is done before that would help.
-template <typename Kv>
-void PrefetchPart(const Kv* const* pages, int64_t count, int64_t page_elements, int64_t part,
-                  int64_t parts) {
-  if (parts == 1) return;
-  const Part bytes = PartAt(page_elements * static_cast<int64_t>(sizeof(Kv)), parts, part);
-  for (int64_t p = 0; p < count; ++p) {
-    const char* first = reinterpret_cast<const char*>(pages[p]) + bytes.first;
-    for (int64_t byte = 0; byte < bytes.count; byte += 64) __builtin_prefetch(first + byte);
-  }
-}
-
 template <typename Kv>
 void ScoreGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t visible,
                 const QueryState& state) {
@@ -114,7 +74,7 @@ void ScoreGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t v
   for (int64_t i = 0; i < parts; ++i) {
     const Part rows = PartAt(state.rows, parts, i);
     const int64_t count = PartCount(SeenKeys(visible, rows.first + rows.count), kPageTokens);
-    PrefetchPart(pages.values, pages.pages, kPageTokens * PaddedHeadSize(work.shape), i, parts);
+    PrefetchPart(pages.values, pages.pages, HeadValueBytes(work.shape, work.kv.type), i, parts);
     for (int64_t p = 0; p < count; p += kPagesAtOnce) {
       Score<Kv> score = {.queries = state.queries + rows.first * state.query_stride,
                          .query_stride = state.query_stride,
@@ -125,60 +85,6 @@ void ScoreGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t v
       std::copy_n(pages.keys + p, together, score.pages);
       RunTile<kRowsAtOnce, kPagesAtOnce>(score, rows.count, together);
     }
-  }
-}
-
-// Scales the scores of a row; -infinity for keys after the first `keys`. Returns the largest.
-float ScaleRow(const AttentionWork& work, float* scores, int64_t keys) {
-  const Vec scale = Set(work.shape.scale);
-  constexpr float kNothing = -std::numeric_limits<float>::infinity();
-  Group largest = SetGroup(kNothing);
-  for (int64_t i = 0; i < keys; i += kGroup) {
-    Group scaled = LoadGroup(scores + i);
-#pragma GCC unroll 16
-    for (Vec& part : scaled.part) part = hn::Mul(part, scale);
-    StoreGroup(scaled, scores + i);
-    if (i + kGroup > keys) {
-      std::fill(scores + keys, scores + i + kGroup, kNothing);
-      scaled = LoadGroup(scores + i);
-    }
-    MaxInto(largest, scaled);
-  }
-  return MaxOf(largest);
-}
-
-// Turns scores into weights, e^(score - maximum). Returns their sum.
-float WeighRow(float* scores, int64_t keys, float maximum) {
-  const Vec shift = Set(maximum);
-  Group total = SetGroup(0.0f);
-  for (int64_t i = 0; i < keys; i += kGroup) {
-    const Group weights = ExpMinus(LoadGroup(scores + i), shift);
-    AddInto(total, weights);
-    StoreGroup(weights, scores + i);
-  }
-  return SumOf(total);
-}
-
-// Turns the scores of all rows into weights and says how what came before is rescaled: by 1 for a
-// row that sees no key of the group.
-void SoftmaxStep(const AttentionWork& work, int64_t visible, QueryState& state) {
-  float maximum[kQueryRows], total[kQueryRows] = {};
-  std::copy_n(state.maximum, kQueryRows, maximum);
-  const int64_t first = std::max<int64_t>(0, 1 - visible);  // row that sees a key
-  for (int64_t r = first; r < state.rows; ++r) {
-    float* scores = state.scores + r * kSoftmaxKeys;
-    maximum[r] = std::max(maximum[r], ScaleRow(work, scores, SeenKeys(visible, r + 1)));
-  }
-  for (int64_t r = first; r < state.rows; ++r) {
-    float* scores = state.scores + r * kSoftmaxKeys;
-    total[r] = WeighRow(scores, SeenKeys(visible, r + 1), maximum[r]);
-  }
-  for (int64_t r = 0; r < state.rows; r += kLanes) {
-    const Vec now = Load(maximum + r);
-    const Vec rescale = ExpOfNegative(hn::Sub(Load(state.maximum + r), now));
-    Store(rescale, state.rescale + r);
-    Store(Fma(Load(state.weight_sum + r), rescale, Load(total + r)), state.weight_sum + r);
-    Store(now, state.maximum + r);
   }
 }
 
@@ -194,7 +100,8 @@ void AddGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t vis
   for (int64_t i = 0; i < parts; ++i) {
     const Part rows = PartAt(state.rows, parts, i);
     const int64_t common = SeenKeys(visible, rows.first + 1);
-    PrefetchPart(pages.next_keys, pages.next_pages, kPageTokens * work.shape.head_size, i, parts);
+    PrefetchPart(pages.next_keys, pages.next_pages, HeadKeyBytes(work.shape, work.kv.type), i,
+                 parts);
     for (int64_t s = 0; s < strips; ++s) {
       const Part vectors = PartAt(width / kLanes, strips, s);
       AddValues<Kv> add = {.weights = state.scores + rows.first * kSoftmaxKeys,
@@ -218,6 +125,8 @@ void AddGroup(const AttentionWork& work, const HeadPages<Kv>& pages, int64_t vis
   }
 }
 
+// ScoreGroup and AddGroup of int8: kernels/cpu/attention_int8-inl.h.
+//
 // One group of keys: [first_key, first_key + 64) of the sequence; row r sees those up to
 // first_query + r. All keys and then all values, head by head, as they lie in memory.
 template <typename Kv>
@@ -290,6 +199,20 @@ void StoreRun(const AttentionWork& work, const StoredRun& run, int64_t head, flo
   }
 }
 
+template <>
+void StoreRun<int8_t>(const AttentionWork& work, const StoredRun& run, int64_t head,
+                      float* rotated) {
+  const PageView<int8_t> view = {work.shape, work.kv};
+  const int64_t page = run.first_slot / kPageTokens, place = run.first_slot % kPageTokens;
+  const float* v =
+      work.qkv.v.data + run.first_row * work.qkv.v.stride + head * work.qkv.head_stride;
+  const ConstRows k = Rotated(work, work.qkv.k, {run.first_row, run.rows}, head, rotated);
+  for (int64_t r = 0; r < run.rows; ++r) {
+    StoreWholeKey(work.shape, k.data + r * k.stride, view.keys(page, head), place + r);
+    StoreWholeValue(work.shape, v + r * work.qkv.v.stride, view.values(page, head), place + r);
+  }
+}
+
 template <typename Kv>
 void StoreAs(const AttentionWork& work, int64_t head, float* rotated) {
   const std::span<const int64_t> slots = work.step.slots;
@@ -316,6 +239,8 @@ void StoreKeysAndValuesOnTarget(const AttentionWork& work, int64_t head, Scratch
       return StoreAs<float>(work, head, rotated);
     case KvType::kBfloat16:
       return StoreAs<hwy::bfloat16_t>(work, head, rotated);
+    case KvType::kInt8:
+      return StoreAs<int8_t>(work, head, rotated);
   }
 }
 
@@ -323,7 +248,12 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
                         Scratch& scratch) {
   const int64_t head_size = work.shape.head_size;
   const int64_t width = PaddedHeadSize(work.shape);
-  const int64_t row_floats = 2 * width + kSoftmaxKeys, head_floats = tile.count * row_floats;
+  const bool whole = work.kv.type == KvType::kInt8;
+  const int64_t quad_stride = QueryBytes(work.shape);
+  const int64_t whole_floats = whole ? (quad_stride + kWeightBytes) / 4 : 0;
+  const int64_t row_floats = 2 * width + kSoftmaxKeys + whole_floats;
+  const int64_t head_floats = tile.count * row_floats;
+  const QuadForm form = whole && MultipliesBytes() ? QuadForm::kHalves : QuadForm::kWords;
   auto* room =
       scratch.Get<float>(ScratchUse::kPartials, std::max(kTaskHeads, kQueryRows) * row_floats);
   QueryState states[kTaskHeads];
@@ -341,12 +271,27 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
                                       tile.first_head + h, state.sums + tile.count * width);
     state.queries = queries.data;
     state.query_stride = queries.stride;
+    if (!whole) continue;
+    state.form = form;
+    state.quad_stride = quad_stride;
+    state.quads = reinterpret_cast<uint8_t*>(state.sums + 2 * tile.count * width);
+    state.weight_quads = state.quads + tile.count * quad_stride;
+    for (int64_t r = 0; r < tile.count; ++r) {
+      state.units[r] = PutQuads(queries.data + r * queries.stride, head_size, form,
+                                state.quads + r * quad_stride, state.high_sums[r]);
+    }
   }
   for (int64_t key = 0; key < first_query + tile.count; key += kSoftmaxKeys) {
-    if (work.kv.type == KvType::kBfloat16) {
-      AttendGroup<hwy::bfloat16_t>(work, chunk, key, first_query, tile.first_head, heads);
-    } else {
-      AttendGroup<float>(work, chunk, key, first_query, tile.first_head, heads);
+    switch (work.kv.type) {
+      case KvType::kFloat32:
+        AttendGroup<float>(work, chunk, key, first_query, tile.first_head, heads);
+        break;
+      case KvType::kBfloat16:
+        AttendGroup<hwy::bfloat16_t>(work, chunk, key, first_query, tile.first_head, heads);
+        break;
+      case KvType::kInt8:
+        AttendGroup<int8_t>(work, chunk, key, first_query, tile.first_head, heads);
+        break;
     }
   }
   for (int64_t h = 0; h < tile.heads; ++h) {

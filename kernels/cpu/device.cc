@@ -88,6 +88,11 @@ Matrix CpuDevice::Allocate(int64_t rows, int64_t columns) {
   return {activations_.back().as<float>(), 0, rows, columns, columns};
 }
 
+std::string_view CpuDevice::MissesKv(const AttentionShape& shape, KvType type) const {
+  if (type != KvType::kInt8 || shape.head_size <= kMostInt8HeadSize) return {};
+  return "int8 keys and values of more than 512 features a head";
+}
+
 int64_t CpuDevice::KvPageBytes(const AttentionShape& shape, KvType type) const {
   return kernels::KvPageBytes(shape, type);
 }

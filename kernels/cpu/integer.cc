@@ -6,70 +6,16 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 //
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "kernels/cpu/integer.h"
 #include "kernels/cpu/row_order-inl.h"
+#include "kernels/cpu/whole_row-inl.h"
 #include "kernels/integer.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 namespace {
-
-uint32_t LargestBits(const float* x, int64_t count) {
-  constexpr int kChains = 4;  // hide the latency of a maximum
-  const IntVec magnitude = hn::Set(IntTag(), 0x7fffffff);
-  IntVec largest[kChains];
-  for (IntVec& chain : largest) chain = hn::Zero(IntTag());
-  int64_t i = 0;
-  for (; i + kChains * kLanes <= count; i += kChains * kLanes) {
-#pragma GCC unroll 4
-    for (int c = 0; c < kChains; ++c) {
-      const IntVec bits = hn::BitCast(IntTag(), Load(x + i + c * kLanes));
-      largest[c] = hn::Max(largest[c], hn::And(bits, magnitude));
-    }
-  }
-  const IntVec joined = hn::Max(hn::Max(largest[0], largest[1]), hn::Max(largest[2], largest[3]));
-  auto most = static_cast<uint32_t>(hn::GetLane(hn::MaxOfLanes(IntTag(), joined)));
-  for (; i < count; ++i) most = std::max(most, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
-  return most;
-}
-
-// q of a row. Whole: int16_t, or int32_t for 24 bits.
-template <typename Whole>
-void MakeWhole(const RowToPack& row, int64_t count, float multiplier, Whole* q) {
-  if (multiplier == 0) {
-    std::fill_n(q, count, Whole{0});
-    return;
-  }
-  int64_t i = 0;
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
-  if constexpr (sizeof(Whole) == 4) {
-    const IntVec largest = hn::Set(IntTag(), LargestWhole(row.arithmetic));
-    for (; i + kLanes <= count; i += kLanes) {
-      const IntVec whole = hn::NearestInt(hn::Mul(Load(row.x + i), Set(multiplier)));
-      hn::StoreU(hn::Min(whole, largest), IntTag(), q + i);
-    }
-  } else {
-    // What is added leaves the nearest whole number in the low 16 bits, ties to even. Cutting
-    // before rounding gives the same as after it.
-    const hn::Repartition<int16_t, FloatTag> words;
-    const Vec largest = Set(static_cast<float>(LargestWhole(row.arithmetic)));
-    const auto rounded = [&](const float* x) HWY_ATTR {
-      const Vec cut = hn::Min(hn::Mul(Load(x), Set(multiplier)), largest);
-      return hn::BitCast(words, hn::Add(cut, Set(0x1.8p23f)));
-    };
-    for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-      const auto low = rounded(row.x + i), high = rounded(row.x + i + kLanes);
-      hn::StoreU(hn::ConcatEven(words, high, low), words, q + i);
-    }
-  }
-#endif
-  for (; i < count; ++i) {
-    q[i] = static_cast<Whole>(ToWhole(row.arithmetic, row.x[i], multiplier));
-  }
-}
 
 // One quad in its form.
 template <typename Whole>
@@ -161,7 +107,7 @@ float PackRowAs(const RowToPack& row) {
   const RowUnit unit = UnitOf(row.arithmetic, LargestBits(row.x, width));
   auto* const q = reinterpret_cast<Whole*>(row.room);
   Whole* const room = q + width;
-  MakeWhole(row, width, unit.multiplier, q);
+  MakeWhole(row.arithmetic, row.x, width, unit.multiplier, q);
   const int64_t bytes = QuadBytes(row.arithmetic, row.form);
   const auto put = [&](const Whole* from, uint8_t* to) {
     PutTerm(from, depth, row.arithmetic, row.form, to);

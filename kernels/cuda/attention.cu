@@ -326,6 +326,8 @@ void LaunchAttention(Runtime& runtime, const AttentionArgs& args) {
       return Launch<float>(runtime, args);
     case KvType::kBfloat16:
       return Launch<uint16_t>(runtime, args);
+    case KvType::kInt8:  // CudaDevice::MissesKv
+      return;
   }
 }
 

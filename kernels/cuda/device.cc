@@ -106,6 +106,10 @@ Matrix CudaDevice::Allocate(int64_t rows, int64_t columns) {
   return {activations_.back().data(), 0, rows, columns, columns};
 }
 
+std::string_view CudaDevice::MissesKv(const AttentionShape&, KvType type) const {
+  return type == KvType::kInt8 ? "int8 keys and values" : "";
+}
+
 int64_t CudaDevice::KvPageBytes(const AttentionShape& shape, KvType type) const {
   return kernels::KvPageBytes(shape, type);
 }

@@ -35,6 +35,7 @@ class CudaDevice final : public Device {
   std::unique_ptr<Table> MakeTable(TableSource source) override;
   std::unique_ptr<Norm> MakeNorm(NormSource source) override;
   Matrix Allocate(int64_t rows, int64_t columns) override;
+  std::string_view MissesKv(const AttentionShape& shape, KvType type) const override;
   int64_t KvPageBytes(const AttentionShape& shape, KvType type) const override;
   Fault MapKv(KvSpec spec) override;
 

@@ -21,18 +21,26 @@ std::vector<double> Rotated(const AttentionShape& shape, const RotaryTable& rota
   return y;
 }
 
-// The key that the kernels round: rotated in float32, one product rounded, the other fused.
-std::vector<double> StoredKey(const AttentionShape& shape, const RotaryTable& rotary,
-                              int64_t position, std::span<const float> x, KvType type) {
-  std::vector<double> key = Rotated(shape, rotary, position, x);
-  if (type == KvType::kFloat32) return key;
+// One product rounded, the other fused.
+std::vector<float> RotatedFloats(const AttentionShape& shape, const RotaryTable& rotary,
+                                 int64_t position, std::span<const float> x) {
+  std::vector<float> y(x.begin(), x.end());
   const auto half = static_cast<size_t>(shape.rotary_size / 2);
   for (size_t i = 0; i < half; ++i) {
     const auto at = static_cast<size_t>(position) * half + i;
     const exact::Point turned = exact::Rotate({x[i], x[i + half]}, rotary.cos[at], rotary.sin[at]);
-    key[i] = turned.a;
-    key[i + half] = turned.b;
+    y[i] = turned.a;
+    y[i + half] = turned.b;
   }
+  return y;
+}
+
+std::vector<double> StoredKey(const AttentionShape& shape, const RotaryTable& rotary,
+                              int64_t position, std::span<const float> x, KvType type) {
+  if (type == KvType::kFloat32) return Rotated(shape, rotary, position, x);
+  const std::vector<float> turned = RotatedFloats(shape, rotary, position, x);
+  std::vector<double> key(turned.begin(), turned.end());
+  if (type == KvType::kInt8) return key;
   for (double& value : key) value = RoundedToBfloat16(value);
   return key;
 }

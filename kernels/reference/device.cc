@@ -6,6 +6,7 @@
 
 #include "kernels/reference/attention.h"
 #include "kernels/reference/draw.h"
+#include "kernels/reference/int8_attention.h"
 #include "kernels/reference/layer.h"
 #include "kernels/reference/norm.h"
 #include "kernels/reference/plan.h"
@@ -106,6 +107,23 @@ void ReferenceDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs
   }
 }
 
+std::vector<double> ReferenceDevice::AttendInt8(const RotaryTable& rotary, int64_t position,
+                                                std::span<const float> query,
+                                                std::span<const std::vector<double>> keys,
+                                                std::span<const std::vector<double>> values) const {
+  const auto floats_of = [&](std::span<const std::vector<double>> rows) {
+    std::vector<std::vector<float>> floats;
+    for (const std::vector<double>& row : rows.first(static_cast<size_t>(position) + 1)) {
+      floats.emplace_back(row.begin(), row.end());
+    }
+    return floats;
+  };
+  const std::vector<float> out =
+      reference::AttendInt8(kv_.shape, RotatedFloats(kv_.shape, rotary, position, query),
+                            floats_of(keys), floats_of(values));
+  return {out.begin(), out.end()};
+}
+
 void ReferenceDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
   Stored& stored = stored_[layer];
   const RotaryTable rotary = {kv_.cos, kv_.sin};
@@ -139,8 +157,15 @@ void ReferenceDevice::Attend(int64_t layer, const Qkv& qkv, Matrix out) {
       for (int64_t t = 0; t < chunk.tokens; ++t) {
         queries.push_back(head_of(qkv.q, chunk.first_row + t, head));
       }
+      std::vector<HeadResult> results = AttendHead(kv_.shape, rotary, queries, keys, values);
+      if (kv_.type == KvType::kInt8) {
+        for (size_t t = 0; t < results.size(); ++t) {
+          results[t].out = AttendInt8(rotary, chunk.first_position + static_cast<int64_t>(t),
+                                      queries[t], keys, values);
+        }
+      }
       int64_t row = chunk.first_row;
-      for (const HeadResult& result : AttendHead(kv_.shape, rotary, queries, keys, values)) {
+      for (const HeadResult& result : results) {
         for (int64_t d = 0; d < kv_.shape.head_size; ++d) {
           const auto at = static_cast<size_t>(d);
           Put(out, row, head * kv_.shape.head_size + d, result.out[at], result.magnitude[at]);

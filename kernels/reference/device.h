@@ -53,6 +53,11 @@ class ReferenceDevice final : public Device {
   static std::span<const float> Row(Matrix matrix, int64_t row);
   static void Put(Matrix matrix, int64_t row, int64_t column, double value, double magnitude);
 
+  // Of a row, over the keys and values up to its position.
+  std::vector<double> AttendInt8(const RotaryTable& rotary, int64_t position,
+                                 std::span<const float> query,
+                                 std::span<const std::vector<double>> keys,
+                                 std::span<const std::vector<double>> values) const;
   void ScoreRows(std::span<const std::vector<double>> logits);
   void DrawRows(std::span<const std::vector<double>> logits);
   int32_t AddTop(std::span<const double> logits, double log_sum_exp, int32_t n);

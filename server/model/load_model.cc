@@ -44,7 +44,7 @@ ModelInfo Describe(const ModelConfig& config, const LoadTally& tally, kernels::K
   return {.architecture = std::string(config.architecture->name),
           .digest = std::move(digest),
           .weight_dtype = weight_dtype,
-          .kv_dtype = kv_dtype == kernels::KvType::kBfloat16 ? "bfloat16" : "float32",
+          .kv_dtype = std::string(NameOf(kv_dtype)),
           .device = std::move(device.name),
           .arithmetic = is_exact ? "exact" : std::move(device.arithmetic),
           .parameters = tally.parameters,
@@ -69,6 +69,15 @@ absl::Status CheckArithmetic(const ModelInfo& info, const ModelOptions& options)
                : "--weight_dtype=bfloat16, float16 or int8 has more on CUDA"));
 }
 
+absl::Status CheckKvType(const NetworkShape& shape, kernels::KvType type,
+                         const kernels::Device& device) {
+  const std::string_view missing = device.MissesKv(shape.attention, type);
+  if (missing.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(Text("kv_dtype is ", std::string(NameOf(type)), ", and device ",
+                                         device.info().name, " has no kernel for ",
+                                         std::string(missing), "; expected float32 or bfloat16"));
+}
+
 absl::Status CheckRange(std::string_view name, int64_t value, int64_t least, int64_t most) {
   if (value >= least && value <= most) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -89,7 +98,9 @@ absl::StatusOr<ReadModel> Read(const std::string& folder, const ModelOptions& op
   ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> checkpoint, Checkpoint::Open(folder));
   // All names and shapes first: what is wrong with them shows before a byte of weights is read.
   TensorSource checked(*checkpoint, std::string(config.architecture->tensor_root));
-  RETURN_IF_ERROR(LoadNetwork(config, checked, options, LoadPass::kCheck, device).status());
+  ASSIGN_OR_RETURN(const LoadedNetwork found,
+                   LoadNetwork(config, checked, options, LoadPass::kCheck, device));
+  RETURN_IF_ERROR(CheckKvType(found.network->shape(), options.kv_dtype, device));
 
   // The digest reads every byte once more: from the page cache, while the other thread packs.
   std::vector<std::string> files = checkpoint->files();

@@ -11,7 +11,7 @@ namespace dyad {
 // A tensor as the file has it.
 struct SourceTensor {
   std::string name;
-  std::string type;  // "float32", "bfloat16", …
+  std::string type;  // "float32", "bfloat16", "int8", …
   std::vector<int64_t> shape;
 };
 

@@ -135,7 +135,9 @@ class ModelBench {
   }
 
   StepNeeds Needs(const Batch& batch) const {
-    const double kv_element_bytes = info_.kv_dtype == "bfloat16" ? 2 : 4;
+    const double kv_element_bytes = info_.kv_dtype == "int8"       ? 1
+                                    : info_.kv_dtype == "bfloat16" ? 2
+                                                                   : 4;
     const engine::StepCost cost = model_.cost();
     const auto rows = static_cast<double>(batch.ids.size());
     const auto head_rows = static_cast<double>(batch.draws.size() + batch.score_rows.size());

@@ -9,7 +9,7 @@
 #include "tests/bench/flag_values.h"
 
 ABSL_FLAG(std::string, kv_dtype, "float32",
-          "attention, model, engine: of keys and values, float32 or bfloat16");
+          "attention, model, engine: of keys and values, float32, bfloat16 or int8");
 ABSL_DECLARE_FLAG(std::string, weight_dtype);
 ABSL_DECLARE_FLAG(std::string, arithmetic);
 
@@ -26,7 +26,8 @@ absl::StatusOr<ModelOptions> ModelFromFlags() {
   ASSIGN_OR_RETURN(options.kv_dtype,
                    ChooseWord<kernels::KvType>("kv_dtype", absl::GetFlag(FLAGS_kv_dtype),
                                                {{"float32", kernels::KvType::kFloat32},
-                                                {"bfloat16", kernels::KvType::kBfloat16}}));
+                                                {"bfloat16", kernels::KvType::kBfloat16},
+                                                {"int8", kernels::KvType::kInt8}}));
   ASSIGN_OR_RETURN(options.arithmetic, ArithmeticFromFlags());
   return options;
 }

@@ -12,6 +12,7 @@ Sections of the file:
   adjusted  the demonstration model: greedy text under penalties and bias
   sampled   the demonstration model: text drawn with 200 seeds
   bfloat16  the fixtures and the minimal pairs with --arithmetic=bfloat16, of weights of bfloat16; on the CPU only
+  int8_kv   the fixtures and the minimal pairs with weights of float32 and keys and values of int8; on the CPU only
   blimp     the demonstration model: 20 pairs of every paradigm of BLiMP in three conventions. The sentences have
             a licence of their own and are no part of the project: without the file that DYAD_REFERENCE_PAIRS
             names (lines with UID, pairID, good and bad) this section is skipped.
@@ -38,6 +39,8 @@ RECORD = pathlib.Path(__file__).resolve().parent / "recorded" / "bits.json"
 WEIGHT_TYPES = ("float32", "float16", "bfloat16", "int8")
 KV_TYPES = ("float32", "bfloat16")
 COLUMNS = [(weights, kv) for weights in WEIGHT_TYPES for kv in KV_TYPES]
+INT8_KV = ("float32", "int8")
+EVERY_COLUMN = [*COLUMNS, INT8_KV]
 # As the demonstration model is stored and served by default: all of BLiMP's pairs, not a sample.
 STORED = ("bfloat16", "float32")
 BLIMP = pathlib.Path(os.environ.get(
@@ -170,13 +173,20 @@ def bfloat16(client, types):
     yield from pairs(client, types)
 
 
+def int8_kv(client, types):
+    yield from fixtures(client, types)
+    yield from pairs(client, types)
+
+
 SECTIONS = {"fixtures": fixtures, "pairs": pairs, "words": words, "adjusted": adjusted, "sampled": sampled,
-            "blimp": blimp, "bfloat16": bfloat16}
+            "blimp": blimp, "bfloat16": bfloat16, "int8_kv": int8_kv}
 # Of weights of this type alone, in an arithmetic of this name; all else is exact, whatever the device does of itself.
 OWN_ARITHMETIC = {"bfloat16": "bfloat16"}
 
 
 def columns_of(section):
+    if section == "int8_kv":
+        return [INT8_KV]
     return [types for types in COLUMNS if OWN_ARITHMETIC.get(section) in (None, types[0])]
 
 
@@ -220,14 +230,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--record", nargs="?", const="all", choices=("all", *SECTIONS))
     parser.add_argument("--weight_dtype", choices=WEIGHT_TYPES)
-    parser.add_argument("--kv_dtype", choices=KV_TYPES)
+    parser.add_argument("--kv_dtype", choices=(*KV_TYPES, "int8"))
     parser.add_argument("--section", choices=SECTIONS)
     parser.add_argument("--device")
     parser.add_argument("--cpu_isa")
     options = parser.parse_args()
-    columns = [(weights, kv) for weights, kv in COLUMNS
+    columns = [(weights, kv) for weights, kv in EVERY_COLUMN
                if options.weight_dtype in (None, weights) and options.kv_dtype in (None, kv)]
-    if options.record and (columns != COLUMNS or options.section or options.device):
+    if options.record and (columns != EVERY_COLUMN or options.section or options.device):
         parser.error("--record needs every type, every section and the CPU")
     check_checker()
     assert len(NAMES) == 34, NAMES
@@ -238,7 +248,7 @@ def main():
         print(f"blimp: skipped, because {BLIMP} does not exist; DYAD_REFERENCE_PAIRS names another file")
         sections.remove("blimp")
     if options.device and options.device != "cpu":
-        sections = [section for section in sections if section not in OWN_ARITHMETIC]
+        sections = [section for section in sections if section not in (*OWN_ARITHMETIC, "int8_kv")]
     flags = [f"--{name}={value}" for name, value in (("device", options.device), ("cpu_isa", options.cpu_isa)) if value]
     found = compute(columns, sections, names, flags)
     count = sum(len(digests) for cases in found.values() for digests in cases.values())

@@ -7,7 +7,7 @@ little KV memory that sequences are preempted. dyadctl prints floats so that the
 
 The weights as stored (bfloat16) meet every load; each other type of weights or of the KV cache meets the harshest,
 with a hundred sentences at most. Instruction sets are compared with float32 weights, with
-int8 in integer arithmetic, and with bfloat16 in its own.
+int8 in integer arithmetic, with bfloat16 in its own, and with a cache of int8.
 
 Options: --sentences N (default 2000); --weight_dtype, --kv_dtype: only this type, under every load.
 """
@@ -20,6 +20,8 @@ from support.server import BUILD, DEMO, Server
 from support.traffic import Streams, sentence
 
 PAGE_BYTES = 16 * 2 * 6 * 256 * 4  # of the demonstration model: tokens, K and V, layers, hidden, float32
+# With other keys and values; int8 has scales beside them, of float32: tokens, K and V, layers, heads.
+NARROW_PAGE_BYTES = {"--kv_dtype=bfloat16": PAGE_BYTES // 2, "--kv_dtype=int8": PAGE_BYTES // 4 + 16 * 2 * 6 * 8 * 4}
 
 PREEMPTION = ("24 pages, so preemption", ["--threads=2", "--max_batch_tokens=256", "--prefix_cache=on"], 24)
 LOADS = [
@@ -28,13 +30,14 @@ LOADS = [
     PREEMPTION,
 ]
 OTHER_TYPES = [["--weight_dtype=float32"], ["--weight_dtype=float16"], ["--weight_dtype=int8"], ["--kv_dtype=bfloat16"],
+               ["--kv_dtype=int8"],
                *(["--weight_dtype=int8", f"--arithmetic=integer{bits}"] for bits in (24, 16, 8)),
                ["--arithmetic=bfloat16"]]
 
 
 def check_loads(types, lines, loads):
     """Returns how many preemptions there were, and how many tokens came from the prefix cache."""
-    page_bytes = PAGE_BYTES // 2 if "--kv_dtype=bfloat16" in types else PAGE_BYTES
+    [page_bytes] = [NARROW_PAGE_BYTES[flag] for flag in types if flag in NARROW_PAGE_BYTES] or [PAGE_BYTES]
     rng = random.Random(8)
     count = len(lines)
     with Server({"demo": DEMO}, *types, "--threads=1", "--prefix_cache=off", "--kv_cache_bytes=67108864") as server:
@@ -90,7 +93,7 @@ def main():
     if not types:
         reached += [check_loads(flags, lines[:100], [PREEMPTION]) for flags in OTHER_TYPES]
         for flags in (["--weight_dtype=float32"], ["--weight_dtype=int8", "--arithmetic=integer16"],
-                      ["--arithmetic=bfloat16"]):
+                      ["--arithmetic=bfloat16"], ["--kv_dtype=int8"]):
             check_instruction_sets(flags, lines[:20])
     preempted, hits = map(sum, zip(*reached))
     print(f"{preempted:.0f} preemptions, {hits:.0f} tokens from the prefix cache")

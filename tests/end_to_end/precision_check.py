@@ -13,7 +13,7 @@ import tempfile
 
 from support.server import DEMO, Server
 
-FLAGS = ("--weight_dtype=bfloat16", "--weight_dtype=int8", "--kv_dtype=bfloat16")
+FLAGS = ("--weight_dtype=bfloat16", "--weight_dtype=int8", "--kv_dtype=bfloat16", "--kv_dtype=int8")
 
 
 def pairs(server, blimp, folder):

@@ -135,15 +135,17 @@ TEST(FlagsTest, ArithmeticHasEachName) {
 
 TEST(FlagsTest, TheCacheHasEachTypeByName) {
   for (const auto& [word, type] : {std::pair{"float32", kernels::KvType::kFloat32},
-                                   {"bfloat16", kernels::KvType::kBfloat16}}) {
+                                   {"bfloat16", kernels::KvType::kBfloat16},
+                                   {"int8", kernels::KvType::kInt8}}) {
     const absl::StatusOr<Options> options =
         Parse({"--model=a=/x", std::string("--kv_dtype=") + word});
     ASSERT_OK(options);
     EXPECT_EQ(options->kv_dtype, type) << word;
   }
-  EXPECT_THAT(Parse({"--model=a=/x", "--kv_dtype=float16"}),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("--kv_dtype is \"float16\"; must be one of float32, bfloat16")));
+  EXPECT_THAT(
+      Parse({"--model=a=/x", "--kv_dtype=float16"}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("--kv_dtype is \"float16\"; must be one of float32, bfloat16, int8")));
 }
 
 TEST(FlagsTest, TheRestReachesItsOption) {

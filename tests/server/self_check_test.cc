@@ -22,15 +22,15 @@ TEST(CheckKernelsTest, PassesUnderEveryInstructionSetWithOneThreadAndWithTwo) {
   for (const std::string_view isa : kernels::SupportedIsas()) {
     ASSERT_TRUE(kernels::ForceIsa(isa));
     for (const int threads : {1, 2}) {
-      EXPECT_OK(CheckKernels(kernels::MakeCpuDevices(2, {.threads = threads}))) << isa;
+      EXPECT_OK(CheckKernels(kernels::MakeCpuDevices(3, {.threads = threads}))) << isa;
     }
   }
   kernels::ForceIsa(kernels::SupportedIsas().front());
 }
 
 TEST(CheckKernelsTest, RefusesAKernelThatIsWrong) {
-  for (const size_t wrong : {0, 1}) {
-    auto devices = kernels::MakeCpuDevices(2, {});
+  for (const size_t wrong : {0, 1, 2}) {
+    auto devices = kernels::MakeCpuDevices(3, {});
     devices[wrong] = std::make_unique<kernels::SpoiledDevice>(std::move(devices[wrong]),
                                                               kernels::Operator::kNormalize);
     const absl::Status status = CheckKernels(devices);

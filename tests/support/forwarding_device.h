@@ -28,6 +28,9 @@ class ForwardingDevice : public Device {
   Matrix Allocate(int64_t rows, int64_t columns) override {
     return device_->Allocate(rows, columns);
   }
+  std::string_view MissesKv(const AttentionShape& shape, KvType type) const override {
+    return device_->MissesKv(shape, type);
+  }
   int64_t KvPageBytes(const AttentionShape& shape, KvType type) const override {
     return device_->KvPageBytes(shape, type);
   }

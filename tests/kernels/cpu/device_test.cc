@@ -97,6 +97,16 @@ TEST(CpuDeviceTest, WholeNumbersAreSummedUpTo65536OfThem) {
   }
 }
 
+TEST(CpuDeviceTest, KeysAndValuesOfInt8HaveAtMost512FeaturesAHead) {
+  const auto device = Make();
+  AttentionShape shape = {.heads = 1, .head_size = 512, .scale = 1};
+  EXPECT_EQ(device->MissesKv(shape, KvType::kInt8), "");
+  shape.head_size = 513;
+  EXPECT_EQ(device->MissesKv(shape, KvType::kInt8),
+            "int8 keys and values of more than 512 features a head");
+  EXPECT_EQ(device->MissesKv(shape, KvType::kFloat32), "");
+}
+
 TEST(CpuDeviceTest, ReadsAndWritesPartsOfRows) {
   const auto device = Make();
   const Matrix whole = device->Allocate(2, 3);

@@ -28,6 +28,12 @@ TEST(CudaDeviceTest, PassesTheSelfCheck) {
   }
 }
 
+TEST(CudaDeviceTest, HasNoKeysAndValuesOfInt8) {
+  const AttentionShape shape = {.heads = 2, .head_size = 64, .scale = 1};
+  EXPECT_EQ(MakeCuda()->MissesKv(shape, KvType::kInt8), "int8 keys and values");
+  EXPECT_EQ(MakeCuda()->MissesKv(shape, KvType::kBfloat16), "");
+}
+
 TEST(CudaDeviceTest, ReadsAndWritesPartsOfRows) {
   const auto device = MakeCuda();
   const Matrix whole = device->Allocate(2, 3);

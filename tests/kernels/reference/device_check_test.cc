@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16};
+constexpr KvType kTypes[] = {KvType::kFloat32, KvType::kBfloat16, KvType::kInt8};
 
 TEST(CheckDeviceTest, PassesTheReferenceItself) {
   for (const KvType type : kTypes) {

@@ -190,24 +190,32 @@ TEST_P(FixtureTest, BitsOfInt8DependNeitherOnNeighboursNorChunksNorThreads) {
   ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
 }
 
-TEST_P(FixtureTest, BitsOfABfloat16CacheDependNeitherOnNeighboursNorChunksNorThreads) {
+constexpr kernels::KvType kNarrowTypes[] = {kernels::KvType::kBfloat16, kernels::KvType::kInt8};
+
+TEST_P(FixtureTest, BitsOfANarrowCacheDependNeitherOnNeighboursNorChunksNorThreads) {
   ModelOptions options = SmallOptions();
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+  for (const kernels::KvType type : kNarrowTypes) {
+    options.kv_dtype = type;
+    ExpectBitsIndependentOfLoad(FixtureFolder(GetParam()), options);
+  }
 }
 
-TEST_P(FixtureTest, ABfloat16CacheMovesLogprobsALittle) {
+TEST_P(FixtureTest, ANarrowCacheMovesLogprobsALittle) {
   const Golden golden(GetParam());
   const std::vector<int32_t> ids = golden.Ids("case3.input_ids");
   ModelOptions options = SmallOptions();
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  LoadedModel model = Load(FixtureFolder(GetParam()), options);
-  ASSERT_NE(model.model, nullptr);
-  EXPECT_EQ(model.info.kv_dtype, "bfloat16");
-  const double moved = Distance(LogprobsOf(model, ids), golden.LogSoftmax("case3.logits"));
-  EXPECT_LE(moved, 6e-2);
-  EXPECT_GT(moved, 2e-4) << "as exact as float32: nothing was rounded";
-  std::printf("a bfloat16 cache moves logprobs by at most %.4f\n", moved);
+  for (const auto& [type, most] :
+       {std::pair{kernels::KvType::kBfloat16, 6e-2}, {kernels::KvType::kInt8, 1.2e-1}}) {
+    options.kv_dtype = type;
+    LoadedModel model = Load(FixtureFolder(GetParam()), options);
+    ASSERT_NE(model.model, nullptr);
+    EXPECT_EQ(model.info.kv_dtype, NameOf(type));
+    const double moved = Distance(LogprobsOf(model, ids), golden.LogSoftmax("case3.logits"));
+    EXPECT_LE(moved, most) << NameOf(type);
+    EXPECT_GT(moved, 2e-4) << "as exact as float32: nothing was rounded";
+    std::printf("a cache of %s moves logprobs by at most %.4f\n", model.info.kv_dtype.c_str(),
+                moved);
+  }
 }
 
 // Embeddings and head included.
@@ -331,18 +339,6 @@ TEST(LoadModelTest, ModelBytesIsAboutWhatAModelTakes) {
   }
   EXPECT_EQ(ModelBytes("/no/such/folder", options, *kernels::MakeCpuDevice({})).status().code(),
             absl::StatusCode::kNotFound);
-}
-
-TEST(LoadModelTest, ABfloat16CacheHoldsTwiceThePagesInTheSameBytes) {
-  ModelOptions options = SmallOptions();
-  const LoadedModel wide = Load(FixtureFolder("opt-dense"), options);
-  options.kv_dtype = kernels::KvType::kBfloat16;
-  const LoadedModel narrow = Load(FixtureFolder("opt-dense"), options);
-  ASSERT_NE(wide.model, nullptr);
-  ASSERT_NE(narrow.model, nullptr);
-  EXPECT_EQ(wide.info.kv_dtype, "float32");
-  EXPECT_GE(narrow.model->limits().kv_pages, 2 * wide.model->limits().kv_pages);
-  EXPECT_LE(narrow.info.kv_cache_bytes, options.kv_cache_bytes);
 }
 
 // That it is not otherwise: load_memory_test.cc.
