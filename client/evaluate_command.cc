@@ -31,6 +31,7 @@ class Evaluate final : public Command {
   void AddFlags(CLI::App& app) override {
     AddFlag(app, "variant", "NAME", variant_, "Of ewok: babylm (default) or paper");
     files_.AddTo(app);
+    AddFlag(app, "prefix", "TEXT", prefix_, "In front of the names of the answer's keys");
     AddFlag(app, "input", "PATH", input_, "As PATH");
     AddFlag(app, "output", "FILE", batch_.output,
             "Answers, a line each, in order; a file that has some is gone on with");
@@ -54,7 +55,7 @@ class Evaluate final : public Command {
     const std::string path = input_.value_or(words_.size() > 1 ? words_[1] : "");
     ASSIGN_OR_RETURN(CorpusReading reading, files_.Reading());
     reading.file_key = "file";
-    reading.check = [this](const Json& line) { return CheckTaskLine(*task_, line); };
+    reading.check = [this](const Json& line) { return CheckTaskLine(*task_, line, prefix_); };
     ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, reading));
     batch_.input = path;
     batch_.sample = sample_;
@@ -62,7 +63,8 @@ class Evaluate final : public Command {
     batch_.describe = [&] { return Describe(path, corpus.files); };
     TaskSummary summary(*task_);
     Predictions predictions;
-    batch_.on_answer = [&](int64_t number, const Json& answer) {
+    batch_.on_answer = [&](int64_t number, const Json& written) {
+      const Json answer = WithoutPrefix(prefix_, written);
       summary.Add(answer);
       if (files_.predictions.empty() || answer.contains("error")) return;
       predictions.Add(number, answer["row"].get<std::string>(), PredictionOf(*task_, answer));
@@ -114,6 +116,7 @@ class Evaluate final : public Command {
         {"special_tokens", EnumWord(std::max(request_.special_tokens(), v1::SPECIAL_TOKENS_PARSE))},
         {"options", files_.Options()}};
     if (!task_->variant.empty()) fields["task"]["variant"] = task_->variant;
+    if (!prefix_.empty()) fields["options"]["prefix"] = prefix_;
     ASSIGN_OR_RETURN(fields["input"],
                      files.empty() ? DescribeFile(path) : DescribeFolder(path, files));
     ASSIGN_OR_RETURN(description_, DescribeRun(std::move(fields)));
@@ -127,7 +130,7 @@ class Evaluate final : public Command {
     }
     ASSIGN_OR_RETURN(const v1::ScoreResponse response, client_->Score(request));
     RETURN_IF_ERROR(CheckDigest(description_, response.model(), response.model_digest()));
-    return TaskAnswer(*task_, request.convention(), line, response);
+    return WithPrefix(prefix_, TaskAnswer(*task_, request.convention(), line, response));
   }
 
   Json Named(const Json& summary) const {
@@ -153,7 +156,7 @@ class Evaluate final : public Command {
   std::optional<EvaluateTask> task_;
   std::optional<Client> client_;
   v1::ScoreRequest request_;  // without items
-  std::string variant_;
+  std::string variant_, prefix_;
   std::optional<std::string> input_;
   TaskFlags files_;
   std::vector<Baseline> baselines_;

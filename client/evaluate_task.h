@@ -39,9 +39,15 @@ std::vector<std::string> EvaluateTaskNames();
 // An empty variant is the first one. Errors: InvalidArgument naming what there is.
 absl::StatusOr<EvaluateTask> FindEvaluateTask(const std::string& name, const std::string& variant);
 
-// Whether a line has the task's keys, of the right types, and none that the answer has too.
-// Errors: InvalidArgument naming the key.
-absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line);
+// The answer with `prefix` in front of those keys; and back, where a line's own key of the same
+// name makes room.
+Json WithPrefix(const std::string& prefix, const Json& answer);
+Json WithoutPrefix(const std::string& prefix, const Json& answer);
+
+// Whether a line has the task's keys, of the right types, and none that the answer has too, whose
+// keys begin with `prefix`. Errors: InvalidArgument naming the key.
+absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line,
+                           const std::string& prefix = "");
 
 // What a line's request scores: 2 … 64 texts. By BABYLM each is the whole text, of which the
 // compared phrase is scored; by another convention the phrase after its context.

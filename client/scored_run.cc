@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/accuracy.h"
+#include "client/evaluate_task.h"
 #include "client/run_file.h"
 #include "server/base/status_macros.h"
 
@@ -92,17 +93,20 @@ absl::StatusOr<ScoredRun> ReadScoredRun(const std::string& path, const OnScoredA
   };
   ScoredRun run = {std::move(opened.header), {}};
   const Json task = run.header.value("task", Json::object());
+  const std::string prefix =
+      CellText(run.header.value("options", Json::object()).value("prefix", Json()));
   const AnswerKind kind = {
       .rows_are_of_files = task.value("name", "") == "entity_tracking",
       .values = run.header.value("convention", "") == "MINICONS_MEAN" ? "means" : "sums"};
   std::string line;
   while (std::getline(file, line)) {
     const std::string where = absl::StrCat("answer ", run.items.size() + 1, " ");
-    const absl::StatusOr<Json> answer = ParseLine(line);
-    if (!answer.ok()) return fault(answer.status(), where);
-    absl::StatusOr<ScoredItem> item = ItemOf(*answer, kind);
+    const absl::StatusOr<Json> written = ParseLine(line);
+    if (!written.ok()) return fault(written.status(), where);
+    const Json answer = WithoutPrefix(prefix, *written);
+    absl::StatusOr<ScoredItem> item = ItemOf(answer, kind);
     if (!item.ok()) return fault(item.status(), where);
-    if (on_answer) on_answer(run.header, *answer, *item);
+    if (on_answer) on_answer(run.header, answer, *item);
     run.items.push_back(*std::move(item));
   }
   if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path));

@@ -11,6 +11,9 @@ namespace {
 
 // One that was sent away for lack of time is told when to come back, as if it had not been let in.
 absl::Status FailureOf(const engine::Outcome& outcome) {
+  if (absl::IsUnavailable(outcome.status)) {
+    return WithReason(outcome.status, outcome.device_lost ? "DEVICE_LOST" : "DRAINING");
+  }
   if (!outcome.retry_after.has_value()) return outcome.status;
   return WithRetryAfter(WithReason(outcome.status, kQueueFull), *outcome.retry_after);
 }

@@ -66,12 +66,14 @@ struct Timing {
 };
 
 struct Outcome {
-  absl::Status status;  // OK; DeadlineExceeded, Cancelled, Unavailable (draining), Internal
+  // OK; DeadlineExceeded, Cancelled, Unavailable (draining, or a lost device), Internal
+  absl::Status status;
   FinishReason reason = FinishReason::kNone;  // kNone unless OK and max_new_tokens > 0
   Timing timing;
   int32_t cached_tokens = 0;
   // Of ResourceExhausted because of other work: when it makes sense to ask again.
   std::optional<absl::Duration> retry_after;
+  bool device_lost = false;  // of Unavailable; this engine answers nothing more
 };
 
 enum class Verdict { kContinue, kStop };

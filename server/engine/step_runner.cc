@@ -272,6 +272,7 @@ void StepRunner::CollectEnded(absl::Time now) {
     Outcome& outcome = *sequence->outcome;
     outcome.timing = TimingOf(*sequence, now);
     outcome.cached_tokens = sequence->cached_tokens;
+    outcome.device_lost = absl::IsUnavailable(outcome.status) && !lost_.empty();
     SequenceStats stats;
     stats.reason = ReasonOf(outcome);
     stats.queue = outcome.timing.queue;

@@ -20,7 +20,7 @@ struct Row {
 };
 
 // Reasons go before codes.
-constexpr std::array<Row, 24> kRows = {{
+constexpr std::array<Row, 25> kRows = {{
     {"UNKNOWN_PARAMETER", 400, "unknown_parameter"},
     {"INVALID_JSON", 400, "invalid_json"},
     {kContextLengthExceeded, 400, "context_length_exceeded"},
@@ -36,6 +36,7 @@ constexpr std::array<Row, 24> kRows = {{
     {"QUEUE_FULL", 429, "queue_full"},
     {"UNREAD_ANSWERS", 429, "unread_answers"},
     {"DRAINING", 503, "draining"},
+    {"DEVICE_LOST", 503, "device_lost"},
     {"INVALID_ARGUMENT", 400, "invalid_value"},
     {"FAILED_PRECONDITION", 400, "invalid_value"},
     {"NOT_FOUND", 404, "not_found"},

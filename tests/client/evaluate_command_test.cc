@@ -92,6 +92,27 @@ TEST_F(EvaluateCommandTest, TablesAreReadAndBaselinesShown) {
           "\"baselines\":[{\"source\":\"people\",\"row\":\"all\",\"accuracy\":0.75,\"n\":8}"));
 }
 
+TEST_F(EvaluateCommandTest, APrefixKeepsALinesOwnScore) {
+  const std::string in =
+      folder_.Write("own.jsonl", "{\"options\":[\"xa\",\"xz\"],\"label\":0,\"score\":7}\n");
+  const std::string plain =
+      folder_.Write("plain.jsonl", "{\"options\":[\"xa\",\"xz\"],\"label\":0}\n");
+  EXPECT_THAT(Run({"choices", in}).err, HasSubstr("--prefix=dyad_ renames the answer's"));
+  const auto run = Run({"choices", in, "--prefix=d_", "--output=" + folder_.Path("own")});
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(run.out, Run({"choices", plain, "--output=" + folder_.Path("plain")}).out);
+  EXPECT_THAT(folder_.Read("own"), HasSubstr("\"score\":7,"));
+  EXPECT_THAT(folder_.Read("own"), HasSubstr("\"d_score\":1.0"));
+  const auto again = Run({"choices", in, "--prefix=d_", "--output=" + folder_.Path("own")});
+  EXPECT_EQ(again.out, run.out);  // from the file
+  const auto verify =
+      testing::RunDyadctl({"verify", folder_.Path("own"), "--server=" + server_.address()});
+  EXPECT_THAT(verify.out, HasSubstr("1 of 1 answers asked for again, all with the same bits"));
+  const auto compared =
+      testing::RunDyadctl({"compare", folder_.Path("own"), folder_.Path("own"), "--json"});
+  EXPECT_THAT(compared.out, HasSubstr("\"rows\":{\"all\":{\"items\":1,\"first\":1.0"));
+}
+
 TEST_F(EvaluateCommandTest, PredictionsAreThoseOfBabylm) {
   folder_.Write("comps/comps_base.jsonl",
                 "{\"prefix_acceptable\":\"a\",\"prefix_unacceptable\":\"z\","

@@ -56,7 +56,8 @@ REGIONS = {"columns": {"text": "sentence"}, "regions": "where", "prefix": "x_", 
 CASES = [
     ("ewok", ewok, {}, ".jsonl", ".out"),
     ("ewok", ewok, {"variant": "paper", "convention": "LM_EVAL"}, ".csv", ".out"),
-    ("comps", comps, {"convention": "MINICONS_MEAN"}, ".json", ".out"),
+    ("comps", lambda: [{**line, "score": i, "row": "own"} for i, line in enumerate(comps())],
+     {"convention": "MINICONS_MEAN", "prefix": "x_"}, ".json", ".out"),
     ("entity_tracking", entities, {}, ".jsonl.gz", ".out"),
     ("entity_tracking", entities, {}, ".tsv", ".out"),
     ("wug_adj", wugs, {}, ".csv", ".out"),
@@ -230,6 +231,9 @@ def main():
             for number in range(len(CASES)):
                 case = Case(folder, number)
                 check(server, client, case)
+                if case.task == "comps":  # by the prefix
+                    compared = dyad_serve.compare(case.ours, case.theirs)
+                    assert compared.pooled["items"] == len(NOUNS) - 1 and compared.left_out == 1, compared
                 if case.task in ("pairs", "ewok") or case.ours.suffix == ".jsonl":
                     asyncio.run(check_asyncio(server, case))
         check_mended_errors(folder)

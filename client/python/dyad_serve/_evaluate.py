@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from dyad_serve import _json, _run_tasks, _wire
 from dyad_serve._run_tasks import Task, has
 
-_ANSWERS = ("row", "sums", "means", "scored_tokens", "best", "tie", "score", "p_first")
+ANSWERS = ("row", "sums", "means", "scored_tokens", "best", "tie", "score", "p_first")
 _EWOK = ("Domain", "Context1", "Context2", "Target1", "Target2")
 _COMPS = ("prefix_acceptable", "prefix_unacceptable", "property_phrase")
 
@@ -84,16 +84,17 @@ def _check_wug(line: _json.Object) -> None:
 
 
 def _check(name: str, texts: Sequence[str], more: Callable[[_json.Object], None]) -> Callable[[_json.Object, _json.Object], None]:
-    def check(line: _json.Object, _: _json.Object) -> None:
+    def check(line: _json.Object, given: _json.Object) -> None:
         for key in texts:
             if not isinstance(line.get(key), str):
                 raise _key_fault(key, line, "a string")
         more(line)
         if name != "choices" and "context" in line:
             raise ValueError(f"has a context, which the task {name} does not have")
-        for key in _ANSWERS:
+        for name_ in ANSWERS:
+            key = given.get("prefix", "") + name_
             if key in line:
-                raise ValueError(f"has the key {key}, which the answer has too; columns='own_{key}={key}' renames it")
+                raise ValueError(f"has the key {key}, which the answer has too; prefix='dyad_' renames the answer's")
 
     return check
 
@@ -118,7 +119,7 @@ def _ask(phrases: _Phrases) -> Callable[[_json.Object, _json.Object], Any]:
 
 
 def _answer(row: Callable[[_json.Object], str], kind: str) -> Callable[[_json.Object, _json.Object, Any], _json.Object]:
-    def answer(line: _json.Object, given: _json.Object, response: Any) -> _json.Object:
+    def plain(line: _json.Object, given: _json.Object, response: Any) -> _json.Object:
         scores = response.scores
         found: _json.Object = {"row": row(line), "sums": [score.sum for score in scores],
                                "means": [score.mean for score in scores],
@@ -137,6 +138,9 @@ def _answer(row: Callable[[_json.Object], str], kind: str) -> Callable[[_json.Ob
             found["score"] = None if label is None else float(best == label)
         return found
 
+    def answer(line: _json.Object, given: _json.Object, response: Any) -> _json.Object:
+        return {given.get("prefix", "") + key: value for key, value in plain(line, given, response).items()}
+
     return answer
 
 
@@ -154,7 +158,7 @@ def _file(line: _json.Object) -> str:
 def _task(name: str, texts: Sequence[str], more: Callable[[_json.Object], None], phrases: _Phrases,
           row: Callable[[_json.Object], str], variants: tuple[str, ...] = ()) -> Task:
     kind = "wug" if name.startswith("wug_") else name
-    return Task("BABYLM", _run_tasks.FILES, "file", _check(name, texts, more), _ask(phrases), _answer(row, kind),
+    return Task("BABYLM", (*_run_tasks.FILES, "prefix"), "file", _check(name, texts, more), _ask(phrases), _answer(row, kind),
                 variants=variants)
 
 

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dyad_serve import _json, _run_header, _statistics, errors
+from dyad_serve import _evaluate, _json, _run_header, _statistics, errors
 from dyad_serve.run import read_run
 from dyad_serve.table import Table
 
@@ -96,12 +96,18 @@ def _read(path: _json.Path) -> tuple[dict[str, Any], list[_Item]]:
     run = read_run(path)
     values = "means" if run.header.get("convention") == "MINICONS_MEAN" else "sums"  # what decides
     items = []
+    prefix = run.header.get("options", {}).get("prefix", "")
     for number, answer in enumerate(run.rows, 1):
-        item = _item(answer, values)
+        item = _item(_without_prefix(answer, prefix) if prefix else answer, values)
         if item is None:
             raise errors.make("FAILED_PRECONDITION", f"{path}: answer {number} is no answer of pairs or of a task with scores")
         items.append(item)
     return run.header, items
+
+
+def _without_prefix(answer: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    own = {key: value for key, value in answer.items() if key not in _evaluate.ANSWERS}
+    return {**own, **{key: answer[prefix + key] for key in _evaluate.ANSWERS if prefix + key in answer}}
 
 
 def _item(answer: Mapping[str, Any], values_key: str) -> _Item | None:

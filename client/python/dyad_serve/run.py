@@ -27,7 +27,7 @@ class Run:
                   "choices", "comps", "entity_tracking", "ewok", "wug_adj" or "wug_past"
     options       all that change an answer, as dyadctl's flags: convention, special_tokens; top_n, word_split,
                   word_correction, details (score); correction, split, unit, regions, columns, prefix, format (surprisal);
-                  limit, format, columns (tasks with files); variant (ewok)
+                  limit, format, columns (tasks with files); prefix (those of them that are no pairs); variant (ewok)
     input         JSON lines or a JSON array; of surprisal and of the tasks below it also CSV or TSV; from blimp on also
                   a folder or archive
     retry_errors  whether lines whose answer is an error are asked again; the new answers get into the file at its close

@@ -3,6 +3,7 @@
 
 #include <deque>
 
+#include "server/api/request_error.h"
 #include "tests/server/api/api_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -48,6 +49,18 @@ TEST_F(SequenceGroupTest, EndsOnceAllHaveEnded) {
   members_[1].OnEnd({});
   EXPECT_EQ(ends_, 1);
   EXPECT_OK(group_->status());
+}
+
+TEST_F(SequenceGroupTest, SaysWhyTheServerIsAway) {
+  for (const bool lost : {false, true}) {
+    SequenceGroup group(OnFailure::kAbandonAll, [] {});
+    SequenceGroup::Member member;
+    group.Add({}, member);
+    engine::Outcome outcome = Failed(absl::UnavailableError("gone"));
+    outcome.device_lost = lost;
+    member.OnEnd(outcome);
+    EXPECT_EQ(ReasonOf(group.status()), lost ? "DEVICE_LOST" : "DRAINING");
+  }
 }
 
 TEST_F(SequenceGroupTest, TheFirstFailureIsKeptAndMakesTheOthersUseless) {

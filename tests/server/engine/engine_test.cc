@@ -188,6 +188,7 @@ TEST(EngineTest, DrainEndsTheRestAtItsLimit) {
   EXPECT_THAT(running.outcome->status,
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("shutting down")));
   EXPECT_TRUE(absl::IsUnavailable(waiting.outcome->status));
+  EXPECT_FALSE(waiting.outcome->device_lost);
   EXPECT_EQ(engine.Status().free_pages, model.limits().kv_pages);
   engine.Drain(absl::ZeroDuration());
 }

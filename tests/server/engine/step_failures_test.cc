@@ -154,6 +154,7 @@ TEST(StepFailuresTest, ALostDeviceEndsAllThatRunsAndComes) {
   for (const RecordingSink* sink : {&first, &second}) {
     EXPECT_THAT(sink->outcome->status,
                 StatusIs(absl::StatusCode::kUnavailable, HasSubstr("no such device")));
+    EXPECT_TRUE(sink->outcome->device_lost);
   }
   EXPECT_EQ(bench.runner.Status().lost, "no such device");
   EXPECT_EQ(bench.runner.Status().free_pages, bench.model.limits().kv_pages);

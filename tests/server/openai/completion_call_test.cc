@@ -242,6 +242,16 @@ TEST(CompletionCallTest, AnErrorWithinAStreamEndsItWithoutDone) {
   EXPECT_EQ(stack.Complete(Body()).status, 500);
 }
 
+TEST(CompletionCallTest, ALostDeviceIsSaid) {
+  StackOptions options;
+  options.model.before_step = [](int64_t) { return absl::UnavailableError("no such device"); };
+  DoorStack stack(options);
+  const HttpAnswer answer = stack.Complete(Body());
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(answer.code(), "device_lost");
+  EXPECT_THAT(answer.error()["message"].get<std::string>(), HasSubstr("no such device"));
+}
+
 TEST(CompletionCallTest, AClientThatLeavesEndsItsSequences) {
   DoorStack stack;
   for (const bool stream : {false, true}) {

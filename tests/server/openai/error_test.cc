@@ -46,6 +46,7 @@ TEST(OpenAiErrorTest, EachCauseHasItsStatusTypeAndCode) {
       {absl::InternalError("m"), 500, "server_error", "internal"},
       {absl::DataLossError("m"), 500, "server_error", "internal"},
       {Because(kUnavailable, "DRAINING"), 503, "server_error", "draining"},
+      {Because(kUnavailable, "DEVICE_LOST"), 503, "server_error", "device_lost"},
       {absl::UnavailableError("m"), 503, "server_error", "overloaded"},
       {absl::DeadlineExceededError("m"), 504, "server_error", "deadline"},
   };
