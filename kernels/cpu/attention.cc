@@ -277,8 +277,10 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
     state.quads = reinterpret_cast<uint8_t*>(state.sums + 2 * tile.count * width);
     state.weight_quads = state.quads + tile.count * quad_stride;
     for (int64_t r = 0; r < tile.count; ++r) {
-      state.units[r] = PutQuads(queries.data + r * queries.stride, head_size, form,
-                                state.quads + r * quad_stride, state.high_sums[r]);
+      const QuadRow row = PutQuads(queries.data + r * queries.stride, head_size, form,
+                                   state.quads + r * quad_stride);
+      state.units[r] = row.unit;
+      state.high_sums[r] = row.high_sum;
     }
   }
   for (int64_t key = 0; key < first_query + tile.count; key += kSoftmaxKeys) {
