@@ -33,6 +33,14 @@ inline const float* ValueScales(const AttentionShape& shape, const int8_t* value
   return reinterpret_cast<const float*>(values + kPageTokens * PaddedHeadSize(shape));
 }
 
+// What is made whole waits for its row's largest number, so the processor does not reach the rows
+// behind by itself.
+inline void PrefetchRowBehind(const float* row, int64_t stride, int64_t count) {
+  constexpr int64_t kRowsBehind = 4;
+  const float* behind = row + kRowsBehind * stride;
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(behind + i);
+}
+
 // A key or value of 8 bits; zeros to a whole strip behind it. Returns its scale.
 inline float MakeBytes(const AttentionShape& shape, const float* x, int8_t* bytes) {
   int16_t whole[kMostInt8HeadSize];
