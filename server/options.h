@@ -84,8 +84,9 @@ struct Options {
   std::string cpu_isa;
 
   // --kv_dtype: of keys and values in memory. bfloat16 holds twice the tokens in the same bytes,
-  // int8 almost four times (the CPU only; heads of at most 512 features). Scores then differ from
-  // float32's, and still do not depend on load.
+  // int8 almost four times (the CPU only; heads of at most 512 features; not for models whose
+  // keys or values have a few large features). Scores then differ from float32's, and still do not
+  // depend on load.
   kernels::KvType kv_dtype = kernels::KvType::kFloat32;
   // --kv_cache_bytes: memory for keys and values, per model, at least 64 KiB; 0: by the fraction.
   // All of it becomes resident soon after the start, used or not. More than the host's memory and

@@ -208,6 +208,8 @@ void StoreRun<int8_t>(const AttentionWork& work, const StoredRun& run, int64_t h
       work.qkv.v.data + run.first_row * work.qkv.v.stride + head * work.qkv.head_stride;
   const ConstRows k = Rotated(work, work.qkv.k, {run.first_row, run.rows}, head, rotated);
   for (int64_t r = 0; r < run.rows; ++r) {
+    PrefetchRowBehind(k.data + r * k.stride, k.stride, work.shape.head_size);
+    PrefetchRowBehind(v + r * work.qkv.v.stride, work.qkv.v.stride, work.shape.head_size);
     StoreWholeKey(work.shape, k.data + r * k.stride, view.keys(page, head), place + r);
     StoreWholeValue(work.shape, v + r * work.qkv.v.stride, view.values(page, head), place + r);
   }
@@ -277,8 +279,11 @@ void AttendTileOnTarget(const AttentionWork& work, const AttentionChunk& chunk, 
     state.quads = reinterpret_cast<uint8_t*>(state.sums + 2 * tile.count * width);
     state.weight_quads = state.quads + tile.count * quad_stride;
     for (int64_t r = 0; r < tile.count; ++r) {
-      state.units[r] = PutQuads(queries.data + r * queries.stride, head_size, form,
-                                state.quads + r * quad_stride, state.high_sums[r]);
+      PrefetchRowBehind(queries.data + r * queries.stride, queries.stride, head_size);
+      const QuadRow row = PutQuads(queries.data + r * queries.stride, head_size, form,
+                                   state.quads + r * quad_stride);
+      state.units[r] = row.unit;
+      state.high_sums[r] = row.high_sum;
     }
   }
   for (int64_t key = 0; key < first_query + tile.count; key += kSoftmaxKeys) {

@@ -33,6 +33,14 @@ inline const float* ValueScales(const AttentionShape& shape, const int8_t* value
   return reinterpret_cast<const float*>(values + kPageTokens * PaddedHeadSize(shape));
 }
 
+// What is made whole waits for its row's largest number, so the processor does not reach the rows
+// behind by itself.
+inline void PrefetchRowBehind(const float* row, int64_t stride, int64_t count) {
+  constexpr int64_t kRowsBehind = 4;
+  const float* behind = row + kRowsBehind * stride;
+  for (int64_t i = 0; i < count; i += 16) __builtin_prefetch(behind + i);
+}
+
 // A key or value of 8 bits; zeros to a whole strip behind it. Returns its scale.
 inline float MakeBytes(const AttentionShape& shape, const float* x, int8_t* bytes) {
   int16_t whole[kMostInt8HeadSize];
@@ -80,21 +88,24 @@ inline int64_t QueryBytes(const AttentionShape& shape) {
   return (KeyQuads(shape) * 8 + kLineBytes - 1) / kLineBytes * kLineBytes;
 }
 
-// A row of integer16 as quads in the state's form. Returns its unit; `high_sum`: Σ of the upper
-// halves. REQUIRES: count <= kMostInt8HeadSize.
-inline float PutQuads(const float* x, int64_t count, QuadForm form, uint8_t* to,
-                      int32_t& high_sum) {
+struct QuadRow {
+  float unit = 0;
+  int32_t high_sum = 0;  // Σ of the upper halves
+};
+
+// Makes numbers a row of integer16, as quads. REQUIRES: count <= kMostInt8HeadSize.
+inline QuadRow PutQuads(const float* x, int64_t count, QuadForm form, uint8_t* to) {
   constexpr int64_t kWords = kLineBytes / 2;
   alignas(64) int16_t q[kMostInt8HeadSize];
   const RowUnit unit = UnitOf(Arithmetic::kInteger16, LargestBits(x, count));
   MakeWhole(Arithmetic::kInteger16, x, count, unit.multiplier, q);
   const int64_t padded = (count + kWords - 1) / kWords * kWords;
   std::fill(q + count, q + padded, int16_t{0});
-  high_sum = 0;
   if (form == QuadForm::kWords) {
     std::memcpy(to, q, static_cast<size_t>(padded) * sizeof(int16_t));
-    return unit.unit;
+    return {unit.unit};
   }
+  int32_t high_sum = 0;
   for (int64_t i = 0; i < padded; ++i) high_sum += q[i] >> 8;
 #if HWY_TARGET == HWY_AVX3
   alignas(16) static constexpr uint8_t kOrder[16] = {1, 3,  5,  7,  0, 2,  4,  6,
@@ -107,7 +118,7 @@ inline float PutQuads(const float* x, int64_t count, QuadForm form, uint8_t* to,
     hn::StoreU(hn::TableLookupBytes(whole, order), bytes, to + 2 * i);
   }
 #endif
-  return unit.unit;
+  return {unit.unit, high_sum};
 }
 
 inline void SumLines(const LineTile& tile, QuadForm form, int64_t rows, int64_t lines) {
@@ -157,9 +168,8 @@ inline void WholeWeights(const AttentionShape& shape, const HeadPages<int8_t>& p
     }
   }
   std::fill(weights + keys, weights + kSoftmaxKeys, 0.0f);
-  int32_t unused;
   state.weight_units[row] =
-      PutQuads(weights, kSoftmaxKeys, state.form, state.weight_quads + row * kWeightBytes, unused);
+      PutQuads(weights, kSoftmaxKeys, state.form, state.weight_quads + row * kWeightBytes).unit;
 }
 
 inline void AddGroup(const AttentionWork& work, const HeadPages<int8_t>& pages, int64_t visible,

@@ -3,14 +3,16 @@
 //
 // A row is quads of 8 bytes, in one of two forms, chosen by the instruction set:
 //
-//   words    [4 q] of 16 bits
-//   halves   [4 of q / 256, rounded down][4 of the rest], for instructions that multiply unsigned
-//            bytes with signed ones
+//   kWords    [4 q] of 16 bits
+//   kHalves   [4 of q / 256, rounded down][4 of the rest], for instructions that multiply unsigned
+//             bytes with signed ones
 #pragma once
 
 #include <cstdint>
 
 namespace dyad::kernels {
+
+enum class QuadForm { kWords, kHalves };
 
 inline constexpr int kLineSums = 16;
 inline constexpr int kMostLines = 4;  // side by side; a group of keys has four pages
@@ -22,8 +24,8 @@ inline constexpr int64_t kLineBytes = 64;
 struct LineTile {
   const uint8_t* x = nullptr;  // the first row's first quad
   int64_t x_stride = 0;
-  const float* units = nullptr;          // of the rows
-  const int32_t* high_sums = nullptr;    // of halves: Σ of the upper ones. Null: no q is negative.
+  const float* units = nullptr;        // of the rows
+  const int32_t* high_sums = nullptr;  // of kHalves: Σ of the upper ones. Null: no q is negative.
   const int8_t* const* lines = nullptr;  // [segments][kMostLines]
   int64_t segments = 1;
   int64_t quads = 0;    // of a segment
@@ -31,7 +33,7 @@ struct LineTile {
 };
 
 // to[r][l · 16 + n] = float(S) · unit, for `rows` in [1, kLineRows] and `lines` in [1, kMostLines].
-// REQUIRES: halves, |S| < 2^31, and a processor that MultipliesBytes (kernels/cpu/integer.h).
+// REQUIRES: kHalves, |S| < 2^31, and a processor that MultipliesBytes (kernels/cpu/integer.h).
 void SumLinesOfHalves(const LineTile& tile, int64_t rows, int64_t lines);
 
 }  // namespace dyad::kernels

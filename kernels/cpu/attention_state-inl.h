@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "kernels/cpu/attention_int8.h"
 #include "kernels/cpu/attention_work.h"
 #include "kernels/cpu/even_parts.h"
 
@@ -20,9 +21,6 @@ HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 
 static_assert(kQueryRows % kLanes == 0);
-
-// As kernels/cpu/attention_int8.h says.
-enum class QuadForm { kWords, kHalves };
 
 // What a tile of queries of one head has gathered so far, and room to work in.
 struct QueryState {
