@@ -26,6 +26,7 @@ struct Numbers {
 };
 constexpr Numbers kNumbers[] = {{},
                                 {.kv = kernels::KvType::kBfloat16},
+                                {.kv = kernels::KvType::kInt8},
                                 {.weights = WeightDtype::kInt8},
                                 {WeightDtype::kInt8, {}, Arithmetic::kInteger24},
                                 {WeightDtype::kInt8, {}, Arithmetic::kInteger16},
