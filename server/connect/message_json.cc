@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -119,6 +120,25 @@ absl::Status CheckObject(const std::string& path, const json& object, const Desc
   return absl::OkStatus();
 }
 
+// Protobuf writes −0.0 as -0, which readers of JSON, its own among them, take for the whole number
+// 0.
+std::string WithSignsOfZero(std::string_view text) {
+  std::string result;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    result += text[i];
+    if (in_string && text[i] == '\\') {
+      result += text[++i];
+    } else if (text[i] == '"') {
+      in_string = !in_string;
+    } else if (!in_string && text[i] == '0' && i > 0 && text[i - 1] == '-' &&
+               absl::StrContains(",]}", text.substr(i + 1, 1))) {
+      result += ".0";
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 absl::Status ReadMessageJson(std::string_view text, google::protobuf::Message& message) {
@@ -138,7 +158,7 @@ absl::StatusOr<std::string> WriteMessageJson(const google::protobuf::Message& me
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
-  if (status.ok()) return json;
+  if (status.ok()) return WithSignsOfZero(json);
   return absl::InternalError(
       absl::StrCat("the answer cannot be written as JSON: ", std::string(status.message())));
 }

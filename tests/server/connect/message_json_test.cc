@@ -90,9 +90,12 @@ TEST(MessageJsonTest, WhatIsNoJsonIsRefused) {
 TEST(MessageJsonTest, AnAnswerReadsBackToItself) {
   v1::ScoreResponse response;
   v1::TextScore& score = *response.add_scores();
-  for (const float x : {-0.1f, -3.4028235e38f, -1e-45f, 0.0f, -12.345678f}) score.add_logprobs(x);
-  score.set_sum(-0.1 - 12.345678);
+  for (const float x : {-0.1f, -3.4028235e38f, -1e-45f, 0.0f, -0.0f, -12.345678f, -10.0f, -0.0f}) {
+    score.add_logprobs(x);
+  }
+  score.set_sum(-0.0);
   score.add_texts("\xef\xbf\xbd\"\n");
+  score.add_texts("[-0,\"-0]\\");
   response.set_convention(v1::CONVENTION_MINICONS_SUM);
   const auto json = WriteMessageJson(response);
   ASSERT_OK(json);
