@@ -9,7 +9,6 @@
 #include <limits>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -132,7 +131,7 @@ std::string WithSignsOfZero(std::string_view text) {
     } else if (text[i] == '"') {
       in_string = !in_string;
     } else if (!in_string && text[i] == '0' && i > 0 && text[i - 1] == '-' &&
-               absl::StrContains(",]}", text.substr(i + 1, 1))) {
+               std::string_view(",]}").find(text[i + 1]) != std::string_view::npos) {
       result += ".0";
     }
   }
