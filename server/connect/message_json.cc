@@ -130,7 +130,7 @@ std::string WithSignsOfZero(std::string_view text) {
       result += text[++i];
     } else if (text[i] == '"') {
       in_string = !in_string;
-    } else if (!in_string && text[i] == '0' && i > 0 && text[i - 1] == '-' &&
+    } else if (!in_string && text[i] == '0' && i > 0 && text[i - 1] == '-' && i + 1 < text.size() &&
                std::string_view(",]}").find(text[i + 1]) != std::string_view::npos) {
       result += ".0";
     }
