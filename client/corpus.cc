@@ -28,8 +28,8 @@ std::string StemOf(const fs::path& path) {
   return name.stem().string();
 }
 
-// The same; empty if it does not end as files of the format do. Some
-// archivers add ._NAME beside NAME, with attributes in it.
+// The same; empty if it does not end as files of the format do. Some archivers add ._NAME beside
+// NAME, with attributes in it.
 std::string NameOfFile(const fs::path& path, TableFormat format) {
   const std::string name = path.filename().string();
   if (FormatOfName(name) != format || absl::StartsWith(name, "._")) return "";

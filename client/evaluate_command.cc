@@ -74,10 +74,9 @@ class Evaluate final : public Command {
                  [this](const Json& line) { return Answer(line); });
     if (!result.ok()) return EndRun(result.status(), batch_.output, console);
     if (batch_.output != "-") {
-      console.out << (json_ ? FormatLine(Named(summary.ToJson())) + "\n" : summary.Table());
-      if (!json_ && !baselines_.empty()) {
-        console.out << BaselineTable(baselines_, ScoresOf(summary.ToJson()));
-      }
+      const Json json = summary.ToJson();
+      console.out << (json_ ? FormatLine(Named(json)) + "\n"
+                            : summary.Table(json) + BaselineTable(baselines_, ScoresOf(json)));
     }
     if (!files_.predictions.empty()) {
       RETURN_IF_ERROR(WritePredictions(files_.predictions, task_->name, path, predictions.ToJson(),

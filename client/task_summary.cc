@@ -97,8 +97,7 @@ Json TaskSummary::ToJson() const {
   return json;
 }
 
-std::string TaskSummary::Table() const {
-  const Json json = ToJson();
+std::string TaskSummary::Table(const Json& json) const {
   std::string failed =
       failed_ > 0 ? absl::StrCat(failed_, " items failed and count nowhere\n") : std::string();
   if (unlabelled_ > 0) absl::StrAppend(&failed, unlabelled_, " items have no label\n");

@@ -27,8 +27,8 @@ class TaskSummary {
   // files. A score of no items is null.
   Json ToJson() const;
 
-  // The same for people.
-  std::string Table() const;
+  // `json`, which is ToJson's, for people.
+  std::string Table(const Json& json) const;
 
  private:
   struct Row {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <iterator>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
@@ -235,7 +236,8 @@ absl::Status Run(const Options& options, SignalWatch& signals) {
   const absl::Cleanup silence = [] { SetLibraryLog(nullptr); };
   RETURN_IF_ERROR(ForceIsa(options.cpu_isa));
   const int threads = options.threads > 0 ? options.threads : std::min(ReadHost().processors, 256);
-  DeviceWish wish = {ChooseDevice(options.device, write), 3, threads, options.arithmetic};
+  DeviceWish wish = {ChooseDevice(options.device, write),
+                     static_cast<int>(std::size(kCheckedKvTypes)), threads, options.arithmetic};
   int64_t device_bytes = 0;
   {
     ASSIGN_OR_RETURN(const auto checked, MakeDevices(wish));

@@ -16,12 +16,10 @@ namespace dyad {
 
 absl::Status CheckKernels(const std::vector<std::unique_ptr<kernels::Device>>& devices) {
   using kernels::reference::CheckDevice;
-  constexpr kernels::KvType kTypes[] = {kernels::KvType::kFloat32, kernels::KvType::kBfloat16,
-                                        kernels::KvType::kInt8};
   kernels::Fault fault;
-  for (size_t i = 0; i < std::size(kTypes) && fault.empty(); ++i) {
-    if (!devices[i]->MissesKv({}, kTypes[i]).empty()) continue;
-    fault = CheckDevice(*devices[i], kTypes[i]);
+  for (size_t i = 0; i < std::size(kCheckedKvTypes) && fault.empty(); ++i) {
+    if (!devices[i]->MissesKv({}, kCheckedKvTypes[i]).empty()) continue;
+    fault = CheckDevice(*devices[i], kCheckedKvTypes[i]);
   }
   if (fault.empty()) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("self-check failed with instruction set ",

@@ -3,18 +3,10 @@
 //
 // vpdpbusd multiplies unsigned bytes with signed ones. Lower halves are unsigned and meet lines as
 // they are. Upper halves are signed: they meet lines + 128, which adds 128 · Σ of these halves.
-#include "hwy/base.h"
 #include "kernels/cpu/attention_int8.h"
+#include "kernels/cpu/avx512.h"
 
 #if HWY_ARCH_X86
-
-// g++ 12's own header passes what it calls undefined to its built-in functions, and warns of it.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
-#include <cstring>
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vnni,avx2,fma")
 namespace dyad::kernels {
@@ -24,13 +16,6 @@ namespace {
 constexpr int64_t kAhead = 2304;
 
 enum class Upper { kSigned, kUnsigned };
-
-// Four bytes for all sums.
-HWY_INLINE __m512i FourForAll(const uint8_t* from) {
-  int32_t four;
-  std::memcpy(&four, from, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 template <int kRows, int kLines, Upper kUpper>
 HWY_NOINLINE void SumHalves(const LineTile& tile) {
@@ -56,7 +41,7 @@ HWY_NOINLINE void SumHalves(const LineTile& tile) {
       }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
-        const __m512i rest = FourForAll(x + r * stride + 4);
+        const __m512i rest = BroadcastFour(x + r * stride + 4);
 #pragma GCC unroll 16
         for (int l = 0; l < kLines; ++l) {
           low[r][l] = _mm512_dpbusd_epi32(low[r][l], rest, line[l]);
@@ -68,7 +53,7 @@ HWY_NOINLINE void SumHalves(const LineTile& tile) {
       }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
-        const __m512i upper = FourForAll(x + r * stride);
+        const __m512i upper = BroadcastFour(x + r * stride);
 #pragma GCC unroll 16
         for (int l = 0; l < kLines; ++l) {
           if constexpr (kUpper == Upper::kSigned) {

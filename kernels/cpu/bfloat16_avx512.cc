@@ -2,19 +2,12 @@
 //
 // vdpbf16ps adds the products of two bfloat16 to each of 16 sums, the odd one first, as two fused
 // multiply-adds to which denormals are zeros, whatever the processor is set to.
-#include "hwy/base.h"
+#include "kernels/cpu/avx512.h"
 #include "kernels/cpu/bfloat16.h"
 
 #if HWY_ARCH_X86
 
-// g++ 12's own header passes what it calls undefined to its built-in functions, and warns of it.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cstring>
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx2,fma")
 namespace dyad::kernels {
@@ -24,9 +17,7 @@ constexpr int kVectors = 2;  // of a panel
 
 // A pair of x for all outputs.
 HWY_INLINE __m512bh BroadcastPair(const uint8_t* from) {
-  int32_t pair;
-  std::memcpy(&pair, from, sizeof(pair));
-  return reinterpret_cast<__m512bh>(_mm512_set1_epi32(pair));
+  return reinterpret_cast<__m512bh>(BroadcastFour(from));
 }
 HWY_INLINE __m512bh LoadPairs(const uint16_t* from) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(from));

@@ -2,19 +2,12 @@
 //
 // vpdpbusd adds four products of unsigned and signed bytes to each of 16 sums. The pieces of q have
 // sums of their own; they join at the end, less what the offset of q has added: offset · Σ p.
-#include "hwy/base.h"
+#include "kernels/cpu/avx512.h"
 #include "kernels/cpu/integer.h"
 
 #if HWY_ARCH_X86
 
-// g++ 12's own header passes what it calls undefined to its built-in functions, and warns of it.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cstring>
 
 HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512vnni,avx2,fma")
 namespace dyad::kernels {
@@ -23,13 +16,6 @@ namespace {
 constexpr int kPanelVectors = 2;
 
 enum class Ahead { kNothing, kFirstCache, kSecondCache };
-
-// An x of four bytes for all outputs.
-HWY_INLINE __m512i Broadcast(const uint8_t* from) {
-  int32_t four;
-  std::memcpy(&four, from, sizeof(four));
-  return _mm512_set1_epi32(four);
-}
 
 HWY_INLINE __m512 Join(__m256 low, __m256 high) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
@@ -95,7 +81,7 @@ HWY_NOINLINE void SumRows(const IntegerTile& tile, float* to) {
 #pragma GCC unroll 16
       for (int piece = 0; piece < kPieces; ++piece) {
         const __m512i value =
-            Broadcast(x[r / 3] + (r % 3) * stride + at * QuadBytes(kPieces) + 4 * piece);
+            BroadcastFour(x[r / 3] + (r % 3) * stride + at * QuadBytes(kPieces) + 4 * piece);
         sums[u][r][piece][0] = _mm512_dpbusd_epi32(sums[u][r][piece][0], value, w0);
         sums[u][r][piece][1] = _mm512_dpbusd_epi32(sums[u][r][piece][1], value, w1);
       }

@@ -202,12 +202,8 @@ void PackedLinear::FuseMixes() {
 void PackedLinear::Apply(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                          Workspace& workspace) const {
   const Tiles tiles = TilesOf(tokens, workspace.pool.threads());
-  const auto run = [&](int64_t index, Workspace& of_thread) {
-    const auto [first, count] = PartAt(tokens, tiles.count, index);
-    const size_t known = of_thread.failures.size();
-    RunTile(count, RowsFrom(x, first), RowsFrom(y, first),
-            {epilogue.activation, RowsFrom(epilogue.residual, first)}, of_thread);
-    for (size_t i = known; i < of_thread.failures.size(); ++i) of_thread.failures[i].row += first;
+  const auto run = [&](int64_t i, Workspace& of_thread) {
+    RunTile(PartAt(tokens, tiles.count, i), x, y, epilogue, of_thread);
   };
   if (!tiles.shared) {
     for (int64_t i = 0; i < tiles.count; ++i) run(i, workspace);
@@ -225,18 +221,21 @@ PackedLinear::Tiles PackedLinear::TilesOf(int64_t tokens, int threads) const {
   return {shared ? PartCount(count, threads) * threads : count, shared};
 }
 
-void PackedLinear::RunTile(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+void PackedLinear::RunTile(Part tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                            Workspace& workspace) const {
+  const auto [first, count] = tokens;
+  const Epilogue rest = {epilogue.activation, RowsFrom(epilogue.residual, first)};
   if (one_step()) {
-    const ContractionJob job = OneStepJob(tokens, y, epilogue);
-    RunJobs({&job, 1}, {x}, workspace);
+    const ContractionJob job = OneStepJob(count, RowsFrom(y, first), rest);
+    RunJobs({&job, 1}, {RowsFrom(x, first)}, workspace);
   } else {
-    RunSteps(tokens, x, y, epilogue, workspace);
+    RunSteps(count, RowsFrom(x, first), RowsFrom(y, first), rest, workspace);
   }
   // After the activation, which may make a number of what is none.
   for (const int64_t row : workspace.failed_rows) {
-    std::fill_n(y.data + row * y.stride, out_features_, std::numeric_limits<float>::quiet_NaN());
-    workspace.failures.push_back({this, row});
+    std::fill_n(y.data + (first + row) * y.stride, out_features_,
+                std::numeric_limits<float>::quiet_NaN());
+    workspace.failures.push_back({this, first + row});
   }
   workspace.failed_rows.clear();
 }

@@ -13,6 +13,7 @@
 #include "kernels/cpu/batch.h"
 #include "kernels/cpu/block_list.h"
 #include "kernels/cpu/contraction.h"
+#include "kernels/cpu/even_parts.h"
 #include "kernels/cpu/mix.h"
 #include "kernels/cpu/routed.h"
 #include "kernels/cpu/stages.h"
@@ -89,7 +90,8 @@ class PackedLinear {
     bool shared = false;
   };
   Tiles TilesOf(int64_t tokens, int threads) const;
-  void RunTile(int64_t tokens, ConstRows x, Rows y, const Epilogue& epilogue,
+  // `x`, `y` and the residual are those of the whole run.
+  void RunTile(Part tokens, ConstRows x, Rows y, const Epilogue& epilogue,
                Workspace& workspace) const;
   void RunStep(size_t index, Run& run, Workspace& workspace) const;
   void RunRoutedSteps(const Stage& stage, const Run& run, Workspace& workspace) const;

@@ -19,8 +19,8 @@ std::vector<float> RotatedFloats(const AttentionShape& shape, const RotaryTable&
                                  int64_t position, std::span<const float> x);
 
 // A key or value of one head as it is kept. Of kBfloat16 it is rounded, a key after the kernels'
-// own float32 rotation. Of kInt8 it is what becomes whole
-// numbers: kernels/reference/int8_attention.h.
+// own float32 rotation. Of kInt8 it is what becomes whole numbers:
+// kernels/reference/int8_attention.h.
 std::vector<double> StoredKey(const AttentionShape& shape, const RotaryTable& rotary,
                               int64_t position, std::span<const float> x, KvType type);
 std::vector<double> StoredValue(std::span<const float> x, KvType type);

@@ -2,12 +2,12 @@
 #include "kernels/reference/int8_attention.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
 #include "kernels/exact_math.h"
 #include "kernels/reference/integer.h"
+#include "kernels/reference/lane_sum.h"
 
 namespace dyad::kernels::reference {
 namespace {
@@ -18,16 +18,6 @@ int64_t Product(const WholeRow& a, const WholeRow& b) {
   int64_t sum = 0;
   for (size_t d = 0; d < a.whole.size(); ++d) sum += int64_t{a.whole[d]} * b.whole[d];
   return sum;
-}
-
-// 16 sums side by side, then halves onto each other.
-float SumOf(std::span<const float> weights) {
-  std::array<float, 16> sums = {};
-  for (size_t i = 0; i < weights.size(); ++i) sums[i % 16] += weights[i];
-  for (size_t half = 8; half > 0; half /= 2) {
-    for (size_t i = 0; i < half; ++i) sums[i] += sums[i + half];
-  }
-  return sums[0];
 }
 
 }  // namespace
@@ -49,7 +39,7 @@ std::vector<float> AttendInt8(const AttentionShape& shape, std::span<const float
     }
     for (float& weight : weights) weight = exact::Exp(weight - now);
     const float rescale = exact::Exp(maximum - now);
-    total = std::fma(total, rescale, SumOf(weights));
+    total = std::fma(total, rescale, LaneSum(weights));
     maximum = now;
     std::vector<WholeRow> rows;
     for (size_t t = 0; t < count; ++t) {

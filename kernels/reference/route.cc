@@ -2,12 +2,12 @@
 #include "kernels/reference/route.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "kernels/exact_math.h"
+#include "kernels/reference/lane_sum.h"
 
 namespace dyad::kernels::reference {
 namespace {
@@ -15,16 +15,6 @@ namespace {
 // No number is the least.
 float Ordered(float logit) {
   return std::isnan(logit) ? -std::numeric_limits<float>::infinity() : logit;
-}
-
-// Through 16 lanes by item, folded by 8, 4, 2, 1.
-float Sum(const std::vector<float>& values) {
-  std::array<float, 16> lanes = {};
-  for (size_t i = 0; i < values.size(); ++i) lanes[i % 16] += values[i];
-  for (size_t half = 8; half > 0; half /= 2) {
-    for (size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
 }
 
 }  // namespace
@@ -44,7 +34,7 @@ Choice Choose(const Route& route, std::span<const float> logits) {
     choice.chosen[item] = true;
     choice.weight[item] = share ? logits[item] : exact::Exp(logits[item] - largest);
   }
-  const float sum = Sum(choice.weight);
+  const float sum = LaneSum(choice.weight);
   if (route.rule == Rule::kShare) {
     choice.failed = sum == 0 || !std::isfinite(sum);
     if (choice.failed) return {std::vector<bool>(logits.size()), choice.weight, true};

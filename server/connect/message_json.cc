@@ -119,8 +119,8 @@ absl::Status CheckObject(const std::string& path, const json& object, const Desc
   return absl::OkStatus();
 }
 
-// Protobuf writes −0.0 as -0, which readers of JSON, its own among them, take for the whole number
-// 0.
+// Protobuf writes −0.0 as -0, which readers of JSON, its own among them, take for a whole number:
+// for 0.
 std::string WithSignsOfZero(std::string_view text) {
   std::string result;
   bool in_string = false;

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from dyad_serve import _json, _run_tasks, _wire
+from dyad_serve import _json, _run_tasks
 from dyad_serve._run_tasks import Task, has
 
 ANSWERS = ("row", "sums", "means", "scored_tokens", "best", "tie", "score", "p_first")
@@ -101,8 +101,7 @@ def _check(name: str, texts: Sequence[str], more: Callable[[_json.Object], None]
 
 def _ask(phrases: _Phrases) -> Callable[[_json.Object, _json.Object], Any]:
     def ask(line: _json.Object, given: _json.Object) -> Any:
-        request = _wire.message("ScoreRequest")(model=given["model"], convention=_run_tasks.enum(given, "convention"),
-                                                special_tokens=_run_tasks.enum(given, "special_tokens"))
+        request = _run_tasks.empty_request(given)
         for context, text in phrases(line, given):
             item = request.items.add(text=text)
             if context is None:

@@ -149,6 +149,12 @@ def pair_answer(_: _json.Object, given: _json.Object, score: Any) -> _json.Objec
     return {**{name: getattr(score, name) for name in names}, "first_difference": first}
 
 
+def empty_request(given: _json.Object) -> Any:
+    """A ScoreRequest by the run's options, as yet without items."""
+    return _wire.message("ScoreRequest")(model=given["model"], convention=enum(given, "convention"),
+                                         special_tokens=enum(given, "special_tokens"))
+
+
 def ask_score(own: _json.Object, given: _json.Object) -> Any:
     _check_spelling(own, _SCORE_OPTIONS)
     line = {**given, **own}

@@ -34,8 +34,7 @@ def _check(line: _json.Object, given: _json.Object) -> None:
 
 def _ask(line: _json.Object, given: _json.Object) -> Any:
     text, context = places(given)
-    request = _wire.message("ScoreRequest")(model=given["model"], convention=_run_tasks.enum(given, "convention"),
-                                            special_tokens=_run_tasks.enum(given, "special_tokens"))
+    request = _run_tasks.empty_request(given)
     request.words.CopyFrom(_wire.message("WordOptions")(split=_run_tasks.enum(given, "split"),
                                                         correction=_run_tasks.enum(given, "correction")))
     item = request.items.add(text=line[text])
