@@ -7,8 +7,10 @@
 #if HWY_ARCH_X86
 
 // g++ 12's own header passes what it calls undefined to its built-in functions, and warns of it.
+#if HWY_COMPILER_GCC_ACTUAL
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 #include <immintrin.h>
 

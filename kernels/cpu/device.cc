@@ -137,13 +137,13 @@ void CpuDevice::Apply(Matrix x, std::initializer_list<LayerOutput> outputs,
 
 // What fails in one layer is no number for the next ones, which fail, too.
 void CpuDevice::NoteFailures(std::initializer_list<LayerOutput> outputs) {
-  for (const auto& [packed, index] : workspace_.failures) {
-    const auto row = static_cast<int32_t>(index);
+  for (const auto& failure : workspace_.failures) {
+    const auto row = static_cast<int32_t>(failure.row);
     if (std::ranges::any_of(failed_, [&](const FailedRow& known) { return known.row == row; })) {
       continue;
     }
     const auto* const output = std::ranges::find_if(
-        outputs, [&](const LayerOutput& any) { return &PackedOf(*any.layer) == packed; });
+        outputs, [&](const LayerOutput& any) { return &PackedOf(*any.layer) == failure.layer; });
     failed_.push_back({row, output->layer});
   }
   workspace_.failures.clear();

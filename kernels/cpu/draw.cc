@@ -134,9 +134,9 @@ Edge EdgeSearch::FindAmong(std::span<float> few, WeightTotal above) const {
     }
     uint32_t digit = (1 << kDigitBits) - 1;
     for (; (above + totals[digit]).*measure_ < wanted_; --digit) above = above + totals[digit];
-    const auto rest =
-        std::ranges::remove_if(few, [&](float weight) { return digit_of(weight) != digit; });
-    few = few.first(few.size() - rest.size());
+    const auto end = std::remove_if(few.begin(), few.end(),
+                                    [&](float weight) { return digit_of(weight) != digit; });
+    few = few.first(end - few.begin());
     base += digit << shift;
   }
   // Those that are left weigh the same.

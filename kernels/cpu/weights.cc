@@ -89,7 +89,7 @@ Best BestOfOnTarget(const float* logits, int64_t count) {
   Vec largest = Set(kMinusInfinity);
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) largest = hn::Max(largest, TamedVec(Load(logits + i)));
-  float best = hn::GetLane(hn::MaxOfLanes(FloatTag(), largest));
+  float best = FoldVector<Larger>(FloatTag(), largest);
   for (; i < count; ++i) best = std::max(best, Tamed(logits[i]));
   return {best, FirstEqual(logits, count, best)};
 }

@@ -16,7 +16,7 @@ constexpr int kWarpTiles = 2;
 
 // On a multiprocessor at once. Widening int8 takes a few registers more than two have.
 template <Element type, int kPieces>
-constexpr int kBlocks = type == Element::kInt8&& kPieces == 2 ? 1 : 2;
+[[maybe_unused]] constexpr int kBlocks = type == Element::kInt8&& kPieces == 2 ? 1 : 2;
 
 template <Element type, int kPieces>
 struct Stage {

@@ -39,7 +39,7 @@ void PrepareStandardStreams() {
   }
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef DYAD_SANITIZED
 // Before any constructor of a library, too: some open files, which would get the numbers.
 [[gnu::section(".preinit_array"), gnu::used]] void (*prepare)() = PrepareStandardStreams;
 #endif

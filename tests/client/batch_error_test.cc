@@ -23,7 +23,7 @@ class BatchErrorTest : public ::testing::TestWithParam<const char*> {
   int Run(std::vector<std::string> flags = {}) {
     flags.insert(flags.begin(), {GetParam(), "--server=" + address_, "--concurrency=1",
                                  "--input=" + folder_.Write("in", Lines()),
-                                 "--output=" + folder_.Path("out"), "--timeout=0.3"});
+                                 "--output=" + folder_.Path("out"), "--timeout=" + timeout_});
     const auto run = testing::RunDyadctl(flags);
     errors_ = run.err;
     return run.status;
@@ -43,6 +43,8 @@ class BatchErrorTest : public ::testing::TestWithParam<const char*> {
   testing::FakeServer server_;
   TemporaryFolder folder_;
   std::string address_ = server_.address();
+  // Seconds of a call: no load ends one that is answered.
+  std::string timeout_ = "60";
   std::string errors_;
 };
 
@@ -59,7 +61,9 @@ TEST_P(BatchErrorTest, OnlyALinesOwnErrorIsAnAnswer) {
     server_.traffic.SetFaults(
         {.spare_first = 2, .fail_first = 1000, .code = static_cast<grpc::StatusCode>(code)});
     const ErrorOwner owner = OwnerOf(absl::Status(static_cast<absl::StatusCode>(code), ""));
+    if (owner != ErrorOwner::kLine) timeout_ = "1";  // for so long it is tried again
     const int status = Run();
+    timeout_ = "60";
     server_.traffic.SetFaults({});
     if (owner == ErrorOwner::kLine) {
       EXPECT_EQ(status, 1);
@@ -86,12 +90,14 @@ TEST_P(BatchErrorTest, AFullQueueIsWaitedForPastTheTimeoutOfARequest) {
                              .fail_first = 40,
                              .code = grpc::StatusCode::RESOURCE_EXHAUSTED,
                              .reason = "QUEUE_FULL"});
+  timeout_ = "0.3";
   EXPECT_EQ(Run(), 0) << errors_;
   EXPECT_EQ(server_.traffic.calls(), 44);
 }
 
 TEST_P(BatchErrorTest, NoServerAtAllLeavesNothingBehind) {
   address_ = "127.0.0.1:1";
+  timeout_ = "1";
   EXPECT_EQ(Run(), 3);
   EXPECT_EQ(Read(), "");
 }

@@ -169,7 +169,7 @@ TEST(WordIdSetsTest, TellWordsEndsAndTheRestApart) {
 // "The cat." after </s>: The | " c" "at" | "." with masses made up.
 class CorrectionTest : public ::testing::Test {
  protected:
-  const ByteTokenizer tokenizer_;
+  const ByteTokenizer tokenizer_ = {};
   const std::vector<uint8_t> sets_ = WordIdSets(tokenizer_, kEnd, kByteVocabulary);
   const std::vector<int32_t> ids_ = {kEnd, kThe, kSpaceA, 't', '.'};
   WordPlan plan_ = {v1::WORD_CORRECTION_NONE,

@@ -13,6 +13,7 @@
 #include "tests/server/model/loading.h"
 #include "tests/server/model/model_runner.h"
 #include "tests/server/model/random_network.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -65,9 +66,7 @@ bool ResetPeak() {
 // The embedding is most of this model, so its two copies and the mapped file are what could be too
 // much.
 TEST(LoadModelTest, PeakMemoryIsAtMostTwiceTheFile) {
-#ifdef __SANITIZE_ADDRESS__
-  GTEST_SKIP() << "the sanitizer's own memory counts too";
-#endif
+  if (testing::kSanitized) GTEST_SKIP() << "the sanitizer's own memory counts too";
   for (const auto& [stored, bytes, dtype] :
        {std::tuple{"F16", 2, WeightDtype::kAsStored}, std::tuple{"BF16", 2, WeightDtype::kFloat16},
         std::tuple{"F32", 4, WeightDtype::kAsStored}, std::tuple{"F32", 4, WeightDtype::kBfloat16},

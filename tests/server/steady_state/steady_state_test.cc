@@ -14,7 +14,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/status_matchers.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef DYAD_SANITIZED
 
 namespace {
 
