@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/base/message_text.h"
 #include "server/text/utf8.h"
 
@@ -56,6 +57,8 @@ std::string Grouped(int64_t number) {
   }
   return grouped;
 }
+
+std::string PText(double p) { return p < 0.0001 ? "< 0.0001" : absl::StrFormat("%.4f", p); }
 
 std::string Items(int64_t count) {
   return absl::StrCat(Grouped(count), count == 1 ? " item" : " items");

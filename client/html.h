@@ -23,6 +23,9 @@ std::string Isolated(std::string_view text);
 // "67,000".
 std::string Grouped(int64_t number);
 
+// A p-value: "0.0432"; "< 0.0001" below that.
+std::string PText(double p);
+
 // "1 item", "67,000 items".
 std::string Items(int64_t count);
 

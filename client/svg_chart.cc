@@ -85,7 +85,13 @@ std::string DotChart(const std::string& title, const std::vector<DotRow>& rows) 
   std::string html =
       absl::StrCat("<figure class=\"dots\"><figcaption>", Escaped(title),
                    "</figcaption>\n<div class=\"dot\"><span></span>", AxisSvg(), "</div>\n");
+  std::string group;
   for (const DotRow& row : rows) {
+    if (row.group != group) {
+      absl::StrAppend(&html, "<div class=\"dot group\"><span>", Isolated(row.group),
+                      "</span></div>\n");
+    }
+    group = row.group;
     absl::StrAppend(&html, "<div class=\"dot\"><span>", Isolated(row.label), "</span>", RowSvg(row),
                     "</div>\n");
   }
