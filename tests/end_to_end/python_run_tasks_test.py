@@ -81,6 +81,8 @@ CASES = [
      {"columns": "sentence_good=good,sentence_bad=bad"}, ".csv", ".out"),
     ("pairs", lambda: [{"sentence_good": f"The {noun} sleep.", "sentence_bad": LONG if i == 3 else noun} for i, noun in enumerate(NOUNS)],
      {}, ".json", ".out"),
+    *((task, lambda: [{"sentence_good": f"The {noun} sleep.", "sentence_bad": LONG if i == 3 else noun, "margin": "own", "correct": i}
+                      for i, noun in enumerate(NOUNS)], {"prefix": "x_"}, ".jsonl", ".out") for task in ("pairs", "blimp", "blimp_supplement")),
     ("score", lambda: [{"text": LONG if i == 3 else noun, "n": 1e300 * i} for i, noun in enumerate(NOUNS)], {"top_n": 1}, ".json", ".out"),
     ("generate", prompts, {"seed": 7, "temperature": 0.5, "logprobs": 2, "stop": ["zz", "."], "echo": True}, ".json", ".out"),
     ("generate", lambda: [{key: value for key, value in line.items() if key != "n"} for line in prompts()],
@@ -218,6 +220,12 @@ def check_refused(server, client, folder):
         assert answer["error"]["code"] == "INVALID_ARGUMENT", (line, answer)
         assert error.message == f"refused.jsonl: line 1: {answer['error']['message']}", (line, error.message, answer)
         assert not (folder / "refused").exists()
+    write(source, [{"sentence_good": "a", "sentence_bad": "b", "margin": 1}])
+    # What pairs replace, as an output may be the next input, a task refuses.
+    error = raised(dyad_serve.InvalidArgument,
+                   lambda: dyad_serve.Run(folder / "refused", client, task="blimp_supplement", input=source))
+    refused = server.ctl("evaluate", "blimp_supplement", str(source), check=False)
+    assert "has the key margin, which the answer has too" in error.message and "has the key margin" in refused.stderr, (error, refused)
     for options in ({"seed": 1.5}, {"stop": 7}, {"n": "2"}, {"details": True}, {"convention": "LM_EVAL"}):
         raised((TypeError, ValueError), lambda: dyad_serve.Run(folder / "refused", client, task="generate", input=source, options=options))
 
@@ -290,7 +298,7 @@ def main():
             for number in range(len(CASES)):
                 case = Case(folder, number)
                 check(server, client, case)
-                if case.task == "comps":  # by the prefix
+                if case.options.get("prefix") and case.task in ("comps", "pairs", "blimp", "blimp_supplement"):
                     compared = dyad_serve.compare(case.ours, case.theirs)
                     assert compared.pooled["items"] == len(NOUNS) - 1 and compared.left_out == 1, compared
                 if case.task in ("pairs", "ewok") or case.ours.suffix == ".jsonl":
