@@ -162,9 +162,9 @@ std::string MeansTable(const Reports& reports) {
                                  {"items", true},
                                  {"ties", true},
                                  {"macro", true},
-                                 {"95 % interval", true},
+                                 {"macro, 95 % interval", true},
                                  {"pooled", true},
-                                 {"95 % interval", true},
+                                 {"pooled, 95 % interval", true},
                                  {"failed", true}}};
   const std::vector<std::string> names = NamesOf(reports);
   for (size_t run = 0; run < reports.size(); ++run) {
@@ -277,9 +277,11 @@ std::string TaskSentence(const TaskReport& report) {
                       IntervalText(report.macro->interval), ", stratified bootstrap); ");
     }
     absl::StrAppend(&text, Score(report.pooled.score()), " of ", Items(report.pooled.items),
-                    " (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ",
-                    Grouped(report.pooled.ties), report.pooled.ties == 1 ? " tie" : " ties",
-                    ", won by the option that stands first. ");
+                    " (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ");
+    const int64_t ties = report.pooled.ties;
+    absl::StrAppend(&text, ties == 0 ? "no ties. "
+                                     : absl::StrCat(Grouped(ties), ties == 1 ? " tie" : " ties",
+                                                    ", won by the option that stands first. "));
   }
   absl::StrAppend(&text, "Run ", header.value("run", "-"), ".");
   return text;

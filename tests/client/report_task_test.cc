@@ -33,6 +33,7 @@ TEST_F(ReportTaskTest, TheSentenceHasWhatAPaperNeeds) {
   EXPECT_THAT(text, HasSubstr("Run 0123456789ab."));
   EXPECT_THAT(TaskSentence(Read("")), HasSubstr("no item has a score"));
   TaskReport part = Read(PairLine("u", "p", 1));
+  EXPECT_THAT(TaskSentence(part), HasSubstr(", Wilson); no ties. Run "));
   part.run.header["options"]["limit"] = 60;
   EXPECT_THAT(TaskSentence(part),
               HasSubstr(" on blimp, the first 60 lines of each file, convention"));
