@@ -65,7 +65,11 @@ std::string Items(int64_t count) {
 }
 
 std::string TableHtml(const HtmlTable& table) {
-  std::string html = table.columns.size() > 3 ? "<table class=\"stacks\">" : "<table>";
+  const bool is_narrow = std::all_of(table.columns.begin(), table.columns.end(),
+                                     [](const auto& column) { return column.is_number; });
+  std::string html = table.columns.size() > 3 ? "<table class=\"stacks\">"
+                     : is_narrow              ? "<table class=\"narrow\">"
+                                              : "<table>";
   if (!table.caption.empty())
     absl::StrAppend(&html, "<caption>", Escaped(table.caption), "</caption>");
   html += "<thead><tr>";

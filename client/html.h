@@ -40,7 +40,8 @@ struct HtmlTable {
 };
 
 // Where the page is narrow a table of more than three columns has a block for each row, a line for
-// each cell. The first column is the row's head.
+// each cell; up to three columns of numbers take no more room than they need. The first column is
+// the row's head.
 std::string TableHtml(const HtmlTable& table);
 
 }  // namespace dyad::client

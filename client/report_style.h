@@ -19,6 +19,7 @@ p{margin:.4rem 0}.dim,caption,figcaption{color:var(--dim)}
 figure{margin:1rem 0;break-inside:auto}figcaption,caption{text-align:left;font-size:.9rem;padding:.2rem 0}
 table{border-collapse:collapse;width:100%;margin:.6rem 0 1.2rem;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;vertical-align:top;padding:.2rem .5rem .2rem 0;border-bottom:1px solid var(--rule);font-weight:400}
+table.narrow{width:auto}table.narrow th,table.narrow td{padding-left:1.5rem}
 thead th{font-weight:600;border-bottom:1.5px solid var(--dim)}
 .n{text-align:right}td.n{white-space:nowrap}thead th{overflow-wrap:normal}
 th[scope=row]:not(.n){min-width:5.8rem}

@@ -66,6 +66,8 @@ TEST(HtmlTest, ATableNamesItsCells) {
   EXPECT_THAT(html, Not(HasSubstr("too many")));
   EXPECT_THAT(TableHtml({"", {{"a"}, {"b"}, {"c"}, {"d"}}, {}}),
               StartsWith("<table class=\"stacks\"><thead>"));
+  EXPECT_THAT(TableHtml({"", {{"a", true}, {"b", true}}, {}}),
+              StartsWith("<table class=\"narrow\"><thead>"));
 }
 
 }  // namespace

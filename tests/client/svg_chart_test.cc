@@ -52,6 +52,9 @@ TEST(SvgChartTest, TiesHaveABarOfTheirOwn) {
   const std::string html = HistogramChart("M", histogram);
   EXPECT_THAT(html, HasSubstr("<rect class=\"tie\""));
   EXPECT_THAT(html, HasSubstr("<title>ties: 2 items</title>"));
+  EXPECT_THAT(html, HasSubstr(">0 (2 ties)</text>"));
+  EXPECT_THAT(HistogramChart("M", HistogramOf({1, -1})), HasSubstr(">0</text>"));
+  EXPECT_THAT(HistogramChart("M", HistogramOf({1, 0})), HasSubstr(">0 (1 tie)</text>"));
 }
 
 TEST(SvgChartTest, WithoutMarginsThereAreNoBins) {
