@@ -6,6 +6,7 @@
 #include "client/command.h"
 #include "client/commands.h"
 #include "client/comparison.h"
+#include "client/run_header.h"
 #include "client/scored_run.h"
 #include "server/base/status_macros.h"
 
@@ -68,7 +69,8 @@ class CompareRuns final : public Command {
     if (json_) {
       console.out << FormatLine(json) << '\n';
     } else {
-      console.out << "first   " << RunName(a.header) << "\nsecond  " << RunName(b.header) << "\n"
+      const std::vector<std::string> names = RunNames({a.header, b.header});
+      console.out << "first   " << names[0] << "\nsecond  " << names[1] << "\n"
                   << ComparisonText(json);
     }
     return 0;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/answer_keys.h"
 #include "client/baselines.h"
 #include "client/batch.h"
 #include "client/command.h"

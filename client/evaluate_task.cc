@@ -5,12 +5,12 @@
 #include <cmath>
 #include <utility>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "client/answer_keys.h"
 #include "server/base/message_text.h"
 
 namespace dyad::client {
@@ -157,26 +157,6 @@ absl::StatusOr<EvaluateTask> FindEvaluateTask(const std::string& name, const std
           : Text("the variant ", Quoted(variant), " is none of ", absl::StrJoin(variants, ", ")));
 }
 
-Json WithPrefix(const std::string& prefix, const Json& answer) {
-  Json renamed = Json::object();
-  for (const auto& [key, value] : answer.items()) {
-    const bool is_ours = absl::c_linear_search(kTaskAnswerKeys, key);
-    renamed[is_ours ? prefix + key : key] = value;
-  }
-  return renamed;
-}
-
-Json WithoutPrefix(const std::string& prefix, const Json& answer) {
-  if (prefix.empty()) return answer;
-  Json renamed = answer;
-  for (const char* key : kTaskAnswerKeys) {
-    renamed.erase(key);
-    if (answer.contains(prefix + key)) renamed[key] = answer[prefix + key];
-    renamed.erase(prefix + key);
-  }
-  return renamed;
-}
-
 absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line, const std::string& prefix) {
   for (const std::string& key : task.texts) {
     if (!IsText(line, key)) return KeyFault(key, line, "a string");
@@ -204,12 +184,7 @@ absl::Status CheckTaskLine(const EvaluateTask& task, const Json& line, const std
       fault.Update(KeyFault("ratio", line, "a number"));
     }
   }
-  for (const char* name : kTaskAnswerKeys) {
-    const std::string key = prefix + name;
-    if (!line.contains(key)) continue;
-    fault.Update(absl::InvalidArgumentError(absl::StrCat(
-        "has the key ", key, ", which the answer has too; --prefix=dyad_ renames the answer's")));
-  }
+  fault.Update(CheckOwnKeys(line, kTaskAnswerKeys, prefix));
   return fault;
 }
 

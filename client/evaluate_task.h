@@ -28,21 +28,12 @@ struct EvaluateTask {
   std::vector<std::string> texts;  // keys that must be strings
 };
 
-// The keys that an answer adds to its line's own, besides those of every run.
-inline constexpr const char* kTaskAnswerKeys[] = {"row",  "sums", "means", "scored_tokens",
-                                                  "best", "tie",  "score", "p_first"};
-
 // All names: {"choices", "comps", ...}; "blimp" and "blimp_supplement" are commands of pairs
 // (client/pair_command.h), "reading" is a command of its own.
 std::vector<std::string> EvaluateTaskNames();
 
 // An empty variant is the first one. Errors: InvalidArgument naming what there is.
 absl::StatusOr<EvaluateTask> FindEvaluateTask(const std::string& name, const std::string& variant);
-
-// The answer with `prefix` in front of those keys; and back, where a line's own key of the same
-// name makes room.
-Json WithPrefix(const std::string& prefix, const Json& answer);
-Json WithoutPrefix(const std::string& prefix, const Json& answer);
 
 // Whether a line has the task's keys, of the right types, and none that the answer has too, whose
 // keys begin with `prefix`. Errors: InvalidArgument naming the key.

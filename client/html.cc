@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/base/message_text.h"
 #include "server/text/utf8.h"
 
@@ -57,12 +58,18 @@ std::string Grouped(int64_t number) {
   return grouped;
 }
 
+std::string PText(double p) { return p < 0.0001 ? "< 0.0001" : absl::StrFormat("%.4f", p); }
+
 std::string Items(int64_t count) {
   return absl::StrCat(Grouped(count), count == 1 ? " item" : " items");
 }
 
 std::string TableHtml(const HtmlTable& table) {
-  std::string html = table.columns.size() > 3 ? "<table class=\"stacks\">" : "<table>";
+  const bool is_narrow = std::all_of(table.columns.begin(), table.columns.end(),
+                                     [](const auto& column) { return column.is_number; });
+  std::string html = table.columns.size() > 3 ? "<table class=\"stacks\">"
+                     : is_narrow              ? "<table class=\"narrow\">"
+                                              : "<table>";
   if (!table.caption.empty())
     absl::StrAppend(&html, "<caption>", Escaped(table.caption), "</caption>");
   html += "<thead><tr>";

@@ -23,6 +23,9 @@ std::string Isolated(std::string_view text);
 // "67,000".
 std::string Grouped(int64_t number);
 
+// A p-value: "0.0432"; "< 0.0001" below that.
+std::string PText(double p);
+
 // "1 item", "67,000 items".
 std::string Items(int64_t count);
 
@@ -37,7 +40,8 @@ struct HtmlTable {
 };
 
 // Where the page is narrow a table of more than three columns has a block for each row, a line for
-// each cell. The first column is the row's head.
+// each cell; up to three columns of numbers take no more room than they need. The first column is
+// the row's head.
 std::string TableHtml(const HtmlTable& table);
 
 }  // namespace dyad::client

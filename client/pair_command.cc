@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/answer_keys.h"
 #include "client/baselines.h"
 #include "client/commands.h"
 #include "client/corpus.h"
@@ -40,8 +41,8 @@ std::string PairText(const Json& answer) {
                          answer["sentence_bad"].get<std::string>());
 }
 
-// Two sentences, and where there is one the context of both.
-absl::Status CheckPairLine(const Json& line) {
+// Two sentences, where there is one the context of both, and no key of the answer's.
+absl::Status CheckPairLine(const Json& line, const std::string& prefix) {
   for (const char* key : {"sentence_good", "sentence_bad"}) {
     if (!line.contains(key)) return absl::InvalidArgumentError(Text("lacks the key ", key));
   }
@@ -50,7 +51,7 @@ absl::Status CheckPairLine(const Json& line) {
     return absl::InvalidArgumentError(
         Text(key, " must be a string, found: ", FormatLine(line[key]).substr(0, 80)));
   }
-  return absl::OkStatus();
+  return CheckOwnKeys(line, kPairAnswerKeys, prefix);
 }
 
 }  // namespace
@@ -65,6 +66,7 @@ void PairCommand::AddFlags(CLI::App& app) {
               "LM_EVAL (default), BABYLM, MINICONS_MEAN, MINICONS_SUM or CONDITIONAL"},
              {"special_tokens", FieldKind::kText, "MODE",
               R"(PARSE (default) or LITERAL: "</s>" in a sentence)"}});
+  AddFlag(app, "prefix", "TEXT", flags_.prefix, "In front of the names of the answer's keys");
   AddFlag(app, "streams", "N", flags_.streams,
           "Clients that share the pairs, each with its own connection (default 1)")
       ->check(CLI::Range(int64_t{1}, kMaxStreams));
@@ -91,6 +93,7 @@ absl::StatusOr<PairRunOptions> PairCommand::Options() const {
       {"convention", EnumWord(std::max(options.convention, v1::CONVENTION_LM_EVAL))},
       {"special_tokens", EnumWord(std::max(options.special_tokens, v1::SPECIAL_TOKENS_PARSE))},
       {"options", files_.Options()}};
+  if (!flags_.prefix.empty()) fields["options"]["prefix"] = flags_.prefix;
   options.describe = [this, fields]() mutable -> absl::StatusOr<RunDescription> {
     ASSIGN_OR_RETURN(fields["input"], describe_input_());
     return DescribeRun(fields);
@@ -105,7 +108,9 @@ absl::StatusOr<LineInput> PairCommand::Lines(const Console& console) {
     }
     const std::string path = input_.value_or(words_.empty() ? "" : words_.front());
     ASSIGN_OR_RETURN(CorpusReading reading, files_.Reading());
-    if (source_ == PairSource::kTask) reading.check = &CheckPairLine;
+    if (source_ == PairSource::kTask) {
+      reading.check = [this](const Json& line) { return CheckPairLine(line, flags_.prefix); };
+    }
     ASSIGN_OR_RETURN(Corpus corpus, ReadCorpus(path, reading));
     describe_input_ = [path, files = std::move(corpus.files)] {
       return files.empty() ? DescribeFile(path) : DescribeFolder(path, files);
@@ -142,7 +147,8 @@ absl::StatusOr<int> PairCommand::Run(const Console& console) {
   Accuracy accuracy;
   Predictions predictions;
   std::map<int64_t, std::string> screen;  // answers come in any order
-  const auto on_answer = [&](int64_t number, const Json& answer) {
+  const auto on_answer = [&](int64_t number, const Json& written) {
+    const Json answer = WithoutPrefix(flags_.prefix, written);
     accuracy.Add(answer);
     if (!files_.predictions.empty() && !answer.contains("error")) {
       const char* chosen = answer["correct"].get<bool>() ? "sentence_good" : "sentence_bad";

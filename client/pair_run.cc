@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/answer_json.h"
+#include "client/answer_keys.h"
 #include "client/client.h"
 #include "client/error_owner.h"
 #include "client/request_json.h"
@@ -34,8 +35,8 @@ constexpr int64_t kOptionBytes = 1024;
 class Window {
  public:
   // `max_bytes`: of the pairs of one message.
-  Window(Batch& batch, int64_t size, int64_t max_bytes)
-      : batch_(batch), size_(size), max_bytes_(max_bytes) {}
+  Window(Batch& batch, const PairRunOptions& options, int64_t max_bytes)
+      : batch_(batch), prefix_(options.prefix), size_(options.window), max_bytes_(max_bytes) {}
 
   // A new stream has to send first what has no result yet. No stream may be open.
   void BeginStream() {
@@ -95,7 +96,7 @@ class Window {
       }
       room_.Signal();
     }
-    batch_.Answer(score.index(), std::move(head), PairAnswer(score));
+    batch_.Answer(score.index(), std::move(head), WithPrefix(prefix_, PairAnswer(score)));
     return true;
   }
 
@@ -148,6 +149,7 @@ class Window {
   }
 
   Batch& batch_;
+  const std::string prefix_;
   const int64_t size_, max_bytes_;
   Mutex mutex_;
   CondVar room_;
@@ -239,7 +241,7 @@ absl::Status RunConnection(const std::shared_ptr<grpc::Channel>& channel,
                            const PairRunOptions& options, Batch& batch, PairRunResult& result) {
   ASSIGN_OR_RETURN(const int64_t max_bytes, MaxPairBytes(channel));
   const auto stub = v1::ScoringService::NewStub(channel);
-  Window window(batch, options.window, max_bytes);
+  Window window(batch, options, max_bytes);
   int reopenings = 0;
   absl::Duration backoff = options.first_backoff;
   while (true) {

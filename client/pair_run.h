@@ -26,6 +26,7 @@ struct PairRunOptions {
   OldErrors old_errors = OldErrors::kAreAnswers;
   Headers headers = Headers::kOfFiles;
   Sample* sample = nullptr;  // as Batch::Options
+  std::string prefix = {};   // in front of the names of an answer's keys
 
   std::string model = {};  // empty: the server's only one
   v1::Convention convention = v1::CONVENTION_UNSPECIFIED;

@@ -12,6 +12,7 @@
 #include "client/html.h"
 #include "client/report_header.h"
 #include "client/report_task.h"
+#include "client/run_header.h"
 #include "client/svg_chart.h"
 #include "server/base/status_macros.h"
 
@@ -35,8 +36,8 @@ std::vector<std::string> RowCells(const std::string& name, const Json& row) {
           absl::StrCat(Signed(row, "low"), " to ", Signed(row, "high")),
           Grouped(row["first_better"].get<int64_t>()),
           Grouped(row["second_better"].get<int64_t>()),
-          Plain(row, "p"),
-          row.contains("p_holm") ? Plain(row, "p_holm") : "–"};
+          PText(row["p"].get<double>()),
+          row.contains("p_holm") ? PText(row["p_holm"].get<double>()) : "–"};
 }
 
 std::string RowsHtml(const Json& comparison) {
@@ -107,8 +108,9 @@ absl::StatusOr<std::string> ComparisonHtml(const TaskReport& first, const TaskRe
                         "</p></section>\n");
   }
   const Json comparison = ComparisonJson(first.run, second.run);
-  absl::StrAppend(&html, "<p>First: ", Isolated(RunName(first.run.header)),
-                  ".<br>Second: ", Isolated(RunName(second.run.header)), ".</p>\n");
+  const std::vector<std::string> names = RunNames({first.run.header, second.run.header});
+  absl::StrAppend(&html, "<p>First: ", Isolated(names[0]), ".<br>Second: ", Isolated(names[1]),
+                  ".</p>\n");
   if (const auto left_out = comparison["left_out"].get<int64_t>(); left_out > 0) {
     absl::StrAppend(&html, "<p>Left out: ", Items(left_out),
                     " without a score in one of the runs.</p>\n");

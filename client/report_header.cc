@@ -2,6 +2,8 @@
 #include "client/report_header.h"
 
 #include <array>
+#include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -88,6 +90,37 @@ std::string HeaderHtml(const std::vector<NamedHeader>& headers) {
     if (has_value) table.rows.push_back(std::move(row));
   }
   return TableHtml(table);
+}
+
+std::string ConventionsHtml(const std::vector<NamedHeader>& headers) {
+  static const std::map<std::string, const char*> texts = {
+      {"LM_EVAL",
+       "as lm-evaluation-harness: the model reads its prefix token, a blank and the text. Every "
+       "token of the text counts; the larger sum wins."},
+      {"BABYLM",
+       "as BabyLM's pipeline: the model reads the text as its tokenizer encodes it by default. The "
+       "first token does not count, and of a text with a context only the phrase behind it; the "
+       "larger sum wins."},
+      {"MINICONS_MEAN",
+       "as minicons: the model reads the text as its tokenizer encodes it by default. The first "
+       "token does not count; the larger mean over tokens wins."},
+      {"MINICONS_SUM",
+       "as minicons: the model reads the text as its tokenizer encodes it by default. The first "
+       "token does not count; the larger sum wins."},
+      {"CONDITIONAL",
+       "as the text stands: the model reads its prefix token, or the context, and the text. Every "
+       "token of the text counts; the larger sum wins."}};
+  std::set<std::string> conventions;
+  for (const NamedHeader& header : headers) {
+    conventions.insert(header.header.value("convention", ""));
+  }
+  std::string html;
+  for (const std::string& convention : conventions) {
+    const auto text = texts.find(convention);
+    if (text == texts.end()) continue;
+    absl::StrAppend(&html, "<p>", convention, ", ", Escaped(text->second), "</p>\n");
+  }
+  return html;
 }
 
 std::string TaskName(const Json& header) {

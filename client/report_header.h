@@ -17,6 +17,9 @@ struct NamedHeader {
 // first.
 std::string HeaderHtml(const std::vector<NamedHeader>& headers);
 
+// What the conventions of the runs mean, a paragraph each.
+std::string ConventionsHtml(const std::vector<NamedHeader>& headers);
+
 // "blimp", "ewok (babylm)".
 std::string TaskName(const Json& header);
 

@@ -31,7 +31,7 @@ counts 1 if the right text has the larger value, a tie is won by the text that s
 Wilson's: (p + z²/2n ± z√(p(1−p)/n + z²/4n²)) / (1 + z²/n), z = 1.95996. That of the mean over rows is a stratified
 bootstrap's: 10,000 times as many items as it has are drawn from each row, with replacement. Differences of two runs have
 a paired bootstrap over items, McNemar's exact test, and Holm's correction over rows. A run's id is a digest of model,
-task, convention, options and input; the same id is the same numbers.</p></section>
+task, convention, options and input; the same id is the same numbers.</p>
 )html";
 
 absl::StatusOr<AnyReport> ReadAnyReport(const std::string& path, const std::string& baselines) {
@@ -163,7 +163,7 @@ absl::StatusOr<std::string> ReportPage(const std::vector<std::string>& paths,
       "</style>\n</head>\n<body>\n<main>\n<h1>Report: ", title, "</h1>\n", TaskSections(reports),
       comparison, WordsSections(reports), NotesSection(reports),
       "<section><h2>What the runs are</h2>\n", HeaderHtml(headers), "</section>\n", kMethods,
-      "</main>\n</body>\n</html>\n");
+      ConventionsHtml(headers), "</section>\n", "</main>\n</body>\n</html>\n");
 }
 
 }  // namespace dyad::client

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/accuracy.h"
+#include "client/answer_keys.h"
 #include "client/evaluate_task.h"
 #include "client/task_summary.h"
 #include "server/base/status_macros.h"

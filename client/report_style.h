@@ -19,6 +19,7 @@ p{margin:.4rem 0}.dim,caption,figcaption{color:var(--dim)}
 figure{margin:1rem 0;break-inside:auto}figcaption,caption{text-align:left;font-size:.9rem;padding:.2rem 0}
 table{border-collapse:collapse;width:100%;margin:.6rem 0 1.2rem;font-size:.87rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;vertical-align:top;padding:.2rem .5rem .2rem 0;border-bottom:1px solid var(--rule);font-weight:400}
+table.narrow{width:auto}table.narrow th,table.narrow td{padding-left:1.5rem}
 thead th{font-weight:600;border-bottom:1.5px solid var(--dim)}
 .n{text-align:right}td.n{white-space:nowrap}thead th{overflow-wrap:normal}
 th[scope=row]:not(.n){min-width:5.8rem}
@@ -36,6 +37,7 @@ circle.s0{fill:var(--s0)}path.s1{fill:var(--s1)}path.s2{fill:var(--s2)}path.s3{f
 .dot{display:grid;grid-template-columns:minmax(0,2fr) minmax(0,3fr);gap:0 .6rem;align-items:center;font-size:.87rem;break-inside:avoid}
 .dot>span{text-align:right;overflow-wrap:anywhere;line-height:1.25}
 .dot>svg{overflow:visible}
+.dot.group>span{font-weight:600;margin-top:.7rem}.dot.group{break-after:avoid}
 .scatter{max-width:24rem;width:100%;height:auto}
 .strip{line-height:1.2;break-inside:avoid}.strip .item{display:inline-block;min-width:2.2rem;color:var(--dim);font-size:.8rem}
 .word{display:inline-block;max-width:100%;overflow-wrap:anywhere;padding:.15rem .3rem;margin:0 1px 4px 0;border-radius:3px;
@@ -54,7 +56,7 @@ table.stacks td:empty{display:none}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--dim:#444;--rule:#bbb;--wrong:#b9643c;--right:#0072b2;--tie:#6b6b6b;
 --s0:#0072b2;--s1:#d55e00;--s2:#00795a;--s3:#a3477d;--heat:204,85,0}
 @page{margin:16mm}main{max-width:none;padding:0}tr{break-inside:avoid}h2,h3,caption,figcaption,thead{break-after:avoid}body{font-size:10pt}
-table{font-size:8.5pt}td.n{white-space:normal}
+table{font-size:8.5pt}table.stacks{font-size:7.5pt}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 )css";
 

@@ -10,7 +10,9 @@
 #include "absl/strings/str_join.h"
 #include "client/html.h"
 #include "client/report_header.h"
+#include "client/run_header.h"
 #include "client/svg_chart.h"
+#include "client/table.h"
 
 namespace dyad::client {
 namespace {
@@ -86,7 +88,10 @@ std::string BaselinesHtml(const std::vector<Baseline>& baselines, const std::str
 }
 
 DotRow DotsOf(const SharedRow& row, const std::vector<Baseline>& baselines) {
-  DotRow dots = {.label = row.name, .chance = {}, .marks = {}};
+  DotRow dots = {.label = row.name,
+                 .chance = {},
+                 .marks = {},
+                 .group = row.is_phenomenon || row.phenomenon == row.name ? "" : row.phenomenon};
   for (size_t run = 0; run < row.runs.size(); ++run) {
     const ReportRow* values = row.runs[run];
     if (values == nullptr) continue;
@@ -143,6 +148,12 @@ std::string RowsTable(const std::string& caption, const std::vector<const Shared
   return TableHtml(table);
 }
 
+std::vector<std::string> NamesOf(const Reports& reports) {
+  std::vector<Json> headers;
+  for (const TaskReport* report : reports) headers.push_back(report->run.header);
+  return RunNames(headers);
+}
+
 std::string MeansTable(const Reports& reports) {
   HtmlTable table = {.caption =
                          "Means: over rows (macro) with a bootstrap interval, over all items "
@@ -151,15 +162,17 @@ std::string MeansTable(const Reports& reports) {
                                  {"items", true},
                                  {"ties", true},
                                  {"macro", true},
-                                 {"95 % interval", true},
+                                 {"macro, 95 % interval", true},
                                  {"pooled", true},
-                                 {"95 % interval", true},
+                                 {"pooled, 95 % interval", true},
                                  {"failed", true}}};
-  for (const TaskReport* report : reports) {
+  const std::vector<std::string> names = NamesOf(reports);
+  for (size_t run = 0; run < reports.size(); ++run) {
+    const TaskReport* report = reports[run];
     const ReportRow& pooled = report->pooled;
     const std::optional<ReportMean>& macro = report->macro;
-    table.rows.push_back({Isolated(RunName(report->run.header)), Grouped(pooled.items),
-                          Grouped(pooled.ties), macro.has_value() ? Score(macro->score) : "–",
+    table.rows.push_back({Isolated(names[run]), Grouped(pooled.items), Grouped(pooled.ties),
+                          macro.has_value() ? Score(macro->score) : "–",
                           macro.has_value() ? IntervalText(macro->interval) : "–",
                           pooled.items > 0 ? Score(pooled.score()) : "–",
                           pooled.items > 0 ? IntervalText(pooled.interval()) : "–",
@@ -227,10 +240,11 @@ std::string SharesHtml(const TaskReport& report) {
 }
 
 std::string LegendHtml(const Reports& reports) {
+  const std::vector<std::string> names = NamesOf(reports);
   std::string html = "<p class=\"legend\">";
   for (size_t run = 0; run < reports.size(); ++run) {
     absl::StrAppend(&html, MarkSymbol(static_cast<int>(run)), "run ", run + 1, ": ",
-                    Isolated(RunName(reports[run]->run.header)), "<br>");
+                    Isolated(names[run]), "<br>");
   }
   if (!reports.front()->baselines.empty()) {
     absl::StrAppend(&html, MarkSymbol(-1), "baselines<br>");
@@ -242,8 +256,12 @@ std::string LegendHtml(const Reports& reports) {
 
 std::string TaskSentence(const TaskReport& report) {
   const Json& header = report.run.header;
-  std::string text = absl::StrCat(ModelName(header), " on ", TaskName(header), ", convention ",
-                                  header.value("convention", "-"), ": ");
+  const Json options = header.value("options", Json::object());
+  std::string text = absl::StrCat(ModelName(header), " on ", TaskName(header));
+  if (options.contains("limit")) {
+    absl::StrAppend(&text, ", the first ", CellText(options["limit"]), " lines of each file");
+  }
+  absl::StrAppend(&text, ", convention ", header.value("convention", "-"), ": ");
   if (report.correlation.has_value()) {
     absl::StrAppend(&text, absl::StrFormat("Spearman's correlation with people's answers %.4f over "
                                            "%s items. ",
@@ -259,9 +277,11 @@ std::string TaskSentence(const TaskReport& report) {
                       IntervalText(report.macro->interval), ", stratified bootstrap); ");
     }
     absl::StrAppend(&text, Score(report.pooled.score()), " of ", Items(report.pooled.items),
-                    " (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ",
-                    Grouped(report.pooled.ties), report.pooled.ties == 1 ? " tie" : " ties",
-                    ", won by the option that stands first. ");
+                    " (95 % interval ", IntervalText(report.pooled.interval()), ", Wilson); ");
+    const int64_t ties = report.pooled.ties;
+    absl::StrAppend(&text, ties == 0 ? "no ties. "
+                                     : absl::StrCat(Grouped(ties), ties == 1 ? " tie" : " ties",
+                                                    ", won by the option that stands first. "));
   }
   absl::StrAppend(&text, "Run ", header.value("run", "-"), ".");
   return text;

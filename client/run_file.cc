@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "client/reading.h"
 #include "client/run_header.h"
 #include "client/table.h"
 #include "server/base/file.h"
@@ -14,6 +15,19 @@
 #include "server/base/status_macros.h"
 
 namespace dyad::client {
+namespace {
+
+// Of a table whose name does not say it: reading makes what it read, surprisal what it was told.
+TableFormat FormatOfHeader(const Json& header, bool is_reading) {
+  const Json options = header.value("options", Json::object());
+  const TableFormat given =
+      FormatOfWord(CellText(options.value("format", Json()))).value_or(TableFormat::kCsv);
+  if (!is_reading) return given;
+  const Json input = header.value("input", Json::object());
+  return InputFormatOfName(input.value("name", "")).value_or(given);
+}
+
+}  // namespace
 
 absl::StatusOr<RunFile> ReadRunFile(const std::string& path) {
   RunFile run;
@@ -36,11 +50,11 @@ absl::StatusOr<RunFile> ReadRunFile(const std::string& path) {
   }
   run.header = *std::move(header);
   const Json options = run.header.value("options", Json::object());
-  run.layout.format = format.value_or(TableFormat::kJsonLines);
-  if (is_beside && !format.has_value()) {
-    run.layout.format =
-        FormatOfWord(CellText(options.value("format", Json()))).value_or(TableFormat::kJsonLines);
-  }
+  const bool is_reading =
+      run.header.value("task", Json::object()).value("name", "") == kReadingTask;
+  if (is_reading) run.layout.item = kReadingNumber;
+  run.layout.format =
+      format.value_or(is_beside ? FormatOfHeader(run.header, is_reading) : TableFormat::kJsonLines);
   if (options.contains("prefix")) run.layout.prefix = CellText(options["prefix"]);
   return run;
 }

@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "client/canonical_json.h"
 #include "server/base/sha256.h"
 
@@ -130,10 +132,34 @@ absl::StatusOr<Json> ReadHeader(std::string_view line) {
   return header;
 }
 
-std::string RunName(const Json& header) {
-  const Json model = header.value("model", Json::object());
-  return absl::StrCat(model.value("name", "?"), ", ", header.value("convention", "-"), ", run ",
-                      header.value(kRunKey, "-"));
+std::string RunName(const Json& header) { return RunNames({header}).front(); }
+
+std::vector<std::string> RunNames(const std::vector<Json>& headers) {
+  constexpr size_t kDigestShown = 12;
+  const auto field = [](const Json& header, const char* key) {
+    return header.value("model", Json::object()).value(key, "");
+  };
+  std::vector<std::vector<std::string>> apart(headers.size());
+  for (const auto& [key, text] :
+       {std::pair("digest", "digest %s"), std::pair("weight_dtype", "%s weights"),
+        std::pair("kv_dtype", "%s KV cache"), std::pair("arithmetic", "%s arithmetic")}) {
+    const bool differs = std::any_of(headers.begin(), headers.end(), [&](const Json& header) {
+      return field(header, key) != field(headers.front(), key);
+    });
+    for (size_t i = 0; differs && i < headers.size(); ++i) {
+      apart[i].push_back(
+          absl::StrReplaceAll(text, {{"%s", field(headers[i], key).substr(0, kDigestShown)}}));
+    }
+  }
+  std::vector<std::string> names;
+  for (size_t i = 0; i < headers.size(); ++i) {
+    const Json model = headers[i].value("model", Json::object());
+    names.push_back(absl::StrCat(
+        model.value("name", "?"),
+        apart[i].empty() ? "" : absl::StrCat(" (", absl::StrJoin(apart[i], ", "), ")"), ", ",
+        headers[i].value("convention", "-"), ", run ", headers[i].value(kRunKey, "-")));
+  }
+  return names;
 }
 
 absl::Status CheckSameRun(const Json& there, const Json& now) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -54,6 +55,8 @@ absl::StatusOr<Json> ReadHeader(std::string_view line);
 
 // "demo, BABYLM, run 0123456789ab": what a person calls the run.
 std::string RunName(const Json& header);
+// Of several, with what tells their models apart: "demo (int8 weights), BABYLM, run 0123456789ab".
+std::vector<std::string> RunNames(const std::vector<Json>& headers);
 
 // Errors: FailedPrecondition that names each bound field in which the two differ, with both values.
 absl::Status CheckSameRun(const Json& there, const Json& now);

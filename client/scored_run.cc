@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/accuracy.h"
+#include "client/answer_keys.h"
 #include "client/evaluate_task.h"
 #include "client/run_file.h"
 #include "server/base/status_macros.h"
@@ -31,6 +32,7 @@ ScoredItem PairItem(const Json& answer) {
 
 // What the task is, as far as its answers depend on it.
 struct AnswerKind {
+  bool are_pairs = false;
   bool rows_are_of_files = false;
   const char* values = "sums";  // what decides
 };
@@ -56,8 +58,12 @@ absl::StatusOr<ScoredItem> ItemOf(const Json& answer, const AnswerKind& kind) {
     return ScoredItem{
         .row = ParadigmOf(answer), .phenomenon = PhenomenonOf(answer), .score = {}, .margin = {}};
   }
-  if (Is(answer, "correct", &Json::is_boolean) && Is(answer, "margin", &Json::is_number)) {
-    return PairItem(answer);
+  const absl::Status fault =
+      absl::InvalidArgumentError("is no answer of pairs or of a task of evaluate");
+  if (kind.are_pairs) {
+    const bool fits =
+        Is(answer, "correct", &Json::is_boolean) && Is(answer, "margin", &Json::is_number);
+    return fits ? absl::StatusOr<ScoredItem>(PairItem(answer)) : fault;
   }
   ScoredItem item = {.score = {}, .margin = {}};
   const bool has_row = Is(answer, "row", &Json::is_string) && Is(answer, "sums", &Json::is_array) &&
@@ -70,7 +76,7 @@ absl::StatusOr<ScoredItem> ItemOf(const Json& answer, const AnswerKind& kind) {
     item.shares = {answer["p_first"].get<double>(), answer["ratio"].get<double>()};
   } else if (!has_row || !answer.contains("score") ||
              (kind.rows_are_of_files && !Is(answer, "file", &Json::is_string))) {
-    return absl::InvalidArgumentError("is no answer of pairs or of a task of evaluate");
+    return fault;
   }
   item.phenomenon = kind.rows_are_of_files ? answer["file"].get<std::string>() : item.row;
   if (!Is(answer, "score", &Json::is_number)) return item;
@@ -95,8 +101,10 @@ absl::StatusOr<ScoredRun> ReadScoredRun(const std::string& path, const OnScoredA
   const Json task = run.header.value("task", Json::object());
   const std::string prefix =
       CellText(run.header.value("options", Json::object()).value("prefix", Json()));
+  const std::string name = task.value("name", "");
   const AnswerKind kind = {
-      .rows_are_of_files = task.value("name", "") == "entity_tracking",
+      .are_pairs = name == "pairs" || name == "blimp" || name == "blimp_supplement",
+      .rows_are_of_files = name == "entity_tracking",
       .values = run.header.value("convention", "") == "MINICONS_MEAN" ? "means" : "sums"};
   std::string line;
   while (std::getline(file, line)) {

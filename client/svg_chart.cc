@@ -85,7 +85,13 @@ std::string DotChart(const std::string& title, const std::vector<DotRow>& rows) 
   std::string html =
       absl::StrCat("<figure class=\"dots\"><figcaption>", Escaped(title),
                    "</figcaption>\n<div class=\"dot\"><span></span>", AxisSvg(), "</div>\n");
+  std::string group;
   for (const DotRow& row : rows) {
+    if (row.group != group) {
+      absl::StrAppend(&html, "<div class=\"dot group\"><span>", Isolated(row.group),
+                      "</span></div>\n");
+    }
+    group = row.group;
     absl::StrAppend(&html, "<div class=\"dot\"><span>", Isolated(row.label), "</span>", RowSvg(row),
                     "</div>\n");
   }
@@ -153,7 +159,9 @@ std::string HistogramChart(const std::string& title, const MarginHistogram& hist
     text("0%", "start", absl::StrFormat("%g", histogram.bins.front().low));
     text("100%", "end", absl::StrFormat("%g", histogram.bins.back().high));
   }
-  text("50%", "middle", "0");
+  const std::string ties =
+      absl::StrCat(Grouped(histogram.ties), histogram.ties == 1 ? " tie" : " ties");
+  text("50%", "middle", histogram.ties > 0 ? absl::StrCat("0 (", ties, ")") : "0");
   return absl::StrCat("<figure><figcaption>", Escaped(title), "</figcaption>\n", svg,
                       "</svg></figure>\n");
 }

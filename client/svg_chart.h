@@ -24,6 +24,7 @@ struct DotRow {
   std::string label = {};             // plain text
   std::optional<double> chance = {};  // a dashed line across
   std::vector<DotMark> marks = {};
+  std::string group = {};  // plain text: a heading above the first row of a group
 };
 
 // A row each, one mark below the other, on an axis from 0 to 1.

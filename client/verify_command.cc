@@ -87,7 +87,6 @@ absl::StatusOr<Sample> TakeSample(const std::string& path, Taker& taker) {
   file.seekg(run.begin);
   Sample sample = {.header = std::move(run.header), .format = run.layout.format};
   const std::string name = sample.header.value("task", Json::object()).value("name", "");
-  if (name == kReadingTask) run.layout.item = kReadingNumber;
   const bool are_rows = name == "surprisal" || name == kReadingTask;
   const absl::Status taken = are_rows ? TakeRows(file, run.begin, run.layout, sample.header, taker)
                                       : TakeLines(file, taker);

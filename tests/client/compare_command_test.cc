@@ -111,7 +111,7 @@ TEST_F(CompareCommandTest, OnlyRunsOverTheSameItemsCompare) {
   const std::string pairs = Pairs("x", "rw");
   fails(Header("s") + pairs, Header("t") + pairs,
         "input.sha256 is \"s\" in the first and \"t\" in the second");
-  fails(Header("s") + pairs, Header("s", "ewok") + pairs, "task.name is \"blimp\"");
+  fails(Header("s") + pairs, Header("s", "pairs") + pairs, "task.name is \"blimp\"");
   fails(Header("s") + pairs, Header("s") + Pairs("x", "r"), "2 answers, the second 1");
   fails(Header("s") + "{\"sum\":1}\n", Header("s") + pairs, "a: answer 1 is no answer of pairs");
   fails(Header("s") + "x\n", Header("s") + pairs, "a: answer 1 not JSON");

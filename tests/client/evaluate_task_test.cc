@@ -127,20 +127,6 @@ TEST(EvaluateTaskTest, ChoicesMayHaveContextLabelAndGroup) {
   EXPECT_EQ(TaskAnswer(task, v1::CONVENTION_MINICONS_MEAN, full, Sums({-2, -1}))["best"], 0);
 }
 
-TEST(EvaluateTaskTest, APrefixIsPutInFrontAndTakenAway) {
-  const Json answer = {{"row", "r"}, {"score", 1.0}, {"best", 0}};
-  const Json renamed = WithPrefix("x_", answer);
-  EXPECT_EQ(FormatLine(renamed), R"({"x_row":"r","x_score":1.0,"x_best":0})");
-  Json line = {{"score", "my own"}, {"n", 1}};
-  line.update(renamed);
-  const Json back = WithoutPrefix("x_", line);
-  EXPECT_EQ(back.size(), 4u);
-  EXPECT_EQ(back["n"], 1);
-  EXPECT_EQ(back["score"], 1.0);
-  EXPECT_EQ(WithPrefix("", answer), answer);
-  EXPECT_EQ(WithoutPrefix("", line), line);
-}
-
 TEST(EvaluateTaskTest, LinesThatLackAKeyAreRefusedByIt) {
   const auto fails = [](const std::string& name, Json line, const std::string& text) {
     EXPECT_THAT(CheckTaskLine(*FindEvaluateTask(name, ""), line),

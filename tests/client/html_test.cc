@@ -49,6 +49,13 @@ TEST(HtmlTest, NumbersAreGrouped) {
   EXPECT_EQ(Grouped(-1234567), "-1,234,567");
 }
 
+TEST(HtmlTest, APValueIsNeverNothing) {
+  EXPECT_EQ(PText(1), "1.0000");
+  EXPECT_EQ(PText(0.0432), "0.0432");
+  EXPECT_EQ(PText(0.0001), "0.0001");
+  EXPECT_EQ(PText(0.00009), "< 0.0001");
+}
+
 TEST(HtmlTest, ATableNamesItsCells) {
   const std::string html =
       TableHtml({"A & B", {{"row"}, {"n", true}}, {{"<b>x</b>", "1"}, {"y", "2", "too many"}}});
@@ -59,6 +66,8 @@ TEST(HtmlTest, ATableNamesItsCells) {
   EXPECT_THAT(html, Not(HasSubstr("too many")));
   EXPECT_THAT(TableHtml({"", {{"a"}, {"b"}, {"c"}, {"d"}}, {}}),
               StartsWith("<table class=\"stacks\"><thead>"));
+  EXPECT_THAT(TableHtml({"", {{"a", true}, {"b", true}}, {}}),
+              StartsWith("<table class=\"narrow\"><thead>"));
 }
 
 }  // namespace

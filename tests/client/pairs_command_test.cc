@@ -59,6 +59,30 @@ TEST(PairsCommandTest, OutputGetsThePairsAndTheScreenTheTable) {
   EXPECT_THAT(folder.Read("out"), HasSubstr("\"margin\":-2.0"));
 }
 
+TEST(PairsCommandTest, APrefixKeepsALinesOwnKeys) {
+  FakeServer server;
+  const TemporaryFolder folder;
+  const std::string at = "--server=" + server.address();
+  const std::string in = folder.Write(
+      "in", "{\"sentence_good\":\"a\",\"sentence_bad\":\"aa\",\"margin\":\"my own\"}\n");
+  const std::vector<std::string> command = {"pairs", "--input=" + in, "--prefix=d_",
+                                            "--output=" + folder.Path("out"), at};
+  const auto run = RunDyadctl(command);
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("overall             1       1      0    1.0000  "));
+  EXPECT_THAT(folder.Read("out"), HasSubstr("\"prefix\":\"d_\""));
+  EXPECT_THAT(folder.Read("out"), HasSubstr("\"margin\":\"my own\",\"run\":"));
+  EXPECT_THAT(folder.Read("out"), HasSubstr("\"d_margin\":1.0,\"d_tie\":false,\"d_correct\":true"));
+  EXPECT_THAT(RunDyadctl(command).out, HasSubstr("1.0000"));  // from the file
+  EXPECT_THAT(RunDyadctl({"verify", folder.Path("out"), at}).out,
+              HasSubstr("1 of 1 answers asked for again, all with the same bits"));
+  // Tasks refuse a line that has a key of the answer's; by the prefix it has none.
+  const std::string task = folder.Write("in.jsonl", folder.Read("in"));
+  EXPECT_THAT(RunDyadctl({"evaluate", "blimp", task, at}).err,
+              HasSubstr("in.jsonl: line 1: has the key margin, which the answer has too"));
+  EXPECT_EQ(RunDyadctl({"evaluate", "blimp", task, "--prefix=d_", at}).status, 0);
+}
+
 TEST(PairsCommandTest, ABadLineEndsInStatusOne) {
   FakeServer server;
   const auto run = RunDyadctl({"pairs", "--json", "--input=-", "--server", server.address()},

@@ -33,6 +33,16 @@ TEST(ReportHeaderTest, EveryFieldHasARow) {
               HasSubstr("data-title=\"run 2\"></td>"));
 }
 
+TEST(ReportHeaderTest, EachConventionIsExplainedOnce) {
+  const std::string html =
+      ConventionsHtml({{"a", kDemo}, {"b", kDemo}, {"c", {{"convention", "<x>"}}}});
+  EXPECT_EQ(html.find("<p>BABYLM, as BabyLM&#39;s pipeline: the model reads"), 0u);
+  EXPECT_EQ(html.find("<p>", 1), std::string::npos);
+  for (const char* name : {"LM_EVAL", "MINICONS_MEAN", "MINICONS_SUM", "CONDITIONAL"}) {
+    EXPECT_THAT(ConventionsHtml({{"a", {{"convention", name}}}}), HasSubstr(name));
+  }
+}
+
 TEST(ReportHeaderTest, NamesForSentences) {
   EXPECT_EQ(TaskName(kDemo), "ewok (paper)");
   EXPECT_EQ(ModelName(kDemo), "<demo> (digest aaaabbbbcccc, float32 weights, exact arithmetic)");

@@ -32,6 +32,11 @@ TEST_F(ReportTaskTest, TheSentenceHasWhatAPaperNeeds) {
       text, HasSubstr("; 0.6667 of 3 items (95 % interval 0.2077 to 0.9385, Wilson); 1 tie, won"));
   EXPECT_THAT(text, HasSubstr("Run 0123456789ab."));
   EXPECT_THAT(TaskSentence(Read("")), HasSubstr("no item has a score"));
+  TaskReport part = Read(PairLine("u", "p", 1));
+  EXPECT_THAT(TaskSentence(part), HasSubstr(", Wilson); no ties. Run "));
+  part.run.header["options"]["limit"] = 60;
+  EXPECT_THAT(TaskSentence(part),
+              HasSubstr(" on blimp, the first 60 lines of each file, convention"));
 }
 
 TEST_F(ReportTaskTest, RowsAreSortedInsideTheirPhenomenon) {
@@ -44,6 +49,7 @@ TEST_F(ReportTaskTest, RowsAreSortedInsideTheirPhenomenon) {
   const size_t table = html.find("Every row, inside its phenomenon");
   ASSERT_NE(table, std::string::npos);
   EXPECT_LT(html.find("better", table), html.find("worse", table));
+  EXPECT_THAT(html, HasSubstr("<div class=\"dot group\"><span><bdi>q</bdi>"));
   EXPECT_THAT(html, HasSubstr("people 0.9000, 0.6990 to 0.9721 (n = 20)"));
   EXPECT_THAT(html, HasSubstr("<p>macro: <bdi>people 0.8000</bdi></p>"));
   EXPECT_THAT(html, HasSubstr("Margin of the right text"));
@@ -56,6 +62,7 @@ TEST_F(ReportTaskTest, RowsAreSortedInsideTheirPhenomenon) {
 TEST_F(ReportTaskTest, RunsStandSideBySide) {
   const TaskReport a = Read(PairLine("u", "u", 1)), b = Read(PairLine("u", "u", -1));
   const std::string html = TaskHtml({&a, &b});
+  EXPECT_THAT(html, Not(HasSubstr("dot group")));
   EXPECT_THAT(html, HasSubstr("u, run 1: 1.0000"));
   EXPECT_THAT(html, HasSubstr("u, run 2: 0.0000"));
   EXPECT_THAT(html, HasSubstr("Margins, run 2"));

@@ -42,6 +42,24 @@ TEST(RunFileTest, WhatANameDoesNotTellTheHeaderBesideDoes) {
   EXPECT_EQ(run->layout.prefix, "x_");
 }
 
+TEST(RunFileTest, ATableOfReadingIsAsWhatItRead) {
+  const testing::TemporaryFolder folder;
+  Json header = (*ParseLine(RunHeaderLine("reading")))["dyad_run"];
+  header["input"]["name"] = "times.tsv.gz";
+  header["options"] = {{"format", "csv"}};
+  folder.Write("out.run.json", FormatLine({{"dyad_run", header}}));
+  auto run = ReadRunFile(folder.Write("out", "index\n"));
+  ASSERT_OK(run);
+  EXPECT_EQ(run->layout.format, TableFormat::kTsv);
+  EXPECT_EQ(run->layout.item, "index");
+  header["input"]["name"] = "times";
+  header["options"] = Json::object();
+  folder.Write("out.run.json", FormatLine({{"dyad_run", header}}));
+  run = ReadRunFile(folder.Path("out"));
+  ASSERT_OK(run);
+  EXPECT_EQ(run->layout.format, TableFormat::kCsv);
+}
+
 TEST(RunFileTest, OtherFilesAreRefused) {
   const testing::TemporaryFolder folder;
   EXPECT_THAT(

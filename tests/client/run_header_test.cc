@@ -53,6 +53,20 @@ TEST(RunHeaderTest, ARunHasAName) {
   EXPECT_EQ(RunName(Json::object()), "?, -, run -");
 }
 
+TEST(RunHeaderTest, NamesTellModelsApart) {
+  const auto header = [](const char* digest, const char* weights) {
+    return Json{{"model", {{"name", "demo"}, {"digest", digest}, {"weight_dtype", weights}}},
+                {"convention", "BABYLM"},
+                {"run", "r"}};
+  };
+  EXPECT_EQ(RunNames({header("0123456789abcdef", "int8"), header("0123456789abcdef", "float32")}),
+            (std::vector<std::string>{"demo (int8 weights), BABYLM, run r",
+                                      "demo (float32 weights), BABYLM, run r"}));
+  EXPECT_EQ(RunNames({header("0123456789abcdef", "int8"), header("f", "int8")}),
+            (std::vector<std::string>{"demo (digest 0123456789ab), BABYLM, run r",
+                                      "demo (digest f), BABYLM, run r"}));
+}
+
 TEST(RunHeaderTest, TheIdIsTheOneThatPythonComputes) {
   const Json header = FinishHeader(SomeFields());
   EXPECT_EQ(header["format"], "dyad.run/1");

@@ -71,6 +71,25 @@ TEST_F(ScoredRunTest, TasksHaveMarginsAndChances) {
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("only a correlation")));
 }
 
+TEST_F(ScoredRunTest, OwnKeysOfALineAreNoAnswers) {
+  // Called as in an answer of pairs, in a task that is none.
+  const auto choice =
+      Read(HeaderOfTask("choices") +
+           "{\"correct\":true,\"margin\":9,\"row\":\"r\",\"sums\":[-3,-2],\"best\":1,"
+           "\"tie\":false,\"score\":0}\n");
+  ASSERT_OK(choice);
+  EXPECT_EQ(choice->items[0].row, "r");
+  EXPECT_EQ(choice->items[0].margin, -1.0);
+  // And where a prefix keeps them apart.
+  Json header = *ParseLine(HeaderOfTask("pairs"));
+  header["dyad_run"]["options"]["prefix"] = "x_";
+  const auto pair =
+      Read(FormatLine(header) + "\n{\"correct\":true,\"x_margin\":-1.5,\"x_correct\":false}\n");
+  ASSERT_OK(pair);
+  EXPECT_EQ(pair->items[0].score, 0.0);
+  EXPECT_EQ(pair->items[0].margin, -1.5);
+}
+
 TEST_F(ScoredRunTest, WhatIsNoAnswerIsNamed) {
   const auto fails = [&](const std::string& content, const char* message) {
     EXPECT_THAT(Read(content), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(message)));

@@ -26,6 +26,19 @@ TEST(SvgChartTest, DotsStandOnAnAxisFromNullToOne) {
   EXPECT_THAT(DotChart("", {{"r", {}, {}}}), Not(HasSubstr("chance")));
 }
 
+TEST(SvgChartTest, AGroupHasOneHeading) {
+  const std::string html =
+      DotChart("", {{"a", {}, {}, "<x>"}, {"b", {}, {}, "<x>"}, {"c", {}, {}, "y"}});
+  const std::string heading = "<div class=\"dot group\"><span><bdi>";
+  const size_t x = html.find(heading + "&lt;x&gt;</bdi>"), y = html.find(heading + "y</bdi>");
+  ASSERT_NE(x, std::string::npos);
+  EXPECT_LT(x, html.find("<bdi>a<"));
+  EXPECT_LT(html.find("<bdi>b<"), y);
+  EXPECT_LT(y, html.find("<bdi>c<"));
+  EXPECT_EQ(html.find(heading, x + 1), y);
+  EXPECT_THAT(DotChart("", {{"r", {}, {}}}), Not(HasSubstr("group")));
+}
+
 TEST(SvgChartTest, TiesHaveABarOfTheirOwn) {
   const MarginHistogram histogram = HistogramOf({0, -0.0, 1, 23.9, -1, -0.5, 1000});
   EXPECT_EQ(histogram.ties, 2);
@@ -39,6 +52,9 @@ TEST(SvgChartTest, TiesHaveABarOfTheirOwn) {
   const std::string html = HistogramChart("M", histogram);
   EXPECT_THAT(html, HasSubstr("<rect class=\"tie\""));
   EXPECT_THAT(html, HasSubstr("<title>ties: 2 items</title>"));
+  EXPECT_THAT(html, HasSubstr(">0 (2 ties)</text>"));
+  EXPECT_THAT(HistogramChart("M", HistogramOf({1, -1})), HasSubstr(">0</text>"));
+  EXPECT_THAT(HistogramChart("M", HistogramOf({1, 0})), HasSubstr(">0 (1 tie)</text>"));
 }
 
 TEST(SvgChartTest, WithoutMarginsThereAreNoBins) {

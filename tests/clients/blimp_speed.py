@@ -2,7 +2,7 @@
 67 accuracies must be equal to the last digit; the time of each is printed. Not a test of every run.
 
     tests/clients/run.sh blimp_speed BLIMP        # a folder or archive of BLiMP's *.jsonl
-Options: --limit N: only the first N pairs of each paradigm; --without_harness.
+Options: --limit N: only the first N pairs of each paradigm; --ways=dyadctl,http: only these, in this order.
 """
 import argparse
 import json
@@ -52,7 +52,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("blimp", type=pathlib.Path)
     parser.add_argument("--limit", type=int, default=1000)
-    parser.add_argument("--without_harness", action="store_true")
+    parser.add_argument("--ways", default="dyadctl,python,dyad,http")
     options = parser.parse_args()
     port = free_port()
     with tempfile.TemporaryDirectory() as name:
@@ -67,20 +67,20 @@ def main():
         names = [f"dyad_{file.stem}" for file in sorted(lines.iterdir())]
         ways = {
             "dyadctl": lambda server, _: server.ctl("blimp", str(lines), "--output", str(folder / "dyadctl.out")),
-            "Python": lambda _, client: list(dyad_serve.Run(folder / "python.out", client, task="blimp", input=lines)),
-            "harness, dyad": lambda server, _: by_harness(DyadLM(server=server.address), names, folder),
-            "harness, HTTP": lambda *_: by_harness(LocalCompletionsAPI(
+            "python": lambda _, client: list(dyad_serve.Run(folder / "python.out", client, task="blimp", input=lines)),
+            "dyad": lambda server, _: by_harness(DyadLM(server=server.address), names, folder),
+            "http": lambda *_: by_harness(LocalCompletionsAPI(
                 model="demo", base_url=f"http://127.0.0.1:{port}/v1/completions", num_concurrent=16, max_length=512,
                 tokenizer_backend="remote", batch_size=16), names, folder)}
         first = None
-        for way, run in list(ways.items())[:2 if options.without_harness else 4]:
+        for way in options.ways.split(","):
             # A server for each: the prefix cache would help who comes later.
             with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}") as server, dyad_serve.Client(server.address) as client:
                 begin = time.perf_counter()
-                found = run(server, client)
+                found = ways[way](server, client)
                 seconds = time.perf_counter() - begin
-            if way in ("dyadctl", "Python"):
-                found = accuracies(folder / f"{way.lower()}.out")
+            if way in ("dyadctl", "python"):
+                found = accuracies(folder / f"{way}.out")
             first = first or (found, seconds)
             differ = [uid for uid in first[0] if found[uid] != first[0][uid]]
             print(f"{way}: {seconds:.1f} s, {seconds / first[1]:.2f} times dyadctl's; {len(differ)} of {len(found)} "

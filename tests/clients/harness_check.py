@@ -1,9 +1,11 @@
 """lm-evaluation-harness over HTTP (model local-completions, tokenizer by the server) and over gRPC (model dyad of the
-Python package): minimal pairs equal dyadctl's sums and accuracy, in each way of asking; rolling and generating tasks
-give the same through both."""
+Python package): minimal pairs equal dyadctl's sums and accuracy in each way of asking, with a key too; which texts are
+greedy; rolling and generating tasks give the same through both."""
 import json
 import math
+import os
 import pathlib
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -11,8 +13,11 @@ import types
 
 import dyad_serve
 from dyad_serve.lm_eval import DyadLM
+from support import readme
 from support.server import DEMO, SOURCE, Server, free_port
 
+CONTEXT = "Once upon a time"
+KEY = "a-key-of-16-chars"
 PAIRS = SOURCE / "deploy" / "minimal_pairs.jsonl"
 TASKS = {
     "pairs": """
@@ -44,25 +49,38 @@ metric_list:
 }
 
 
-def write_tasks(folder):
-    for name, text in TASKS.items():
-        (folder / f"{name}.yaml").write_text(f"task: dyad_{name}\ndataset_path: json\ndataset_kwargs:\n  data_files: {PAIRS}\n"
+def write_tasks(folder, server):
+    """Those above, and one of which the right text is what the model itself goes on with."""
+    said = json.loads(server.ctl("generate", CONTEXT, "--max_new_tokens=6", "--json").stdout)["text"]
+    own = folder / "greedy.jsonl"
+    own.write_text(json.dumps({"sentence_good": said.strip(), "sentence_bad": "Zebras write " + said.strip()}) + "\n")
+    for name, text in {**TASKS, "greedy": TASKS["pairs"].replace('doc_to_text: ""', f'doc_to_text: "{CONTEXT}"')}.items():
+        data = own if name == "greedy" else PAIRS
+        (folder / f"{name}.yaml").write_text(f"task: dyad_{name}\ndataset_path: json\ndataset_kwargs:\n  data_files: {data}\n"
                                              f"test_split: train\nnum_fewshot: 0\nmetadata:\n  version: 1\n{text}")
 
 
-def run_http(folder, port, tasks, concurrent, batch, prefix=""):
+def run_http(folder, port, tasks, concurrent, batch, prefix="", key=""):
     arguments = (f"model=demo,base_url=http://127.0.0.1:{port}{prefix}/v1/completions,num_concurrent={concurrent},"
-                 f"max_length=256,tokenizer_backend=remote,max_retries=1")
+                 f"max_length=256,max_retries=1" + (f",auth_token={key}" if key else ""))
     return run_harness(folder, tasks, ["lm_eval", "--model", "local-completions", "--model_args", arguments,
-                                       "--batch_size", str(batch)])
+                                       "--batch_size", str(batch)], {"OPENAI_API_KEY": key})
 
 
-def run_harness(folder, tasks, command):
+def run_readme(folder, port, tasks):
+    """The line of README.md, with our tasks."""
+    (line,) = readme.table("I use")["lm-evaluation-harness"]
+    *words, flag, name = shlex.split(line.replace("127.0.0.1:8000", f"127.0.0.1:{port}"))
+    assert (words[0], flag, name) == ("lm_eval", "--tasks", "blimp"), line
+    return run_harness(folder, tasks, words)
+
+
+def run_harness(folder, tasks, command, environment=None):
     """{task: (results, samples)} of one run of a module with these arguments."""
     output = pathlib.Path(tempfile.mkdtemp(dir=folder))
     result = subprocess.run([sys.executable, "-m", *command, "--tasks", ",".join(f"dyad_{task}" for task in tasks),
                              "--include_path", str(folder), "--log_samples", "--output_path", str(output)],
-                            capture_output=True, text=True)
+                            capture_output=True, text=True, env={**os.environ, **(environment or {})})
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
     results = json.loads(next(output.rglob("results_*.json")).read_text())["results"]
     answer = {}
@@ -83,17 +101,37 @@ def check_pairs(samples, results, expected):
         (good, good_greedy), (bad, bad_greedy) = (response[0] for response in sample["resps"])
         assert math.isclose(float(good), pair["good_sum"], abs_tol=1e-12), (good, pair)
         assert math.isclose(float(bad), pair["bad_sum"], abs_tol=1e-12), (bad, pair)
+        assert [str(good_greedy), str(bad_greedy)] == pair.get("greedy", ["False", "False"]), sample
         correct += pair["correct"]
     assert results["acc,none"] == correct / len(expected), (results, correct)
     return results["acc,none"]
 
 
+def check_greedy(found, server, folder):
+    results, samples = found["greedy"]
+    (line,) = map(json.loads, (folder / "greedy.jsonl").read_text().splitlines())
+    good, bad = server.batch("score", [{"text": f" {line[key]}", "context": CONTEXT} for key in ("sentence_good", "sentence_bad")])
+    assert False not in good["greedy"] and False in bad["greedy"], (good, bad)
+    check_pairs(samples, results, [{"good_sum": good["sum"], "bad_sum": bad["sum"], "correct": True, "greedy": ["True", "False"]}])
+
+
+def check_keys(folder, expected):
+    """Completions show OPENAI_API_KEY, the tokenizer auth_token."""
+    port, keys = free_port(), folder / "keys"
+    keys.write_text(KEY + "\n")
+    with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432", f"--api_key_file={keys}") as server:
+        results, samples = run_http(folder, port, ["pairs"], 16, 16, key=KEY)["pairs"]
+        check_pairs(samples, results, expected)
+        assert server.metric_sum("dyad_http_requests_total", 'code="401"') == 0
+
+
 def check_package(folder, server, expected, rolled, texts):
     """The same tasks by the Python package's model: dyadctl's bits, and what the harness got over HTTP."""
-    found = run_harness(folder, ["pairs", "rolling", "generating"], [
+    found = run_harness(folder, ["pairs", "rolling", "generating", "greedy"], [
         "dyad_serve.lm_eval", "--model", "dyad", "--model_args", f"server={server.address},model=demo"])
     results, samples = found["pairs"]
     check_pairs(samples, results, expected)
+    check_greedy(found, server, folder)
     for sample, pair in zip(samples, expected):
         assert [float(response[0][0]) for response in sample["resps"]] == [pair["good_sum"], pair["bad_sum"]], sample
     for sample, value in zip(found["rolling"][1], rolled, strict=True):
@@ -127,12 +165,13 @@ def main():
     port, two = free_port(), free_port()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        write_tasks(folder)
         with Server({"demo": DEMO}, f"--http=127.0.0.1:{port}", "--kv_cache_bytes=33554432") as server:
+            write_tasks(folder, server)
             expected = dyadctl_pairs(server)
-            for concurrent, batch in ((1, 1), (16, 16)):
-                results, samples = run_http(folder, port, ["pairs"], concurrent, batch)["pairs"]
+            for found in (run_http(folder, port, ["pairs", "greedy"], 1, 1), run_readme(folder, port, ["pairs", "greedy"])):
+                results, samples = found["pairs"]
                 accuracy = check_pairs(samples, results, expected)
+                check_greedy(found, server, folder)
             others = run_http(folder, port, ["rolling", "generating"], 4, 1)
             rolled = [float(sample["resps"][0][0]) for sample in others["rolling"][1]]
             # Without the leading blank of a choice, and so another number; but one for each sentence.
@@ -143,6 +182,7 @@ def main():
         with Server({"demo": DEMO, "other": DEMO}, f"--http=127.0.0.1:{two}", "--kv_cache_bytes=33554432"):
             results, samples = run_http(folder, two, ["pairs"], 16, 1, prefix="/models/demo")["pairs"]
             check_pairs(samples, results, expected)
+        check_keys(folder, expected)
     print(f"lm_eval: {len(expected)} pairs, accuracy {accuracy:.4f}, sums and accuracy are dyadctl's")
 
 

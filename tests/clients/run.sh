@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Real clients, unmodified, against the built server: lm-evaluation-harness, openai, tritonclient and mypy, pinned, in a virtual
-# environment under build/. Where no Python package registry can be reached it ends with 77: skipped.
+# environment under build/; curl and Chromium where they are installed. Where no Python package registry can be reached it ends
+# with 77: skipped.
 #   tests/clients/run.sh            # all
 #   tests/clients/run.sh openai     # one
 # Measurements, no tests:
@@ -34,7 +35,7 @@ export HF_HOME=$root/build/clients/hf HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TRA
 if [[ ${1:-} == *_speed ]]; then
   exec "$venv/bin/python" -u "$1.py" "${@:2}"
 fi
-for client in "${@:-openai mypy triton harness}"; do
+for client in "${@:-openai vllm_bench browser mypy triton harness}"; do
   for name in $client; do
     "$venv/bin/python" -u "${name}_check.py"
   done

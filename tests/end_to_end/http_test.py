@@ -96,6 +96,17 @@ def check_methods(server, door):
     assert "items[0].region" in answer["message"] and "did you mean regions?" in answer["message"], answer
 
 
+def check_provenance(door):
+    """What an answer says it is of, is what /v1/models says of the model."""
+    status, headers, answer = door.ask("POST", "/v1/completions", {"prompt": "a", "max_tokens": 1, "seed": 5})
+    (model,) = door.ask("GET", "/v1/models")[2]["data"]
+    digest, arithmetic = model["dyad"]["digest"], model["dyad"]["arithmetic"]
+    assert status == 200 and len(digest) == 64 and headers["x-dyad-model-digest"] == digest
+    assert answer["system_fingerprint"] == f"dyad-{digest[:12]}-{arithmetic}", answer
+    assert answer["dyad"] == {"seed": 5, "model_digest": digest, "arithmetic": arithmetic}, answer
+    assert answer["id"] == f"cmpl-{headers['x-request-id']}" and abs(answer["created"] - time.time()) < 60, answer
+
+
 def check_offsets(door):
     """text[offset[i]:offset[i + 1]] is the token, where it is text of its own."""
     for text in TEXTS:
@@ -210,6 +221,7 @@ def main():
         check_scores(server, door)
         check_cached(door)
         check_methods(server, door)
+        check_provenance(door)
         check_offsets(door)
         check_streams(door)
         check_errors(door)

@@ -50,8 +50,22 @@ def texts():
              "where": [f"4:{4 + len(noun)}", {"text": " ", "nth": 2}] if i % 2 else "0:3"} for i, noun in enumerate(NOUNS)]
 
 
+def prompts():
+    lines = [{"text": LONG if i == 3 else f"The {noun}", "number": i, "max_new_tokens": 3 + i % 2} for i, noun in enumerate(NOUNS)]
+    lines[1] = {"ids": [2, 7.0, 8], "stop": "e", "n": 2, "own": None}
+    lines[2].update(temperature=0.7, top_k=20, logit_bias={"5": -1.5, "+6": 2}, stop_ids=[4], ignore_eos=True)
+    return lines
+
+
+def words():
+    return [{"item": LONG if i == 3 else f"The {noun}", "word": " sleep,", "prev_item": "" if i % 3 == 0 else "None", "prev_word": " the",
+             "rt": f"{i / 7}", "what": f"{i},\t\"n\"\n"} for i, noun in enumerate(NOUNS)]
+
+
 WORDS = {"columns": "text=sentence", "convention": "BABYLM", "unit": "nats", "correction": "OH_SCHULER"}
 REGIONS = {"columns": {"text": "sentence"}, "regions": "where", "prefix": "x_", "split": "PUNCTUATION"}
+# Those that are no tasks of evaluate.
+COMMANDS = "score", "pairs", "blimp", "surprisal", "generate", "tokenize", "detokenize"
 # Task; its lines; its options; endings of input and output.
 CASES = [
     ("ewok", ewok, {}, ".jsonl", ".out"),
@@ -67,7 +81,20 @@ CASES = [
      {"columns": "sentence_good=good,sentence_bad=bad"}, ".csv", ".out"),
     ("pairs", lambda: [{"sentence_good": f"The {noun} sleep.", "sentence_bad": LONG if i == 3 else noun} for i, noun in enumerate(NOUNS)],
      {}, ".json", ".out"),
+    *((task, lambda: [{"sentence_good": f"The {noun} sleep.", "sentence_bad": LONG if i == 3 else noun, "margin": "own", "correct": i}
+                      for i, noun in enumerate(NOUNS)], {"prefix": "x_"}, ".jsonl", ".out") for task in ("pairs", "blimp", "blimp_supplement")),
     ("score", lambda: [{"text": LONG if i == 3 else noun, "n": 1e300 * i} for i, noun in enumerate(NOUNS)], {"top_n": 1}, ".json", ".out"),
+    ("generate", prompts, {"seed": 7, "temperature": 0.5, "logprobs": 2, "stop": ["zz", "."], "echo": True}, ".json", ".out"),
+    ("generate", lambda: [{key: value for key, value in line.items() if key != "n"} for line in prompts()],
+     {"seed": 18446744073709551615, "max_new_tokens": 2, "stop_ids": [5, 6], "logit_bias": {7: -100}, "add_special_tokens": False,
+      "special_tokens": "LITERAL"}, ".jsonl.gz", ".out"),
+    ("tokenize", lambda: [{"text": "word " * 300_000 if i == 3 else f"{noun}</s>", "own": i, **({"special_tokens": "LITERAL"} if i % 2 else {})}
+                          for i, noun in enumerate(NOUNS)], {"add_special_tokens": False, "details": True}, ".jsonl", ".out"),
+    ("detokenize", lambda: [{"ids": [2, 999999 if i == 3 else i], "own": noun, "skip_special_tokens": i % 2 == 0 or None}
+                            for i, noun in enumerate(NOUNS)], {"skip_special_tokens": True}, ".json", ".out"),
+    *(("reading", words, options, begin, end) for options, begin, end in (
+        ({}, ".csv", ".csv"), ({}, ".tsv.gz", ".out"), ({"prefix": "x_", "special_tokens": "LITERAL"}, ".json", ".tsv"),
+        ({"columns": "prev_word=what", "format": "jsonl"}, ".txt", ".out"), ({"format": "csv"}, ".csv", ".jsonl"))),
     *(("surprisal", texts, options, begin, end) for options, begin, end in (
         (WORDS, ".jsonl", ".jsonl"), (WORDS, ".csv", ".csv"), (WORDS, ".tsv.gz", ".jsonl"), (WORDS, ".json", ".tsv"),
         (REGIONS, ".jsonl", ".csv"), (REGIONS, ".csv", ".jsonl"), ({**REGIONS, "format": "tsv"}, ".csv", ".out"))),
@@ -92,8 +119,14 @@ def write(path, lines):
 
 
 def flags(options):
-    return [f"--{name}={','.join(f'{k}={v}' for k, v in value.items()) if isinstance(value, dict) else value}"
-            for name, value in options.items()]
+    """As typed for dyadctl: a list of texts is a flag for each."""
+    words = []
+    for name, value in options.items():
+        if name == "columns" and isinstance(value, dict):
+            value = ",".join(f"{key}={column}" for key, column in value.items())
+        for one in value if name == "stop" else [value]:
+            words.append(f"--{name}={one if isinstance(one, str) else json.dumps(one)}")
+    return words
 
 
 def body(path):
@@ -117,7 +150,7 @@ class Case:
         return dyad_serve.Run(output, client, task=self.task, options=self.options, input=self.source, **more)
 
     def ctl(self, server, output, *more):
-        words = [self.task] if self.task in ("score", "pairs", "blimp", "surprisal") else ["evaluate", self.task]
+        words = [self.task] if self.task in COMMANDS else ["evaluate", self.task]
         run = server.ctl(*words, "--input", str(self.source), "--output", str(output), *flags(self.options), *more, check=False)
         assert run.returncode == 0 or run.returncode == 1 and " failed; see" in run.stderr, run
         return run
@@ -136,8 +169,11 @@ def check(server, client, case):
         key: header[key] for key in header if key not in ("command", "created", "client")}, (there, header)
     assert list(there) == list(header) and not faults({"dyad_run": header}, SCHEMA), (there, header)
     assert sum(any(key.endswith("error") for key in row) for row in given) == 1, given
-    if case.ours.suffix in (".out", ".jsonl") and not case.options.get("format") == "tsv":
-        assert given == list(dyad_serve.read_run(case.ours).rows)
+    read = list(dyad_serve.read_run(case.ours).rows)
+    if beside(case.ours).exists():  # a table, whose other cells are texts
+        read, given = ([{key: value for key, value in row.items() if isinstance(value, (int, float))} for row in rows]
+                       for rows in (read, given))
+    assert given == read, next(pair for pair in zip(given, read) if pair[0] != pair[1])
     check_going_on(server, client, case)
     verified = server.ctl("verify", str(case.ours), "--sample=3")
     assert "all with the same bits" in verified.stdout, verified
@@ -161,6 +197,37 @@ def check_going_on(server, client, case):
             else:
                 case.ctl(server, case.torn, "--retry_errors")
             assert body(case.torn) == body(case.theirs), (case.task, goes_on, retry, cut)
+
+
+# Values that no request has: in the words of both programs.
+REFUSED = [
+    ("generate", {"text": "a", "max_new_tokens": True}), ("generate", {"text": "a", "max_new_tokens": 1.5}),
+    ("generate", {"text": "a", "n": 1 << 31}), ("generate", {"text": "a", "seed": -1}), ("generate", {"text": "a", "temperature": "hot" * 30}),
+    ("generate", {"text": "a", "top_p": 1e39}), ("generate", {"text": "a", "stop": [1]}), ("generate", {"text": "a", "stop_ids": 5}),
+    ("generate", {"text": "a", "special_tokens": "parse"}), ("generate", {"text": "a", "logit_bias": {"x": 1}}),
+    ("generate", {"text": "a", "logit_bias": {"5": None}}), ("generate", {"text": "a", "logit_bias": [5]}),
+    ("generate", {"text": "a", "echo": 1}), ("generate", {"text": 7}), ("generate", {"ids": [1, "2"]}), ("generate", {"ids": 7}),
+    ("tokenize", {"text": "a", "add_special_tokens": "no"}), ("detokenize", {"ids": [2, -(1 << 31) - 1]}),
+]
+
+
+def check_refused(server, client, folder):
+    for task, line in REFUSED:
+        source = folder / "refused.jsonl"
+        write(source, [line])
+        (answer,) = server.batch(task, [line], check=False)
+        error = raised(dyad_serve.InvalidArgument, lambda: dyad_serve.Run(folder / "refused", client, task=task, input=source))
+        assert answer["error"]["code"] == "INVALID_ARGUMENT", (line, answer)
+        assert error.message == f"refused.jsonl: line 1: {answer['error']['message']}", (line, error.message, answer)
+        assert not (folder / "refused").exists()
+    write(source, [{"sentence_good": "a", "sentence_bad": "b", "margin": 1}])
+    # What pairs replace, as an output may be the next input, a task refuses.
+    error = raised(dyad_serve.InvalidArgument,
+                   lambda: dyad_serve.Run(folder / "refused", client, task="blimp_supplement", input=source))
+    refused = server.ctl("evaluate", "blimp_supplement", str(source), check=False)
+    assert "has the key margin, which the answer has too" in error.message and "has the key margin" in refused.stderr, (error, refused)
+    for options in ({"seed": 1.5}, {"stop": 7}, {"n": "2"}, {"details": True}, {"convention": "LM_EVAL"}):
+        raised((TypeError, ValueError), lambda: dyad_serve.Run(folder / "refused", client, task="generate", input=source, options=options))
 
 
 def check_mended_errors(folder):
@@ -231,11 +298,12 @@ def main():
             for number in range(len(CASES)):
                 case = Case(folder, number)
                 check(server, client, case)
-                if case.task == "comps":  # by the prefix
+                if case.options.get("prefix") and case.task in ("comps", "pairs", "blimp", "blimp_supplement"):
                     compared = dyad_serve.compare(case.ours, case.theirs)
                     assert compared.pooled["items"] == len(NOUNS) - 1 and compared.left_out == 1, compared
                 if case.task in ("pairs", "ewok") or case.ours.suffix == ".jsonl":
                     asyncio.run(check_asyncio(server, case))
+            check_refused(server, client, folder)
         check_mended_errors(folder)
     print(f"python runs: {len(CASES)} tasks and formats have dyadctl's bytes, plain and by asyncio; errors are asked again")
 

@@ -91,10 +91,7 @@ def _check(name: str, texts: Sequence[str], more: Callable[[_json.Object], None]
         more(line)
         if name != "choices" and "context" in line:
             raise ValueError(f"has a context, which the task {name} does not have")
-        for name_ in ANSWERS:
-            key = given.get("prefix", "") + name_
-            if key in line:
-                raise ValueError(f"has the key {key}, which the answer has too; prefix='dyad_' renames the answer's")
+        _run_tasks.check_own_keys(line, given, ANSWERS)
 
     return check
 
@@ -157,8 +154,8 @@ def _file(line: _json.Object) -> str:
 def _task(name: str, texts: Sequence[str], more: Callable[[_json.Object], None], phrases: _Phrases,
           row: Callable[[_json.Object], str], variants: tuple[str, ...] = ()) -> Task:
     kind = "wug" if name.startswith("wug_") else name
-    return Task("BABYLM", (*_run_tasks.FILES, "prefix"), "file", _check(name, texts, more), _ask(phrases), _answer(row, kind),
-                variants=variants)
+    return Task("BABYLM", (*_run_tasks.FILES, "prefix"), "file", _check(name, texts, more),
+                _run_tasks.one_call("ScoringService/Score", _ask(phrases)), _answer(row, kind), variants=variants)
 
 
 TASKS = {

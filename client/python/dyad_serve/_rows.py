@@ -21,14 +21,16 @@ class OldRow(NamedTuple):
 class Layout:
     """format   "jsonl", "csv" or "tsv"
     own      columns of the input, of CSV and TSV
-    columns  the answer's, between item and run
+    columns  the answer's, between the number of the item and run
     prefix   in front of every name of the answer
+    number   the name of the number
     """
 
     format: str
     own: tuple[str, ...]
     columns: tuple[str, ...]
     prefix: str = ""
+    number: str = "item"
 
     @property
     def separator(self) -> str:
@@ -38,7 +40,7 @@ class Layout:
     @property
     def ours(self) -> list[str]:
         """The names of the answer's columns."""
-        return [self.prefix + name for name in ("item", *self.columns, "run", "error")]
+        return [self.prefix + name for name in (self.number, *self.columns, "run", "error")]
 
     def head(self) -> str:
         """What stands in front of all rows."""
@@ -47,7 +49,7 @@ class Layout:
     def rows(self, item: int, line: _json.Object, run: str, answer: Sequence[_json.Object] | _json.Object) -> list[_json.Object]:
         """The rows of an item; `answer` is a list of them, or an error object."""
         item_row = [{}] if isinstance(answer, dict) else answer
-        rows = [{**line, **{self.prefix + name: value for name, value in {"item": item, **row, "run": run}.items()}}
+        rows = [{**line, **{self.prefix + name: value for name, value in {self.number: item, **row, "run": run}.items()}}
                 for row in item_row]
         if isinstance(answer, dict):
             rows[0][f"{self.prefix}error"] = answer["error"]
@@ -64,7 +66,7 @@ class Layout:
         """The whole rows of a file from `at` on, in order; a torn last one is none. DyadError for one that is not of
         this run."""
         for number, (row, begin, end) in enumerate(self._read(content, at), 1):
-            item = row.get(f"{self.prefix}item")
+            item = row.get(self.prefix + self.number)
             if row.get(f"{self.prefix}run") != run or not str(item).isdecimal():
                 raise errors.make("FAILED_PRECONDITION", f"row {number} is none of this run")
             yield OldRow(int(str(item)), bool(row.get(f"{self.prefix}error")), begin, end)

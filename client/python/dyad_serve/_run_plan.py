@@ -3,21 +3,27 @@ from __future__ import annotations
 
 import collections
 import datetime
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from dyad_serve import (_evaluate, _input, _json, _rows, _run_file, _run_header, _run_tasks, _words_task, errors, results)
+from dyad_serve import (_evaluate, _input, _json, _reading, _rows, _run_file, _run_header, _run_tasks, _text_tasks, _words_task,
+                        errors, results)
 from dyad_serve._run_tasks import Task
 
+_pairs = functools.partial(Task, calls=None, answer=_run_tasks.pair_answer)
 TASKS = {
     "score": Task("LM_EVAL", ("top_n", "word_split", "word_correction", "details"), None,
-                  lambda line, _: _run_tasks.ask_score(line, {}), _run_tasks.ask_score, _run_tasks.score_answer,
-                  _run_tasks.own_keys_of_score),
+                  lambda line, _: _run_tasks.ask_score(line, {}),
+                  _run_tasks.one_call("ScoringService/Score", _run_tasks.ask_score), _run_tasks.score_answer,
+                  _run_tasks.SCORE_OPTIONS),
+    **_text_tasks.TASKS,
     "surprisal": _words_task.TASK,
-    "pairs": Task("LM_EVAL", (), None, _run_tasks.check_pair, None, _run_tasks.pair_answer),
-    "blimp": Task("LM_EVAL", _run_tasks.FILES, "UID", _run_tasks.check_pair, None, _run_tasks.pair_answer),
-    "blimp_supplement": Task("BABYLM", _run_tasks.FILES, "UID", _run_tasks.check_pair, None, _run_tasks.pair_answer),
+    "pairs": _pairs("LM_EVAL", ("prefix",), None, _run_tasks.check_pair),
+    "blimp": _pairs("LM_EVAL", (*_run_tasks.FILES, "prefix"), "UID", _run_tasks.check_pair),
+    "blimp_supplement": _pairs("BABYLM", (*_run_tasks.FILES, "prefix"), "UID", _run_tasks.check_pair_of_task),
+    "reading": _reading.TASK,
     **_evaluate.TASKS,
 }
 # Cells of CSV and TSV that are JSON.
@@ -35,14 +41,16 @@ class Plan:
             raise ValueError(f"task is {task!r}; it is one of {', '.join(TASKS)}")
         self.task, self._name, self._path, self._model = TASKS[task], task, os.fspath(path), model
         self._retries = retry_errors
-        self.given: _json.Object = {"model": model, "convention": self.task.convention, "special_tokens": "PARSE",
-                                    **self.task.defaults}
+        self.given: _json.Object = {"model": model, **self.task.defaults}
+        for name in ("convention", "special_tokens"):
+            if name in self.task.names:
+                self.given[name] = getattr(self.task, name)
         if self.task.variants:
             self.given["variant"] = self.task.variants[0]
         for name, value in (options or {}).items():
             if name not in self.task.names:
                 raise TypeError(f"the task {task} has no option {name}; it has {', '.join(self.task.names)}")
-            if value is not None and value is not False:
+            if value is not None and not (name == "details" and value is False):
                 self.given[name] = _run_tasks.option(name, value)
         if self.task.variants and self.given["variant"] not in self.task.variants:
             raise ValueError(f"option variant is {self.given['variant']!r}; it is one of {', '.join(self.task.variants)}")
@@ -58,8 +66,9 @@ class Plan:
             kind: str | None = "jsonl"
         elif self.task.columns is None:
             kind = self.given.get("format")
-        else:  # the format of what the names do not tell
-            kind = _input.format_of_name(os.fspath(input)) or self.given.get("format", "jsonl")
+        else:
+            kind = _input.format_of_name(os.fspath(input)) or self.given.get("format", self.task.format)
+            self._otherwise = kind if self.task.output_as_input else self.given.get("format", self.task.format)
         return _input.Input(input, self.task.file_key, self.given.get("limit"), self._check, kind, renamed,
                             [renamed.get(name, name) for name in _JSON_COLUMNS] if self.task.file_key else ())
 
@@ -69,16 +78,16 @@ class Plan:
         if line.get("run") is not None and not _run_header.is_run_id(line["run"]):
             raise ValueError("the key run is the answer's own; rename that of the line")
         self.task.check(line, self.given)
-        if self._name == "score" and isinstance(line.get("model"), str):
+        if "model" in self.task.line_options and isinstance(line.get("model"), str):
             self._named.add(line["model"])
 
     def _lay_out(self, own: Iterable[str]) -> _rows.Layout:
         """How the rows stand in the file, once the columns of the input are known."""
         assert self.task.columns is not None
         if self._layout is None:
-            kind = _input.format_of_name(self._path, output=True) or self.given.get("format", "jsonl")
+            kind = _input.format_of_name(self._path, output=True) or self._otherwise
             self._layout = _rows.Layout(kind, tuple(own) if kind != "jsonl" else (), self.task.columns(self.given),
-                                        self.given.get("prefix", ""))
+                                        self.given.get("prefix", ""), self.task.number)
         return self._layout
 
     def _check_row(self, line: _json.Object) -> None:
@@ -101,7 +110,7 @@ class Plan:
         if self.task.variants:
             task["variant"] = given["variant"]
         options = {name: given[name] for name in self.task.options if name in given and name != "unit"}
-        if self.task.columns is not None and options.get("format") == "jsonl":
+        if self.task.columns is not None and options.get("format") == self.task.format == "jsonl":
             del options["format"]
         fields: _json.Object = {"task": task, "options": options, "input": self._lines.description(), "command": self._typed}
         fields.update((name, given[name]) for name in ("convention", "special_tokens", "unit") if name in given)
@@ -133,9 +142,14 @@ class Plan:
             if number >= first or number in self.file.again:
                 yield number, line
 
+    def calls(self, line: _json.Object) -> _run_tasks.Calls:
+        """What the line asks for."""
+        assert self.task.calls is not None
+        return self.task.calls(line, self.given)
+
     def answer(self, line: _json.Object, response: Any) -> Any:
-        """Of a Score response."""
-        if self.digests.get(response.model, response.model_digest) != response.model_digest:
+        """Of the line's last response. Raises an error if other weights gave it."""
+        if hasattr(response, "model_digest") and self.digests.get(response.model, response.model_digest) != response.model_digest:
             raise errors.other_weights(response.model_digest, self.digests[response.model])
         return self.task.answer(line, self.given, response)
 

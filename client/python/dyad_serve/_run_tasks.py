@@ -3,19 +3,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import grpc
 
-from dyad_serve import _json, _pairs, _requests, _wire, errors
+from dyad_serve import _fields, _json, _pairs, _requests, _wire, errors
 
 _PAIR_OPTIONS = ("sentence_good", "sentence_bad", "context")
 _NOT_OF_PAIRS = ("context_ids", "convention", "special_tokens", "model")
-_SCORE_OPTIONS = ("text", "ids", "context", "context_ids", "model", "convention", "special_tokens", "top_n", "word_split",
+SCORE_OPTIONS = ("text", "ids", "context", "context_ids", "model", "convention", "special_tokens", "top_n", "word_split",
                   "word_correction")
 _ENUMS = {"convention": "Convention", "special_tokens": "SpecialTokens", "word_split": "WordSplit",
           "word_correction": "WordCorrection", "split": "WordSplit", "correction": "WordCorrection"}
+# Keys of an answer of pairs.
+PAIR_ANSWERS = ("good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens", "bad_scored_tokens", "margin", "tie",
+                "correct", "first_difference")
 _TEXTS = "variant", "columns", "prefix", "regions"
 # Of the tasks whose input may be a folder or archive.
 FILES = "limit", "format", "columns"
@@ -24,36 +27,62 @@ _LONG_OPTION = 5
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
+# What a line asks for, call by call: yields a method's name and its request, takes the response.
+Calls = Generator[tuple[str, Any], Any, None]
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
     """A command of dyadctl.
 
-    options   that it takes beside convention and special_tokens, in the header's order
-    file_key  as Input's
-    check     line, the run's options: raises ValueError or TypeError for a line that cannot be asked for
-    ask       line, the run's options and model -> ScoreRequest; None: lines are pairs of a stream
-    answer    line, the run's options, response or PairScore -> answer; of `columns` a list of rows
-    keeps     of a line's keys, those that come back with its answer
-    variants  the first is the default
-    defaults  of options that the header always has
-    columns   the run's options -> the rows' own columns, between item and run; None: an answer is a line
+    convention      the default; empty: it has none
+    options         that it takes beside convention and special_tokens, in the header's order
+    file_key        as Input's
+    check           line, the run's options: raises ValueError or TypeError for a line that cannot be asked for
+    calls           line, the run's options and model -> its calls; None: lines are pairs of a stream
+    answer          line, the run's options, last response or PairScore -> answer; of `columns` a list of rows
+    line_options    keys of a line that are no answer's business: the others come back with it
+    variants        the first is the default
+    defaults        of options that the header always has
+    columns         the run's options -> the rows' own columns, between number and run; None: an answer is a line
+    number          of `columns`: the column with the number of the input's row
+    format          of `columns`: what files are whose names do not say it
+    output_as_input  whether an output whose name does not say its format has the input's
+    special_tokens  the default; empty: it has none
     """
 
     convention: str
     options: tuple[str, ...]
     file_key: str | None
     check: Callable[[_json.Object, _json.Object], object]
-    ask: Callable[[_json.Object, _json.Object], Any] | None
+    calls: Callable[[_json.Object, _json.Object], Calls] | None
     answer: Callable[[_json.Object, _json.Object, Any], Any]
-    keeps: Callable[[_json.Object], _json.Object] = dict
+    line_options: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     defaults: Mapping[str, str] = dataclasses.field(default_factory=dict)
     columns: Callable[[_json.Object], tuple[str, ...]] | None = None
+    number: str = "item"
+    format: str = "jsonl"
+    output_as_input: bool = False
+    special_tokens: str = "PARSE"
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all options."""
-        return "convention", "special_tokens", *self.options, *(("variant",) if self.variants else ())
+        common = {"convention": self.convention, "special_tokens": self.special_tokens, "variant": self.variants}
+        return *(name for name in common if common[name]), *self.options
+
+    def keeps(self, line: _json.Object) -> _json.Object:
+        """Of a line's keys, those that come back with its answer."""
+        return {key: value for key, value in line.items() if key not in self.line_options}
+
+
+def one_call(method: str, ask: Callable[[_json.Object, _json.Object], Any]) -> Callable[[_json.Object, _json.Object], Calls]:
+    """The calls of a line that is one request."""
+    def calls(line: _json.Object, given: _json.Object) -> Calls:
+        yield method, ask(line, given)
+
+    return calls
 
 
 def option(name: str, value: Any) -> Any:
@@ -74,10 +103,27 @@ def option(name: str, value: Any) -> Any:
         return value
     if name == "details" and isinstance(value, bool):
         return value
+    kind = "DetokenizeRequest" if name == "skip_special_tokens" else "GenerateRequest"
+    if name in _wire.message(kind).DESCRIPTOR.fields_by_name:
+        return _field(kind, name, value)
     least = {"limit": 1, "top_n": 0}.get(name)
     if least is None or not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"option {name} is {value!r}; it must be "
                          f"{'true or false' if least is None else f'an integer of at least {least}'}")
+    return value
+
+
+def _field(kind: str, name: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        value = {str(key): member for key, member in value.items()}
+    elif name == "stop" and isinstance(value, str):
+        value = [value]
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        value = list(value)
+    try:
+        _fields.message(kind, {name: value})
+    except ValueError as error:
+        raise ValueError(f"option {error}") from None
     return value
 
 
@@ -98,7 +144,7 @@ def text_of(line: Mapping[str, Any], key: str) -> str:
     return str(line[key])
 
 
-def _check_spelling(line: _json.Object, options: tuple[str, ...]) -> None:
+def check_spelling(line: _json.Object, options: tuple[str, ...]) -> None:
     for key in line.keys() - set(options):
         for name in options:
             if distance(key, name) <= (2 if len(name.replace("_", "")) >= _LONG_OPTION else 0):
@@ -135,18 +181,30 @@ def check_pair(line: _json.Object, _: _json.Object) -> None:
     for key in _NOT_OF_PAIRS:
         if has(line, key):
             raise ValueError(f"{key}: a pair has none of its own")
-    _check_spelling(line, _PAIR_OPTIONS)
+    check_spelling(line, _PAIR_OPTIONS)
     for key in ("sentence_good", "sentence_bad", *(["context"] if has(line, "context") else [])):
         text_of(line, key)
+
+
+def check_own_keys(line: _json.Object, given: _json.Object, names: Sequence[str]) -> None:
+    for name in names:
+        key = given.get("prefix", "") + name
+        if key in line:
+            raise ValueError(f"has the key {key}, which the answer has too; prefix='dyad_' renames the answer's")
+
+
+def check_pair_of_task(line: _json.Object, given: _json.Object) -> None:
+    check_pair(line, given)
+    check_own_keys(line, given, PAIR_ANSWERS)
 
 
 def pair_answer(_: _json.Object, given: _json.Object, score: Any) -> _json.Object:
     if score.HasField("error"):
         return error_answer(_CODES[score.error.code], score.error.message)
-    names = ("good_sum", "bad_sum", "good_mean", "bad_mean", "good_scored_tokens", "bad_scored_tokens", "margin", "tie",
-             "correct")
-    first = score.first_difference if score.HasField("first_difference") else None
-    return {**{name: getattr(score, name) for name in names}, "first_difference": first}
+    answer = {name: getattr(score, name) for name in PAIR_ANSWERS}
+    if not score.HasField("first_difference"):
+        answer["first_difference"] = None
+    return {given.get("prefix", "") + name: value for name, value in answer.items()}
 
 
 def empty_request(given: _json.Object) -> Any:
@@ -156,7 +214,7 @@ def empty_request(given: _json.Object) -> Any:
 
 
 def ask_score(own: _json.Object, given: _json.Object) -> Any:
-    _check_spelling(own, _SCORE_OPTIONS)
+    check_spelling(own, SCORE_OPTIONS)
     line = {**given, **own}
     if has(line, "text") == has(line, "ids"):
         raise ValueError("either text or ids must be given")
@@ -188,8 +246,7 @@ def score_answer(line: _json.Object, given: _json.Object, response: Any) -> _jso
         return [value(i) if scored else None for i, scored in enumerate(score.scored)]
 
     def top(i: int) -> list[_json.Object]:
-        return [{"id": token.id, "text": token.text, "bytes": list(token.bytes), "logprob": _json.shortest(token.logprob)}
-                for token in score.top[i].tokens]
+        return [token(one) for one in score.top[i].tokens]
 
     is_scored = score.scored_tokens > 0
     answer: _json.Object = {
@@ -210,6 +267,11 @@ def score_answer(line: _json.Object, given: _json.Object, response: Any) -> _jso
     return answer
 
 
+def token(one: Any) -> _json.Object:
+    """A token of the best, or one that was generated."""
+    return {"id": one.id, "text": one.text, "bytes": list(one.bytes), "logprob": _json.shortest(one.logprob)}
+
+
 def error_answer(code: str, message: str) -> _json.Object:
     return {"error": {"code": code, "message": message}}
 
@@ -222,10 +284,6 @@ def is_of_line(error: errors.DyadError, line: _json.Object) -> bool:
         named = ("model",) if error.code == "NOT_FOUND" else ("model", "convention", "context", "context_ids")
         return any(has(line, key) for key in named)
     return error.code in ("INVALID_ARGUMENT", "OUT_OF_RANGE", "INTERNAL", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
-
-
-def own_keys_of_score(line: _json.Object) -> _json.Object:
-    return {key: value for key, value in line.items() if key not in _SCORE_OPTIONS}
 
 
 # Lines as they are, PairScore messages as they came.

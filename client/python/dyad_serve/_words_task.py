@@ -107,4 +107,4 @@ def _span_of_text(cell: _json.Object, text: str) -> tuple[int, int]:
 
 
 TASK = _run_tasks.Task("LM_EVAL", ("correction", "split", "regions", "columns", "prefix", "format", "unit"), None, _check,
-                       _ask, _answer, defaults=_DEFAULTS, columns=_columns)
+                       _run_tasks.one_call("ScoringService/Score", _ask), _answer, defaults=_DEFAULTS, columns=_columns)

@@ -54,7 +54,7 @@ class AsyncRun:
             await self.__aenter__()
         plan = self._open_plan()
         plan.file.check_open()
-        answers = self._scored(plan) if plan.task.ask else self._streamed(plan)
+        answers = self._scored(plan) if plan.task.calls else self._streamed(plan)
         try:
             async for line, answer in answers:
                 for row in plan.write(line, answer):
@@ -93,9 +93,11 @@ class AsyncRun:
                 task.cancel()
 
     async def _answer(self, plan: _run_plan.Plan, line: _json.Object) -> Any:
-        assert plan.task.ask is not None
+        calls, response = plan.calls(line), None
         try:
-            response = await self._client._call("ScoringService/Score", plan.task.ask(line, plan.given))
+            while True:
+                response = await self._client._call(*calls.send(response))
+        except StopIteration:
+            return plan.answer(line, response)
         except errors.DyadError as error:
             return plan.failure(line, error)
-        return plan.answer(line, response)

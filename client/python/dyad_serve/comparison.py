@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dyad_serve import _evaluate, _json, _run_header, _statistics, errors
+from dyad_serve import _evaluate, _json, _run_header, _run_tasks, _statistics, errors
 from dyad_serve.run import read_run
 from dyad_serve.table import Table
 
@@ -97,8 +97,9 @@ def _read(path: _json.Path) -> tuple[dict[str, Any], list[_Item]]:
     values = "means" if run.header.get("convention") == "MINICONS_MEAN" else "sums"  # what decides
     items = []
     prefix = run.header.get("options", {}).get("prefix", "")
+    are_pairs = run.header.get("task", {}).get("name") in ("pairs", "blimp", "blimp_supplement")
     for number, answer in enumerate(run.rows, 1):
-        item = _item(_without_prefix(answer, prefix) if prefix else answer, values)
+        item = _item(_without_prefix(answer, prefix) if prefix else answer, None if are_pairs else values)
         if item is None:
             raise errors.make("FAILED_PRECONDITION", f"{path}: answer {number} is no answer of pairs or of a task with scores")
         items.append(item)
@@ -106,15 +107,18 @@ def _read(path: _json.Path) -> tuple[dict[str, Any], list[_Item]]:
 
 
 def _without_prefix(answer: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    own = {key: value for key, value in answer.items() if key not in _evaluate.ANSWERS}
-    return {**own, **{key: answer[prefix + key] for key in _evaluate.ANSWERS if prefix + key in answer}}
+    names = *_evaluate.ANSWERS, *_run_tasks.PAIR_ANSWERS
+    own = {key: value for key, value in answer.items() if key not in names}
+    return {**own, **{key: answer[prefix + key] for key in names if prefix + key in answer}}
 
 
-def _item(answer: Mapping[str, Any], values_key: str) -> _Item | None:
+def _item(answer: Mapping[str, Any], values_key: str | None) -> _Item | None:
+    """`values_key`: of a task; None: the answer is one of pairs. None for an answer of another kind."""
     if "error" in answer:
         return _Item(paradigm(answer), None)
-    if isinstance(answer.get("correct"), bool) and _is_number(answer.get("margin")):
-        return _Item(paradigm(answer), float(answer["correct"]), answer["margin"])
+    if values_key is None:
+        fits = isinstance(answer.get("correct"), bool) and _is_number(answer.get("margin"))
+        return _Item(paradigm(answer), float(answer["correct"]), answer["margin"]) if fits else None
     row, values, score = (answer.get(key) for key in ("row", values_key, "score"))
     if not isinstance(row, str) or not isinstance(values, list) or "score" not in answer:
         return None

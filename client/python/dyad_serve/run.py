@@ -9,7 +9,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from dyad_serve import _csv, _input, _json, _run_file, _run_header, _run_plan, _run_tasks, _wire, errors
+from dyad_serve import _csv, _input, _json, _reading, _run_file, _run_header, _run_plan, _run_tasks, _wire, errors
 from dyad_serve.client import Client
 from dyad_serve.table import Table
 
@@ -23,13 +23,16 @@ class Run:
 
     path          a new file, or one that this run began
     client        its model is asked; what ends a run, such as Unavailable, is raised, and the same Run made anew goes on
-    task          "score", "surprisal" (its answers are rows: .csv and .tsv, too), "pairs", "blimp", "blimp_supplement",
-                  "choices", "comps", "entity_tracking", "ewok", "wug_adj" or "wug_past"
-    options       all that change an answer, as dyadctl's flags: convention, special_tokens; top_n, word_split,
-                  word_correction, details (score); correction, split, unit, regions, columns, prefix, format (surprisal);
-                  limit, format, columns (tasks with files); prefix (those of them that are no pairs); variant (ewok)
-    input         JSON lines or a JSON array; of surprisal and of the tasks below it also CSV or TSV; from blimp on also
-                  a folder or archive
+    task          "generate", "tokenize", "detokenize", "score", "surprisal" and "reading" (their answers are rows: .csv and
+                  .tsv, too), "pairs", "blimp", "blimp_supplement", "choices", "comps", "entity_tracking", "ewok", "wug_adj"
+                  or "wug_past"
+    options       all that change an answer, as dyadctl's flags: convention (of those that score), special_tokens; the
+                  fields of GenerateOptions (generate); add_special_tokens, details (tokenize); skip_special_tokens
+                  (detokenize); top_n, word_split, word_correction, details (score); correction, split, unit, regions
+                  (surprisal); columns, format (surprisal, reading); limit, format, columns (tasks with files); prefix
+                  (surprisal, reading, and from pairs on); variant (ewok)
+    input         JSON lines or a JSON array; of surprisal, reading and the tasks with files also CSV or TSV; these, from
+                  blimp on, also take a folder or archive
     retry_errors  whether lines whose answer is an error are asked again; the new answers get into the file at its close
 
     header   what the file says it is of
@@ -68,7 +71,7 @@ class Run:
     def __iter__(self) -> Generator[dict[str, Any], None, None]:
         self._plan.file.check_open()
         try:
-            for line, answer in self._scored() if self._plan.task.ask else self._streamed():
+            for line, answer in self._scored() if self._plan.task.calls else self._streamed():
                 yield from self._plan.write(line, answer)
         finally:
             self.close()
@@ -96,12 +99,14 @@ class Run:
 
     def _answer(self, line: _json.Object) -> Any:
         """The answer, or error object, of a line."""
-        assert self._plan.task.ask is not None
+        calls, response = self._plan.calls(line), None
         try:
-            response = self._client._call("ScoringService/Score", self._plan.task.ask(line, self._plan.given))
+            while True:
+                response = self._client._call(*calls.send(response))
+        except StopIteration:
+            return self._plan.answer(line, response)
         except errors.DyadError as error:
             return self._plan.failure(line, error)
-        return self._plan.answer(line, response)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,11 +134,11 @@ def read_run(path: _json.Path) -> RunAnswers:
     if kind in _csv.SEPARATORS or kind is None and os.path.exists(beside):
         with open(beside, "rb") as file:
             header = _run_header.read(file.read(), beside)
-        separator = _csv.SEPARATORS[kind or header.get("options", {}).get("format", "csv")]
+        separator = _csv.SEPARATORS[kind or _format_of(header)]
         with open(name, encoding="utf-8-sig", newline="") as text:
-            prefix = header.get("options", {}).get("prefix", "")
+            numbers = _number_columns(header)
             return RunAnswers(header, Table(
-                {column: _cell(column.removeprefix(prefix), value) for column, value in row.items()}
+                {column: None if value == "" else numbers.get(column, str)(value) for column, value in row.items()}
                 for row in csv.DictReader(text, delimiter=separator)))
     with open(name, "rb") as file:
         header = _run_header.read(file.readline(), name)
@@ -148,9 +153,18 @@ def read_run(path: _json.Path) -> RunAnswers:
     return RunAnswers(header, Table(rows))
 
 
-def _cell(column: str, value: str) -> Any:
-    if value == "":
-        return None
-    if column in ("item", "word_index", "region_index", "begin", "end", "tokens", "shared_tokens"):
-        return int(value)
-    return float(value) if column == "surprisal" else value
+def _format_of(header: _json.Object) -> str:
+    """Of a table whose name does not say it: reading makes what it read, surprisal what it was told."""
+    given = str(header.get("options", {}).get("format", "csv"))
+    is_reading = header.get("task", {}).get("name") == "reading"
+    return is_reading and _input.format_of_name(header.get("input", {}).get("name", "")) or given
+
+
+def _number_columns(header: _json.Object) -> dict[str, type]:
+    """Those of a table's answers that hold numbers."""
+    prefix = header.get("options", {}).get("prefix", "")
+    names: dict[str, type] = {"surprisal": float}
+    names.update((name, int) for name in ("item", "word_index", "region_index", "begin", "end", "tokens", "shared_tokens"))
+    if header.get("task", {}).get("name") == "reading":
+        names = {_reading.NUMBER: int, "pred": float, "prev_pred": float}
+    return {prefix + name: kind for name, kind in names.items()}

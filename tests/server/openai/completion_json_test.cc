@@ -147,7 +147,9 @@ TEST_F(CompletionChoiceTest, PiecesGoOnWhereTheLastOneEnded) {
   EXPECT_EQ((*json)["logprobs"]["text_offset"].dump(), "[2]");
   EXPECT_EQ((*json)["logprobs"]["token_logprobs"].dump(), "[-2.0]");
   EXPECT_EQ((*json)["stop_reason"], "!");
-  EXPECT_EQ(writer.generated_tokens(), 2);
+  next.set_stop_id('c');
+  EXPECT_EQ((*writer.Piece(next))["stop_reason"], static_cast<int>('c'));
+  EXPECT_EQ(writer.generated_tokens(), 3);
 }
 
 TEST_F(CompletionChoiceTest, IdsComeWhereTheyAreAskedFor) {
