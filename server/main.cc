@@ -72,6 +72,21 @@ absl::Status ForceIsa(const std::string& name) {
       absl::StrCat("--cpu_isa is ", name, "; this machine runs ", absl::StrJoin(names, ", ")));
 }
 
+// Choices of which some models lose more than most. README.md has the figures.
+void WarnOfOutliers(const std::string& name, const ModelInfo& info, ServerLog& log) {
+  if (info.arithmetic == NameOf(kernels::Arithmetic::kInteger8)) {
+    log.Write(LogLevel::kWarning,
+              "activations of 8 bits move scores, and ruin those of models with outliers",
+              {{"name", name}});
+  }
+  if (info.kv_dtype == NameOf(kernels::KvType::kInt8)) {
+    log.Write(
+        LogLevel::kWarning,
+        "keys and values of 8 bits move scores, and ruin those of models with outliers in them",
+        {{"name", name}});
+  }
+}
+
 // All that a start looks at: the model, one step of it, its tokenizer.
 absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptions& options,
                                      std::unique_ptr<kernels::Device> device, ServerLog& log) {
@@ -83,6 +98,7 @@ absl::StatusOr<ModelParts> ReadModel(const ModelSource& source, const ModelOptio
     ASSIGN_OR_RETURN(parts.tokenizer_digest, FilesDigest(source.folder, files));
   }
   RETURN_IF_ERROR(WarmUp(*parts.loaded.model));
+  WarnOfOutliers(source.name, parts.loaded.info, log);
   const int32_t ids = parts.tokenizer != nullptr ? parts.tokenizer->vocab_size() : 0;
   const int32_t vocab_size = parts.loaded.model->limits().vocab_size;
   if (ids > vocab_size) {
@@ -146,11 +162,6 @@ absl::StatusOr<ModelParts> Load(const ModelSource& source, const Options& option
              {"context_length", int64_t{limits.context_length}},
              {"tokenizer", parts.tokenizer != nullptr ? "yes" : "no: token ids only"},
              {"load_seconds", absl::ToDoubleSeconds(load_time)}});
-  if (info.arithmetic == NameOf(kernels::Arithmetic::kInteger8)) {
-    log.Write(LogLevel::kWarning,
-              "activations of 8 bits move scores, and ruin those of models with outliers",
-              {{"name", source.name}});
-  }
   if (kv_tokens < limits.context_length) {
     log.Write(LogLevel::kWarning,
               "kv cache holds less than one context; longer requests are refused",

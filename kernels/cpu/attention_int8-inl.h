@@ -128,7 +128,7 @@ inline void SumLines(const LineTile& tile, QuadForm form, int64_t rows, int64_t 
 
 inline void ScoreGroup(const AttentionWork& work, const HeadPages<int8_t>& pages, int64_t visible,
                        const QueryState& state) {
-  const int64_t parts = PartCount(state.rows, kLineRows);
+  const int64_t parts = PartCount(state.rows, kRowsOfLines);
   for (int64_t i = 0; i < parts; ++i) {
     const Part rows = PartAt(state.rows, parts, i);
     const int64_t count = PartCount(SeenKeys(visible, rows.first + rows.count), kPageTokens);
@@ -175,7 +175,7 @@ inline void WholeWeights(const AttentionShape& shape, const HeadPages<int8_t>& p
 inline void AddGroup(const AttentionWork& work, const HeadPages<int8_t>& pages, int64_t visible,
                      QueryState& state) {
   const int64_t width = PaddedHeadSize(work.shape);
-  const int64_t parts = PartCount(state.rows, kLineRows);
+  const int64_t parts = PartCount(state.rows, kRowsOfLines);
   const int64_t strips = width / kLineSums;
   for (int64_t i = 0; i < parts; ++i) {
     const Part rows = PartAt(state.rows, parts, i);
@@ -195,7 +195,7 @@ inline void AddGroup(const AttentionWork& work, const HeadPages<int8_t>& pages, 
           begins[p][l] = pages.values[p] + (strip + l) * kStripBytes;
         }
       }
-      alignas(64) float products[kLineRows * kMostLines * kLineSums];
+      alignas(64) float products[kRowsOfLines * kMostLines * kLineSums];
       SumLines({.x = state.weight_quads + rows.first * kWeightBytes,
                 .x_stride = kWeightBytes,
                 .units = state.weight_units + rows.first,

@@ -16,12 +16,19 @@
 HWY_BEFORE_NAMESPACE();
 namespace dyad::kernels::HWY_NAMESPACE {
 
+// Rows that go together: 4 rows · 2 vectors of sums are half of AVX2's registers.
+constexpr int kRowsOfLines = kLanes == 8 ? 4 : kLineRows;
+
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-// Each line as vectors of kVectorOutputs sums, two of them in pairs.
+// Vectors of sums of a line, a sum in pairs of lanes, that go together with so many rows: not more
+// than AVX2's registers hold, as one in memory would set the pace.
+constexpr int VectorsAtOnce(int rows) { return rows <= 2 ? kLineSums / kVectorOutputs : 2; }
+
+// Some lines side by side, from `first_sum` of each on.
 template <int kRows, int kLines>
-HWY_NOINLINE void SumWordLines(const LineTile& tile, int64_t first_line) {
-  constexpr int kVectors = kLineSums / kVectorOutputs;
+HWY_NOINLINE void SumWordLines(const LineTile& tile, int64_t first_line, int64_t first_sum) {
+  constexpr int kVectors = VectorsAtOnce(kRows);
   IntVec sums[kRows][kLines][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -35,7 +42,9 @@ HWY_NOINLINE void SumWordLines(const LineTile& tile, int64_t first_line) {
   for (int64_t segment = 0; segment < tile.segments; ++segment) {
     const int8_t* from[kLines];
 #pragma GCC unroll 16
-    for (int l = 0; l < kLines; ++l) from[l] = tile.lines[segment * kMostLines + first_line + l];
+    for (int l = 0; l < kLines; ++l) {
+      from[l] = tile.lines[segment * kMostLines + first_line + l] + 4 * first_sum;
+    }
     for (int64_t quad = 0; quad < tile.quads; ++quad, x += 8) {
       WordVec rows[kRows];
 #pragma GCC unroll 16
@@ -64,27 +73,34 @@ HWY_NOINLINE void SumWordLines(const LineTile& tile, int64_t first_line) {
       for (int v = 0; v < kVectors; v += 2) {
         const IntVec sum = PairSums(sums[r][l][v], sums[r][l][v + 1]);
         Store(hn::Mul(hn::ConvertTo(FloatTag(), sum), unit),
-              tile.to + (r * kMostLines + first_line + l) * kLineSums + v * kVectorOutputs);
+              tile.to + (r * kMostLines + first_line + l) * kLineSums + first_sum +
+                  v * kVectorOutputs);
       }
     }
   }
 }
 
-// AVX2's registers hold the sums of one line.
+template <int kRows, int kLines>
+void SumWholeLines(const LineTile& tile, int64_t first_line) {
+  constexpr int kSums = VectorsAtOnce(kRows) * kVectorOutputs;
+  for (int sum = 0; sum < kLineSums; sum += kSums)
+    SumWordLines<kRows, kLines>(tile, first_line, sum);
+}
+
 template <int kRows>
 void SumLinesExactly(const LineTile& tile, int64_t rows, int64_t lines) {
   if (rows == kRows) {
     constexpr int kAtOnce = kLanes == 16 ? 2 : 1;
     int64_t line = 0;
-    for (; line + kAtOnce <= lines; line += kAtOnce) SumWordLines<kRows, kAtOnce>(tile, line);
-    for (; line < lines; ++line) SumWordLines<kRows, 1>(tile, line);
+    for (; line + kAtOnce <= lines; line += kAtOnce) SumWholeLines<kRows, kAtOnce>(tile, line);
+    for (; line < lines; ++line) SumWholeLines<kRows, 1>(tile, line);
     return;
   }
   if constexpr (kRows > 1) SumLinesExactly<kRows - 1>(tile, rows, lines);
 }
 
 inline void SumLinesOfWords(const LineTile& tile, int64_t rows, int64_t lines) {
-  SumLinesExactly<kLineRows>(tile, rows, lines);
+  SumLinesExactly<kRowsOfLines>(tile, rows, lines);
 }
 
 #else

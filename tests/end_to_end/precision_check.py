@@ -2,13 +2,13 @@
 """A command, not a test of every run: what narrower weights and KV caches change on the demonstration
 model. All of BLiMP is scored for each; log-probabilities of tokens are compared on 2,000 of its sentences.
 
-Usage: precision_check.py BLIMP [FLAG …]   (a folder or tar.gz of BLiMP's files; flags of dyad-server to
-compare with none, each alone)
+Usage: precision_check.py BLIMP [--against=FLAG] [FLAG …]   (a folder or tar.gz of BLiMP's files; flags of
+dyad-server, each alone, to compare with weights of float32, or with what --against says)
 """
+import argparse
 import json
 import pathlib
 import random
-import sys
 import tempfile
 
 from support.server import DEMO, Server
@@ -34,19 +34,22 @@ def logprobs(server, lines):
 
 
 def main():
-    blimp = sys.argv[1]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("blimp")
+    parser.add_argument("--against", default="--weight_dtype=float32")
+    options, flags_to_try = parser.parse_known_args()
     lines = None
-    for flag in ("", *(sys.argv[2:] or FLAGS)):
-        flags = ["--weight_dtype=float32", *([flag] if flag else [])]
+    for flag in ("", *(flags_to_try or FLAGS)):
+        flags = [options.against, *([flag] if flag else [])]
         with tempfile.TemporaryDirectory() as folder, Server({"demo": DEMO}, *flags) as server:
-            rows = pairs(server, blimp, folder)
+            rows = pairs(server, options.blimp, folder)
             if lines is None:
                 some = random.Random(1).sample(sorted(rows), min(2000, len(rows)))
                 lines = [{"text": rows[key]["sentence_good"]} for key in some]
             tokens = logprobs(server, lines)
         if not flag:
             before, expected = rows, tokens
-            print(f"float32: BLiMP {accuracy(rows):.3f} %", flush=True)
+            print(f"{options.against}: BLiMP {accuracy(rows):.3f} %", flush=True)
             continue
         errors = [abs(a - b) for row, other in zip(tokens, expected) for a, b in zip(row, other)]
         moved = [abs(rows[key][s] - before[key][s]) for key in rows for s in ("good_sum", "bad_sum")]

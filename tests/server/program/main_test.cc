@@ -131,6 +131,26 @@ TEST_F(DyadServerTest, ATokenizerWithIdsBeyondTheModelIsWarnedOf) {
   EXPECT_FALSE(answer.has_prefix_id());
 }
 
+TEST_F(DyadServerTest, NumbersOf8BitsAreWarnedOfThatRuinModelsWithOutliers) {
+  constexpr const char* kActivations = "activations of 8 bits move scores, and ruin";
+  constexpr const char* kValues = "keys and values of 8 bits move scores, and ruin";
+  const auto logged = [](const std::vector<std::string>& flags) {
+    std::vector<std::string> arguments = {
+        "--check", "--model=m=" + (testing::FixturesDir() / "opt-dyad-it4").string(),
+        "--weight_dtype=int8"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    ServerProcess process(arguments);
+    EXPECT_EQ(process.Wait(), 0) << process.Stderr();
+    return process.Stderr();
+  };
+  EXPECT_THAT(logged({"--arithmetic=integer16", "--kv_dtype=bfloat16"}),
+              Not(HasSubstr("outliers")));
+  EXPECT_THAT(logged({"--arithmetic=integer8"}),
+              AllOf(HasSubstr(kActivations), HasSubstr("name=m"), Not(HasSubstr(kValues))));
+  EXPECT_THAT(logged({"--kv_dtype=int8"}),
+              AllOf(HasSubstr(kValues), HasSubstr("name=m"), Not(HasSubstr(kActivations))));
+}
+
 // Every weight is finite, and what they give together is not: a start would refuse it.
 TEST_F(DyadServerTest, CheckTakesTheWarmUpStep) {
   const Copy model(testing::FixturesDir() / "bad_base/safetensors");
