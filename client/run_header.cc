@@ -143,9 +143,10 @@ std::vector<std::string> RunNames(const std::vector<Json>& headers) {
   for (const auto& [key, text] :
        {std::pair("digest", "digest %s"), std::pair("weight_dtype", "%s weights"),
         std::pair("kv_dtype", "%s KV cache"), std::pair("arithmetic", "%s arithmetic")}) {
-    const bool differs = std::any_of(headers.begin(), headers.end(), [&](const Json& header) {
-      return field(header, key) != field(headers.front(), key);
-    });
+    const bool differs =
+        std::any_of(headers.begin(), headers.end(), [&, key = key](const Json& header) {
+          return field(header, key) != field(headers.front(), key);
+        });
     for (size_t i = 0; differs && i < headers.size(); ++i) {
       apart[i].push_back(
           absl::StrReplaceAll(text, {{"%s", field(headers[i], key).substr(0, kDigestShown)}}));

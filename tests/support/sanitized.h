@@ -1,5 +1,5 @@
-// Whether a sanitizer watches, which makes a multiply-add take ten to a hundred times as long: tests
-// of many or large inputs take fewer then, as the release build runs all of them.
+// Whether a sanitizer watches, which makes a multiply-add take ten to a hundred times as long:
+// tests of many or large inputs take fewer then, as the release build runs all of them.
 #pragma once
 
 namespace dyad::testing {
