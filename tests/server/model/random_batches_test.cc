@@ -85,6 +85,7 @@ int64_t ExpectBitsOfEachAlone(const std::string& fixture, const Numbers& numbers
 
 TEST(RandomBatchesTest, TenThousandHaveTheBitsOfEachRowAlone) {
   constexpr int64_t kBatches = testing::kSanitized ? 600 : 10'000;
+  constexpr uint32_t kOneOf = testing::kSanitized ? 3 : 1;  // loading a model takes long there
   std::vector<std::string> routed, others = testing::ServedFixtures();
   for (const std::string& name : testing::StructuredFixtures()) {
     (IsRouted(name) ? routed : others).push_back(name);
@@ -96,8 +97,9 @@ TEST(RandomBatchesTest, TenThousandHaveTheBitsOfEachRowAlone) {
     const auto cases = static_cast<int64_t>(fixtures->size() * std::size(kNumbers));
     for (const std::string& fixture : *fixtures) {
       for (const Numbers& numbers : kNumbers) {
-        batches +=
-            ExpectBitsOfEachAlone(fixture, numbers, (kBatches / 2 + cases - 1) / cases, ++seed);
+        if (++seed % kOneOf != 0) continue;
+        const int64_t count = (kOneOf * kBatches / 2 + cases - 1) / cases;
+        batches += ExpectBitsOfEachAlone(fixture, numbers, count, seed);
         if (HasFailure()) return;
       }
     }
