@@ -12,7 +12,7 @@ packages=(
   # libraries
   libabsl-dev nlohmann-json3-dev libutf8proc-dev libssl-dev prometheus-cpp-dev
   libboost-dev libarchive-dev libcli11-dev libhwy-dev libtorch-dev
-  # fuzzing: a compiler whose runtime has libFuzzer
+  # tests under AddressSanitizer, and fuzzing
   clang libclang-rt-14-dev
   # LibTorch's dense products come from BLAS; this one is the fast one
   libopenblas0-pthread
