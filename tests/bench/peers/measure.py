@@ -108,7 +108,9 @@ def compare(arguments, folders, weights):
     programs = {name: Ours(arguments.bench, folder, arguments.threads, weights, arithmetic)
                 for name, folder in folders.items()}
     programs["OpenVINO GenAI"] = Peer("openvino_worker.py", openvino, arguments.threads, precision)
-    programs["CTranslate2"] = Peer("ctranslate2_worker.py", ctranslate2, arguments.threads, ctranslate2_weights)
+    # Its own choice for weights of that type: not every processor has bfloat16 there, and then it takes float32.
+    programs["CTranslate2"] = Peer("ctranslate2_worker.py", ctranslate2, arguments.threads,
+                                   "default" if weights == "bfloat16" else ctranslate2_weights)
     rounds = []
     for number in range(arguments.rounds + 1):
         rounds.append({name: program.measure() for name, program in programs.items()})
