@@ -7,6 +7,7 @@
 namespace dyad::client {
 
 Json WithPrefix(const std::string& prefix, const Json& answer) {
+  if (prefix.empty()) return answer;
   Json renamed = Json::object();
   for (const auto& [key, value] : answer.items()) {
     renamed[key == "error" ? key : prefix + key] = value;
