@@ -15,11 +15,12 @@ namespace {
 struct Names {
   std::string_view first, second, bias;
 };
-constexpr std::array<Names, 4> kNames = {{
+constexpr std::array<Names, 5> kNames = {{
     {"lr_weight1", "lr_weight2", "bias"},
     {"first.weight", "second.weight", "second.bias"},
     {"BLinear.weight", "ALinear.weight", "ALinear.bias"},
     {"mod_a.weight", "mod_b.weight", "bias"},
+    {"lr1", "lr2", "bias"},
 }};
 constexpr std::string_view kLeaves[] = {kNames[0].first, kNames[0].second};
 

@@ -11,6 +11,7 @@ extern const Structure kDense;
 extern const Structure kDyad;
 extern const Structure kLowRank;
 extern const Structure kMonarch;
+extern const Structure kBlockDense;
 extern const Structure kBlast;
 extern const Structure kEinsum;
 extern const Structure kGblr;
@@ -18,8 +19,9 @@ extern const Structure kBttMoe;
 extern const Structure kBlockSparseDynamic;
 
 std::span<const Structure* const> Structures() {
-  static constexpr std::array kAll = {&kDense,  &kDyad, &kLowRank, &kMonarch,           &kBlast,
-                                      &kEinsum, &kGblr, &kBttMoe,  &kBlockSparseDynamic};
+  static constexpr std::array kAll = {
+      &kDense, &kDyad,   &kLowRank, &kMonarch, &kBlockDense,
+      &kBlast, &kEinsum, &kGblr,    &kBttMoe,  &kBlockSparseDynamic};
   return kAll;
 }
 

@@ -41,6 +41,8 @@ LAYERS = [
     ("low_rank, half", "low_rank", [["--blocks=307"], ["--blocks=409"]], HALF),
     ("monarch of 4, half", "monarch", [["--tensors=blkdiag1=4x304x192,blkdiag2=4x768x304"],
                                        ["--tensors=blkdiag1=4x408x256,blkdiag2=4x1024x408"]], HALF),
+    ("block_dense of 4, half", "block_dense", [["--tensors=blkdiag=4x90x192,lr=3072x360"],
+                                               ["--tensors=blkdiag=4x120x256,lr=4096x480"]], HALF),
     ("blast of 4, half", "blast", [["--blocks=4"]] * 2, HALF),
     ("blast of 16, half", "blast", [["--blocks=16"]] * 2, BLAST_16),
     ("btt, rank 1", "einsum", [[f"--tensors={shapes}"] for shapes in block_trains(1)], RANK_1),

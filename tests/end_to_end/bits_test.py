@@ -240,7 +240,7 @@ def main():
     if options.record and (columns != EVERY_COLUMN or options.section or options.device):
         parser.error("--record needs every type, every section and the CPU")
     check_checker()
-    assert len(NAMES) == 34, NAMES
+    assert len(NAMES) == 36, NAMES
     names = [name for name in NAMES if not options.device or not any(family in name for family in OF_THE_CPU)]
     only = options.record if options.record in SECTIONS else options.section
     sections = [only] if only else list(SECTIONS)

@@ -13,7 +13,7 @@ from support.server import BUILD, FIXTURES, Server
 
 CONVERT = BUILD / "bin" / "dyad-convert"
 ROUTED = {name for name in fixtures_test.NAMES if "moe" in name or "dynamic" in name}
-KINDS = {"dense", "dyad", "low_rank", "monarch", "blast", "einsum", "gblr", "btt_moe", "block_sparse_dynamic"}
+KINDS = {"dense", "dyad", "low_rank", "monarch", "block_dense", "blast", "einsum", "gblr", "btt_moe", "block_sparse_dynamic"}
 
 
 def convert(*arguments):

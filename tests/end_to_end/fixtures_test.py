@@ -69,7 +69,7 @@ def check(server, name, dtype, arithmetic):
 
 
 def main():
-    assert len(NAMES) == 34, NAMES
+    assert len(NAMES) == 36, NAMES
     # The comparison must be able to fail.
     assert largest_error({"ids": [0, 1], "logprobs": [None, -0.5], "greedy": [None, True]},
                          [0, 1], [0.0, 0.0], 2) > 0.19

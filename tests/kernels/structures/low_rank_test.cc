@@ -32,7 +32,8 @@ TEST(LowRankTest, IsItsFormulaUnderEachOfItsNames) {
       {"first.weight", "second.weight", "second.bias"},
       {"BLinear.weight", "ALinear.weight", "ALinear.bias"},
       {"ALinear.weight", "BLinear.weight", "BLinear.bias"},  // shapes decide, not letters
-      {"mod_a.weight", "mod_b.weight", "bias"}};
+      {"mod_a.weight", "mod_b.weight", "bias"},
+      {"lr1", "lr2", "bias"}};
   for (const auto& name : names) {
     CompiledLayer layer("low_rank");
     const std::vector<float>& v = layer.Add(name[0], {3, 7});

@@ -54,6 +54,8 @@ inline const std::vector<std::string>& StructuredFixtures() {
                                                           "neox-bttmoe",
                                                           "opt-moe",
                                                           "neox-moe",
+                                                          "opt-blockdense",
+                                                          "neox-blockdense",
                                                           "opt-blockdynamic",
                                                           "opt-blockdynamic-flat"};
   return *names;

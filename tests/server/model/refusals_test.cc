@@ -153,6 +153,21 @@ std::vector<Refusal> RefusedByShape() {
             {kFc1 + "blkdiag2", "[4, 47, 17]", "48"}),
       Shape("blocks that differ", "opt-monarch", kFc1 + "blkdiag2", {5, 38, 17},
             {kFc1 + "blkdiag2", "[5, 38, 17]", "[4, 48, 17]"}),
+      // --- BlockDense
+      Shape("blocks that do not divide", "opt-blockdense", kFc1 + "blkdiag", {5, 7, 4},
+            {kFc1 + "blkdiag", "[5, 7, 4]", "24/blocks"}),
+      Shape("a block too few", "opt-blockdense", kFc1 + "blkdiag", {2, 11, 8},
+            {kFc1 + "blkdiag", "[2, 11, 8]", "24/blocks"}),
+      Shape("inner widths that differ", "opt-blockdense", kFc1 + "lr", {72, 32},
+            {kFc1 + "lr", "[72, 32]", "[72, 33]"}),
+      Shape("a tensor that only training has", "opt-blockdense", kFc1 + "guide_linear", {72, 24},
+            {kFc1 + "guide_linear"}),
+      Option("an option it does not have", "opt-blockdense", kAllFc1, "blocks", 3,
+             {"fc1", "blocks"}),
+      {"a missing factor",
+       "opt-blockdense",
+       [](auto& copy) { copy.Drop(kFc1 + "lr"); },
+       {kFc1 + "lr", "missing", "[72, 33]"}},
       // --- Einsum
       Option("6 exponents", "opt-einsum-generic", kAllFc1, "expr", "(0.5|0.25|0.25|0.25|0.5|0.25)",
              {"fc1", "expr", "7 exponents"}),
@@ -296,9 +311,10 @@ TEST(RefusalsTest, ShapesAndOptionsAreRefusedBeforeWeightsAreRead) {
 
 // The copy itself must be fine, or every row would be refused.
 TEST(RefusalsTest, UndamagedCopiesLoad) {
-  for (const char* fixture : {"opt-blast", "opt-asvd", "opt-monarch", "opt-einsum-generic",
-                              "opt-einsum-btt1", "neox-bttmoe", "opt-moe", "neox-moe",
-                              "neox-gblr-gauss", "opt-blockdynamic", "opt-blockdynamic-flat"}) {
+  for (const char* fixture :
+       {"opt-blast", "opt-asvd", "opt-monarch", "opt-einsum-generic", "opt-einsum-btt1",
+        "neox-bttmoe", "opt-moe", "neox-moe", "opt-blockdense", "neox-gblr-gauss",
+        "opt-blockdynamic", "opt-blockdynamic-flat"}) {
     DamagedCopy copy(fixture);
     EXPECT_OK(LoadModel(copy.Write(), testing::SmallOptions(), kernels::MakeCpuDevice({})).status())
         << fixture;
