@@ -39,18 +39,6 @@ Fault MixOf(const Leaf& d, const Sizes& s, Mix& mix) {
   return {};
 }
 
-Contract Blocks(int source, int destination, const Leaf& factor) {
-  Contract blocks;
-  blocks.source = source;
-  blocks.destination = destination;
-  blocks.blocks = factor.shape[0];
-  blocks.outputs = factor.shape[1];
-  blocks.depth = factor.shape[2];
-  blocks.terms = {{.source = {.block = blocks.depth}, .weights = RowMajor(factor)}};
-  blocks.view = {.block = blocks.outputs};
-  return blocks;
-}
-
 Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
   const std::string of_b = SizesText({"b1", SizeText(size.out, "out") + "/b1", "rank"});
   const Leaf* const b = leaves.Take("B", LeafUse::kWeights);
@@ -76,7 +64,7 @@ Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
   plan.structure = "blast " + std::to_string(sizes.b1) + "x" + std::to_string(sizes.b2) + " rank " +
                    std::to_string(rank);
   plan.widths = {sizes.b2 * sizes.q, sizes.b1 * sizes.p, sizes.b2 * rank, sizes.b1 * rank};
-  plan.steps = {Blocks(0, 2, *c), std::move(mix), Blocks(3, 1, *b)};
+  plan.steps = {ProductOf(0, 2, *c), std::move(mix), ProductOf(3, 1, *b)};
   return TakeBias(leaves, "bias", size, BiasShape::kVector, plan);
 }
 

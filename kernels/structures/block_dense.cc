@@ -31,24 +31,9 @@ Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
     return WrongShape(*second, expected2);
   }
   plan = Plan();
-  plan.structure = "block_dense " + std::to_string(blocks) + (blocks == 1 ? " block" : " blocks") +
-                   " inner " + std::to_string(inner);
+  plan.structure = "block_dense " + BlocksText(blocks) + " inner " + std::to_string(inner);
   plan.widths = {in, second->shape[0], inner};
-  Contract in_blocks;
-  in_blocks.source = 0;
-  in_blocks.destination = 2;
-  in_blocks.blocks = blocks;
-  in_blocks.outputs = first->shape[1];
-  in_blocks.depth = first->shape[2];
-  in_blocks.terms = {{.source = {.block = in_blocks.depth}, .weights = RowMajor(*first)}};
-  in_blocks.view = {.block = in_blocks.outputs};
-  Contract dense;
-  dense.source = 2;
-  dense.destination = 1;
-  dense.outputs = second->shape[0];
-  dense.depth = inner;
-  dense.terms = {{.source = {}, .weights = RowMajor(*second)}};
-  plan.steps = {std::move(in_blocks), std::move(dense)};
+  plan.steps = {ProductOf(0, 2, *first), ProductOf(2, 1, *second)};
   return TakeBias(leaves, "bias", size, BiasShape::kVector, plan);
 }
 

@@ -76,8 +76,7 @@ Fault Compile(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
   const std::string_view variant = options.Word("variant", kVariants);
   const int64_t blocks = wl->shape[0];
   plan = Plan();
-  plan.structure = "dyad " + std::string(variant) + " " + std::to_string(blocks) +
-                   (blocks == 1 ? " block" : " blocks");
+  plan.structure = "dyad " + std::string(variant) + " " + BlocksText(blocks);
   plan.widths = {blocks * wl->shape[2], blocks * wl->shape[1]};
   WriteSteps(*wl, *wu, variant, plan);
   return TakeBias(leaves, "bias", size, BiasShape::kColumn, plan);

@@ -40,16 +40,6 @@ bool Fits(const Leaf& v, const Leaf& u, LayerSize size) {
          v.shape[0] == u.shape[1] && size.Fits(v.shape[1], u.shape[0]);
 }
 
-Contract Product(int source, int destination, const Leaf& factor) {
-  Contract product;
-  product.source = source;
-  product.destination = destination;
-  product.outputs = factor.shape[0];
-  product.depth = factor.shape[1];
-  product.terms = {{.source = {}, .weights = RowMajor(factor)}};
-  return product;
-}
-
 Fault Compile(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
   const Names* const found = NamesIn(leaves);
   const Names& names = found == nullptr ? kNames.front() : *found;
@@ -78,7 +68,7 @@ Fault Compile(Leaves& leaves, Options& options, LayerSize size, Plan& plan) {
   plan = Plan();
   plan.structure = "low_rank rank " + std::to_string(rank);
   plan.widths = {v->shape[1], u->shape[0], rank};
-  plan.steps = {Product(0, 2, *v), Product(2, 1, *u)};
+  plan.steps = {ProductOf(0, 2, *v), ProductOf(2, 1, *u)};
   return TakeBias(leaves, bias, size, BiasShape::kVector, plan);
 }
 

@@ -16,17 +16,6 @@ bool Matches(const Leaves& leaves) { return leaves.Has("blkdiag1") || leaves.Has
 
 int64_t RoundUp(int64_t size, int64_t blocks) { return (size + blocks - 1) / blocks; }
 
-Contract Product(int source, int destination, const Leaf& factor) {
-  Contract product;
-  product.source = source;
-  product.destination = destination;
-  product.blocks = factor.shape[0];
-  product.outputs = factor.shape[1];
-  product.depth = factor.shape[2];
-  product.terms = {{.source = {}, .weights = RowMajor(factor)}};
-  return product;
-}
-
 Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
   const std::string expected1 =
       SizesText({"blocks", "inner/blocks", SizeText(size.in, "in") + "/blocks rounded up"});
@@ -48,17 +37,13 @@ Fault Compile(Leaves& leaves, Options&, LayerSize size, Plan& plan) {
     return WrongShape(*second, expected2);
   }
   plan = Plan();
-  plan.structure = "monarch " + std::to_string(blocks) + (blocks == 1 ? " block" : " blocks") +
-                   " inner " + std::to_string(blocks * inner);
+  plan.structure = "monarch " + BlocksText(blocks) + " inner " + std::to_string(blocks * inner);
   plan.widths = {size.in != 0 ? size.in : blocks * first->shape[2],
                  size.out != 0 ? size.out : blocks * second->shape[1], blocks * inner};
-  Contract in_blocks = Product(0, 2, *first);
-  in_blocks.terms[0].source = {.block = in_blocks.depth};
-  in_blocks.view = {.block = inner};
-  Contract out_blocks = Product(2, 1, *second);
+  Contract out_blocks = ProductOf(2, 1, *second);
   out_blocks.terms[0].source = {.block = 1, .stride = blocks};
   out_blocks.view = {.block = 1, .stride = blocks};
-  plan.steps = {std::move(in_blocks), std::move(out_blocks)};
+  plan.steps = {ProductOf(0, 2, *first), std::move(out_blocks)};
   return TakeBias(leaves, "bias", size, BiasShape::kVector, plan);
 }
 

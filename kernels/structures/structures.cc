@@ -49,6 +49,26 @@ Fault CompileLayer(const Structure& structure, Leaves& leaves, Options& options,
   return fault;
 }
 
+std::string BlocksText(int64_t blocks) {
+  return std::to_string(blocks) + (blocks == 1 ? " block" : " blocks");
+}
+
+Contract ProductOf(int source, int destination, const Leaf& factor) {
+  const std::vector<int64_t>& shape = factor.shape;
+  Contract product;
+  product.source = source;
+  product.destination = destination;
+  product.outputs = shape[shape.size() - 2];
+  product.depth = shape.back();
+  product.terms = {{.source = {}, .weights = RowMajor(factor)}};
+  if (shape.size() == 3) {
+    product.blocks = shape[0];
+    product.terms[0].source = {.block = product.depth};
+    product.view = {.block = product.outputs};
+  }
+  return product;
+}
+
 namespace {
 
 Fault TakeFirstOf(const std::vector<std::vector<int64_t>>& shapes, Leaves& leaves,

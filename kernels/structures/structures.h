@@ -59,7 +59,12 @@ std::string StructureKinds();                           // all, with commas
 Fault CompileLayer(const Structure& structure, Leaves& leaves, Options& options, LayerSize size,
                    Plan& plan);
 
-// For the files of this folder: takes the bias [out] named `leaf` into the plan, whose widths
+// For the files of this folder: "1 block", "4 blocks".
+std::string BlocksText(int64_t blocks);
+// The step that multiplies by a factor as it is stored, [outputs, depth] or [blocks, outputs,
+// depth]; blocks lie side by side in the source and in the destination.
+Contract ProductOf(int source, int destination, const Leaf& factor);
+// Takes the bias [out] named `leaf` into the plan, whose widths
 // stand. kColumn: [out, 1] will do, too.
 enum class BiasShape { kVector, kColumn };
 Fault TakeBias(Leaves& leaves, std::string_view leaf, LayerSize size, BiasShape shape, Plan& plan);
