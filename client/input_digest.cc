@@ -35,7 +35,7 @@ absl::StatusOr<FileDigest> DigestOf(const fs::path& path) {
     result.bytes += file.gcount();
   }
   if (file.bad()) return absl::DataLossError(absl::StrCat("cannot read ", path.string()));
-  ASSIGN_OR_RETURN(result.sha256, digest.Hex());
+  result.sha256 = digest.Hex();
   return result;
 }
 

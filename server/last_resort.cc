@@ -7,30 +7,27 @@
 #include <ctime>
 #include <exception>
 #include <new>
-#include <string>
 #include <system_error>
 
-#include "absl/strings/str_cat.h"
 #include "server/server_log.h"
 
 namespace dyad {
 namespace {
 
 [[noreturn]] void EndOnException() {
-  std::string what = "an unknown exception";
   try {
-    if (const std::exception_ptr exception = std::current_exception()) {
-      std::rethrow_exception(exception);
-    }
+    const std::exception_ptr exception = std::current_exception();
+    if (exception != nullptr) std::rethrow_exception(exception);
+    WriteLastLine("an unknown exception");
   } catch (const std::bad_alloc&) {
-    what = "not enough memory";
+    WriteLastLine("not enough memory");
   } catch (const std::system_error& error) {
-    what = absl::StrCat("the system refuses a thread, a file or memory: ", error.what());
+    WriteLastLine("the system refuses a thread, a file or memory: ", error.what());
   } catch (const std::exception& exception) {
-    what = exception.what();
+    WriteLastLine(exception.what());
   } catch (...) {
+    WriteLastLine("an unknown exception");
   }
-  WriteLastLine(what);
   _exit(1);
 }
 

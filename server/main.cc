@@ -367,6 +367,6 @@ int main(int argc, char** argv) {
   const absl::Status status = dyad::Start({argv, argv + argc});
   if (status.ok()) return 0;
   // The last line on stderr says what is wrong, whatever was logged before.
-  dyad::WriteLastLine(std::string(status.message()));
+  dyad::WriteLastLine({status.message().data(), status.message().size()});
   return 1;
 }

@@ -9,13 +9,13 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <cstring>
 #include <deque>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "server/base/message_text.h"
 #include "server/base/mutex.h"
 #include "server/base/thread.h"
 
@@ -129,10 +129,26 @@ void ServerLog::Write(LogLevel level, const std::string& event,
 
 int64_t ServerLog::dropped_lines() const { return queue_->dropped; }
 
-void WriteLastLine(std::string_view message) {
-  std::string line = Text("dyad-server: ", message);
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  WriteToStderr(line + "\n", std::chrono::milliseconds(kEnd).count());
+void WriteLastLine(std::string_view message, std::string_view added) {
+  const auto until = std::chrono::steady_clock::now() + kEnd;
+  char piece[PIPE_BUF] = "dyad-server: ";
+  size_t used = std::strlen(piece);
+  const auto write = [&] {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    const bool written =
+        WriteToStderr({piece, used}, static_cast<int>(std::max<int64_t>(left.count(), 0)));
+    used = 0;
+    return written;
+  };
+  for (const std::string_view part : {message, added}) {
+    for (const char c : part) {
+      piece[used++] = c == '\n' ? ' ' : c;
+      if (used == sizeof(piece) && !write()) return;
+    }
+  }
+  piece[used++] = '\n';
+  write();
 }
 
 }  // namespace dyad

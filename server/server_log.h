@@ -35,7 +35,8 @@ class ServerLog {
   const std::shared_ptr<Queue> queue_;
 };
 
-// Writes "dyad-server: " and the message as one line, past any log, for at most a second.
-void WriteLastLine(std::string_view message);
+// Writes "dyad-server: ", the message and what is added to it as one line, past any log, for at
+// most a second. Allocates nothing: memory that ran out may be what it has to tell.
+void WriteLastLine(std::string_view message, std::string_view added = {});
 
 }  // namespace dyad

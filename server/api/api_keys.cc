@@ -2,7 +2,6 @@
 #include "server/api/api_keys.h"
 
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
 #include <cstring>
@@ -21,6 +20,12 @@ constexpr size_t kLeastBytes = 16;
 constexpr size_t kMostBytes = 512;
 constexpr int64_t kMostFileBytes = 1 << 20;
 constexpr char kScheme[] = "bearer ";
+
+Sha256::Digest DigestOf(const std::string& key) {
+  Sha256 sha;
+  sha.Add(key);
+  return sha.End();
+}
 
 }  // namespace
 
@@ -46,29 +51,23 @@ absl::Status ApiKeys::Check(const std::vector<std::string>& authorizations) {
   if (absl::AsciiStrToLower(given.substr(0, scheme)) != kScheme) {
     return absl::UnauthenticatedError("authorization must be Bearer, a blank, and a key");
   }
-  const Digest digest = DigestOf(given.substr(scheme));
+  const Sha256::Digest digest = DigestOf(given.substr(scheme));
   MutexLock lock(&mutex_);
   Look();
   int same = 0;
-  for (const Digest& key : keys_) {
+  for (const Sha256::Digest& key : keys_) {
     same |= CRYPTO_memcmp(key.data(), digest.data(), digest.size()) == 0 ? 1 : 0;
   }
   return same != 0 ? absl::OkStatus() : absl::UnauthenticatedError("this is no key of this server");
 }
 
-ApiKeys::Digest ApiKeys::DigestOf(const std::string& key) {
-  Digest digest;
-  SHA256(reinterpret_cast<const uint8_t*>(key.data()), key.size(), digest.data());
-  return digest;
-}
-
-absl::StatusOr<std::vector<ApiKeys::Digest>> ApiKeys::Read(const std::string& path) {
+absl::StatusOr<std::vector<Sha256::Digest>> ApiKeys::Read(const std::string& path) {
   const std::string flag = absl::StrCat("--api_key_file=", path, ": ");
   const absl::StatusOr<std::string> text = ReadFile(path, kMostFileBytes);
   if (!text.ok()) {
     return absl::Status(text.status().code(), absl::StrCat(flag, text.status().message()));
   }
-  std::vector<Digest> keys;
+  std::vector<Sha256::Digest> keys;
   std::istringstream lines(*text);
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
@@ -95,7 +94,7 @@ void ApiKeys::Look() {
   const absl::Time now = SteadyNow();
   if (now - looked_ < reload_) return;
   looked_ = now;
-  absl::StatusOr<std::vector<Digest>> keys = Read(path_);
+  absl::StatusOr<std::vector<Sha256::Digest>> keys = Read(path_);
   std::string fault = keys.ok() ? "" : std::string(keys.status().message());
   if (keys.ok()) keys_ = *std::move(keys);
   if (fault == logged_) return;

@@ -1,8 +1,6 @@
 // The keys that clients show, from a file that may be replaced while the server runs.
 #pragma once
 
-#include <array>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "absl/time/time.h"
 #include "server/base/log_line.h"
 #include "server/base/mutex.h"
+#include "server/base/sha256.h"
 
 namespace dyad {
 
@@ -34,19 +33,16 @@ class ApiKeys {
   absl::Status Check(const std::vector<std::string>& authorizations) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  using Digest = std::array<uint8_t, 32>;  // SHA-256
-
   ApiKeys(std::string path, LogFunction log, absl::Duration reload)
       : path_(std::move(path)), log_(std::move(log)), reload_(reload) {}
-  static Digest DigestOf(const std::string& key);
-  static absl::StatusOr<std::vector<Digest>> Read(const std::string& path);
+  static absl::StatusOr<std::vector<Sha256::Digest>> Read(const std::string& path);
   void Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string path_;
   const LogFunction log_;
   const absl::Duration reload_;
   Mutex mutex_;
-  std::vector<Digest> keys_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Sha256::Digest> keys_ ABSL_GUARDED_BY(mutex_);
   absl::Time looked_ ABSL_GUARDED_BY(mutex_);
   std::string logged_ ABSL_GUARDED_BY(mutex_);  // what was wrong at the last look
 };

@@ -1,7 +1,7 @@
-// OpenSSL's digest.
+// OpenSSL's functions of one digest, which newer code is told to leave for EVP. Those allocate: a
+// process whose memory ran out got digests of nothing, or a crash in OpenSSL's own start.
 #include "server/base/sha256.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "absl/strings/escaping.h"
@@ -10,30 +10,26 @@
 
 namespace dyad {
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
+Sha256::Sha256() { SHA256_Init(&context_); }
 
-Sha256::Sha256()
-    : context_(EVP_MD_CTX_new()),
-      ok_(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1) {}
+void Sha256::Add(std::string_view bytes) { SHA256_Update(&context_, bytes.data(), bytes.size()); }
 
-void Sha256::Add(std::string_view bytes) {
-  ok_ = ok_ && EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1;
+Sha256::Digest Sha256::End() {
+  Digest digest;
+  SHA256_Final(digest.data(), &context_);
+  return digest;
 }
 
-absl::StatusOr<std::string> Sha256::Hex() {
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  auto* const bytes = reinterpret_cast<unsigned char*>(digest.data());
-  if (!ok_ || EVP_DigestFinal_ex(context_.get(), bytes, nullptr) != 1) {
-    return absl::InternalError("SHA-256 is not available in this build of OpenSSL");
-  }
-  return absl::BytesToHexString(digest);
+std::string Sha256::Hex() {
+  const Digest digest = End();
+  return absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
 }
 
 std::string Sha256Of(std::string_view bytes) {
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return absl::BytesToHexString(digest);
+  Sha256 sha;
+  sha.Add(bytes);
+  return sha.Hex();
 }
 
 std::string Sha256Line(std::string_view hex, const std::string& name) {

@@ -1,31 +1,30 @@
 // SHA-256 of bytes that come in pieces, and the lines in which sha256sum says it of files.
 #pragma once
 
-#include <memory>
+#include <openssl/sha.h>
+
+#include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
-
-struct evp_md_ctx_st;  // OpenSSL's
-
 namespace dyad {
 
+// Cannot fail: nothing is allocated before Hex's text.
 class Sha256 {
  public:
+  using Digest = std::array<uint8_t, SHA256_DIGEST_LENGTH>;
+
   Sha256();
 
   void Add(std::string_view bytes);
 
-  // 64 hexadecimal digits of all that was added. Once. Errors: Internal, if OpenSSL has no SHA-256.
-  absl::StatusOr<std::string> Hex();
+  // Of all that was added. One of these, once.
+  Digest End();
+  std::string Hex();  // 64 hexadecimal digits
 
  private:
-  struct Free {
-    void operator()(evp_md_ctx_st* context) const;
-  };
-  std::unique_ptr<evp_md_ctx_st, Free> context_;
-  bool ok_;
+  SHA256_CTX context_;
 };
 
 // The same of bytes that are all there.

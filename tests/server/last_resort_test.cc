@@ -1,9 +1,13 @@
 // Exceptions that nobody catches, on main's thread and on another one, and an abort.
 #include "server/last_resort.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 #include <stdexcept>
 #include <system_error>
@@ -11,6 +15,7 @@
 
 #include "gtest/gtest.h"
 #include "server/server_log.h"
+#include "tests/support/sanitized.h"
 
 namespace dyad {
 namespace {
@@ -30,6 +35,32 @@ TEST(LastResortTest, AnExceptionOfAnyThreadEndsTheProcessWithALine) {
               ::testing::ExitedWithCode(1),
               "refuses a thread.*Resource temporarily unavailable\n$");
   EXPECT_EXIT(ThrowInThread(7), ::testing::ExitedWithCode(1), "an unknown exception\n$");
+}
+
+// Takes the last byte that malloc has, and ends by an exception.
+template <typename Exception>
+void ThrowWithoutMemory(const Exception& exception) noexcept {
+  PrepareLastResort();
+  std::ifstream pages_file("/proc/self/statm");
+  rlim_t pages = 0;
+  pages_file >> pages;
+  const rlim_t bytes = pages * static_cast<rlim_t>(sysconf(_SC_PAGESIZE));
+  const rlimit limit = {bytes, bytes};
+  if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) _exit(3);
+  for (size_t size = size_t{1} << 20; size > 0; size /= 2) {
+    while (std::malloc(size) != nullptr) {
+    }
+  }
+  [&] { throw exception; }();
+}
+
+TEST(LastResortTest, TheLineNeedsNoMemory) {
+  if (testing::kSanitized) GTEST_SKIP() << "a sanitizer has memory of its own";
+  EXPECT_EXIT(ThrowWithoutMemory(std::bad_alloc()), ::testing::ExitedWithCode(1),
+              "dyad-server: not enough memory\n$");
+  EXPECT_EXIT(ThrowWithoutMemory(std::system_error(EAGAIN, std::generic_category())),
+              ::testing::ExitedWithCode(1),
+              "refuses a thread.*Resource temporarily unavailable\n$");
 }
 
 TEST(LastResortTest, WhatWasLoggedBeforeAnAbortIsWritten) {

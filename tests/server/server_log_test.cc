@@ -61,6 +61,14 @@ TEST(ServerLogTest, LinesBelowTheLevelAreLeftOut) {
                                "\"event\":\"c\"\\}\n.*\"error\",\"event\":\"d\"\\}\n$"));
 }
 
+// Longer than what one write to a pipe takes at once.
+TEST(LastLineTest, IsOneLineHoweverLong) {
+  ::testing::internal::CaptureStderr();
+  WriteLastLine(std::string(9000, 'x') + "\ny", "\nz");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "dyad-server: " + std::string(9000, 'x') + " y z\n");
+}
+
 // A pipe in the place of stderr.
 class PipedLogTest : public ::testing::Test {
  protected:

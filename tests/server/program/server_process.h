@@ -55,12 +55,12 @@ class ServerProcess {
     std::filesystem::remove(stderr_);
   }
 
-  // Exit status; −1 if a signal ended it.
+  // Exit status; the signal's number, negative, if one ended it.
   int Wait() {
     int status = 0;
     waitpid(pid_, &status, 0);
     ended_ = true;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
   void Terminate() const { kill(pid_, SIGTERM); }
 
