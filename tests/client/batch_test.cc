@@ -11,6 +11,7 @@
 #include "client/input_digest.h"
 #include "gtest/gtest.h"
 #include "tests/support/dyadctl_run.h"
+#include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad::client {
@@ -169,7 +170,7 @@ TEST(BatchTest, TheWindowBoundsHowFarOthersRunAheadOfASlowLine) {
       ++answered;
     }
   });
-  while (answered < 3) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return answered >= 3; }));
   std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time to go wrong, none to go right
   EXPECT_EQ(answered, 3);
   batch->Answer(0, Json::object(), Json::object());

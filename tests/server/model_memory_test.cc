@@ -92,6 +92,21 @@ TEST_F(ModelMemoryTest, CachesThatDoNotFitAreRefusedAndThoseThatNearlyDoNotWarne
   EXPECT_THAT(events_, ElementsAre("kv cache and models leave little memory"));
 }
 
+TEST_F(ModelMemoryTest, EveryModelAndItsCacheCounts) {
+  host_.memory_bytes = 2 * (bytes_ + (int64_t{64} << 20)) - bytes_ / 2;
+  EXPECT_OK(Of());
+  options_.models.push_back({"b", options_.models[0].folder});
+  EXPECT_THAT(Of().status(),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       AllOf(HasSubstr("--kv_cache_bytes is 67108864 for each model"),
+                             HasSubstr(std::to_string(2 * bytes_)))));
+  host_.memory_bytes += bytes_ / 2;
+  EXPECT_OK(Of());
+  host_.memory_bytes = 2 * bytes_ - bytes_ / 2;
+  EXPECT_THAT(Of().status(), StatusIs(absl::StatusCode::kResourceExhausted,
+                                      HasSubstr("weights and activations take about")));
+}
+
 TEST_F(ModelMemoryTest, SaysOfWhichModelAndThatACommaMayBeMeantOtherwise) {
   options_.models.push_back({"b", "/nowhere"});
   EXPECT_THAT(Of().status(), StatusIs(absl::StatusCode::kNotFound,

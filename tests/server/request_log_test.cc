@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
@@ -134,6 +134,9 @@ TEST(RequestLogTest, FaultsOfTheServerAreErrors) {
                          RequestLog(log, metrics, PromptLogging::kOff).OnRpcEnd(record);
                        }),
                 HasSubstr(level));
+    EXPECT_THAT(metrics.Text(),
+                HasSubstr(absl::StrCat("dyad_rpc_requests_total{code=\"", code,
+                                       "\",method=\"GenerationService/Generate\"} 1")));
   }
 }
 

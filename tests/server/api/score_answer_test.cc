@@ -178,8 +178,10 @@ TEST(ScoreAnswerTest, ARefusalIsItsEnd) {
   const auto fill = [&](ScoreAnswer&) {
     gate.AwaitArrivals(1);
     EXPECT_OK(Ask(stack, TextRequest({"waits"}), [&](ScoreAnswer&) {
-                EXPECT_THAT(Ask(stack, TextRequest({"too many"})).response,
+                const absl::Status full = Ask(stack, TextRequest({"too many"})).response.status();
+                EXPECT_THAT(full,
                             StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("queue")));
+                EXPECT_EQ(RetryAfter(full), absl::Seconds(1)) << "no step has ended yet";
                 gate.Open();
               }).response);
   };

@@ -3,6 +3,7 @@
 
 #include "server/grpc/unary_call.h"
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace dyad {
 namespace {
@@ -187,7 +188,7 @@ TEST(GenerateCallTest, ACancelledCallFreesItsPages) {
   v1::GenerateResponse response;
   grpc::Status status;
   std::thread caller([&] { status = stack.generation->Generate(&context, request, &response); });
-  while (stack.engine->Status().running < 4) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return stack.engine->Status().running >= 4; }));
   context.TryCancel();
   caller.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);

@@ -6,6 +6,7 @@
 
 #include "server/text/utf8.h"
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/for_stream.h"
 
 namespace dyad {
@@ -113,7 +114,8 @@ TEST(GenerateStreamTest, ASlowReaderGetsFewerLargerMessages) {
   const auto stub = v1::GenerationService::NewStub(stack.NarrowChannel());
   grpc::ClientContext context;
   auto reader = stub->GenerateStream(&context, ForStream(request));
-  while (stack.metrics.finished < 16) std::this_thread::yield();  // nobody reads meanwhile
+  EXPECT_TRUE(
+      testing::Eventually([&] { return stack.metrics.finished >= 16; }));  // nobody reads meanwhile
   v1::GenerateStreamResponse message;
   int messages = 0;
   int ids = 0;

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "server/base/mutex.h"
+#include "tests/support/eventually.h"
 
 namespace dyad {
 namespace {
@@ -80,7 +81,7 @@ class HealthWatchTest : public ::testing::Test {
   // Until the watch has looked at the engines anew.
   void WaitForLooks(int looks) {
     const int target = looks_ + looks;
-    while (looks_ < target) std::this_thread::yield();
+    EXPECT_TRUE(testing::Eventually([&] { return looks_ >= target; }));
   }
 
   std::atomic<bool> stalled_ = false;

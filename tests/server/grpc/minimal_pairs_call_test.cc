@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/for_stream.h"
 
 namespace dyad {
@@ -167,7 +168,7 @@ TEST(MinimalPairsCallTest, AQueueFullOfOthersWorkLosesNothing) {
   std::thread holder([&] { EXPECT_TRUE(stack.scoring->Score(&context, other, &response).ok()); });
   gate.AwaitArrivals(1);
   std::thread opener([&] {
-    while (stack.metrics.rejected < 6) std::this_thread::yield();  // refused, more than once
+    EXPECT_TRUE(testing::Eventually([&] { return stack.metrics.rejected >= 6; }));
     gate.Open();
   });
   const PairsStreamed streamed = StreamPairs(stack, ManyPairs(20, 20));
@@ -213,7 +214,7 @@ TEST(MinimalPairsCallTest, PairsAreWorkOfTheirConnection) {
   v1::ScoreMinimalPairsRequest request = Options();
   AddPair(request, 1, "the cats", "the cat");
   std::thread pairs([&] { EXPECT_EQ(StreamPairs(stack, {request}).results.size(), 1u); });
-  while (stack.engine->Status().waiting < 16) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return stack.engine->Status().waiting >= 16; }));
   gate.Let(4);
   gate.AwaitArrivals(5);
   EXPECT_EQ(stack.metrics.finished, 0);
@@ -369,7 +370,7 @@ TEST(MinimalPairsCallTest, DrainingGivesWhatRanAndThenUnavailable) {
   options.model.step_time = std::chrono::milliseconds(1);
   Stack stack(options);
   std::thread drainer([&] {
-    while (stack.metrics.finished < 20) std::this_thread::yield();
+    EXPECT_TRUE(testing::Eventually([&] { return stack.metrics.finished >= 20; }));
     stack.state.draining = true;
   });
   const PairsStreamed streamed = StreamPairs(stack, ManyPairs(5000, 10));

@@ -15,6 +15,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "server/base/steady_clock.h"
 #include "tests/support/connected_channel.h"
+#include "tests/support/eventually.h"
 #include "tests/support/status_matchers.h"
 
 namespace dyad {
@@ -225,7 +226,7 @@ TEST_F(RpcServerTest, CallsThatComeDuringTheEndAreUnavailable) {
       }
     });
   }
-  while (answered < 200) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return answered >= 200; }));
   server_->Shutdown(absl::Seconds(5));
   stop = true;
   for (std::thread& client : clients) client.join();

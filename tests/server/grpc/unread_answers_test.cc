@@ -2,6 +2,7 @@
 #include "server/api/unread_answers.h"
 
 #include "tests/server/grpc/service_fixture.h"
+#include "tests/support/eventually.h"
 #include "tests/support/for_stream.h"
 
 namespace dyad {
@@ -9,6 +10,13 @@ namespace {
 
 using namespace ::dyad::testing;
 using ::testing::HasSubstr;
+
+// What the server does not end in time fails by a line.
+struct ContextWithDeadline : grpc::ClientContext {
+  ContextWithDeadline() {
+    set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  }
+};
 
 // A call whose client does not read.
 class UnreadCall {
@@ -33,7 +41,7 @@ class UnreadCall {
  private:
   const std::string path_;
   const grpc::internal::RpcMethod raw_;
-  grpc::ClientContext context_;
+  ContextWithDeadline context_;
   std::unique_ptr<grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>> stream_;
 };
 
@@ -88,7 +96,8 @@ TEST(UnreadAnswersTest, EveryKindOfCallIsGivenUp) {
     EXPECT_EQ(record.code, "CANCELLED") << method;
     EXPECT_EQ(record.message, "the client read nothing of the answer for 300ms") << method;
     EXPECT_EQ(call.ReadAll().error_code(), grpc::StatusCode::CANCELLED) << method;
-    while (stack.state.unread.bytes() > 0) std::this_thread::yield();  // a moment after the record
+    EXPECT_TRUE(testing::Eventually(
+        [&] { return stack.state.unread.bytes() == 0; }));  // a moment after the record
   };
   check("TokenizerService/Tokenize", Tokenize(50'000));
   check("ScoringService/Score", Score());
@@ -104,7 +113,7 @@ TEST(UnreadAnswersTest, AConnectionThatIsFullGetsNoNewCalls) {
   Stack stack(options);
   const auto channel = stack.NarrowChannel();
   UnreadCall unread(channel, "TokenizerService/Tokenize", Tokenize(6000));
-  while (stack.state.unread.bytes() == 0) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return stack.state.unread.bytes() != 0; }));
   for (const char* method : kMethods) {
     UnreadCall call(channel, method, v1::TokenizeRequest());
     const grpc::Status status = call.ReadAll();
@@ -113,7 +122,7 @@ TEST(UnreadAnswersTest, AConnectionThatIsFullGetsNoNewCalls) {
     EXPECT_THAT(status.error_message(), HasSubstr("the server's limit is 16384")) << method;
   }
   EXPECT_TRUE(unread.ReadAll().ok());
-  while (stack.state.unread.bytes() > 0) std::this_thread::yield();
+  EXPECT_TRUE(testing::Eventually([&] { return stack.state.unread.bytes() == 0; }));
   EXPECT_TRUE(UnreadCall(channel, "TokenizerService/Tokenize", Tokenize(10)).ReadAll().ok());
 }
 
