@@ -7,6 +7,7 @@
 #include <ctime>
 #include <exception>
 #include <new>
+#include <string_view>
 #include <system_error>
 
 #include "server/server_log.h"
@@ -15,19 +16,21 @@ namespace dyad {
 namespace {
 
 [[noreturn]] void EndOnException() {
+  const std::exception_ptr thrown = std::current_exception();  // holds the text of what()
+  std::string_view what = "an unknown exception";
+  std::string_view reason;
   try {
-    const std::exception_ptr exception = std::current_exception();
-    if (exception != nullptr) std::rethrow_exception(exception);
-    WriteLastLine("an unknown exception");
+    if (thrown != nullptr) std::rethrow_exception(thrown);
   } catch (const std::bad_alloc&) {
-    WriteLastLine("not enough memory");
+    what = "not enough memory";
   } catch (const std::system_error& error) {
-    WriteLastLine("the system refuses a thread, a file or memory: ", error.what());
+    what = "the system refuses a thread, a file or memory: ";
+    reason = error.what();
   } catch (const std::exception& exception) {
-    WriteLastLine(exception.what());
+    what = exception.what();
   } catch (...) {
-    WriteLastLine("an unknown exception");
   }
+  WriteLastLine(what, reason);
   _exit(1);
 }
 

@@ -2,8 +2,6 @@
 // process whose memory ran out got digests of nothing, or a crash in OpenSSL's own start.
 #include "server/base/sha256.h"
 
-#include <openssl/sha.h>
-
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_replace.h"
 #include "server/base/message_text.h"
